@@ -1,0 +1,117 @@
+"""What a tenant is: its identifier, and the context that is bound to a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, NoReturn, TypeAlias
+from uuid import UUID
+
+from .errors import TenantResolutionError
+
+__all__ = ["MAX_TENANT_ID_LENGTH", "TenantContext", "TenantId", "check_tenant_id"]
+
+TenantId: TypeAlias = str | int | UUID
+"""What names a tenant: a ``str``, an ``int`` (never a ``bool``) or a ``uuid.UUID``."""
+
+MAX_TENANT_ID_LENGTH: Final = 255
+"""The longest tenant identifier of type ``str``, in characters."""
+
+_NO_ATTRIBUTES: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def check_tenant_id(value: object) -> TenantId:
+    """Return ``value`` unchanged if it can name a tenant.
+
+    A ``str`` must be non-empty, at most 255 characters, printable, and without
+    white space at either end. Nothing is converted: ``b"acme"`` or an object with a
+    ``__str__`` is an error, and so are subclasses of the three types, since their
+    comparison could be anything.
+
+    Raises:
+        TenantResolutionError: ``value`` cannot name a tenant. The message gives its
+            type and what is wrong with it, never the value, which is unchecked input.
+    """
+    kind = type(value)
+    if kind is str:
+        # isprintable() is False for control, format and separator characters other
+        # than the plain space, which may stand inside but not at an end.
+        if (
+            value
+            and len(value) <= MAX_TENANT_ID_LENGTH  # type: ignore[arg-type]
+            and value.isprintable()  # type: ignore[attr-defined]
+            and value[0] != " "  # type: ignore[index]
+            and value[-1] != " "  # type: ignore[index]
+        ):
+            return value  # type: ignore[return-value]
+        _refuse_string(value)  # type: ignore[arg-type]
+    if kind is int or kind is UUID:
+        return value  # type: ignore[return-value]
+    raise TenantResolutionError(
+        f"a tenant id must be a str, an int or a uuid.UUID, not {kind.__name__}; "
+        "convert it where it is read"
+    )
+
+
+def _refuse_string(value: str) -> NoReturn:
+    if not value:
+        reason = "is empty"
+    elif len(value) > MAX_TENANT_ID_LENGTH:
+        reason = f"has {len(value)} characters, {MAX_TENANT_ID_LENGTH} are allowed"
+    elif value != value.strip():
+        reason = "begins or ends with white space"
+    else:
+        reason = "contains a control or other unprintable character"
+    raise TenantResolutionError(f"the tenant id {reason}")
+
+
+class TenantContext:
+    """One tenant, as bound to a scope; immutable.
+
+    Args:
+        tenant_id: what names the tenant, see :func:`check_tenant_id`.
+        attributes: anything else the application wants at hand (plan, region, a
+            display name). Copied into a read-only mapping; not part of equality.
+
+    Raises:
+        TenantResolutionError: ``tenant_id`` cannot name a tenant.
+    """
+
+    __slots__ = ("attributes", "tenant_id")
+
+    tenant_id: TenantId
+    attributes: Mapping[str, Any]
+
+    def __init__(self, tenant_id: TenantId, attributes: Mapping[str, Any] = _NO_ATTRIBUTES) -> None:
+        _set_tenant_id(self, check_tenant_id(tenant_id))
+        _set_attributes(
+            self,
+            attributes if attributes is _NO_ATTRIBUTES else MappingProxyType(dict(attributes)),
+        )
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"TenantContext is immutable: cannot set {name!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"TenantContext is immutable: cannot delete {name!r}")
+
+    def __repr__(self) -> str:
+        # Attributes may hold secrets, so a log line shows the identifier alone.
+        return f"TenantContext({self.tenant_id!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TenantContext):
+            return NotImplemented
+        return type(self.tenant_id) is type(other.tenant_id) and self.tenant_id == other.tenant_id
+
+    def __hash__(self) -> int:
+        return hash(self.tenant_id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (TenantContext, (self.tenant_id, dict(self.attributes)))
+
+
+# The slots' own setters: about half the cost of ``object.__setattr__``, on a path
+# that every request takes.
+_set_tenant_id = TenantContext.__dict__["tenant_id"].__set__
+_set_attributes = TenantContext.__dict__["attributes"].__set__
