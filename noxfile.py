@@ -1,0 +1,47 @@
+"""The suite on every interpreter at hand and at both ends of SQLAlchemy's range.
+
+``make test`` and ``.ci/run`` do not need this; ``.venv/bin/nox`` is for the whole matrix.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import nox
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+SQLALCHEMY = {"lowest": "requirements/lowest.txt", "newest": "requirements/test.txt"}
+
+nox.needs_version = ">=2025.2"
+nox.options.default_venv_backend = "venv"
+# An interpreter that is not there is left out, except where all of them have to be.
+nox.options.error_on_missing_interpreters = os.environ.get("ALL_INTERPRETERS") == "1"
+
+
+def install(session: nox.Session, lock_file: str) -> None:
+    session.install("--require-hashes", "-r", lock_file)
+    session.install("--no-deps", "--no-build-isolation", "--editable", ".")
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("sqlalchemy", list(SQLALCHEMY))
+def tests(session: nox.Session, sqlalchemy: str) -> None:
+    """The whole suite."""
+    install(session, SQLALCHEMY[sqlalchemy])
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def core(session: nox.Session) -> None:
+    """The core and its tests, with no extras installed."""
+    install(session, "requirements/core.txt")
+    session.run("python", "-c", "import tenantshield_mw")
+    session.run("python", "-m", "pytest", "tests/core", "tests/test_core_imports.py")
+
+
+@nox.session(python=False)
+def static(session: nox.Session) -> None:
+    """The static checks, on a non-editable install."""
+    make = shutil.which("make") or "make"
+    session.run(make, "static", external=True)

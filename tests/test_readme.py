@@ -1,0 +1,112 @@
+"""What the README shows works: its code runs, its commands and its links are there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+# What each block has to do once it ran. It runs by itself, in an interpreter of its own,
+# since a table that it marks as tenant-aware is marked for the whole process.
+CHECKS = {
+    "Any ASGI app": """
+import asyncio
+
+async def status_and_body(headers):
+    sent = []
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+    async def send(message):
+        sent.append(message)
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
+        "scheme": "http", "path": "/", "raw_path": b"/", "query_string": b"", "root_path": "",
+        "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
+    }
+    await app(scope, receive, send)
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+
+assert asyncio.run(status_and_body([(b"x-tenant-id", b"acme")])) == (200, b"Hello, acme")
+assert asyncio.run(status_and_body([]))[0] == 400
+""",
+    "Any WSGI app": """
+from wsgiref.util import setup_testing_defaults
+
+def status_and_body(**headers):
+    environ = dict(headers)
+    setup_testing_defaults(environ)
+    statuses = []
+    body = app(environ, lambda status, headers, exc_info=None: statuses.append(status))
+    try:
+        content = b"".join(body)
+    finally:
+        getattr(body, "close", lambda: None)()
+    return statuses[0], content
+
+assert status_and_body(HTTP_X_TENANT_ID="acme") == ("200 OK", b"Hello, acme")
+assert status_and_body()[0].startswith("400 ")
+""",
+    "SQLAlchemy": """
+from tenantshield_mw import MissingTenantContextError, system_scope
+
+with system_scope("look at both tenants"), Session(engine) as session:
+    assert session.execute(select(Invoice.tenant_id, Invoice.total)).all() == [
+        ("acme", 100), ("globex", 900)
+    ]
+try:
+    with Session(engine) as session:
+        session.scalars(select(Invoice)).all()
+except MissingTenantContextError:
+    pass
+else:
+    raise AssertionError("rows without a tenant")
+engine.dispose()
+""",
+}
+
+
+def python_blocks() -> dict[str, str]:
+    """Return each Python block under the heading that it stands under."""
+    parts = re.split(r"^#+ (.+)$", README, flags=re.MULTILINE)
+    return {
+        heading: block
+        for heading, section in zip(parts[1::2], parts[2::2], strict=True)
+        for block in re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    }
+
+
+def test_each_python_block_has_a_check() -> None:
+    assert README.count("```python\n") == len(python_blocks())
+    assert python_blocks().keys() == CHECKS.keys()
+
+
+@pytest.mark.parametrize("heading", CHECKS)
+def test_the_python_block_does_what_the_text_says(heading: str) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", "-c", python_blocks()[heading] + CHECKS[heading]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_each_make_target_that_is_named_exists(document: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", (ROOT / document).read_text()))
+    assert named
+    assert named <= targets
+
+
+@pytest.mark.parametrize("document", sorted(path.name for path in ROOT.glob("*.md")))
+def test_each_link_into_the_repository_leads_somewhere(document: str) -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
