@@ -70,7 +70,7 @@ static: $(VENV)/.dev
 	$(PY) $(PIP) install --quiet --no-deps --no-build-isolation --target build/static .
 	rm -rf build/static/*.dist-info
 	cp -R pyproject.toml $(CHECKED) build/static/
-	cd build/static && $(BIN)/mypy --cache-dir $(CURDIR)/.mypy_cache
+	cd build/static && $(BIN)/mypy --cache-dir $(CURDIR)/.mypy_cache tenantshield_mw $(CHECKED)
 	cd build/static && $(BIN)/pyright --pythonpath $(PY)
 	cd build/static && $(BIN)/lint-imports --no-cache
 

@@ -22,6 +22,7 @@ PACKAGE = "tenantshield_mw"
 ADAPTERS = f"{PACKAGE}.adapters"
 CORE_DISTRIBUTIONS = {"asgiref", "pip", "setuptools", "tenantshield-mw"}
 CORE_IMPORTS = {"asgiref", PACKAGE} | sys.stdlib_module_names
+IMPORTED_AT_START = frozenset(sys.modules)
 
 
 def public_modules(*, core_only: bool) -> Iterator[str]:
@@ -56,8 +57,8 @@ def foreign_to_the_core() -> Iterator[str]:
     for distribution in distributions():
         if distribution.metadata["Name"].lower() not in CORE_DISTRIBUTIONS:
             yield f"the environment also holds {distribution.metadata['Name']}"
-    imported = {name.partition(".")[0] for name in sys.modules}
-    for name in sorted(imported - CORE_IMPORTS - {"__main__"}):
+    imported = {name.partition(".")[0] for name in sys.modules.keys() - IMPORTED_AT_START}
+    for name in sorted(imported - CORE_IMPORTS):
         yield f"importing the core imported {name}"
 
 
