@@ -18,9 +18,8 @@ INSTALL := $(PIP) install --quiet --require-hashes -r
 # A venv belongs to this checkout alone, whatever the caller has activated or exported.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-SOURCES = $(shell find tenantshield_mw adapters -name '*.py' -o -name 'py.typed') \
-	pyproject.toml README.md LICENSE
-CHECKED = $(wildcard tests benchmarks examples)
+CHECKED = noxfile.py $(foreach folder,tests benchmarks examples,\
+	$(if $(shell find $(folder) -name '*.py'),$(folder)))
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-lowest test-core test-wheel static format bench leaks fuzz wheel lock clean
