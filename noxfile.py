@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 
 import nox
@@ -15,8 +14,8 @@ SQLALCHEMY = {"lowest": "requirements/lowest.txt", "newest": "requirements/test.
 
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "venv"
-# An interpreter that is not there is left out, except where all of them have to be.
-nox.options.error_on_missing_interpreters = os.environ.get("ALL_INTERPRETERS") == "1"
+# An interpreter that is not there is left out, on a CI system too.
+nox.options.error_on_missing_interpreters = False
 
 
 def install(session: nox.Session, lock_file: str) -> None:
