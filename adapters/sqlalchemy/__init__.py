@@ -1,0 +1,28 @@
+"""The SQLAlchemy adapter: every statement is confined to the tenant in scope."""
+
+from __future__ import annotations
+
+from tenantshield_mw import TenantSessionMiddleware, TenantSessionMiddlewareWSGI
+
+from .declare import require_declared, shared_across_tenants, tenant_aware
+from .install import install
+from .scopes import (
+    AsyncSessionScope,
+    SessionScope,
+    bind_async_session_to_tenant,
+    bind_session_to_tenant,
+)
+
+__all__ = [
+    "AsyncSessionScope",
+    "SessionScope",
+    "TenantSessionMiddleware",
+    "TenantSessionMiddlewareWSGI",
+    "bind_async_session_to_tenant",
+    "bind_session_to_tenant",
+    "require_declared",
+    "shared_across_tenants",
+    "tenant_aware",
+]
+
+install()

@@ -1,0 +1,427 @@
+"""The guard: a compiler that puts the tenant predicate into every statement.
+
+Every statement that SQLAlchemy sends, ORM or Core, is rendered by a subclass of
+``SQLCompiler``. For each such class a guarded subclass is made here, and for each
+dialect a guarded twin that uses it. This is the one room of the adapter that knows
+SQLAlchemy's private names; ``check_internals()`` refuses to start if they are not as
+expected, and the test suite runs on the lowest and the newest supported version.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+
+from sqlalchemy import BindParameter, Delete, Insert, LargeBinary, Update, and_, collate, util
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.sql import crud
+from sqlalchemy.sql.base import HasCompileState
+from sqlalchemy.sql.compiler import IdentifierPreparer, SQLCompiler
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.expression import FromClause, TableClause
+from sqlalchemy.types import String
+
+from . import writes
+from .binds import filled, processor_for, role_of
+from .errors import ConfigurationError, UnguardedStatementError
+from .predicate import Plan, Predicates
+from .raw import MARK, REPLACES_ROWS, unmarked_names
+from .registry import OwnColumn, Rule, registry, table_label
+
+__all__ = ["check_internals", "guarded_dialect", "is_guarded"]
+
+SUPPORTED_DIALECTS: Final = frozenset({"sqlite", "postgresql", "mysql", "mariadb"})
+"""The dialects on which every access path is tested. On another one a path could be
+open without anybody knowing, so that one is refused."""
+
+
+class _Prepared:
+    """Hands a compile state that was already made, and completed, to ``visit_*``."""
+
+    def __init__(self, state: Any) -> None:
+        # private: SQLCompiler.visit_insert() and its kin take their compile state
+        # from this attribute of the statement, and everything else from the state.
+        self._compile_state_factory = lambda *args, **kw: state
+
+
+class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore[misc]
+    """Mixed in before a dialect's own ``SQLCompiler``."""
+
+    _tenantshield_scans: ClassVar[bool] = True
+    """Whether raw SQL is looked through; not so for statements marked as reviewed."""
+
+    _tenantshield_busy = False
+    _tenantshield_writes = False
+
+    # -- the whole statement -----------------------------------------------------
+
+    def process(self, obj: Any, **kwargs: Any) -> str:
+        if self._tenantshield_busy:
+            return super().process(obj, **kwargs)
+        # private: Compiled.__init__() renders the statement with one call of this.
+        self._tenantshield_busy = True
+        self._tenantshield_plans: dict[Any, Plan] = {}
+        self._tenantshield_binds: dict[tuple[int, str], BindParameter[Any]] = {}
+        self._tenantshield_filtered: set[FromClause] = set()
+        self._tenantshield_schemas = _default_schemas(self.dialect)
+        plain = self.preparer
+        self.preparer = _marking(plain)
+        try:
+            text = super().process(obj, **kwargs)
+        finally:
+            self.preparer = plain
+            self._tenantshield_busy = False
+        self._tenantshield_check(text)
+        return self._tenantshield_unmark(text)
+
+    def _tenantshield_check(self, text: str) -> None:
+        if not self._tenantshield_scans:
+            return
+        named = unmarked_names(text, registry.names())
+        if named:
+            raise UnguardedStatementError(
+                f"raw SQL names {', '.join(sorted(named))}, which holds tenants' rows, and "
+                "cannot be confined to the tenant: write it with SQLAlchemy's constructs, "
+                "or, if it was reviewed, mark the statement with "
+                ".execution_options(tenantshield_reviewed=True)"
+            )
+        if self._tenantshield_writes and REPLACES_ROWS.search(text):
+            raise UnguardedStatementError(
+                "REPLACE deletes whatever row is in its way, also another tenant's: use "
+                "insert(...).on_conflict_do_update(...) or on_duplicate_key_update(...)"
+            )
+
+    def _tenantshield_unmark(self, text: str) -> str:
+        # private: what SQLAlchemy cut out of the text for batched inserts.
+        many = self._insertmanyvalues
+        if many is not None:
+            self._insertmanyvalues = many._replace(
+                single_values_expr=many.single_values_expr.replace(MARK, ""),
+                insert_crud_params=[
+                    (column, name.replace(MARK, ""), value.replace(MARK, ""), binds)
+                    for column, name, value, binds in many.insert_crud_params
+                ],
+            )
+        return text.replace(MARK, "")
+
+    # private: name by parameter, applied to each value of each execution.
+    @util.memoized_property
+    def _bind_processors(self) -> Any:
+        processors = dict(super()._bind_processors)
+        for bind, name in self.bind_names.items():
+            role = role_of(bind)
+            if role is not None:
+                inner = bind.type._cached_bind_processor(self.dialect)
+                processors[name] = processor_for(role, inner)
+        return processors
+
+    def render_literal_bindparam(self, bindparam: Any, *args: Any, **kw: Any) -> str:
+        role = role_of(bindparam)
+        if role is not None:
+            raise UnguardedStatementError(
+                f"{role.operation} on {role.rule.label} would be stored with one tenant's "
+                "identifier written into it (a view, or a table made from a query): do "
+                'this inside system_scope("why")'
+            )
+        return super().render_literal_bindparam(bindparam, *args, **kw)
+
+    # -- rules and predicates ----------------------------------------------------
+
+    def _tenantshield_rule(self, table: TableClause) -> Rule | None:
+        return registry.rule_for(table, self._tenantshield_schemas)
+
+    def _tenantshield_plan(self, operation: str) -> Plan:
+        def bind(rule: OwnColumn) -> BindParameter[Any]:
+            # One parameter for all predicates of a type: less to fill and to send.
+            key = (id(rule.type), operation)
+            if key not in self._tenantshield_binds:
+                self._tenantshield_binds[key] = filled(rule, operation)
+            return self._tenantshield_binds[key]
+
+        return Plan(self._tenantshield_rule, Predicates(bind, self._tenantshield_exactly))
+
+    def _tenantshield_exactly(
+        self, column: ColumnElement[Any], bind: BindParameter[Any], rule: OwnColumn
+    ) -> ColumnElement[bool]:
+        if rule.python_type is str and isinstance(rule.type, String):
+            if self.dialect.name in ("mysql", "mariadb"):
+                # Their default collations take "Acme" for "acme". The first term can
+                # use an index, the second tells the two apart.
+                return and_(column == bind, sql_cast(column, LargeBinary) == bind)
+            collation = rule.type.collation
+            if self.dialect.name == "sqlite" and collation and collation.upper() != "BINARY":
+                return and_(column == bind, collate(column, "BINARY") == bind)
+        return column == bind
+
+    # -- SELECT ------------------------------------------------------------------
+
+    # private: tells what stands in the FROM, after the ORM and correlation have had
+    # their say and before any part of the statement is rendered.
+    def _setup_select_stack(self, select: Any, compile_state: Any, *args: Any, **kw: Any) -> Any:
+        froms = super()._setup_select_stack(select, compile_state, *args, **kw)
+        plan = self._tenantshield_plan("SELECT").add(froms, select._where_criteria)
+        self._tenantshield_enter(select, plan)
+        return froms
+
+    def _tenantshield_enter(self, statement: Any, plan: Plan) -> None:
+        self._tenantshield_plans[statement] = plan
+        self._tenantshield_filtered.update(plan.derived)
+
+    # private: renders FROM, WHERE and what follows.
+    def _compose_select_body(self, text: Any, select: Any, *args: Any, **kw: Any) -> str:
+        plan = self._tenantshield_plans[select]
+        if plan.where:
+            select = select.where(*plan.where)
+        return super()._compose_select_body(text, select, *args, **kw)
+
+    def _tenantshield_current(self) -> Plan | None:
+        # private: the stack of statements being rendered, innermost last.
+        return self._tenantshield_plans.get(self.stack[-1]["selectable"]) if self.stack else None
+
+    # -- FROM --------------------------------------------------------------------
+
+    def visit_join(self, join: Any, *args: Any, **kw: Any) -> str:
+        plan = self._tenantshield_current()
+        criteria = None if plan is None else plan.on.get(join)
+        if criteria:
+            join = join._clone()  # private: a shallow copy
+            join.onclause = and_(join.onclause, *criteria)
+        return super().visit_join(join, *args, **kw)
+
+    def visit_table(self, table: Any, asfrom: bool = False, **kw: Any) -> str:
+        text = super().visit_table(table, asfrom=asfrom, **kw)
+        if not asfrom and not kw.get("within_tstring"):
+            return text
+        if self._tenantshield_rule(table) is None:
+            return text
+        plan = self._tenantshield_current()
+        if plan is None or kw.get("within_tstring") or table not in plan.covered:
+            if not self._tenantshield_scans:
+                return text
+            raise UnguardedStatementError(
+                f"{table_label(table)} holds tenants' rows and stands in a place of the "
+                "statement that cannot be confined to the tenant; select from it in a "
+                "subquery instead"
+            )
+        if table in plan.derived:
+            return self._tenantshield_derive(text, plan.derived[table], table.name)
+        return text
+
+    def visit_alias(self, alias: Any, asfrom: bool = False, **kw: Any) -> str:
+        text = super().visit_alias(alias, asfrom=asfrom, **kw)
+        plan = self._tenantshield_current()
+        if asfrom and plan is not None and alias in plan.derived:
+            return self._tenantshield_derive(text, plan.derived[alias], alias.name)
+        return text
+
+    def _tenantshield_derive(self, text: str, criteria: Any, name: Any) -> str:
+        filtered = self.process(and_(*criteria))
+        # private: the name under which the element's columns are rendered.
+        name = self.preparer.quote(
+            self._truncated_identifier("alias", name) if hasattr(name, "apply_map") else name
+        )
+        return f"(SELECT * FROM {text} WHERE {filtered}) AS {name}"
+
+    def visit_column(self, column: Any, *args: Any, include_table: bool = True, **kw: Any) -> str:
+        table = column.table
+        if (
+            include_table
+            and table is not None
+            and table in self._tenantshield_filtered
+            and getattr(table, "schema", None)
+        ):
+            # A derived table has no schema, so its columns are not qualified by one.
+            text = super().visit_column(column, *args, include_table=False, **kw)
+            return f"{self.preparer.quote(table.name)}.{text}"
+        return super().visit_column(column, *args, include_table=include_table, **kw)
+
+    # -- writes ------------------------------------------------------------------
+
+    def visit_insert(self, insert_stmt: Any, *args: Any, **kw: Any) -> str:
+        own = {key: value for key, value in kw.items() if key not in _NOT_FOR_THE_STATE}
+        state = insert_stmt._compile_state_factory(insert_stmt, self, **own)
+        rule = self._tenantshield_rule(state.statement.table)
+        if rule is not None:
+            self._tenantshield_writes = True
+            writes.complete_insert(state, rule, self.column_keys)
+        return super().visit_insert(_Prepared(state), *args, **kw)
+
+    def visit_update(self, update_stmt: Any, *args: Any, **kw: Any) -> str:
+        state = self._tenantshield_state(update_stmt, "UPDATE", kw)
+        writes.check_set(state, self._tenantshield_rule, self.column_keys)
+        return super().visit_update(_Prepared(state), *args, **kw)
+
+    def visit_delete(self, delete_stmt: Any, *args: Any, **kw: Any) -> str:
+        state = self._tenantshield_state(delete_stmt, "DELETE", kw)
+        return super().visit_delete(_Prepared(state), *args, **kw)
+
+    def _tenantshield_state(self, statement: Any, operation: str, kw: dict[str, Any]) -> Any:
+        own = {key: value for key, value in kw.items() if key not in _NOT_FOR_THE_STATE}
+        state = statement._compile_state_factory(statement, self, **own)
+        final = state.statement
+        # private: the other tables of UPDATE ... FROM and DELETE ... USING.
+        plan = self._tenantshield_plan(operation).add(
+            [final.table, *(each for each in state._extra_froms if each is not final.table)],
+            final._where_criteria,
+        )
+        if plan.covered:
+            self._tenantshield_writes = True
+        if plan.where:
+            final = state.statement = final.where(*plan.where)
+        self._tenantshield_enter(final, plan)
+        return state
+
+
+_NOT_FOR_THE_STATE: Final = frozenset({"visiting_cte", "visited_bindparam"})
+"""What ``visit_insert()`` and its kin take for themselves and do not pass on."""
+
+
+# -- the guarded twin of a dialect -----------------------------------------------
+
+
+class _MarkingPreparer(IdentifierPreparer if TYPE_CHECKING else object):  # type: ignore[misc]
+    """Puts the mark behind every identifier that it renders."""
+
+    def quote(self, ident: str, force: Any = None) -> str:
+        text = super().quote(ident)
+        # A name that is told not to be quoted goes out as it is and may be anything.
+        if text == ident and not ident.isidentifier():
+            return text
+        return text + MARK
+
+    def quote_identifier(self, value: str) -> str:
+        return super().quote_identifier(value) + MARK
+
+
+@cache
+def _marking_class(kind: type[IdentifierPreparer]) -> type[IdentifierPreparer]:
+    return cast(
+        "type[IdentifierPreparer]", type(f"Marking{kind.__name__}", (_MarkingPreparer, kind), {})
+    )
+
+
+def _marking(preparer: IdentifierPreparer) -> IdentifierPreparer:
+    kind = _marking_class(type(preparer))
+    marking = kind.__new__(kind)
+    marking.__dict__.update(preparer.__dict__)
+    # private: a cache of quoted identifiers, which must not get the marked ones.
+    marking._strings = {}
+    return marking
+
+
+def _default_schemas(dialect: Dialect) -> frozenset[str]:
+    names = {"main", "temp"} if dialect.name == "sqlite" else set()
+    if dialect.default_schema_name:
+        names.add(dialect.default_schema_name.casefold())
+    return frozenset(names)
+
+
+@cache
+def _compiler_class(kind: type[SQLCompiler], scans: bool) -> type[SQLCompiler]:
+    namespace = {"_tenantshield_scans": scans}
+    return cast(
+        "type[SQLCompiler]", type(f"Guarded{kind.__name__}", (GuardedCompiler, kind), namespace)
+    )
+
+
+class _Guarded:
+    """Marks the dialect classes made here."""
+
+
+@cache
+def _dialect_class(kind: type[Dialect], scans: bool) -> type[Dialect]:
+    compiler = _compiler_class(cast("type[SQLCompiler]", kind.statement_compiler), scans)
+    # SQLAlchemy wants each dialect class to say for itself that its statements may be
+    # cached; the guard changes nothing about that, since no tenant is compiled in.
+    caches = kind.__dict__.get("supports_statement_cache", False)
+    namespace = {"statement_compiler": compiler, "supports_statement_cache": caches}
+    return cast("type[Dialect]", type(f"Guarded{kind.__name__}", (_Guarded, kind), namespace))
+
+
+_TWINS: Final = "_tenantshield_twins"
+
+
+def guarded_dialect(dialect: Dialect, *, reviewed: bool = False) -> Dialect:
+    """Return the twin of ``dialect`` that compiles under the guard.
+
+    The twin shares the state of ``dialect``, whatever happens to that later, and has
+    another class. SQLAlchemy's caches of compiled statements have the dialect in their
+    key, so a twin is made anew when the registry has changed.
+
+    Args:
+        dialect: an engine's dialect.
+        reviewed: leave raw SQL alone; everything else is confined all the same.
+
+    Raises:
+        ConfigurationError: the access paths of this dialect were never tested.
+    """
+    generation = registry.generation
+    twins = dialect.__dict__.get(_TWINS)
+    if twins is None or twins[0] != generation:
+        twins = (generation, _twin(dialect, scans=True), _twin(dialect, scans=False))
+        dialect.__dict__[_TWINS] = twins
+    return cast("Dialect", twins[2 if reviewed else 1])
+
+
+def is_guarded(dialect: Dialect) -> bool:
+    """Say whether ``dialect`` is a guarded twin under the registry as it is now."""
+    return isinstance(dialect, _Guarded) and dialect in dialect.__dict__.get(_TWINS, ())[1:]
+
+
+def _twin(dialect: Dialect, *, scans: bool) -> Dialect:
+    if dialect.name not in SUPPORTED_DIALECTS:
+        raise ConfigurationError(
+            f"the dialect {dialect.name!r} has not been tested for ways around the guard; "
+            f"supported are {', '.join(sorted(SUPPORTED_DIALECTS))}"
+        )
+    kind = _dialect_class(type(dialect), scans)
+    twin = kind.__new__(kind)
+    twin.__dict__ = dialect.__dict__
+    return twin
+
+
+# -- are the internals what they are taken for? ----------------------------------
+
+_EXPECTED: Final[dict[Any, tuple[str, ...]]] = {
+    SQLCompiler.process: ("self", "obj"),
+    SQLCompiler.visit_select: ("self", "select_stmt"),
+    SQLCompiler.visit_insert: ("self", "insert_stmt"),
+    SQLCompiler.visit_update: ("self", "update_stmt"),
+    SQLCompiler.visit_delete: ("self", "delete_stmt"),
+    SQLCompiler.visit_join: ("self", "join"),
+    SQLCompiler.visit_table: ("self", "table", "asfrom"),
+    SQLCompiler.visit_alias: ("self", "alias", "asfrom"),
+    SQLCompiler.visit_column: ("self", "column"),
+    SQLCompiler._setup_select_stack: ("self", "select", "compile_state"),
+    SQLCompiler._compose_select_body: ("self", "text", "select"),
+    SQLCompiler._truncated_identifier: ("self", "ident_class", "name"),
+    crud._get_crud_params: ("compiler", "stmt", "compile_state"),
+    Connection._execute_clauseelement: ("self", "elem"),
+}
+
+
+def check_internals() -> None:
+    """Make sure that SQLAlchemy's internals are those that the guard relies on.
+
+    Raises:
+        ConfigurationError: they are not; the guard would have no effect.
+    """
+    wrong = [
+        function.__qualname__
+        for function, expected in _EXPECTED.items()
+        if tuple(inspect.signature(function).parameters)[: len(expected)] != expected
+    ]
+    if not isinstance(
+        inspect.getattr_static(SQLCompiler, "_bind_processors"), util.memoized_property
+    ):
+        wrong.append("SQLCompiler._bind_processors")
+    for statement in (Insert, Update, Delete):
+        if not issubclass(statement, HasCompileState):
+            wrong.append(statement.__qualname__)
+    if wrong:
+        raise ConfigurationError(
+            "this version of SQLAlchemy is not supported, the guard would have no effect: "
+            f"{', '.join(wrong)} changed; install sqlalchemy>=2.0.36,<2.2"
+        )

@@ -1,0 +1,41 @@
+"""The package's errors in the form in which SQLAlchemy lets them through.
+
+SQLAlchemy wraps what is raised while a statement is prepared into ``StatementError``,
+unless the class derives from ``sqlalchemy.exc.DontWrapMixin``. The core knows nothing
+of SQLAlchemy, so the classes that the adapter raises are made here. They are caught
+under the names in ``tenantshield_mw``.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import DontWrapMixin
+
+from tenantshield_mw import errors
+
+__all__ = [
+    "ConfigurationError",
+    "CrossTenantAccessError",
+    "MissingTenantContextError",
+    "ScopeMismatchError",
+    "UnguardedStatementError",
+]
+
+
+class ConfigurationError(DontWrapMixin, errors.ConfigurationError):
+    __doc__ = errors.ConfigurationError.__doc__
+
+
+class CrossTenantAccessError(DontWrapMixin, errors.CrossTenantAccessError):
+    __doc__ = errors.CrossTenantAccessError.__doc__
+
+
+class MissingTenantContextError(DontWrapMixin, errors.MissingTenantContextError):
+    __doc__ = errors.MissingTenantContextError.__doc__
+
+
+class ScopeMismatchError(DontWrapMixin, errors.ScopeMismatchError):
+    __doc__ = errors.ScopeMismatchError.__doc__
+
+
+class UnguardedStatementError(DontWrapMixin, errors.UnguardedStatementError):
+    __doc__ = errors.UnguardedStatementError.__doc__

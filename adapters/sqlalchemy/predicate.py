@@ -1,0 +1,256 @@
+"""Where in one statement the tenant predicates go, and what they look like.
+
+A :class:`Plan` is made once per ``SELECT``, ``UPDATE`` or ``DELETE``, from the elements
+that stand in its ``FROM``. It uses SQLAlchemy's public constructs only; putting the
+predicates into the SQL is the compiler's part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
+
+from sqlalchemy import BindParameter, ColumnElement, exists, literal_column
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnClause, Grouping
+from sqlalchemy.sql.expression import Alias, FromClause, Join, TableClause, TableSample
+from sqlalchemy.sql.selectable import FromGrouping
+
+from .registry import OwnColumn, Rule, Tie
+
+__all__ = ["Plan", "Predicates", "base_table", "column_of"]
+
+RuleFor: TypeAlias = Callable[[TableClause], Rule | None]
+Criteria: TypeAlias = list[ColumnElement[bool]]
+
+
+def base_table(element: FromClause) -> TableClause | None:
+    """Return the table that ``element`` is or is an alias of; ``None`` for anything else.
+
+    Subqueries and CTEs are statements of their own and get their own plan.
+    """
+    while isinstance(element, Alias | TableSample):
+        element = element.element
+    return element if isinstance(element, TableClause) else None
+
+
+def column_of(element: FromClause, name: str, type_: Any = None) -> ColumnElement[Any]:
+    """Return the column ``name`` of ``element``, whether or not its construct lists it.
+
+    A bare ``table("invoice")`` or a partly reflected ``Table`` has the column in the
+    database all the same.
+    """
+    column: ColumnClause[Any] = ColumnClause(name, type_)
+    column.table = element
+    return column
+
+
+class Predicates:
+    """Builds the predicates of one compilation.
+
+    Args:
+        bind: makes the bound parameter that stands for the tenant in scope.
+        exactly: compares a column with it so that only the same identifier matches,
+            which takes more than ``=`` where the database folds case.
+    """
+
+    def __init__(
+        self,
+        bind: Callable[[OwnColumn], BindParameter[Any]],
+        exactly: Callable[[ColumnElement[Any], BindParameter[Any], OwnColumn], ColumnElement[bool]],
+    ) -> None:
+        self._bind = bind
+        self._exactly = exactly
+
+    def own(self, element: FromClause, rule: OwnColumn) -> ColumnElement[bool]:
+        """Return ``element.tenant = :tenant``."""
+        return self._exactly(column_of(element, rule.column, rule.type), self._bind(rule), rule)
+
+    def tied(self, element: FromClause, tie: Tie) -> ColumnElement[bool]:
+        """Return ``EXISTS`` on the parent row.
+
+        The parent's own predicate is not put in here: the inner ``SELECT`` is compiled
+        under the guard like any other.
+        """
+        parent = tie.parent.alias()
+        return (
+            exists(literal_column("1"))
+            .select_from(parent)
+            .where(
+                *(
+                    column_of(parent, theirs) == column_of(element, ours)
+                    for ours, theirs in zip(tie.columns, tie.parent_columns, strict=True)
+                )
+            )
+            .correlate_except(parent)
+        )
+
+
+class Plan:
+    """Where the predicates of one statement go.
+
+    Attributes:
+        where: criteria for the statement's own ``WHERE``.
+        on: criteria for the ``ON`` of outer joins, by the join.
+        derived: elements to be replaced by a filtered derived table, with the criteria.
+        covered: every tenant-aware element that one of these confines.
+    """
+
+    __slots__ = ("_predicates", "_rule_for", "covered", "derived", "on", "where")
+
+    def __init__(self, rule_for: RuleFor, predicates: Predicates) -> None:
+        self._rule_for = rule_for
+        self._predicates = predicates
+        self.where: Criteria = []
+        self.on: dict[Join, Criteria] = {}
+        self.derived: dict[FromClause, Criteria] = {}
+        self.covered: set[FromClause] = set()
+
+    def add(
+        self, elements: Iterable[FromClause], criteria: Iterable[ColumnElement[Any]] = ()
+    ) -> Plan:
+        """Take in what stands in a ``FROM``.
+
+        Args:
+            elements: the comma-separated elements.
+            criteria: the statement's own criteria, in which a foreign key may already
+                be joined to its parent.
+        """
+        elements = list(elements)
+        proven = _Joined()
+        for element in elements:
+            proven.walk(element)
+        for criterion in criteria:
+            proven.inner(criterion)
+        for element in elements:
+            self._place(element, self.where, proven)
+        return self
+
+    def _place(self, element: FromClause, sink: Criteria, proven: _Joined) -> None:
+        if isinstance(element, FromGrouping):
+            self._place(element.element, sink, proven)
+        elif isinstance(element, Join):
+            if element.full:
+                # Neither WHERE nor ON will do: each would turn rows of one side that
+                # have no partner into something else. Filter both before they meet.
+                self._derive(element)
+                return
+            self._place(element.left, sink, proven)
+            if element.isouter:
+                on: Criteria = []
+                self._place(element.right, on, proven)
+                if on:
+                    self.on[element] = on
+            else:
+                self._place(element.right, sink, proven)
+        else:
+            sink.extend(self._criteria(element, proven))
+
+    def _derive(self, element: FromClause) -> None:
+        if isinstance(element, FromGrouping):
+            self._derive(element.element)
+        elif isinstance(element, Join):
+            self._derive(element.left)
+            self._derive(element.right)
+        else:
+            criteria = list(self._criteria(element, None))
+            if criteria:
+                self.derived[element] = criteria
+
+    def _criteria(
+        self, element: FromClause, proven: _Joined | None
+    ) -> Iterator[ColumnElement[bool]]:
+        table = base_table(element)
+        if table is None:
+            return
+        rule = self._rule_for(table)
+        if rule is None:
+            return
+        self._cover(element)
+        if isinstance(rule, OwnColumn):
+            yield self._predicates.own(element, rule)
+            return
+        for tie in rule.ties:
+            if proven is None or not proven.has(element, tie):
+                yield self._predicates.tied(element, tie)
+
+    def _cover(self, element: FromClause) -> None:
+        self.covered.add(element)
+        while isinstance(element, Alias | TableSample):
+            element = element.element
+            self.covered.add(element)
+
+
+class _Joined:
+    """Which foreign keys the statement itself joins to a guarded parent.
+
+    Joined to its parent, a tied row cannot appear without it, and the parent has a
+    predicate; a second look at the parent would find the same. This holds for inner
+    joins, and for an outer join that has the tied table on its nullable side.
+    """
+
+    def __init__(self) -> None:
+        self._leaves: set[FromClause] = set()
+        self._pairs: set[tuple[FromClause, str, FromClause, str]] = set()
+
+    def has(self, element: FromClause, tie: Tie) -> bool:
+        # Only a parent that stands in this very FROM: it is known to get its predicate.
+        parents = {pair[2] for pair in self._pairs if pair[0] == element}
+        return any(
+            base_table(parent) is tie.parent
+            and all(
+                (element, ours, parent, theirs) in self._pairs
+                for ours, theirs in zip(tie.columns, tie.parent_columns, strict=True)
+            )
+            for parent in parents
+        )
+
+    def walk(self, element: FromClause) -> None:
+        if isinstance(element, FromGrouping):
+            self.walk(element.element)
+        elif isinstance(element, Join) and not element.full:
+            self.walk(element.left)
+            self.walk(element.right)
+            if element.onclause is not None:
+                nullable = set(_leaves(element.right)) if element.isouter else None
+                self._take(element.onclause, nullable)
+        elif not isinstance(element, Join):
+            self._leaves.add(element)
+
+    def inner(self, criterion: ColumnElement[Any]) -> None:
+        self._take(criterion, None)
+
+    def _take(self, criterion: ColumnElement[Any], nullable: set[FromClause] | None) -> None:
+        for left, right in _equalities(criterion):
+            for child, parent in ((left, right), (right, left)):
+                if parent.table in self._leaves and (
+                    nullable is None or (child.table in nullable and parent.table not in nullable)
+                ):
+                    self._pairs.add((child.table, child.name, parent.table, parent.name))
+
+
+def _leaves(element: FromClause) -> Iterator[FromClause]:
+    if isinstance(element, FromGrouping):
+        yield from _leaves(element.element)
+    elif isinstance(element, Join):
+        yield from _leaves(element.left)
+        yield from _leaves(element.right)
+    else:
+        yield element
+
+
+def _equalities(
+    criterion: ColumnElement[Any],
+) -> Iterator[tuple[ColumnClause[Any], ColumnClause[Any]]]:
+    if isinstance(criterion, Grouping):
+        yield from _equalities(criterion.element)
+    elif isinstance(criterion, BooleanClauseList) and criterion.operator is operators.and_:
+        for each in criterion.clauses:
+            yield from _equalities(each)
+    elif (
+        isinstance(criterion, BinaryExpression)
+        and criterion.operator is operators.eq
+        and isinstance(criterion.left, ColumnClause)
+        and isinstance(criterion.right, ColumnClause)
+    ):
+        yield criterion.left, criterion.right

@@ -1,0 +1,410 @@
+"""Which tables hold tenants' rows, and how a row says whose it is.
+
+The one registry of the process is filled by the declarations (``declare.py``) and read
+by everything else. A table is known by schema and name, not by object identity: a
+reflected ``Table`` or a bare ``table("invoice")`` is the same table.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+from weakref import WeakSet
+
+from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table
+from sqlalchemy.exc import NoReferencedTableError
+from sqlalchemy.sql.expression import FromClause, TableClause
+from sqlalchemy.types import Integer, String, TypeDecorator, TypeEngine, Uuid
+
+from .errors import ConfigurationError, UnguardedStatementError
+
+__all__ = ["OwnColumn", "Registry", "Rule", "Tie", "Ties", "registry", "table_label"]
+
+TableKey: TypeAlias = tuple[str | None, str]
+"""Schema (``None`` for the default one) and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnColumn:
+    """The table has a column with the tenant's identifier."""
+
+    table: Table
+    column: str
+    """The column's name in the database."""
+    key: str
+    """The column's key in ``table.c``."""
+    type: TypeEngine[Any]
+    python_type: type
+    """What a tenant id must be an instance of to be compared with the column."""
+
+    @property
+    def label(self) -> str:
+        return table_label(self.table)
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """One foreign key along which a row belongs to a parent's tenant."""
+
+    columns: tuple[str, ...]
+    parent: Table
+    parent_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """A row belongs to whom its parents belong to; all of them must agree."""
+
+    table: Table
+    ties: tuple[Tie, ...]
+
+    @property
+    def label(self) -> str:
+        return table_label(self.table)
+
+
+Rule: TypeAlias = OwnColumn | Ties
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """The table is on purpose the same for all tenants."""
+
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class _Through:
+    """Marked as belonging to a tenant through the named parent."""
+
+    table: Table
+    parent: str
+
+
+_Declaration: TypeAlias = OwnColumn | _Through | _Shared
+
+
+def table_label(table: FromClause) -> str:
+    """Return ``schema.name`` as declared, for messages."""
+    schema = getattr(table, "schema", None)
+    name = getattr(table, "name", "?")
+    return f"{schema}.{name}" if schema else str(name)
+
+
+def _key(table: TableClause) -> TableKey:
+    return (getattr(table, "schema", None), table.name)
+
+
+def _folded(key: TableKey, default_schemas: frozenset[str]) -> TableKey:
+    """Return ``key`` in the form in which a database would call two names the same.
+
+    Case is folded on every database, also where quoted names are case-sensitive:
+    taking two tables for one ends in a refusal, taking one for two in a leak.
+    """
+    schema, name = key
+    schema = None if schema is None else schema.casefold()
+    return (None if schema in default_schemas else schema, name.casefold())
+
+
+class Registry:
+    """The declarations, and the rules that follow from them.
+
+    ``generation`` changes with every declaration and every table that joins a known
+    ``MetaData``; whatever was compiled under an older one is not used again.
+    """
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self._declared: dict[TableKey, _Declaration] = {}
+        self._metadatas: WeakSet[MetaData] = WeakSet()
+        self._derived: dict[TableKey, Rule | None] = {}
+        self._by_folded: dict[frozenset[str], dict[TableKey, TableKey]] = {}
+        self._names: frozenset[str] | None = None
+
+    # -- declaring ---------------------------------------------------------------
+
+    def declare_column(self, table: Table, column: str) -> None:
+        """Say that ``table`` has its tenant in ``column`` (a name or a key)."""
+        self._declare(table, _own_column(table, column))
+
+    def declare_through(self, table: Table, parent: str) -> None:
+        """Say that ``table``'s rows belong to whom their row in ``parent`` belongs."""
+        if not list(_constraints_to(table, parent)):
+            raise ConfigurationError(
+                f"{table_label(table)} has no foreign key to {parent!r}: name the table "
+                "that its foreign key refers to, or give it a tenant column"
+            )
+        self._declare(table, _Through(table, parent))
+
+    def declare_shared(self, table: Table) -> None:
+        """Say that ``table`` is on purpose the same for all tenants."""
+        self._declare(table, _Shared(table))
+
+    def _declare(self, table: Table, declaration: _Declaration) -> None:
+        earlier = self._declared.get(_key(table))
+        if earlier is not None and not _agree(earlier, declaration):
+            raise ConfigurationError(
+                f"{table_label(table)} is declared twice and differently: a table is "
+                "either tenant-aware (by one column, or through one parent) or shared "
+                "across tenants; tables of different databases need different names or "
+                "schemas"
+            )
+        self._declared[_key(table)] = declaration
+        self._metadatas.add(table.metadata)
+        self._renew()
+
+    def table_added(self, table: Table, metadata: MetaData) -> None:
+        """Take note of a table that joined ``metadata`` after the declarations."""
+        if metadata in self._metadatas:
+            self._renew()
+
+    def _renew(self) -> None:
+        self.generation += 1
+        self._derived.clear()
+        self._by_folded.clear()
+        self._names = None
+
+    # -- asking ------------------------------------------------------------------
+
+    def is_empty(self) -> bool:
+        return not self._declared
+
+    def is_shared(self, table: TableClause) -> bool:
+        """Say whether ``table`` was marked as shared across tenants."""
+        return isinstance(self._declared.get(_key(table)), _Shared)
+
+    def rule_for(
+        self, table: TableClause, default_schemas: frozenset[str] = frozenset()
+    ) -> Rule | None:
+        """Return how ``table``'s rows are tied to a tenant; ``None`` if they are not.
+
+        Args:
+            table: any table construct, compared by schema and name.
+            default_schemas: the database's names, in lower case, for the schema that
+                a name without one means.
+
+        Raises:
+            UnguardedStatementError: a table of this name is tenant-aware, in another
+                schema, and this one was never declared; it could be the same table.
+        """
+        key = _key(table)
+        if key in self._declared or isinstance(table, Table):
+            rule = self._rule_of_key(key, table)
+            if rule is not None or key in self._declared:
+                return rule
+        same = self._index(default_schemas).get(_folded(key, default_schemas))
+        if same is not None:
+            return self._rule_of_key(same, None)
+        if key[1].casefold() in self.names() and not self._is_known(key):
+            raise UnguardedStatementError(
+                f"{table_label(table)} has the name of a tenant-aware table in another "
+                "schema and is not declared itself: mark it with @tenant_aware or "
+                "shared_across_tenants(), or use the declared Table"
+            )
+        return None
+
+    def names(self) -> frozenset[str]:
+        """Return the names, case folded, of all tables with a rule."""
+        if self._names is None:
+            self._names = frozenset(
+                key[1].casefold() for key in self._known_keys() if self._rule_of_key(key, None)
+            )
+        return self._names
+
+    def undeclared(self, metadata: MetaData) -> list[Table]:
+        """Return the tables of ``metadata`` that are neither tied to a tenant nor shared."""
+        return [
+            table
+            for table in sorted(metadata.tables.values(), key=lambda each: each.fullname)
+            if not self.is_shared(table) and self._rule_of_key(_key(table), table) is None
+        ]
+
+    # -- deriving ----------------------------------------------------------------
+
+    def _is_known(self, key: TableKey) -> bool:
+        return key in set(self._known_keys())
+
+    def _known_keys(self) -> Iterator[TableKey]:
+        yield from self._declared
+        for metadata in self._metadatas:
+            for table in metadata.tables.values():
+                if _key(table) not in self._declared:
+                    yield _key(table)
+
+    def _index(self, default_schemas: frozenset[str]) -> dict[TableKey, TableKey]:
+        index = self._by_folded.get(default_schemas)
+        if index is None:
+            index = {
+                _folded(key, default_schemas): key
+                for key in self._known_keys()
+                if self._rule_of_key(key, None)
+            }
+            self._by_folded[default_schemas] = index
+        return index
+
+    def _canonical(self, key: TableKey) -> Table | None:
+        declaration = self._declared.get(key)
+        if declaration is not None:
+            return declaration.table
+        schema, name = key
+        for metadata in self._metadatas:
+            table = metadata.tables.get(f"{schema}.{name}" if schema else name)
+            if table is not None:
+                return table
+        return None
+
+    def _rule_of_key(self, key: TableKey, given: TableClause | None) -> Rule | None:
+        if key in self._derived:
+            return self._derived[key]
+        declaration = self._declared.get(key)
+        if isinstance(declaration, OwnColumn):
+            return declaration
+        if isinstance(declaration, _Shared):
+            return None
+        table = self._canonical(key)
+        known = table is not None
+        if table is None and isinstance(given, Table):
+            table = given
+        if table is None:
+            return None
+        # A table that is tied to itself, directly or in a circle, is not tied to a
+        # tenant by that: while a rule is being worked out it counts as none.
+        self._derived[key] = None
+        parent = declaration.parent if isinstance(declaration, _Through) else None
+        try:
+            rule = self._ties_of(table, parent)
+        finally:
+            del self._derived[key]
+        if known:
+            self._derived[key] = rule
+        return rule
+
+    def _ties_of(self, table: Table, through: str | None) -> Ties | None:
+        ties = [
+            (constraint, tie)
+            for constraint, tie in self._foreign_keys(table)
+            if tie.parent is not table
+            and (through is None or _is_named(tie.parent, through))
+            and self._parent_rule(tie.parent) is not None
+        ]
+        if through is not None:
+            if not ties:
+                raise ConfigurationError(
+                    f"{table_label(table)} is tenant-aware through {through!r}, which is "
+                    "not tenant-aware itself: mark that table too"
+                )
+            return Ties(table, tuple(tie for _, tie in ties))
+        owning = [tie for constraint, tie in ties if not _is_nullable(constraint)]
+        if not owning and _is_association(table):
+            owning = [tie for _, tie in ties]
+        return Ties(table, tuple(owning)) if owning else None
+
+    def _foreign_keys(self, table: Table) -> Iterator[tuple[ForeignKeyConstraint, Tie]]:
+        for constraint in sorted(
+            table.foreign_key_constraints, key=lambda each: [c.name for c in each.columns]
+        ):
+            columns = tuple(element.parent.name for element in constraint.elements)
+            try:
+                parent = constraint.referred_table
+                referred = tuple(element.column.name for element in constraint.elements)
+            except NoReferencedTableError:
+                # The table alone was reflected, say. Its parent is found by name among
+                # the known tables; one that is not there is not tenant-aware.
+                target = constraint.elements[0].target_fullname.rpartition(".")[0]
+                schema, _, name = target.rpartition(".")
+                known = self._canonical((schema or None, name))
+                if known is None:
+                    continue
+                parent = known
+                referred = tuple(
+                    element.target_fullname.rpartition(".")[2] for element in constraint.elements
+                )
+            yield constraint, Tie(columns, parent, referred)
+
+    def _parent_rule(self, parent: Table) -> Rule | None:
+        key = _key(parent)
+        if key in self._derived:
+            return self._derived[key]
+        return self._rule_of_key(key, parent)
+
+
+def _agree(earlier: _Declaration, later: _Declaration) -> bool:
+    match earlier, later:
+        case OwnColumn(), OwnColumn():
+            return earlier.column == later.column and earlier.python_type is later.python_type
+        case _Through(), _Through():
+            return earlier.parent == later.parent
+        case _Shared(), _Shared():
+            return True
+    return False
+
+
+def _is_named(table: Table, name: str) -> bool:
+    return name in (table.name, table.fullname, table.key)
+
+
+def _constraints_to(table: Table, parent: str) -> Iterator[ForeignKeyConstraint]:
+    for constraint in table.foreign_key_constraints:
+        # The text of the target, since the parent's class may not be defined yet.
+        target = constraint.elements[0].target_fullname.rpartition(".")[0]
+        if parent in (target, target.rpartition(".")[2]):
+            yield constraint
+
+
+def _is_nullable(constraint: ForeignKeyConstraint) -> bool:
+    return any(column.nullable for column in constraint.columns)
+
+
+def _is_association(table: Table) -> bool:
+    """Say whether ``table`` only connects others: every column is part of a foreign key."""
+    return len(table.foreign_key_constraints) > 1 and all(c.foreign_keys for c in table.columns)
+
+
+def _own_column(table: Table, column: str) -> OwnColumn:
+    found = table.c.get(column)
+    if found is None:
+        found = next((each for each in table.columns if each.name == column), None)
+    if found is None:
+        raise ConfigurationError(
+            f"{table_label(table)} is marked as tenant-aware and has no column {column!r}. "
+            f"Add it:\n\n    {column}: Mapped[str] = mapped_column(String(255), index=True)\n\n"
+            f"(in Core: Column({column!r}, String(255), nullable=False, index=True)), "
+            'or name the column that it has: @tenant_aware(column="...")'
+        )
+    if found.onupdate is not None or found.computed is not None:
+        raise ConfigurationError(
+            f"{table_label(table)}.{found.name} is computed or has an onupdate: a row never "
+            "changes tenant; remove it"
+        )
+    return OwnColumn(table, found.name, found.key, found.type, _python_type(table, found))
+
+
+def _python_type(table: Table, column: Column[Any]) -> type:
+    kind: Any = column.type
+    while isinstance(kind, TypeDecorator):
+        # A decorator may say itself what it takes; if not, its impl does.
+        try:
+            declared = kind.python_type
+        except NotImplementedError:
+            declared = None
+        if declared in _TENANT_ID_TYPES:
+            return declared
+        kind = kind.impl_instance
+    if isinstance(kind, Uuid):
+        return uuid.UUID if kind.as_uuid else str
+    if isinstance(kind, Integer):
+        return int
+    if isinstance(kind, String) and kind.python_type is str:
+        return str
+    raise ConfigurationError(
+        f"{table_label(table)}.{column.name} is a {kind!r}: a tenant column is a String, "
+        "an Integer or a Uuid"
+    )
+
+
+_TENANT_ID_TYPES: Final[Iterable[type]] = frozenset({str, int, uuid.UUID})
+
+registry: Final = Registry()
+"""The registry of this process."""
