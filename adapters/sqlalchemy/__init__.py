@@ -6,6 +6,7 @@ from tenantshield_mw import TenantSessionMiddleware, TenantSessionMiddlewareWSGI
 
 from .declare import require_declared, shared_across_tenants, tenant_aware
 from .install import install
+from .keys import tenant_foreign_key
 from .scopes import (
     AsyncSessionScope,
     SessionScope,
@@ -23,6 +24,7 @@ __all__ = [
     "require_declared",
     "shared_across_tenants",
     "tenant_aware",
+    "tenant_foreign_key",
 ]
 
 install()

@@ -9,11 +9,12 @@ expected, and the test suite runs on the lowest and the newest supported version
 
 from __future__ import annotations
 
+import copy
 import inspect
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
-from sqlalchemy import BindParameter, Delete, Insert, LargeBinary, Update, and_, collate, util
+from sqlalchemy import BindParameter, Delete, Insert, LargeBinary, Update, and_, case, collate, util
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.sql import crud
@@ -26,9 +27,10 @@ from sqlalchemy.types import String
 from . import writes
 from .binds import filled, processor_for, role_of
 from .errors import ConfigurationError, UnguardedStatementError
-from .predicate import Plan, Predicates
+from .predicate import Plan, Predicates, base_table
 from .raw import MARK, REPLACES_ROWS, unmarked_names
-from .registry import OwnColumn, Rule, registry, table_label
+from .references import Note, notes_in
+from .registry import OwnColumn, Reference, Rule, registry, table_label
 
 __all__ = ["check_internals", "guarded_dialect", "is_guarded"]
 
@@ -65,6 +67,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
         self._tenantshield_plans: dict[Any, Plan] = {}
         self._tenantshield_binds: dict[tuple[int, str], BindParameter[Any]] = {}
         self._tenantshield_filtered: set[FromClause] = set()
+        self._tenantshield_prefetched: list[tuple[Note, str]] = []
         self._tenantshield_schemas = _default_schemas(self.dialect)
         plain = self.preparer
         self.preparer = _marking(plain)
@@ -242,20 +245,47 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
     def visit_insert(self, insert_stmt: Any, *args: Any, **kw: Any) -> str:
         own = {key: value for key, value in kw.items() if key not in _NOT_FOR_THE_STATE}
         state = insert_stmt._compile_state_factory(insert_stmt, self, **own)
-        rule = self._tenantshield_rule(state.statement.table)
-        if rule is not None:
+        target = self._tenantshield_target(state.statement.table)
+        if target.rule is not None:
             self._tenantshield_writes = True
-            writes.complete_insert(state, rule, self.column_keys)
+        if target.rule is not None or target.references:
+            writes.complete_insert(state, target, self.column_keys)
         return super().visit_insert(_Prepared(state), *args, **kw)
 
     def visit_update(self, update_stmt: Any, *args: Any, **kw: Any) -> str:
         state = self._tenantshield_state(update_stmt, "UPDATE", kw)
-        writes.check_set(state, self._tenantshield_rule, self.column_keys)
+        table = state.statement.table
+        writes.complete_update(
+            state,
+            self._tenantshield_target(table),
+            [self._tenantshield_target(each) for each in state._extra_froms if each is not table],
+            self.column_keys,
+        )
         return super().visit_update(_Prepared(state), *args, **kw)
 
     def visit_delete(self, delete_stmt: Any, *args: Any, **kw: Any) -> str:
         state = self._tenantshield_state(delete_stmt, "DELETE", kw)
         return super().visit_delete(_Prepared(state), *args, **kw)
+
+    def _tenantshield_target(self, element: FromClause) -> writes.Target:
+        table = base_table(element)
+        if table is None:
+            return writes.Target(element, None, (), self._tenantshield_references_of, [])
+        return writes.Target(
+            element,
+            self._tenantshield_rule(table),
+            self._tenantshield_references_of(table),
+            self._tenantshield_references_of,
+            self._tenantshield_prefetched,
+        )
+
+    def _tenantshield_references_of(self, table: TableClause) -> tuple[Reference, ...]:
+        return registry.references_of(table, self._tenantshield_schemas)
+
+    @util.memoized_property
+    def tenantshield_references(self) -> dict[Reference, list[tuple[str, ...]]]:
+        """The names of the parameters that hold foreign keys to be checked."""
+        return notes_in(self.bind_names, self._tenantshield_prefetched)
 
     def _tenantshield_state(self, statement: Any, operation: str, kw: dict[str, Any]) -> Any:
         own = {key: value for key, value in kw.items() if key not in _NOT_FOR_THE_STATE}
@@ -272,6 +302,49 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
             final = state.statement = final.where(*plan.where)
         self._tenantshield_enter(final, plan)
         return state
+
+    # -- INSERT over a row that is there already ---------------------------------
+
+    def visit_on_conflict_do_update(self, on_conflict: Any, **kw: Any) -> str:
+        table = self.stack[-1]["selectable"].table
+        target = self._tenantshield_target(table)
+        if target.rule is not None or target.references:
+            values = writes.complete_conflict(on_conflict.update_values_to_set, target)
+            on_conflict = _copy_of(on_conflict, update_values_to_set=values)
+            plan = self._tenantshield_plan("INSERT").add([table])
+            if plan.where:
+                given = on_conflict.update_whereclause
+                on_conflict.update_whereclause = and_(
+                    *plan.where, *(() if given is None else (given,))
+                )
+        return cast("str", super().visit_on_conflict_do_update(on_conflict, **kw))  # type: ignore[misc]
+
+    def visit_on_duplicate_key_update(self, on_duplicate: Any, **kw: Any) -> str:
+        # private: the INSERT, where it is not part of another statement.
+        table = self.current_executable.table  # type: ignore[attr-defined]
+        target = self._tenantshield_target(table)
+        if target.rule is not None or target.references:
+            values = writes.complete_conflict(on_duplicate.update.items(), target)
+            plan = self._tenantshield_plan("INSERT").add([table])
+            if plan.where:
+                # There is no WHERE here, so each column keeps its value where the row
+                # in the way is another tenant's.
+                values = [
+                    (column, case((and_(*plan.where), value), else_=_own_column(table, column)))
+                    for column, value in values
+                ]
+            on_duplicate = _copy_of(on_duplicate, update=dict(values))
+        return cast("str", super().visit_on_duplicate_key_update(on_duplicate, **kw))  # type: ignore[misc]
+
+
+def _copy_of(clause: Any, **changes: Any) -> Any:
+    changed = copy.copy(clause)
+    changed.__dict__.update(changes)
+    return changed
+
+
+def _own_column(table: Any, column: Any) -> Any:
+    return table.c[column] if isinstance(column, str) else table.c[column.key]
 
 
 _NOT_FOR_THE_STATE: Final = frozenset({"visiting_cte", "visited_bindparam"})

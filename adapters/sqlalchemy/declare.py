@@ -7,7 +7,7 @@ engine of the process.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import Any, Final, NamedTuple, TypeVar, overload
 
 from sqlalchemy import MetaData, Table
 from sqlalchemy.orm import Mapper
@@ -19,21 +19,33 @@ __all__ = ["mapper_constructed", "require_declared", "shared_across_tenants", "t
 
 T = TypeVar("T")
 
-DEFAULT_COLUMN = "tenant_id"
+DEFAULT_COLUMN: Final = "tenant_id"
 
-_COLUMN_ATTRIBUTE = "__tenantshield_column__"
+_MARKING: Final = "__tenantshield_marking__"
 
 
 @overload
 def tenant_aware(target: T, /) -> T: ...
 @overload
 def tenant_aware(
-    target: None = None, /, *, column: str = ..., through: str | None = ...
+    target: None = None,
+    /,
+    *,
+    column: str = ...,
+    through: str | None = ...,
+    check_references: bool = ...,
 ) -> Callable[[T], T]: ...
 @overload
-def tenant_aware(target: T, /, *, column: str = ..., through: str | None = ...) -> T: ...
 def tenant_aware(
-    target: Any = None, /, *, column: str = DEFAULT_COLUMN, through: str | None = None
+    target: T, /, *, column: str = ..., through: str | None = ..., check_references: bool = ...
+) -> T: ...
+def tenant_aware(
+    target: Any = None,
+    /,
+    *,
+    column: str = DEFAULT_COLUMN,
+    through: str | None = None,
+    check_references: bool = True,
 ) -> Any:
     """Mark a model, a mixin or a Core ``Table`` whose rows belong to tenants.
 
@@ -60,6 +72,9 @@ def tenant_aware(
             an ``Integer`` or a ``Uuid``.
         through: the name of the tenant-aware table that a foreign key of this one refers
             to, where the row itself has no tenant column.
+        check_references: whether foreign keys of this table that point at tenant-aware
+            tables are looked up before they are written. Those through which its rows
+            belong to a tenant always are.
 
     Returns:
         ``target``, or a decorator where it was left out.
@@ -68,12 +83,20 @@ def tenant_aware(
         ConfigurationError: there is no such column or foreign key, or the column is of
             another type, or the table was declared differently before.
     """
+    marking = _Marking(column, through, check_references)
     if target is None:
-        return lambda each: _mark(each, column, through)
-    return _mark(target, column, through)
+        return lambda each: _mark(each, marking)
+    return _mark(target, marking)
 
 
-def _mark(target: Any, column: str, through: str | None) -> Any:
+class _Marking(NamedTuple):
+    column: str
+    through: str | None
+    check_references: bool
+
+
+def _mark(target: Any, marking: _Marking) -> Any:
+    column, through, _ = marking
     if through is not None and column != DEFAULT_COLUMN:
         raise ConfigurationError(
             "tenant_aware() takes a column or a parent, not both: a row that has its own "
@@ -81,9 +104,9 @@ def _mark(target: Any, column: str, through: str | None) -> Any:
         )
     table = _table_of(target)
     if table is not None:
-        _declare(table, column, through)
+        _declare(table, marking)
     if isinstance(target, type):
-        setattr(target, _COLUMN_ATTRIBUTE, (column, through))
+        setattr(target, _MARKING, marking)
     elif table is None:
         raise ConfigurationError(
             f"tenant_aware() marks a class or a Table, not a {type(target).__name__}"
@@ -91,11 +114,13 @@ def _mark(target: Any, column: str, through: str | None) -> Any:
     return target
 
 
-def _declare(table: Table, column: str, through: str | None) -> None:
-    if through is None:
-        registry.declare_column(table, column)
+def _declare(table: Table, marking: _Marking) -> None:
+    if marking.through is None:
+        registry.declare_column(table, marking.column)
     else:
-        registry.declare_through(table, through)
+        registry.declare_through(table, marking.through)
+    if not marking.check_references:
+        registry.leave_references_unchecked(table)
 
 
 def _table_of(target: Any) -> Table | None:
@@ -107,14 +132,14 @@ def _table_of(target: Any) -> Table | None:
 
 def mapper_constructed(mapper: Mapper[Any], class_: type[Any]) -> None:
     """Declare the table of a class whose base or mixin was marked."""
-    marked = getattr(class_, _COLUMN_ATTRIBUTE, None)
+    marked = getattr(class_, _MARKING, None)
     if marked is None or not isinstance(mapper.local_table, Table):
         return
     if mapper.inherits is not None and not mapper.concrete:
         # Single-table: the base's table. Joined: tied to it by the foreign key.
         return
     if not registry.is_shared(mapper.local_table):
-        _declare(mapper.local_table, *marked)
+        _declare(mapper.local_table, marked)
 
 
 @overload
@@ -168,7 +193,7 @@ def require_declared(target: Any) -> None:
         _required.append(metadata)
 
 
-_required: list[MetaData] = []
+_required: Final[list[MetaData]] = []
 
 
 def check_required() -> None:

@@ -21,7 +21,9 @@ from .compiler import check_internals, guarded_dialect, is_guarded
 from .declare import check_required, mapper_constructed
 from .errors import ConfigurationError, MissingTenantContextError, UnguardedStatementError
 from .internals import check_sessions, hook_sessions
+from .keys import add_wanted_unique_constraints
 from .raw import SCHEMA_ONLY, unmarked_names
+from .references import check_references
 from .registry import registry
 from .sessions import listen
 
@@ -29,6 +31,8 @@ __all__ = ["REVIEWED", "install"]
 
 REVIEWED = "tenantshield_reviewed"
 """The execution option of a statement whose raw SQL somebody has looked at."""
+
+_CHECKED = "_tenantshield_checked"
 
 
 def install() -> None:
@@ -120,8 +124,16 @@ def before_cursor_execute(
     context: ExecutionContext | None,
     executemany: bool,
 ) -> None:
-    """Look through driver SQL, which no compiler has seen."""
-    if context is None or context.compiled is not None or registry.is_empty():
+    """Check foreign keys, and look through driver SQL, which no compiler has seen."""
+    if context is None or registry.is_empty():
+        return
+    compiled = context.compiled
+    if compiled is not None:
+        references = getattr(compiled, "tenantshield_references", None)
+        if references and not context.__dict__.get(_CHECKED):
+            # Once for all batches of the execution.
+            context.__dict__[_CHECKED] = True
+            check_references(connection, references, context.compiled_parameters)
         return
     if _in_system_scope() or SCHEMA_ONLY.match(statement):
         return
@@ -140,3 +152,4 @@ def before_cursor_execute(
 def after_parent_attach(table: Table, parent: MetaData) -> None:
     """Tell the registry of a table that was defined after the declarations."""
     registry.table_added(table, parent)
+    add_wanted_unique_constraints(table)

@@ -20,7 +20,16 @@ from sqlalchemy.types import Integer, String, TypeDecorator, TypeEngine, Uuid
 
 from .errors import ConfigurationError, UnguardedStatementError
 
-__all__ = ["OwnColumn", "Registry", "Rule", "Tie", "Ties", "registry", "table_label"]
+__all__ = [
+    "OwnColumn",
+    "Reference",
+    "Registry",
+    "Rule",
+    "Tie",
+    "Ties",
+    "registry",
+    "table_label",
+]
 
 TableKey: TypeAlias = tuple[str | None, str]
 """Schema (``None`` for the default one) and name."""
@@ -66,6 +75,19 @@ class Ties:
 
 
 Rule: TypeAlias = OwnColumn | Ties
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A foreign key whose value must be looked up before it is written."""
+
+    label: str
+    """The table that has the foreign key, for messages."""
+    columns: tuple[str, ...]
+    parent: Table
+    parent_columns: tuple[str, ...]
+    owns: bool
+    """Whether the row belongs to whom the parent belongs to, so that there must be one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +144,9 @@ class Registry:
         self._derived: dict[TableKey, Rule | None] = {}
         self._by_folded: dict[frozenset[str], dict[TableKey, TableKey]] = {}
         self._names: frozenset[str] | None = None
+        self._references: dict[TableKey, tuple[Reference, ...]] = {}
+        self._referred_to: frozenset[TableKey] | None = None
+        self._unchecked: set[TableKey] = set()
 
     # -- declaring ---------------------------------------------------------------
 
@@ -141,6 +166,11 @@ class Registry:
     def declare_shared(self, table: Table) -> None:
         """Say that ``table`` is on purpose the same for all tenants."""
         self._declare(table, _Shared(table))
+
+    def leave_references_unchecked(self, table: Table) -> None:
+        """Write foreign keys of ``table`` without looking up what they point at."""
+        self._unchecked.add(_key(table))
+        self._renew()
 
     def _declare(self, table: Table, declaration: _Declaration) -> None:
         earlier = self._declared.get(_key(table))
@@ -165,6 +195,8 @@ class Registry:
         self._derived.clear()
         self._by_folded.clear()
         self._names = None
+        self._references.clear()
+        self._referred_to = None
 
     # -- asking ------------------------------------------------------------------
 
@@ -189,21 +221,55 @@ class Registry:
             UnguardedStatementError: a table of this name is tenant-aware, in another
                 schema, and this one was never declared; it could be the same table.
         """
+        key = self._resolve(table, default_schemas)
+        return None if key is None else self._rule_of_key(key, table)
+
+    def references_of(
+        self, table: TableClause, default_schemas: frozenset[str] = frozenset()
+    ) -> tuple[Reference, ...]:
+        """Return the foreign keys of ``table`` that must be checked when they are written.
+
+        Args:
+            table: any table construct, compared by schema and name.
+            default_schemas: the database's names, in lower case, for the schema that
+                a name without one means.
+        """
+        key = self._resolve(table, default_schemas)
+        if key is None:
+            return ()
+        if key not in self._references:
+            canonical = self._canonical(key)
+            if canonical is None:
+                return tuple(self._find_references(table)) if isinstance(table, Table) else ()
+            self._references[key] = tuple(self._find_references(canonical))
+        return self._references[key]
+
+    def is_referred_to(self, table: Table) -> bool:
+        """Say whether a foreign key that must be checked points at ``table``."""
+        if self._referred_to is None:
+            self._referred_to = frozenset(
+                _key(reference.parent)
+                for key in list(self._known_keys())
+                if (known := self._canonical(key)) is not None
+                for reference in self.references_of(known)
+            )
+        return _key(table) in self._referred_to
+
+    def _resolve(self, table: TableClause, default_schemas: frozenset[str]) -> TableKey | None:
+        """Return the key of the known table that ``table`` is; its own if there is none."""
         key = _key(table)
-        if key in self._declared or isinstance(table, Table):
-            rule = self._rule_of_key(key, table)
-            if rule is not None or key in self._declared:
-                return rule
+        if key in self._declared or (isinstance(table, Table) and self._rule_of_key(key, table)):
+            return key
         same = self._index(default_schemas).get(_folded(key, default_schemas))
         if same is not None:
-            return self._rule_of_key(same, None)
+            return same
         if key[1].casefold() in self.names() and not self._is_known(key):
             raise UnguardedStatementError(
                 f"{table_label(table)} has the name of a tenant-aware table in another "
                 "schema and is not declared itself: mark it with @tenant_aware or "
                 "shared_across_tenants(), or use the declared Table"
             )
-        return None
+        return key
 
     def names(self) -> frozenset[str]:
         """Return the names, case folded, of all tables with a rule."""
@@ -323,6 +389,19 @@ class Registry:
                 )
             yield constraint, Tie(columns, parent, referred)
 
+    def _find_references(self, table: Table) -> Iterator[Reference]:
+        rule = self._rule_of_key(_key(table), table)
+        owning = {tie.columns for tie in rule.ties} if isinstance(rule, Ties) else set()
+        for _, tie in self._foreign_keys(table):
+            parent = self._rule_of_key(_key(tie.parent), tie.parent)
+            if parent is None or _carries_tenant(tie, rule, parent):
+                continue
+            owns = tie.columns in owning
+            if owns or _key(table) not in self._unchecked:
+                yield Reference(
+                    table_label(table), tie.columns, tie.parent, tie.parent_columns, owns
+                )
+
     def _parent_rule(self, parent: Table) -> Rule | None:
         key = _key(parent)
         if key in self._derived:
@@ -339,6 +418,15 @@ def _agree(earlier: _Declaration, later: _Declaration) -> bool:
         case _Shared(), _Shared():
             return True
     return False
+
+
+def _carries_tenant(tie: Tie, child: Rule | None, parent: Rule) -> bool:
+    """Say whether the foreign key has the tenant in it and so cannot cross."""
+    return (
+        isinstance(child, OwnColumn)
+        and isinstance(parent, OwnColumn)
+        and (child.column, parent.column) in set(zip(tie.columns, tie.parent_columns, strict=True))
+    )
 
 
 def _is_named(table: Table, name: str) -> bool:

@@ -11,19 +11,24 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Table, event, inspect
-from sqlalchemy.orm import Mapper, Session
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Mapper, Session, object_session
 
 from tenantshield_mw.context import Bound, SystemContext, current_binding
 from tenantshield_mw.tenant import TenantContext
 
 from .binds import tenant_id_for
 from .errors import CrossTenantAccessError, MissingTenantContextError, ScopeMismatchError
+from .flushes import Flush
 from .registry import OwnColumn, registry, table_label
 
 __all__ = ["listen", "serve", "serve_lookup"]
 
 _SERVES: Final = "tenantshield_mw.serves"
 """The key in ``Session.info`` under which a session notes whom it serves."""
+
+_FLUSH: Final = "tenantshield_mw.flush"
+"""The key in ``Session.info`` for the flush that is under way."""
 
 
 def _bound() -> Bound:
@@ -119,7 +124,10 @@ def _is_system() -> bool:
 
 def before_insert(mapper: Mapper[Any], connection: Any, target: Any) -> None:
     """Put the tenant in scope on a new object, or refuse another one."""
-    found = None if registry.is_empty() or _is_system() else _own_rule(mapper)
+    if registry.is_empty() or _is_system():
+        return
+    _take(mapper, connection, target, is_new=True)
+    found = _own_rule(mapper)
     if found is None:
         return
     rule, attribute = found
@@ -137,8 +145,16 @@ def before_insert(mapper: Mapper[Any], connection: Any, target: Any) -> None:
         )
 
 
-def before_change(mapper: Mapper[Any], connection: Any, target: Any) -> None:
-    """Refuse to update or delete an object that says it is another tenant's."""
+def before_update(mapper: Mapper[Any], connection: Any, target: Any) -> None:
+    """Refuse to update an object that says it is another tenant's."""
+    if registry.is_empty() or _is_system():
+        return
+    _take(mapper, connection, target, is_new=False)
+    before_delete(mapper, connection, target)
+
+
+def before_delete(mapper: Mapper[Any], connection: Any, target: Any) -> None:
+    """Refuse to delete an object that says it is another tenant's."""
     found = None if registry.is_empty() or _is_system() else _own_rule(mapper)
     if found is None:
         return
@@ -156,6 +172,29 @@ def before_change(mapper: Mapper[Any], connection: Any, target: Any) -> None:
 
 def _before_flush(session: Session, context: Any, instances: Any) -> None:
     serve(session)
+    _end_flush(session)
+    session.info[_FLUSH] = Flush(session)
+
+
+def _after_flush(session: Session, context: Any) -> None:
+    _end_flush(session)
+
+
+def _after_soft_rollback(session: Session, previous_transaction: Any) -> None:
+    _end_flush(session)
+
+
+def _end_flush(session: Session) -> None:
+    flush = session.info.pop(_FLUSH, None)
+    if flush is not None:
+        flush.is_over = True
+
+
+def _take(mapper: Mapper[Any], connection: Connection, target: Any, *, is_new: bool) -> None:
+    session = object_session(target)
+    flush = None if session is None else session.info.get(_FLUSH)
+    if flush is not None:
+        flush.takes(mapper, connection, inspect(target), is_new=is_new)
 
 
 def _before_attach(session: Session, instance: Any) -> None:
@@ -165,7 +204,9 @@ def _before_attach(session: Session, instance: Any) -> None:
 def listen() -> None:
     """Set the listeners on all sessions and mappers of the process."""
     event.listen(Session, "before_flush", _before_flush)
+    event.listen(Session, "after_flush", _after_flush)
+    event.listen(Session, "after_soft_rollback", _after_soft_rollback)
     event.listen(Session, "before_attach", _before_attach)
     event.listen(Mapper, "before_insert", before_insert)
-    event.listen(Mapper, "before_update", before_change)
-    event.listen(Mapper, "before_delete", before_change)
+    event.listen(Mapper, "before_update", before_update)
+    event.listen(Mapper, "before_delete", before_delete)

@@ -7,6 +7,7 @@ attributes into columns and before any of it is rendered.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from sqlalchemy import BindParameter, Select, select
@@ -16,49 +17,77 @@ from sqlalchemy.sql.expression import FromClause
 
 from .binds import checked, filled
 from .errors import CrossTenantAccessError, UnguardedStatementError
-from .predicate import RuleFor, base_table
-from .registry import OwnColumn, Rule, registry
+from .predicate import base_table
+from .references import Note, ReferencesOf, check_selected, note_values, refuse_orphan
+from .registry import OwnColumn, Reference, Rule, registry
 
-__all__ = ["check_set", "complete_insert"]
+__all__ = ["Target", "complete_conflict", "complete_insert", "complete_update"]
 
 
-def complete_insert(
-    state: Any,
-    rule: Rule,
-    column_keys: Iterable[str] | None,
-) -> None:
-    """Have an ``INSERT`` write the tenant in scope, and no other.
+def complete_insert(state: Any, target: Target, column_keys: Iterable[str] | None) -> None:
+    """Have an ``INSERT`` write the tenant in scope, and point at this tenant's rows only.
 
     Args:
         state: SQLAlchemy's compile state of the statement.
-        rule: how the table is tied to a tenant.
+        target: what is known of the table.
         column_keys: the parameters that will come with each execution.
 
     Raises:
         CrossTenantAccessError: the tenant is ``None`` or computed.
-        UnguardedStatementError: the statement's table does not list its tenant column.
+        UnguardedStatementError: the statement's table does not list its tenant column,
+            or a foreign key is set to what cannot be checked.
     """
-    if not isinstance(rule, OwnColumn):
-        return
-    key = _tenant_key(state.statement.table, rule)
+    keys = frozenset(column_keys or ())
     if state.statement._select_names:
-        _complete_from_select(state, rule, key)
+        _complete_from_select(state, target)
     elif state._has_multi_parameters:
-        rows = [_with_tenant(row, rule, key) for row in state._multi_parameters]
+        rows = [
+            target.note(_with_tenant(row, target, frozenset()), frozenset(), row=number)
+            for number, row in enumerate(state._multi_parameters)
+        ]
         state._multi_parameters = rows
         state._dict_parameters = rows[0]
     else:
-        given = dict(state._dict_parameters or {})
-        if column_keys is not None and key in column_keys and key not in _keys_of(given):
-            given[key] = checked(BindParameter(key, type_=rule.type, required=True), rule)
-        else:
-            given = _with_tenant(given, rule, key)
-        state._dict_parameters = given
-        state._no_parameters = False
+        given = _with_tenant(state._dict_parameters or {}, target, keys)
+        given = target.note(given, keys)
+        if given:
+            state._dict_parameters = given
+            state._no_parameters = False
 
 
-def _keys_of(values: Mapping[Any, Any]) -> set[str]:
-    return {_key_of(column) for column in values}
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The table that a statement writes, and what is known of it."""
+
+    table: Any
+    """The statement's own construct, which need not be the declared one."""
+    rule: Rule | None
+    references: tuple[Reference, ...]
+    references_of: ReferencesOf
+    prefetched: list[tuple[Note, str]]
+
+    def note(
+        self,
+        values: Mapping[Any, Any],
+        column_keys: frozenset[str],
+        *,
+        row: int | None = None,
+        updates: bool = False,
+    ) -> dict[Any, Any]:
+        """Return ``values`` with the parameters of foreign keys noted."""
+        if not self.references:
+            return dict(values)
+        return note_values(
+            values,
+            column_keys,
+            self.references,
+            _key_of,
+            self.table,
+            self.references_of,
+            row=row,
+            updates=updates,
+            prefetched=self.prefetched,
+        )
 
 
 def _key_of(column: Any) -> str:
@@ -77,14 +106,23 @@ def _tenant_key(table: FromClause, rule: OwnColumn) -> str:
     )
 
 
-def _with_tenant(values: Mapping[Any, Any], rule: OwnColumn, key: str) -> dict[Any, Any]:
+def _with_tenant(
+    values: Mapping[Any, Any], target: Target, column_keys: frozenset[str]
+) -> dict[Any, Any]:
     """Return ``values`` with the tenant checked where it is given, filled where not."""
     completed = dict(values)
+    rule = target.rule
+    if not isinstance(rule, OwnColumn):
+        return completed
+    key = _tenant_key(target.table, rule)
     for column, value in values.items():
         if _key_of(column) == key:
             completed[column] = _checked_value(value, rule)
             return completed
-    completed[key] = filled(rule, "INSERT")
+    if key in column_keys:
+        completed[key] = checked(BindParameter(key, type_=rule.type, required=True), rule)
+    else:
+        completed[key] = filled(rule, "INSERT")
     return completed
 
 
@@ -112,10 +150,15 @@ def _refuse_computed(rule: OwnColumn) -> NoReturn:
 # -- INSERT ... SELECT -----------------------------------------------------------
 
 
-def _complete_from_select(state: Any, rule: OwnColumn, key: str) -> None:
+def _complete_from_select(state: Any, target: Target) -> None:
     statement = state.statement._clone()
     names = [_key_of(name) for name in statement._select_names]
     source = statement.select
+    _check_selected_references(source, names, target)
+    rule = target.rule
+    if not isinstance(rule, OwnColumn):
+        return
+    key = _tenant_key(target.table, rule)
     if key in names:
         _check_selected_tenant(source, names.index(key), rule)
     inner = source.subquery()
@@ -140,18 +183,28 @@ def _complete_from_select(state: Any, rule: OwnColumn, key: str) -> None:
     state._dict_parameters = {name: Null() for name in names}
 
 
+def _check_selected_references(source: Any, names: list[str], target: Target) -> None:
+    keys = {column.name: column.key for column in target.table.c}
+    for reference in target.references:
+        given = [keys[name] for name in reference.columns if keys.get(name) in names]
+        for key in given:
+            check_selected(source, names.index(key), reference, target.references_of)
+        if reference.owns and not given:
+            refuse_orphan(reference)
+
+
 def _check_selected_tenant(source: Any, position: int, rule: OwnColumn) -> None:
     """Let a selected tenant pass where it can only be the tenant in scope."""
     if isinstance(source, Select):
         selected: Any = list(source.selected_columns)[position]
         while isinstance(selected, Label):
             selected = selected.element
-        if isinstance(selected, ColumnClause) and _is_tenant_column(selected, rule):
+        if isinstance(selected, ColumnClause) and _is_tenant_column(selected):
             return
     _refuse_computed(rule)
 
 
-def _is_tenant_column(column: ColumnClause[Any], rule: OwnColumn) -> bool:
+def _is_tenant_column(column: ColumnClause[Any]) -> bool:
     table = None if column.table is None else base_table(column.table)
     if table is None:
         return False
@@ -162,30 +215,62 @@ def _is_tenant_column(column: ColumnClause[Any], rule: OwnColumn) -> bool:
 # -- UPDATE ----------------------------------------------------------------------
 
 
-def check_set(state: Any, rule_for: RuleFor, column_keys: Iterable[str] | None) -> None:
-    """Refuse an ``UPDATE`` that sets a tenant column.
+def complete_update(
+    state: Any,
+    target: Target,
+    others: Iterable[Target],
+    column_keys: Iterable[str] | None,
+) -> None:
+    """Have an ``UPDATE`` leave the tenant alone, and point at this tenant's rows only.
+
+    Args:
+        state: SQLAlchemy's compile state of the statement.
+        target: what is known of the table that is updated.
+        others: the same of the further tables of an ``UPDATE ... FROM``.
+        column_keys: the parameters that will come with each execution.
 
     Raises:
-        CrossTenantAccessError: it does; a row never changes tenant.
+        CrossTenantAccessError: it sets a tenant column; a row never changes tenant.
+        UnguardedStatementError: a foreign key is set to what cannot be checked.
     """
-    tables = [state.statement.table, *state._extra_froms]
-    for element in tables:
-        table = base_table(element)
-        rule = None if table is None else rule_for(table)
-        if isinstance(rule, OwnColumn):
-            _check_set_of(state, element, rule, column_keys)
+    keys = frozenset(column_keys or ())
+    given = state._dict_parameters or {}
+    _check_set(target, _set_of(given, target, is_target=True) | keys)
+    for other in others:
+        changed = _set_of(given, other, is_target=False)
+        _check_set(other, changed)
+        for reference in other.references:
+            if not changed.isdisjoint(_keys(other.table, reference.columns)):
+                raise UnguardedStatementError(
+                    f"UPDATE sets a foreign key of {reference.label}, a further table of the "
+                    "statement: update that table in a statement of its own"
+                )
+    noted = target.note(given, keys, updates=True)
+    if noted:
+        state._dict_parameters = noted
+        state._no_parameters = False
 
 
-def _check_set_of(
-    state: Any, element: FromClause, rule: OwnColumn, column_keys: Iterable[str] | None
-) -> None:
-    keys = {column.key for column in element.c if column.name == rule.column}
-    is_target = element is state.statement.table
-    for column in state._dict_parameters or {}:
-        table = getattr(column, "table", None)
-        if _key_of(column) in keys and (table == element or (table is None and is_target)):
-            refuse_set(rule)
-    if is_target and column_keys is not None and not keys.isdisjoint(column_keys):
+def _set_of(given: Mapping[Any, Any], target: Target, *, is_target: bool) -> frozenset[str]:
+    """Return the keys of those columns of ``target`` that are set."""
+    return frozenset(
+        _key_of(column)
+        for column in given
+        if (table := getattr(column, "table", None)) == target.table
+        or (table is None and is_target)
+        # The ORM names the mapped table's column where the target is an alias of it.
+        or (is_target and base_table(target.table) == table)
+    )
+
+
+def _keys(table: FromClause, names: Iterable[str]) -> frozenset[str]:
+    wanted = frozenset(names)
+    return frozenset(column.key for column in table.c if column.name in wanted)
+
+
+def _check_set(target: Target, keys: frozenset[str]) -> None:
+    rule = target.rule
+    if isinstance(rule, OwnColumn) and not keys.isdisjoint(_keys(target.table, [rule.column])):
         refuse_set(rule)
 
 
@@ -195,3 +280,18 @@ def refuse_set(rule: OwnColumn) -> NoReturn:
         f"UPDATE on {rule.label} sets {rule.key}: a row never changes tenant; leave it out, or "
         'move the row inside system_scope("why")'
     )
+
+
+# -- what to do on a conflict ----------------------------------------------------
+
+
+def complete_conflict(values: Iterable[tuple[Any, Any]], target: Target) -> list[tuple[Any, Any]]:
+    """Return what an upsert sets on a row that is there already, checked like an ``UPDATE``.
+
+    Raises:
+        CrossTenantAccessError: it sets the tenant column.
+        UnguardedStatementError: a foreign key is set to what cannot be checked.
+    """
+    given = dict(values)
+    _check_set(target, frozenset(_key_of(column) for column in given))
+    return list(target.note(given, frozenset(), updates=True).items())

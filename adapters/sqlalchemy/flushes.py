@@ -1,0 +1,178 @@
+"""What is known of foreign keys while a session flushes.
+
+A flush may send one statement for many objects or one for each. So that it asks about
+each table once, the objects' foreign keys are gathered before the first statement, and
+what is known from the session itself is not asked at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+from weakref import WeakKeyDictionary, ref
+
+from sqlalchemy import Table
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import InstanceState, Mapper, Session
+from sqlalchemy.orm import registry as orm_registry
+
+from tenantshield_mw.context import current_binding
+from tenantshield_mw.tenant import TenantContext
+
+from .registry import OwnColumn, Reference, registry
+
+__all__ = ["Flush", "flush_on"]
+
+Values = tuple[Any, ...]
+
+_ON_CONNECTION: Final = "_tenantshield_flush"
+
+
+def flush_on(connection: Connection) -> Flush | None:
+    """Return the flush that is sending its statements over ``connection``, if any."""
+    flush: Flush | None = connection.__dict__.get(_ON_CONNECTION)
+    return None if flush is None or flush.is_over else flush
+
+
+class Flush:
+    """One flush of one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = ref(session)
+        self._objects: list[InstanceState[Any]] = []
+        self._wanted: dict[Reference, set[Values]] = {}
+        self._proven: dict[Reference, set[Values]] = {}
+        self._registries: set[orm_registry] = set()
+        self.is_over = False
+
+    def takes(
+        self,
+        mapper: Mapper[Any],
+        connection: Connection,
+        state: InstanceState[Any],
+        *,
+        is_new: bool,
+    ) -> None:
+        """Take note of an object that is about to be written."""
+        targets = _targets(mapper)
+        connection.__dict__[_ON_CONNECTION] = self
+        self._registries.add(mapper.registry)
+        if is_new and targets.is_referred_to:
+            # By the time anybody asks, its row is inserted under this tenant. An object
+            # to be updated may have been put together by hand, with any primary key.
+            self._objects.append(state)
+        for reference, attributes in targets.references:
+            if not is_new and state.committed_state.keys().isdisjoint(attributes):
+                continue
+            values = tuple(map(state.dict.get, attributes))
+            if None not in values:
+                self._wanted.setdefault(reference, set()).add(values)
+
+    def unproven(self, reference: Reference, values: set[Values]) -> set[Values]:
+        """Return which of ``values``, and of those still to come, must be looked up."""
+        values = values - self._proven.setdefault(reference, set())
+        if not values:
+            return values
+        values |= self._wanted.pop(reference, set())
+        known = set(self._known(reference, values))
+        self._proven[reference] |= known
+        return values - self._proven[reference]
+
+    def prove(self, reference: Reference, values: Iterable[Values]) -> None:
+        """Take note that ``values`` were looked up and are this tenant's."""
+        self._proven[reference].update(values)
+
+    def _known(self, reference: Reference, values: set[Values]) -> Iterator[Values]:
+        for state in self._objects:
+            attributes = _attributes_of(state.mapper, reference)
+            if attributes is not None:
+                yield tuple(map(state.dict.get, attributes))
+        session = self._session()
+        mapper = _mapper_of(reference, {each for one in self._registries for each in one.mappers})
+        if session is None or mapper is None:
+            return
+        for each in values:
+            key = mapper.identity_key_from_primary_key(each)
+            instance = session.identity_map.get(key)
+            if instance is not None and _was_loaded_here(mapper, instance):
+                yield each
+
+
+class _Targets:
+    __slots__ = ("is_referred_to", "references")
+
+    def __init__(self, mapper: Mapper[Any]) -> None:
+        self.references = [
+            (reference, attributes)
+            for table in mapper.tables
+            if isinstance(table, Table)
+            for reference in registry.references_of(table)
+            if (attributes := _attributes(mapper, table, reference.columns)) is not None
+        ]
+        self.is_referred_to = any(
+            isinstance(table, Table) and registry.is_referred_to(table) for table in mapper.tables
+        )
+
+
+_known_targets: Final[WeakKeyDictionary[Mapper[Any], tuple[int, _Targets]]] = WeakKeyDictionary()
+
+
+def _targets(mapper: Mapper[Any]) -> _Targets:
+    found = _known_targets.get(mapper)
+    if found is None or found[0] != registry.generation:
+        found = _known_targets[mapper] = (registry.generation, _Targets(mapper))
+    return found[1]
+
+
+def _attributes(mapper: Mapper[Any], table: Table, names: Iterable[str]) -> tuple[str, ...] | None:
+    """Return the attributes that hold the columns ``names`` of ``table``."""
+    attributes = []
+    for name in names:
+        column = next((each for each in table.c if each.name == name), None)
+        if column is None or column not in mapper.columns.values():
+            return None
+        attributes.append(mapper.get_property_by_column(column).key)
+    return tuple(attributes)
+
+
+def _attributes_of(mapper: Mapper[Any], reference: Reference) -> tuple[str, ...] | None:
+    if reference.parent not in mapper.tables:
+        return None
+    return _attributes(mapper, reference.parent, reference.parent_columns)
+
+
+def _mapper_of(reference: Reference, mappers: Iterable[Mapper[Any]]) -> Mapper[Any] | None:
+    """Return the mapper whose primary key ``reference`` points at."""
+    for mapper in mappers:
+        if (
+            mapper.local_table is reference.parent
+            and tuple(column.name for column in mapper.primary_key) == reference.parent_columns
+        ):
+            return mapper
+    return None
+
+
+def _was_loaded_here(mapper: Mapper[Any], instance: Any) -> bool:
+    """Say whether ``instance`` was read from the database under the tenant in scope.
+
+    Being in the identity map proves nothing by itself: an object can be put there by
+    hand, with any primary key.
+    """
+    binding = current_binding()
+    bound = None if binding is None else binding[0]
+    table = mapper.local_table
+    rule = registry.rule_for(table) if isinstance(table, Table) else None
+    if not isinstance(bound, TenantContext) or not isinstance(rule, OwnColumn):
+        return False
+    attributes = _attributes(mapper, rule.table, [rule.column])
+    if attributes is None:
+        return False
+    state: InstanceState[Any] = instance._sa_instance_state
+    tenant_id = state.dict.get(attributes[0])
+    return (
+        # private: set where an object is made from a row, and nowhere else.
+        state.runid is not None
+        and attributes[0] not in state.committed_state
+        and type(tenant_id) is type(bound.tenant_id)
+        and tenant_id == bound.tenant_id
+    )
