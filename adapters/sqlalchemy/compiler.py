@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
@@ -20,7 +21,7 @@ from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.sql import crud
 from sqlalchemy.sql.base import HasCompileState
 from sqlalchemy.sql.compiler import IdentifierPreparer, SQLCompiler
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.elements import BooleanClauseList, ColumnElement, False_, Grouping, True_
 from sqlalchemy.sql.expression import FromClause, TableClause
 from sqlalchemy.types import String
 
@@ -28,7 +29,7 @@ from . import writes
 from .binds import filled, processor_for, role_of
 from .errors import ConfigurationError, UnguardedStatementError
 from .predicate import Plan, Predicates, base_table
-from .raw import MARK, REPLACES_ROWS, unmarked_names
+from .raw import MARK, REPLACES_ROWS, stands_alone, unmarked_names
 from .references import Note, notes_in
 from .registry import OwnColumn, Reference, Rule, registry, table_label
 
@@ -56,6 +57,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
 
     _tenantshield_busy = False
     _tenantshield_writes = False
+    _tenantshield_open_ended = False
 
     # -- the whole statement -----------------------------------------------------
 
@@ -89,6 +91,15 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
                 "cannot be confined to the tenant: write it with SQLAlchemy's constructs, "
                 "or, if it was reviewed, mark the statement with "
                 ".execution_options(tenantshield_reviewed=True)"
+            )
+        if self._tenantshield_open_ended and any(
+            plan.covered for plan in self._tenantshield_plans.values()
+        ):
+            raise UnguardedStatementError(
+                "raw SQL in a statement on tenants' rows has a parenthesis, a quote or a "
+                "comment that it does not close, or closes one that it did not open, and so could "
+                "undo the condition that confines the statement: complete it, or, if it was reviewed, mark "
+                "the statement with .execution_options(tenantshield_reviewed=True)"
             )
         if self._tenantshield_writes and REPLACES_ROWS.search(text):
             raise UnguardedStatementError(
@@ -176,7 +187,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
     def _compose_select_body(self, text: Any, select: Any, *args: Any, **kw: Any) -> str:
         plan = self._tenantshield_plans[select]
         if plan.where:
-            select = select.where(*plan.where)
+            select = _with_criteria(select, plan)
         return super()._compose_select_body(text, select, *args, **kw)
 
     def _tenantshield_current(self) -> Plan | None:
@@ -190,7 +201,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
         criteria = None if plan is None else plan.on.get(join)
         if criteria:
             join = join._clone()  # private: a shallow copy
-            join.onclause = and_(join.onclause, *criteria)
+            join.onclause = and_(*criteria, *_alone([join.onclause]))
         return super().visit_join(join, *args, **kw)
 
     def visit_table(self, table: Any, asfrom: bool = False, **kw: Any) -> str:
@@ -227,8 +238,34 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
         )
         return f"(SELECT * FROM {text} WHERE {filtered}) AS {name}"
 
+    # -- raw SQL within a statement ----------------------------------------------
+
+    def visit_textclause(self, textclause: Any, *args: Any, **kw: Any) -> str:
+        self._tenantshield_fragment(textclause.text)
+        return super().visit_textclause(textclause, *args, **kw)
+
+    # private: infix and prefix operators made with op() and custom_op.
+    def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> str:
+        self._tenantshield_fragment(operator.opstring)
+        return super().visit_custom_op_binary(element, operator, **kw)
+
+    def visit_custom_op_unary_operator(self, element: Any, operator: Any, **kw: Any) -> str:
+        self._tenantshield_fragment(operator.opstring)
+        return super().visit_custom_op_unary_operator(element, operator, **kw)
+
+    def visit_custom_op_unary_modifier(self, element: Any, operator: Any, **kw: Any) -> str:
+        self._tenantshield_fragment(operator.opstring)
+        return super().visit_custom_op_unary_modifier(element, operator, **kw)
+
+    def _tenantshield_fragment(self, text: str) -> None:
+        mysql = self.dialect.name in ("mysql", "mariadb")
+        if self.stack and not stands_alone(text, hash_comments=mysql):
+            self._tenantshield_open_ended = True
+
     def visit_column(self, column: Any, *args: Any, include_table: bool = True, **kw: Any) -> str:
         table = column.table
+        if column.is_literal:
+            self._tenantshield_fragment(column.name)
         if (
             include_table
             and table is not None
@@ -299,7 +336,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
         if plan.covered:
             self._tenantshield_writes = True
         if plan.where:
-            final = state.statement = final.where(*plan.where)
+            final = state.statement = _with_criteria(final, plan)
         self._tenantshield_enter(final, plan)
         return state
 
@@ -315,7 +352,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
             if plan.where:
                 given = on_conflict.update_whereclause
                 on_conflict.update_whereclause = and_(
-                    *plan.where, *(() if given is None else (given,))
+                    *plan.where, *(() if given is None else _alone([given]))
                 )
         return cast("str", super().visit_on_conflict_do_update(on_conflict, **kw))  # type: ignore[misc]
 
@@ -335,6 +372,28 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
                 ]
             on_duplicate = _copy_of(on_duplicate, update=dict(values))
         return cast("str", super().visit_on_duplicate_key_update(on_duplicate, **kw))  # type: ignore[misc]
+
+
+def _with_criteria(statement: Any, plan: Plan) -> Any:
+    """Return ``statement`` with the plan's criteria before its own."""
+    statement = statement._clone()  # private: a shallow copy
+    statement._where_criteria = (*plan.where, *_alone(statement._where_criteria))
+    return statement
+
+
+def _alone(criteria: Iterable[Any]) -> list[Any]:
+    """Return each of ``criteria`` in parentheses.
+
+    SQLAlchemy puts none around raw SQL, and ``text("paid OR overdue")`` next to
+    ``AND tenant = :tenant`` would let every overdue row of every tenant through.
+    """
+    return [
+        each
+        if isinstance(each, True_ | False_)
+        or (isinstance(each, BooleanClauseList) and not each.clauses)
+        else Grouping(each)
+        for each in criteria
+    ]
 
 
 def _copy_of(clause: Any, **changes: Any) -> Any:

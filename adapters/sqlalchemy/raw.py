@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-__all__ = ["MARK", "REPLACES_ROWS", "SCHEMA_ONLY", "unmarked_names"]
+__all__ = ["MARK", "REPLACES_ROWS", "SCHEMA_ONLY", "stands_alone", "unmarked_names"]
 
 MARK: Final = "\ue000"
 """A private-use character. While a statement is compiled it follows every identifier
@@ -27,6 +27,7 @@ _ALL_TOKENS: Final = re.compile(f"(?:{_PARAMETER})|({_IDENTIFIER})({MARK}?)")
 _TOKENS_OUTSIDE_LITERALS: Final = re.compile(
     f"(?:{_LITERAL})|(?:{_PARAMETER})|({_IDENTIFIER})({MARK}?)"
 )
+_COMPLETE_QUOTES: Final = re.compile(f"""{_LITERAL}|"(?:[^"]|"")*"|`(?:[^`]|``)*`""")
 # What can move the end of a string literal: comments, backslash escapes, dollar quotes.
 _DOUBTFUL: Final = re.compile(r"--|/\*|#|\\|\$\w*\$")
 # An identifier may be spelled in escapes on PostgreSQL: U&"inv\006fice".
@@ -59,6 +60,41 @@ def unmarked_names(text: str, names: Collection[str]) -> set[str]:
     if found and not _DOUBTFUL.search(text):
         found = _scan(_TOKENS_OUTSIDE_LITERALS, text, names)
     return found
+
+
+def stands_alone(text: str, *, hash_comments: bool = True) -> bool:
+    """Say whether ``text`` ends what it begins, and nothing else.
+
+    A fragment with a parenthesis too many could end the parentheses in which the
+    compiler has put it; an open quote or comment could swallow what comes after it.
+    Where it is in doubt what is part of a literal, the parentheses must match both with
+    and without what the literals hold.
+
+    Args:
+        text: a part of a statement.
+        hash_comments: whether ``#`` begins a comment, as on MySQL, or is an operator.
+    """
+    bare = _COMPLETE_QUOTES.sub("", text)
+    if "'" in bare or '"' in bare or "`" in bare:
+        return False
+    last_line = bare.rpartition("\n")[2]
+    if "--" in last_line or (hash_comments and "#" in last_line):
+        return False
+    if bare.rfind("/*") > bare.rfind("*/"):
+        return False
+    return _matches(bare) and (not _DOUBTFUL.search(text) or _matches(text))
+
+
+def _matches(text: str) -> bool:
+    depth = 0
+    for character in text:
+        if character == "(":
+            depth += 1
+        elif character == ")":
+            depth -= 1
+            if depth < 0:
+                return False
+    return depth == 0
 
 
 def _scan(pattern: re.Pattern[str], text: str, names: Collection[str]) -> set[str]:
