@@ -1,0 +1,124 @@
+"""One view of a request, whichever of the two interfaces it came through.
+
+A request is the raw ASGI scope or the raw WSGI environ. Everything that is read from
+one is read here, so that the two cannot disagree, and nothing is read before it is
+asked for: the view has no object of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, TypeAlias, TypeVar, final
+
+from .errors import ConfigurationError, TenantResolutionError
+
+__all__ = ["TENANT_KEY", "HeaderField", "Request", "path"]
+
+T = TypeVar("T")
+
+Request: TypeAlias = Mapping[str, Any]
+"""An ASGI scope of type ``http`` or ``websocket``, or a WSGI environ."""
+
+TENANT_KEY: Final = "tenantshield_mw.tenant"
+"""The key of the scope and of the environ that holds the request's
+:class:`~tenantshield_mw.TenantContext`, or ``None`` where it runs without a tenant."""
+
+_REMEMBERED: Final = 1024
+"""How many values of a header are remembered before all are forgotten."""
+
+_REMEMBERED_LENGTH: Final = 255
+"""How long a value may be to be remembered, in bytes."""
+
+# RFC 9110 section 5.1, but for "_": WSGI, like CGI, spells "-" that way.
+_FIELD_NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
+
+# The two that PEP 3333 hands on without the prefix.
+_WITHOUT_PREFIX: Final = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
+
+
+@final
+class HeaderField(Generic[T]):
+    """A header field and what its value means; called with a request, it says which.
+
+    Args:
+        name: the field's name in any case, as RFC 9110 section 5.1 allows it, but
+            without ``_``, which WSGI cannot tell from ``-``.
+        judge: what makes something of the value, or raises. It must make the same of
+            the same value every time, for the answer is remembered. The values of a
+            field that is repeated come joined by commas, as RFC 9110 section 5.3 says.
+
+    Raises:
+        ConfigurationError: ``name`` is no such name.
+    """
+
+    __slots__ = ("_environ_key", "_judge", "_known", "_length", "_name", "name")
+
+    def __init__(self, name: str, judge: Callable[[bytes], T]) -> None:
+        if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
+            raise ConfigurationError(
+                "a header's name is a str of letters, digits and '-', as in "
+                "header(\"X-Tenant-ID\"); '_' is not allowed, since WSGI cannot tell it from '-'"
+            )
+        self.name = name
+        self._judge = judge
+        self._known: dict[bytes, T] = {}
+        self._name = name.lower().encode("ascii")
+        self._length = len(self._name)
+        key = name.upper().replace("-", "_")
+        self._environ_key = key if key in _WITHOUT_PREFIX else f"HTTP_{key}"
+
+    def __call__(self, request: Request) -> T | None:
+        """Return what the field's value means; ``None`` where ``request`` has no such field.
+
+        Raises:
+            TenantResolutionError: the value is not what the transport allows, or
+                ``judge`` refuses it.
+        """
+        found: bytes | None = None
+        if "headers" in request:
+            name: bytes
+            value: bytes
+            length = self._length
+            for name, value in request["headers"]:
+                # Servers need not lower the names (ASGI, "HTTP connection scope"); most
+                # names differ in length already, which is the cheapest thing to compare.
+                if len(name) == length and (name == self._name or name.lower() == self._name):
+                    found = value if found is None else b"%b,%b" % (found, value)
+        elif self._environ_key in request:
+            # The server has joined the values, and has taken a field X_Tenant_ID, if it
+            # lets that through, for X-Tenant-ID.
+            try:
+                found = request[self._environ_key].encode("latin-1")
+            except UnicodeEncodeError:
+                raise TenantResolutionError(f"the header {self.name} is not latin-1") from None
+        if found is None:
+            return None
+        try:
+            return self._known[found]
+        except KeyError:
+            meaning = self._judge(found)
+            if len(found) <= _REMEMBERED_LENGTH:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[found] = meaning
+            return meaning
+
+
+def path(request: Request) -> str:
+    """Return the path within the application, percent-decoded, without the mount point.
+
+    That is ``PATH_INFO`` in WSGI, and in ASGI ``path`` less ``root_path`` (ASGI, "HTTP
+    connection scope"), which older servers have already taken off.
+    """
+    full: str | None = request.get("path")
+    if full is None:
+        # PEP 3333, "Unicode Issues": bytes of the path, each as one latin-1 character.
+        octets: bytes = request.get("PATH_INFO", "").encode("latin-1", "replace")
+        return octets.decode("utf-8", "replace")
+    root: str = request.get("root_path", "")
+    if not full.startswith(root):
+        return full
+    inside = full[len(root) :]
+    # "/apix" does not lie under "/api".
+    return inside if not inside or inside[0] == "/" else full

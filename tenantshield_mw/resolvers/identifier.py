@@ -1,0 +1,70 @@
+"""From a piece of a request to a tenant id of the type that the application uses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
+from tenantshield_mw.tenant import TenantId
+
+__all__ = ["reader_of"]
+
+_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+# What a database's largest integer column holds.
+_SMALLEST: Final = -(2**63)
+_LARGEST: Final = 2**63 - 1
+
+
+def _read_str(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    raise TenantResolutionError("the tenant id has characters outside of printable ASCII")
+
+
+def _read_int(text: str) -> int:
+    if _INTEGER.fullmatch(text) and _SMALLEST <= (value := int(text)) <= _LARGEST:
+        return value
+    raise TenantResolutionError(
+        "the tenant id is not a 64-bit integer in plain decimal digits, without '+', "
+        "leading zeros, spaces or underscores"
+    )
+
+
+def _read_uuid(text: str) -> UUID:
+    if _UUID.fullmatch(text):
+        return UUID(text)
+    raise TenantResolutionError("the tenant id is not a UUID in the hyphenated form of RFC 9562")
+
+
+_READERS: Final[dict[object, Callable[[str], TenantId]]] = {
+    str: _read_str,
+    int: _read_int,
+    UUID: _read_uuid,
+}
+
+
+def reader_of(kind: object) -> Callable[[str], TenantId]:
+    """Return the function that reads a tenant id of type ``kind`` from text.
+
+    It takes one spelling only of each ``int``, so that two spellings cannot pass for
+    two tenants in one place and for one in another, and raises
+    :class:`TenantResolutionError` for all others. The two cases of a ``UUID``'s hex
+    digits are the same (RFC 9562 section 4).
+
+    Args:
+        kind: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
+
+    Raises:
+        ConfigurationError: ``kind`` is anything else.
+    """
+    try:
+        return _READERS[kind]
+    except (KeyError, TypeError):
+        raise ConfigurationError(
+            "type= must be str, int or uuid.UUID, the type of your tenant columns"
+        ) from None
