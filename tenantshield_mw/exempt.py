@@ -1,0 +1,76 @@
+"""Which requests are exempt from having a tenant."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+from .errors import ConfigurationError
+from .request import Request, path
+
+__all__ = ["Exempt", "exemption"]
+
+Exempt: TypeAlias = Iterable[str] | Callable[[Any], bool]
+"""Paths, or a predicate that takes the raw ASGI scope or the raw WSGI environ."""
+
+
+def exemption(exempt: Exempt) -> Callable[[Request], bool] | None:
+    """Return the function that says whether a request is exempt; ``None`` if none is.
+
+    Args:
+        exempt: paths such as ``"/health"``, each of which stands for itself and for
+            everything below it (``/health/db``, not ``/healthy``), compared with the
+            percent-decoded path within the application; or a predicate.
+
+    Raises:
+        ConfigurationError: ``exempt`` is neither, or a path is not one; from the
+            function, when the predicate does not return a ``bool``.
+    """
+    if callable(exempt):
+        return _checked(exempt)
+    if isinstance(exempt, str | bytes) or not isinstance(exempt, Iterable):
+        raise ConfigurationError(
+            'exempt must be an iterable of paths, as in exempt=["/health"], or a predicate'
+        )
+    paths = tuple(_checked_path(entry) for entry in exempt)
+    if not paths:
+        return None
+    below = tuple(f"{entry}/" for entry in paths)
+
+    def is_exempt(request: Request) -> bool:
+        requested = path(request)
+        return requested in paths or requested.startswith(below)
+
+    return is_exempt
+
+
+def _checked_path(entry: object) -> str:
+    if not isinstance(entry, str) or not entry.startswith("/") or "?" in entry or "#" in entry:
+        raise ConfigurationError(
+            "each path in exempt must be a str that begins with '/' and has neither query "
+            'nor fragment, as in exempt=["/health"]'
+        )
+    trimmed = entry.rstrip("/")
+    if not trimmed:
+        raise ConfigurationError(
+            "the path '/' in exempt stands for every path; to exempt the start page alone "
+            "give a predicate, and to let every request run without a tenant "
+            'on_missing_tenant="allow_unbound"'
+        )
+    return trimmed
+
+
+def _checked(predicate: Callable[[Any], bool]) -> Callable[[Request], bool]:
+    def is_exempt(request: Request) -> bool:
+        answer: object = predicate(request)
+        if answer is True or answer is False:
+            return answer
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise ConfigurationError(
+            f"the predicate given as exempt returned a {type(answer).__name__}; "
+            "it must be a plain function that returns True or False"
+        )
+
+    return is_exempt

@@ -1,0 +1,183 @@
+"""The WSGI middleware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any, Final, final
+
+from .context import _binding
+from .dispatch import SyncResolver, callable_directly, tenant_of
+from .errors import ConfigurationError, MissingTenantContextError, TenantResolutionError
+from .exempt import Exempt, exemption
+from .refusal import (
+    MISSING,
+    NO_TENANT,
+    OnMissingTenant,
+    check_on_missing_tenant,
+    refusal_for,
+    start_refusal,
+)
+from .request import TENANT_KEY
+from .tenant import TenantContext
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+__all__ = ["TenantSessionMiddlewareWSGI"]
+
+_set: Final = _binding.set
+
+
+class TenantSessionMiddlewareWSGI:
+    """Bind each request of a WSGI application to its tenant.
+
+    The application is called, its body iterated and closed in a ``contextvars.Context``
+    of the request's own, in which the tenant is bound; the server's context stays as it
+    is. The tenant also stands in the environ, under
+    :data:`~tenantshield_mw.request.TENANT_KEY`::
+
+        app = TenantSessionMiddlewareWSGI(app, resolve_tenant=header("X-Tenant-ID"))
+
+    Args:
+        app: the application.
+        resolve_tenant: a sync callable that takes the environ and returns a tenant id, a
+            :class:`~tenantshield_mw.TenantContext` or ``None``.
+        on_missing_tenant: what becomes of a request for which the resolver returns
+            ``None``. ``"reject"`` refuses it with 400, ``"raise"`` raises
+            :class:`~tenantshield_mw.MissingTenantContextError`, ``"allow_unbound"`` runs
+            it without a tenant. A request whose resolver raises
+            :class:`~tenantshield_mw.TenantResolutionError` never runs: it is refused with
+            400, 403 (suspended) or 404 (not found), and with ``"raise"`` the error goes on.
+        exempt: paths that run without a tenant, each with all that lies below it, or a
+            predicate that takes the environ. The resolver is not asked.
+
+    Raises:
+        ConfigurationError: an argument is not one of these.
+    """
+
+    __slots__ = ("_is_exempt", "_on_missing_tenant", "_resolve", "app")
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        resolve_tenant: SyncResolver,
+        on_missing_tenant: OnMissingTenant = "reject",
+        exempt: Exempt = (),
+    ) -> None:
+        if not callable(app):
+            raise ConfigurationError("app must be a WSGI application, a callable")
+        check_on_missing_tenant(on_missing_tenant)
+        self.app = app
+        self._resolve = callable_directly(resolve_tenant)
+        self._on_missing_tenant = on_missing_tenant
+        self._is_exempt = exemption(exempt)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request.
+
+        Raises:
+            ConfigurationError: the resolver returned an awaitable.
+        """
+        context = copy_context()
+        return context.run(self._serve, context, environ, start_response)
+
+    def _serve(
+        self, context: Context, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        if self._is_exempt is not None and self._is_exempt(environ):
+            tenant = None
+        else:
+            try:
+                answer: object = self._resolve(environ)
+                if type(answer) is TenantContext:
+                    tenant = answer
+                else:
+                    tenant = tenant_of(
+                        answer,
+                        if_awaitable="the resolver returned an awaitable, and a WSGI app "
+                        "cannot await; give TenantSessionMiddlewareWSGI a sync resolver, or "
+                        "use TenantSessionMiddleware",
+                    )
+            except TenantResolutionError as error:
+                if self._on_missing_tenant == "raise":
+                    raise
+                return start_refusal(refusal_for(error), environ, start_response)
+            if tenant is None and self._on_missing_tenant != "allow_unbound":
+                if self._on_missing_tenant == "raise":
+                    raise MissingTenantContextError(NO_TENANT)
+                return start_refusal(MISSING, environ, start_response)
+
+        # The environ is the middleware's to change (PEP 3333, "environ Variables"), and
+        # middleware further out may look for what the app puts there: it is not copied.
+        environ[TENANT_KEY] = tenant
+        wrapper: Any = environ.get("wsgi.file_wrapper")
+        if wrapper is not None and not isinstance(wrapper, type):
+            wrapper = environ["wsgi.file_wrapper"] = _NotingFileWrapper(wrapper)
+        # The context is the request's own, so nothing of the server's own bindings need
+        # be seen in it, and there is none to go back to.
+        _set((tenant, None, None))
+        body = self.app(environ, start_response)
+        kind = type(body)
+        if kind is list or kind is tuple or (wrapper is not None and _is_file(body, wrapper)):
+            return body
+        return _BoundBody(body, context)
+
+
+@final
+class _BoundBody:
+    """A body that is iterated and closed in its request's context."""
+
+    __slots__ = ("_body", "_closed", "_next", "_run")
+
+    def __init__(self, body: Iterable[bytes], context: Context) -> None:
+        self._body = body
+        self._run = context.run
+        self._closed = False
+        self._next: Callable[[], bytes] = self._first
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return self._run(self._next)
+
+    def _first(self) -> bytes:
+        self._next = iter(self._body).__next__
+        return self._next()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                self._run(close)
+        finally:
+            self._run(_set, None)
+
+
+@final
+class _NotingFileWrapper:
+    """A ``wsgi.file_wrapper`` that is a function, as uWSGI's: it notes what it returns."""
+
+    __slots__ = ("_wrap", "wrapped")
+
+    def __init__(self, wrap: Callable[..., object]) -> None:
+        self._wrap = wrap
+        self.wrapped: list[object] = []
+
+    def __call__(self, *args: Any, **kwargs: Any) -> object:
+        self.wrapped.append(self._wrap(*args, **kwargs))
+        return self.wrapped[-1]
+
+
+def _is_file(body: object, wrapper: type | _NotingFileWrapper) -> bool:
+    """Say whether the server sends ``body`` in a way of its own (PEP 3333, "Optional
+    Platform-Specific File Handling"), which it tells by the object's class or identity.
+    """
+    if isinstance(wrapper, type):
+        return isinstance(body, wrapper)
+    return any(body is file for file in wrapper.wrapped)
