@@ -1,0 +1,179 @@
+"""The tenant that a header names: the same in ASGI and in WSGI."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenantshield_mw import ConfigurationError, TenantContext, TenantResolutionError, header
+
+from .calling import Headers, Outcome, as_environ, http_scope, through_asgi, through_wsgi
+
+SOME_UUID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
+
+MISSING = Outcome(None, ran=False, status=400, code="tenant_missing")
+MALFORMED = Outcome(None, ran=False, status=400, code="tenant_malformed")
+
+
+def ran(tenant: Any) -> Outcome:
+    return Outcome(tenant, ran=True)
+
+
+def values(*each: bytes) -> Headers:
+    return [(b"x-tenant-id", value) for value in each]
+
+
+@pytest.mark.parametrize(
+    ("kind", "headers", "outcome"),
+    [
+        (str, values(), MISSING),
+        (str, [(b"x-tenant", b"acme"), (b"x-tenant-idx", b"acme")], MISSING),
+        (str, values(b"acme"), ran("acme")),
+        (str, values(b"a b"), ran("a b")),
+        (str, values(b"x" * 255), ran("x" * 255)),
+        (str, values(b"x" * 256), MALFORMED),
+        (str, values(b""), MALFORMED),
+        (str, values(b" acme"), MALFORMED),
+        (str, values(b"acme\t"), MALFORMED),
+        (str, values(b"ac\x00me"), MALFORMED),
+        (str, values(b"m\xfcller"), MALFORMED),
+        (str, values("müller".encode()), MALFORMED),
+        # A repeated field and one field with a list are the same (RFC 9110 section 5.3).
+        (str, values(b"acme", b"acme"), ran("acme")),
+        (str, values(b"acme,acme"), ran("acme")),
+        (str, values(b"acme, acme"), ran("acme")),
+        (str, values(b"acme", b"acme", b"acme"), ran("acme")),
+        (str, values(b"acme", b"globex"), MALFORMED),
+        (str, values(b"globex", b"acme"), MALFORMED),
+        (str, values(b"acme,globex"), MALFORMED),
+        (str, values(b"acme", b"acme", b"globex"), MALFORMED),
+        (str, values(b"acme", b""), MALFORMED),
+        (str, values(b"", b"acme"), MALFORMED),
+        (str, values(b"acme,"), MALFORMED),
+        (str, values(b","), MALFORMED),
+        (str, values(b"acme", b"Acme"), MALFORMED),
+        # Names differ in case, whatever the server makes of them.
+        (str, [(b"X-Tenant-ID", b"acme")], ran("acme")),
+        (str, [(b"x-tenant-id", b"acme"), (b"X-TENANT-ID", b"globex")], MALFORMED),
+        (str, [(b"X-Tenant-Id", b"acme"), (b"x-tenant-id", b"acme")], ran("acme")),
+        (int, values(b"0"), ran(0)),
+        (int, values(b"42"), ran(42)),
+        (int, values(b"-42"), ran(-42)),
+        (int, values(b"9223372036854775807"), ran(2**63 - 1)),
+        (int, values(b"9223372036854775808"), MALFORMED),
+        (int, values(b"-9223372036854775808"), ran(-(2**63))),
+        (int, values(b"-9223372036854775809"), MALFORMED),
+        (int, values(b"9" * 5000), MALFORMED),
+        (int, values(b"+5"), MALFORMED),
+        (int, values(b" 5"), MALFORMED),
+        (int, values(b"05"), MALFORMED),
+        (int, values(b"-0"), MALFORMED),
+        (int, values(b"1_000"), MALFORMED),
+        (int, values(b"5.0"), MALFORMED),
+        (int, values(b"5\n"), MALFORMED),
+        (int, values("\N{ARABIC-INDIC DIGIT FIVE}".encode()), MALFORMED),
+        (int, values(b"\xb2"), MALFORMED),
+        (int, values(b"acme"), MALFORMED),
+        (int, values(b""), MALFORMED),
+        (int, values(b"5", b"5"), ran(5)),
+        (int, values(b"5", b"6"), MALFORMED),
+        (UUID, values(str(SOME_UUID).encode()), ran(SOME_UUID)),
+        (UUID, values(str(SOME_UUID).upper().encode()), ran(SOME_UUID)),
+        (UUID, values(SOME_UUID.hex.encode()), MALFORMED),
+        (UUID, values(b"{%b}" % str(SOME_UUID).encode()), MALFORMED),
+        (UUID, values(SOME_UUID.urn.encode()), MALFORMED),
+        (UUID, values(b"0f8fad5bd9cb-469f-a165-7086-7728950e"), MALFORMED),
+        (UUID, values(str(SOME_UUID).encode() + b"\n"), MALFORMED),
+        (UUID, values(b"42"), MALFORMED),
+    ],
+)
+def test_both_middlewares_come_to_the_same(kind: Any, headers: Headers, outcome: Outcome) -> None:
+    options = {"resolve_tenant": header("X-Tenant-ID", type=kind)}
+    assert through_asgi(options, headers=headers) == outcome
+    assert through_wsgi(options, headers=headers) == outcome
+    # And again, now that the value may be known.
+    assert through_asgi(options, headers=headers) == outcome
+    assert through_wsgi(options, headers=headers) == outcome
+
+
+RAW_VALUE = st.one_of(
+    st.binary(max_size=40),
+    st.lists(st.sampled_from([b"acme", b"globex", b",", b" ", b"\t", b"", b"7"]), max_size=6).map(
+        b"".join
+    ),
+)
+
+
+@given(
+    kind=st.sampled_from([str, int, UUID]),
+    raw=st.lists(RAW_VALUE, max_size=4),
+    case=st.sampled_from([b"x-tenant-id", b"X-Tenant-ID", b"X-TENANT-ID"]),
+)
+def test_any_bytes_come_to_the_same_and_never_to_an_error(
+    kind: Any, raw: list[bytes], case: bytes
+) -> None:
+    headers = [(b"host", b"example.com"), *((case, value) for value in raw)]
+    options = {"resolve_tenant": header("X-Tenant-ID", type=kind)}
+    outcome = through_asgi(options, headers=headers)
+    assert through_wsgi(options, headers=headers) == outcome
+    if outcome.ran:
+        assert type(outcome.tenant) is kind
+        sent = str(outcome.tenant).encode().lower()
+        assert all(sent == part.strip(b" \t").lower() for part in b",".join(raw).split(b","))
+    else:
+        assert outcome == (MALFORMED if raw else MISSING)
+
+
+def test_the_names_case_does_not_matter() -> None:
+    for name in ("X-Tenant-ID", "x-tenant-id", "X-TENANT-ID"):
+        assert header(name)(http_scope(headers=values(b"acme"))) == TenantContext("acme")
+        assert header(name)(as_environ(headers=values(b"acme"))) == TenantContext("acme")
+
+
+def test_a_field_that_wsgi_hands_on_without_a_prefix_is_found() -> None:
+    resolver = header("Content-Type")
+    assert resolver(http_scope(headers=[(b"content-type", b"acme")])) == TenantContext("acme")
+    assert resolver(as_environ(CONTENT_TYPE="acme")) == TenantContext("acme")
+
+
+def test_a_server_that_hands_on_more_than_bytes_is_refused() -> None:
+    with pytest.raises(TenantResolutionError):
+        header("X-Tenant-ID")(as_environ(HTTP_X_TENANT_ID="acm\u20ac"))
+
+
+def test_an_underscore_in_the_name_is_not_the_header_in_asgi() -> None:
+    assert header("X-Tenant-ID")(http_scope(headers=[(b"x_tenant_id", b"acme")])) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["", "X_Tenant_ID", "X Tenant", "X-Tenant:", "X-Ténant", "X-Tenant\n", None, b"x", {}]
+)
+def test_a_name_that_no_header_has_is_refused(name: Any) -> None:
+    with pytest.raises(ConfigurationError, match="header"):
+        header(name)
+
+
+@pytest.mark.parametrize("kind", [bool, float, bytes, "int", None, object, []])
+def test_a_type_that_no_tenant_id_has_is_refused(kind: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"str, int or uuid\.UUID"):
+        header("X-Tenant-ID", type=kind)
+
+
+def test_an_error_does_not_repeat_what_was_sent() -> None:
+    for raw in (b"<script>\xff", b"<script>,other", b"<script>" * 100):
+        with pytest.raises(TenantResolutionError) as caught:
+            header("X-Tenant-ID")(http_scope(headers=values(raw)))
+        assert "<script>" not in str(caught.value)
+
+
+def test_more_tenants_than_are_remembered_are_still_told_apart() -> None:
+    resolver = header("X-Tenant-ID", type=int)
+    for _ in range(2):
+        for number in range(1500):
+            raw = str(number).encode()
+            assert resolver(http_scope(headers=values(raw))) == TenantContext(number)
+            assert resolver(as_environ(headers=values(raw))) == TenantContext(number)

@@ -1,0 +1,201 @@
+"""What a caller gets whose request is not bound to a tenant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tenantshield_mw import (
+    ConfigurationError,
+    MissingTenantContextError,
+    TenantNotFoundError,
+    TenantResolutionError,
+    TenantSessionMiddleware,
+    TenantSessionMiddlewareWSGI,
+    TenantSuspendedError,
+    header,
+    tenant_scope,
+)
+
+from .calling import (
+    Seen,
+    as_environ,
+    asgi_messages,
+    call_asgi,
+    call_wsgi,
+    http_scope,
+    websocket_scope,
+)
+
+ECHO = "<script>unchecked</script>"
+
+
+def raising(error: type[Exception]) -> Any:
+    def resolver(request: Any) -> str:
+        raise error(ECHO)
+
+    return resolver
+
+
+def nobody(request: Any) -> None:
+    return None
+
+
+CASES: list[Any] = [
+    pytest.param(nobody, 400, "Bad Request", "tenant_missing", id="missing"),
+    pytest.param(
+        raising(TenantResolutionError), 400, "Bad Request", "tenant_malformed", id="malformed"
+    ),
+    pytest.param(raising(TenantNotFoundError), 404, "Not Found", "tenant_unknown", id="unknown"),
+    pytest.param(
+        raising(TenantSuspendedError), 403, "Forbidden", "tenant_suspended", id="suspended"
+    ),
+]
+
+
+@pytest.mark.parametrize(("resolver", "status", "title", "code"), CASES)
+async def test_a_refusal_is_a_problem_detail_in_both_interfaces(
+    resolver: Any, status: int, title: str, code: str
+) -> None:
+    seen = Seen()
+    over_asgi = await call_asgi(
+        TenantSessionMiddleware(seen.asgi, resolve_tenant=resolver), http_scope()
+    )
+    over_wsgi = call_wsgi(
+        TenantSessionMiddlewareWSGI(seen.wsgi, resolve_tenant=resolver), as_environ()
+    )
+    assert over_asgi == over_wsgi
+    assert over_asgi.status == status
+    problem = over_asgi.problem
+    assert problem.pop("detail")
+    assert problem == {"type": "about:blank", "title": title, "status": status, "code": code}
+    assert over_asgi.headers["content-length"] == str(len(over_asgi.body))
+    assert over_asgi.headers["cache-control"] == "no-store"
+    assert ECHO.encode() not in over_asgi.body
+    assert seen.tenants == []
+
+
+@pytest.mark.parametrize(("resolver", "status", "title", "code"), CASES)
+async def test_head_gets_the_same_headers_and_no_body(
+    resolver: Any, status: int, title: str, code: str
+) -> None:
+    asgi = TenantSessionMiddleware(Seen().asgi, resolve_tenant=resolver)
+    wsgi = TenantSessionMiddlewareWSGI(Seen().wsgi, resolve_tenant=resolver)
+    with_body = await call_asgi(asgi, http_scope())
+    for head in (
+        await call_asgi(asgi, http_scope(method="HEAD")),
+        call_wsgi(wsgi, as_environ(REQUEST_METHOD="HEAD")),
+    ):
+        assert (head.status, head.headers) == (with_body.status, with_body.headers)
+        assert head.body == b""
+
+
+@pytest.mark.parametrize("extensions", [{}, None, {"tls": {}}])
+@pytest.mark.parametrize(("resolver", "status", "title", "code"), CASES)
+async def test_a_websocket_is_closed_before_it_is_accepted(
+    resolver: Any, status: int, title: str, code: str, extensions: Any
+) -> None:
+    seen = Seen()
+    app = TenantSessionMiddleware(seen.asgi, resolve_tenant=resolver)
+    messages = await asgi_messages(app, websocket_scope(extensions=extensions))
+    assert messages == [{"type": "websocket.close", "code": 1008}]
+    assert seen.tenants == []
+
+
+async def test_a_websocket_is_closed_where_the_server_offers_no_extensions_at_all() -> None:
+    app = TenantSessionMiddleware(Seen().asgi, resolve_tenant=nobody)
+    messages = await asgi_messages(app, websocket_scope())
+    assert messages == [{"type": "websocket.close", "code": 1008}]
+
+
+@pytest.mark.parametrize(("resolver", "status", "title", "code"), CASES)
+async def test_a_websocket_gets_the_denial_response_where_the_server_offers_it(
+    resolver: Any, status: int, title: str, code: str
+) -> None:
+    seen = Seen()
+    app = TenantSessionMiddleware(seen.asgi, resolve_tenant=resolver)
+    start, body = await asgi_messages(
+        app, websocket_scope(extensions={"websocket.http.response": {}})
+    )
+    plain = await call_asgi(app, http_scope())
+    assert start["type"] == "websocket.http.response.start"
+    assert start["status"] == status
+    assert body == {"type": "websocket.http.response.body", "body": plain.body}
+    assert seen.tenants == []
+
+
+async def test_raise_hands_a_missing_tenant_to_the_servers_error_handling() -> None:
+    seen = Seen()
+    options: Any = {"resolve_tenant": nobody, "on_missing_tenant": "raise"}
+    with pytest.raises(MissingTenantContextError):
+        await call_asgi(TenantSessionMiddleware(seen.asgi, **options), http_scope())
+    with pytest.raises(MissingTenantContextError):
+        await asgi_messages(TenantSessionMiddleware(seen.asgi, **options), websocket_scope())
+    with pytest.raises(MissingTenantContextError):
+        call_wsgi(TenantSessionMiddlewareWSGI(seen.wsgi, **options), as_environ())
+    assert seen.tenants == []
+
+
+@pytest.mark.parametrize(
+    "error", [TenantResolutionError, TenantNotFoundError, TenantSuspendedError]
+)
+async def test_raise_hands_on_the_resolvers_own_error(error: type[Exception]) -> None:
+    seen = Seen()
+    options: Any = {"resolve_tenant": raising(error), "on_missing_tenant": "raise"}
+    with pytest.raises(error, match=ECHO):
+        await call_asgi(TenantSessionMiddleware(seen.asgi, **options), http_scope())
+    with pytest.raises(error, match=ECHO):
+        call_wsgi(TenantSessionMiddlewareWSGI(seen.wsgi, **options), as_environ())
+    assert seen.tenants == []
+
+
+async def test_allow_unbound_runs_the_request_without_a_tenant() -> None:
+    seen = Seen()
+    options: Any = {"resolve_tenant": nobody, "on_missing_tenant": "allow_unbound"}
+    with tenant_scope("server"):
+        await call_asgi(TenantSessionMiddleware(seen.asgi, **options), http_scope())
+        call_wsgi(TenantSessionMiddlewareWSGI(seen.wsgi, **options), as_environ())
+    assert seen.tenants == [None, None]
+
+
+@pytest.mark.parametrize(("resolver", "status", "title", "code"), CASES[1:])
+async def test_allow_unbound_refuses_a_tenant_that_is_named_wrongly(
+    resolver: Any, status: int, title: str, code: str
+) -> None:
+    seen = Seen()
+    options: Any = {"resolve_tenant": resolver, "on_missing_tenant": "allow_unbound"}
+    over_asgi = await call_asgi(TenantSessionMiddleware(seen.asgi, **options), http_scope())
+    over_wsgi = call_wsgi(TenantSessionMiddlewareWSGI(seen.wsgi, **options), as_environ())
+    assert (over_asgi.status, over_asgi.problem["code"]) == (status, code)
+    assert (over_wsgi.status, over_wsgi.problem["code"]) == (status, code)
+    assert seen.tenants == []
+
+
+async def test_an_error_of_the_app_is_never_taken_for_the_resolvers() -> None:
+    async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
+        raise TenantNotFoundError
+
+    def wsgi_app(environ: Any, start_response: Any) -> list[bytes]:
+        raise TenantNotFoundError
+
+    options: Any = {"resolve_tenant": lambda request: "acme"}
+    with pytest.raises(TenantNotFoundError):
+        await call_asgi(TenantSessionMiddleware(asgi_app, **options), http_scope())
+    with pytest.raises(TenantNotFoundError):
+        call_wsgi(TenantSessionMiddlewareWSGI(wsgi_app, **options), as_environ())
+
+
+@pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])
+@pytest.mark.parametrize("value", ["ignore", "", None, True, 400, ["reject"]])
+def test_another_on_missing_tenant_is_refused_with_the_three_named(
+    middleware: Any, value: Any
+) -> None:
+    with pytest.raises(ConfigurationError, match=r'"reject", "raise" or "allow_unbound"'):
+        middleware(Seen().asgi, resolve_tenant=header("X-Tenant-ID"), on_missing_tenant=value)
+
+
+@pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])
+def test_an_app_that_cannot_be_called_is_refused_at_construction(middleware: Any) -> None:
+    with pytest.raises(ConfigurationError, match="app"):
+        middleware(None, resolve_tenant=header("X-Tenant-ID"))
