@@ -1,0 +1,259 @@
+"""What the two middlewares add to a request, over what a hand-written one adds.
+
+In one process, without a server: an application that does next to nothing is called with
+one request, as it is and behind each middleware. What a middleware adds is the median
+with it less the median without. Run with ``python -m benchmarks.middleware``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar, copy_context
+from typing import Any
+
+from benchmarks.measure import Batch, compare, machine, table
+from tenantshield_mw import (
+    TenantSessionMiddleware,
+    TenantSessionMiddlewareWSGI,
+    header,
+)
+
+ROUNDS = 31
+AIM_ASGI = 1.6
+
+HEADERS = [
+    (b"host", b"api.example.com"),
+    (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    (b"accept", b"application/json"),
+    (b"accept-language", b"en,de;q=0.7"),
+    (b"accept-encoding", b"gzip, deflate, br"),
+    (b"cookie", b"session=6d1f0c5e"),
+    (b"authorization", b"Bearer 8c1d2e3f"),
+    (b"x-forwarded-for", b"203.0.113.7"),
+    (b"x-forwarded-proto", b"https"),
+    (b"x-request-id", b"0b6b3a52"),
+    # Last, as a proxy adds it that knows who the client is.
+    (b"x-tenant-id", b"acme"),
+]
+SCOPE: dict[str, Any] = {
+    "type": "http",
+    "asgi": {"version": "3.0", "spec_version": "2.4"},
+    "http_version": "1.1",
+    "server": ("127.0.0.1", 8000),
+    "client": ("127.0.0.1", 51234),
+    "scheme": "http",
+    "method": "GET",
+    "root_path": "",
+    "path": "/invoices",
+    "raw_path": b"/invoices",
+    "query_string": b"",
+    "headers": HEADERS,
+    "state": {},
+}
+ENVIRON: dict[str, Any] = {
+    "REQUEST_METHOD": "GET",
+    "SCRIPT_NAME": "",
+    "PATH_INFO": "/invoices",
+    "QUERY_STRING": "",
+    "SERVER_NAME": "127.0.0.1",
+    "SERVER_PORT": "8000",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "REMOTE_ADDR": "127.0.0.1",
+    "wsgi.version": (1, 0),
+    "wsgi.url_scheme": "http",
+    "wsgi.input": None,
+    "wsgi.errors": None,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+    **{
+        "HTTP_" + name.decode().upper().replace("-", "_"): value.decode() for name, value in HEADERS
+    },
+}
+START = {"type": "http.response.start", "status": 200, "headers": []}
+BODY = {"type": "http.response.body", "body": b"ok"}
+
+tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
+
+ASGI = Callable[[Any, Any, Any], Awaitable[None]]
+WSGI = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
+    await send(START)
+    await send(BODY)
+
+
+class MinimalASGI:
+    """The least that binds a tenant: no check of any kind, no copy of the scope."""
+
+    def __init__(self, app: ASGI) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        value = None
+        for name, content in scope["headers"]:
+            if name == b"x-tenant-id":
+                value = content.decode("latin-1")
+                break
+        token = tenant.set(value)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            tenant.reset(token)
+
+
+def wsgi_app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    return [b"ok"]
+
+
+def streaming_app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    yield b"o"
+    yield b"k"
+
+
+class MinimalWSGI:
+    """The least that binds a tenant, and only while the app's call runs: a body that is
+    made later finds no tenant, and what the app sets stays in the server's context."""
+
+    def __init__(self, app: WSGI) -> None:
+        self.app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        token = tenant.set(environ.get("HTTP_X_TENANT_ID"))
+        try:
+            return self.app(environ, start_response)
+        finally:
+            tenant.reset(token)
+
+
+class MinimalIsolatedWSGI:
+    """The least that also keeps the server's context as it is and covers the body."""
+
+    def __init__(self, app: WSGI) -> None:
+        self.app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        context = copy_context()
+        context.run(tenant.set, environ.get("HTTP_X_TENANT_ID"))
+        body = context.run(self.app, environ, start_response)
+        return body if type(body) is list else IsolatedBody(body, context.run)
+
+
+class IsolatedBody:
+    def __init__(self, body: Iterable[bytes], run: Callable[..., Any]) -> None:
+        self.body = body
+        self.run = run
+        self.next = iter(body).__next__
+
+    def __iter__(self) -> IsolatedBody:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk: bytes = self.run(self.next)
+        return chunk
+
+    def close(self) -> None:
+        close = getattr(self.body, "close", None)
+        if close is not None:
+            self.run(close)
+
+
+def asgi_batch(loop: asyncio.AbstractEventLoop, app: ASGI) -> Batch:
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        pass
+
+    async def requests(repeats: int) -> None:
+        for _ in range(repeats):
+            await app(SCOPE, receive, send)
+
+    return lambda repeats: loop.run_until_complete(requests(repeats))
+
+
+def wsgi_batch(app: WSGI) -> Batch:
+    def start_response(status: str, headers: list[tuple[str, str]]) -> None:
+        pass
+
+    def requests(repeats: int) -> None:
+        for _ in range(repeats):
+            # The app may change the environ, so a server makes one for each request.
+            body = app(ENVIRON.copy(), start_response)
+            for _chunk in body:
+                pass
+            close = getattr(body, "close", None)
+            if close is not None:
+                close()
+
+    return requests
+
+
+def report(title: str, batches: dict[str, Batch]) -> dict[str, float]:
+    """Print what each of ``batches`` adds to ``bare``, and return that over ``minimal``."""
+    medians = compare(batches, rounds=ROUNDS)
+    added = {name: median - medians["bare"] for name, median in medians.items()}
+    ratios = {name: each / added["minimal"] for name, each in added.items() if name != "bare"}
+    print(f"\n{title}")
+    print(
+        table(
+            ("", "ns a request", "ns added", "times minimal"),
+            [
+                (
+                    name,
+                    f"{medians[name] * 1e9:.0f}",
+                    f"{added[name] * 1e9:.0f}" if name in ratios else "",
+                    f"{ratios[name]:.2f}" if name in ratios else "",
+                )
+                for name in medians
+            ],
+        )
+    )
+    return ratios
+
+
+def main() -> None:
+    resolver = header("X-Tenant-ID")
+    print(machine())
+    print(f"medians of {ROUNDS} rounds; {len(HEADERS)} request headers, the tenant's comes last")
+
+    loop = asyncio.new_event_loop()
+    try:
+        ratios = report(
+            "ASGI",
+            {
+                "bare": asgi_batch(loop, asgi_app),
+                "minimal": asgi_batch(loop, MinimalASGI(asgi_app)),
+                "tenantshield": asgi_batch(
+                    loop, TenantSessionMiddleware(asgi_app, resolve_tenant=resolver)
+                ),
+            },
+        )
+    finally:
+        loop.close()
+    met = "met" if ratios["tenantshield"] <= AIM_ASGI else "MISSED"
+    print(f"aim: at most {AIM_ASGI} times minimal: {met}")
+
+    for title, app in (("list body", wsgi_app), ("streamed body", streaming_app)):
+        report(
+            f"WSGI, {title}",
+            {
+                "bare": wsgi_batch(app),
+                "minimal": wsgi_batch(MinimalWSGI(app)),
+                "minimal, own context": wsgi_batch(MinimalIsolatedWSGI(app)),
+                "tenantshield": wsgi_batch(
+                    TenantSessionMiddlewareWSGI(app, resolve_tenant=resolver)
+                ),
+            },
+        )
+
+
+if __name__ == "__main__":
+    main()
