@@ -1,43 +1,42 @@
 """The guard: a compiler that puts the tenant predicate into every statement.
 
 Every statement that SQLAlchemy sends, ORM or Core, is rendered by a subclass of
-``SQLCompiler``. For each such class a guarded subclass is made here, and for each
-dialect a guarded twin that uses it. This is the one room of the adapter that knows
-SQLAlchemy's private names; ``check_internals()`` refuses to start if they are not as
-expected, and the test suite runs on the lowest and the newest supported version.
+``SQLCompiler``. For each such class ``dialects.py`` makes a subclass with
+:class:`GuardedCompiler` before it. Where a private name of SQLAlchemy is used, a
+comment says so; ``internals.py`` checks them at start-up.
 """
 
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Iterable
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
-from sqlalchemy import BindParameter, Delete, Insert, LargeBinary, Update, and_, case, collate, util
+from sqlalchemy import BindParameter, LargeBinary, and_, case, collate, util
 from sqlalchemy import cast as sql_cast
-from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.sql import crud
-from sqlalchemy.sql.base import HasCompileState
-from sqlalchemy.sql.compiler import IdentifierPreparer, SQLCompiler
-from sqlalchemy.sql.elements import BooleanClauseList, ColumnElement, False_, Grouping, True_
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import (
+    BooleanClauseList,
+    ColumnElement,
+    False_,
+    Grouping,
+    True_,
+    _truncated_label,
+)
 from sqlalchemy.sql.expression import FromClause, TableClause
 from sqlalchemy.types import String
 
 from . import writes
 from .binds import filled, processor_for, role_of
-from .errors import ConfigurationError, UnguardedStatementError
+from .errors import UnguardedStatementError
+from .marking import marking
 from .predicate import Plan, Predicates, base_table
 from .raw import MARK, REPLACES_ROWS, stands_alone, unmarked_names
 from .references import Note, notes_in
 from .registry import OwnColumn, Reference, Rule, registry, table_label
 
-__all__ = ["check_internals", "guarded_dialect", "is_guarded"]
-
-SUPPORTED_DIALECTS: Final = frozenset({"sqlite", "postgresql", "mysql", "mariadb"})
-"""The dialects on which every access path is tested. On another one a path could be
-open without anybody knowing, so that one is refused."""
+__all__ = ["GuardedCompiler"]
 
 
 class _Prepared:
@@ -72,7 +71,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
         self._tenantshield_prefetched: list[tuple[Note, str]] = []
         self._tenantshield_schemas = _default_schemas(self.dialect)
         plain = self.preparer
-        self.preparer = _marking(plain)
+        self.preparer = marking(plain)
         try:
             text = super().process(obj, **kwargs)
         finally:
@@ -219,7 +218,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
                 "statement that cannot be confined to the tenant; select from it in a "
                 "subquery instead"
             )
-        if table in plan.derived:
+        if table in plan.derived and kw.get("enclosing_alias") is None:
             return self._tenantshield_derive(text, plan.derived[table], table.name)
         return text
 
@@ -234,7 +233,9 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
         filtered = self.process(and_(*criteria))
         # private: the name under which the element's columns are rendered.
         name = self.preparer.quote(
-            self._truncated_identifier("alias", name) if hasattr(name, "apply_map") else name
+            self._truncated_identifier("alias", name)
+            if isinstance(name, _truncated_label)
+            else name
         )
         return f"(SELECT * FROM {text} WHERE {filtered}) AS {name}"
 
@@ -410,150 +411,8 @@ _NOT_FOR_THE_STATE: Final = frozenset({"visiting_cte", "visited_bindparam"})
 """What ``visit_insert()`` and its kin take for themselves and do not pass on."""
 
 
-# -- the guarded twin of a dialect -----------------------------------------------
-
-
-class _MarkingPreparer(IdentifierPreparer if TYPE_CHECKING else object):  # type: ignore[misc]
-    """Puts the mark behind every identifier that it renders."""
-
-    def quote(self, ident: str, force: Any = None) -> str:
-        text = super().quote(ident)
-        # A name that is told not to be quoted goes out as it is and may be anything.
-        if text == ident and not ident.isidentifier():
-            return text
-        return text + MARK
-
-    def quote_identifier(self, value: str) -> str:
-        return super().quote_identifier(value) + MARK
-
-
-@cache
-def _marking_class(kind: type[IdentifierPreparer]) -> type[IdentifierPreparer]:
-    return cast(
-        "type[IdentifierPreparer]", type(f"Marking{kind.__name__}", (_MarkingPreparer, kind), {})
-    )
-
-
-def _marking(preparer: IdentifierPreparer) -> IdentifierPreparer:
-    kind = _marking_class(type(preparer))
-    marking = kind.__new__(kind)
-    marking.__dict__.update(preparer.__dict__)
-    # private: a cache of quoted identifiers, which must not get the marked ones.
-    marking._strings = {}
-    return marking
-
-
 def _default_schemas(dialect: Dialect) -> frozenset[str]:
     names = {"main", "temp"} if dialect.name == "sqlite" else set()
     if dialect.default_schema_name:
         names.add(dialect.default_schema_name.casefold())
     return frozenset(names)
-
-
-@cache
-def _compiler_class(kind: type[SQLCompiler], scans: bool) -> type[SQLCompiler]:
-    namespace = {"_tenantshield_scans": scans}
-    return cast(
-        "type[SQLCompiler]", type(f"Guarded{kind.__name__}", (GuardedCompiler, kind), namespace)
-    )
-
-
-class _Guarded:
-    """Marks the dialect classes made here."""
-
-
-@cache
-def _dialect_class(kind: type[Dialect], scans: bool) -> type[Dialect]:
-    compiler = _compiler_class(cast("type[SQLCompiler]", kind.statement_compiler), scans)
-    # SQLAlchemy wants each dialect class to say for itself that its statements may be
-    # cached; the guard changes nothing about that, since no tenant is compiled in.
-    caches = kind.__dict__.get("supports_statement_cache", False)
-    namespace = {"statement_compiler": compiler, "supports_statement_cache": caches}
-    return cast("type[Dialect]", type(f"Guarded{kind.__name__}", (_Guarded, kind), namespace))
-
-
-_TWINS: Final = "_tenantshield_twins"
-
-
-def guarded_dialect(dialect: Dialect, *, reviewed: bool = False) -> Dialect:
-    """Return the twin of ``dialect`` that compiles under the guard.
-
-    The twin shares the state of ``dialect``, whatever happens to that later, and has
-    another class. SQLAlchemy's caches of compiled statements have the dialect in their
-    key, so a twin is made anew when the registry has changed.
-
-    Args:
-        dialect: an engine's dialect.
-        reviewed: leave raw SQL alone; everything else is confined all the same.
-
-    Raises:
-        ConfigurationError: the access paths of this dialect were never tested.
-    """
-    generation = registry.generation
-    twins = dialect.__dict__.get(_TWINS)
-    if twins is None or twins[0] != generation:
-        twins = (generation, _twin(dialect, scans=True), _twin(dialect, scans=False))
-        dialect.__dict__[_TWINS] = twins
-    return cast("Dialect", twins[2 if reviewed else 1])
-
-
-def is_guarded(dialect: Dialect) -> bool:
-    """Say whether ``dialect`` is a guarded twin under the registry as it is now."""
-    return isinstance(dialect, _Guarded) and dialect in dialect.__dict__.get(_TWINS, ())[1:]
-
-
-def _twin(dialect: Dialect, *, scans: bool) -> Dialect:
-    if dialect.name not in SUPPORTED_DIALECTS:
-        raise ConfigurationError(
-            f"the dialect {dialect.name!r} has not been tested for ways around the guard; "
-            f"supported are {', '.join(sorted(SUPPORTED_DIALECTS))}"
-        )
-    kind = _dialect_class(type(dialect), scans)
-    twin = kind.__new__(kind)
-    twin.__dict__ = dialect.__dict__
-    return twin
-
-
-# -- are the internals what they are taken for? ----------------------------------
-
-_EXPECTED: Final[dict[Any, tuple[str, ...]]] = {
-    SQLCompiler.process: ("self", "obj"),
-    SQLCompiler.visit_select: ("self", "select_stmt"),
-    SQLCompiler.visit_insert: ("self", "insert_stmt"),
-    SQLCompiler.visit_update: ("self", "update_stmt"),
-    SQLCompiler.visit_delete: ("self", "delete_stmt"),
-    SQLCompiler.visit_join: ("self", "join"),
-    SQLCompiler.visit_table: ("self", "table", "asfrom"),
-    SQLCompiler.visit_alias: ("self", "alias", "asfrom"),
-    SQLCompiler.visit_column: ("self", "column"),
-    SQLCompiler._setup_select_stack: ("self", "select", "compile_state"),
-    SQLCompiler._compose_select_body: ("self", "text", "select"),
-    SQLCompiler._truncated_identifier: ("self", "ident_class", "name"),
-    crud._get_crud_params: ("compiler", "stmt", "compile_state"),
-    Connection._execute_clauseelement: ("self", "elem"),
-}
-
-
-def check_internals() -> None:
-    """Make sure that SQLAlchemy's internals are those that the guard relies on.
-
-    Raises:
-        ConfigurationError: they are not; the guard would have no effect.
-    """
-    wrong = [
-        function.__qualname__
-        for function, expected in _EXPECTED.items()
-        if tuple(inspect.signature(function).parameters)[: len(expected)] != expected
-    ]
-    if not isinstance(
-        inspect.getattr_static(SQLCompiler, "_bind_processors"), util.memoized_property
-    ):
-        wrong.append("SQLCompiler._bind_processors")
-    for statement in (Insert, Update, Delete):
-        if not issubclass(statement, HasCompileState):
-            wrong.append(statement.__qualname__)
-    if wrong:
-        raise ConfigurationError(
-            "this version of SQLAlchemy is not supported, the guard would have no effect: "
-            f"{', '.join(wrong)} changed; install sqlalchemy>=2.0.36,<2.2"
-        )

@@ -17,10 +17,10 @@ from sqlalchemy.sql.ddl import ExecutableDDLElement
 from tenantshield_mw.context import SystemContext, current_binding
 
 from . import ddl
-from .compiler import check_internals, guarded_dialect, is_guarded
 from .declare import check_required, mapper_constructed
+from .dialects import guarded_dialect, is_guarded
 from .errors import ConfigurationError, MissingTenantContextError, UnguardedStatementError
-from .internals import check_sessions, hook_sessions
+from .internals import check_internals, hook_sessions
 from .keys import add_wanted_unique_constraints
 from .raw import SCHEMA_ONLY, unmarked_names
 from .references import check_references
@@ -44,7 +44,6 @@ def install() -> None:
     if event.contains(Engine, "before_execute", before_execute):
         return
     check_internals()
-    check_sessions()
     event.listen(Engine, "before_execute", before_execute, retval=True)
     event.listen(Engine, "before_cursor_execute", before_cursor_execute)
     event.listen(Table, "after_parent_attach", after_parent_attach)
