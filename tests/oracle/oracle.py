@@ -1,0 +1,334 @@
+"""The comparison: a guarded statement among everybody's rows, and the same one, with no
+guard, where the tenant is alone.
+
+Two databases have the same tables. ``mixed`` holds the rows of all tenants, ``alone``
+those of one, with the same keys. Whatever is done inside the tenant's scope on ``mixed``
+must return what it returns without a guard on ``alone``, must leave the tenant's rows as
+they are there afterwards, and everybody else's as they were.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from types import GeneratorType
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Engine, NullPool, Row, Table, event, inspect
+from sqlalchemy.engine import Connection, Result, ScalarResult
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session, WriteOnlyCollection
+from sqlalchemy.orm.dynamic import AppenderQuery
+
+from tenantshield_mw import system_scope, tenant_scope
+from tests.databases import Database, DatabaseName, database
+
+from .schema import TENANT, Base, mark, plain_tables, rows, rows_of
+
+__all__ = ["AsyncPair", "Mismatch", "Pair", "Rejected", "Run", "async_pair", "pair", "plain"]
+
+Run: TypeAlias = Callable[[Session], Any]
+"""What is compared: does something with a session and returns what it saw."""
+
+Content: TypeAlias = dict[str, Counter[tuple[Any, ...]]]
+
+SCHEMA: Final = "yard"
+"""The one schema that a table is in, where the database has such a thing."""
+
+
+class Mismatch(AssertionError):  # noqa: N818 - it is a finding
+    """The guarded statement did something else."""
+
+
+class Rejected(Exception):  # noqa: N818 - nothing went wrong in the guard
+    """The database itself refuses the statement, with no guard there."""
+
+
+# -- values ----------------------------------------------------------------------
+
+
+def plain(value: Any) -> Any:
+    """Return what a statement gave, as values that can be compared and sorted.
+
+    Objects become their class and what is loaded of them, relationships included;
+    nothing is loaded by looking. Rows become a sorted list, since no database promises
+    an order that was not asked for.
+    """
+    return _plain(value, ())
+
+
+def _plain(value: Any, above: tuple[int, ...]) -> Any:
+    if value is None or isinstance(value, bool | int | float | str | bytes | date | Decimal):
+        return value
+    if isinstance(value, Result | ScalarResult):
+        return _in_order([_plain(each, above) for each in value.all()])
+    if isinstance(value, Row | tuple):
+        return tuple(_plain(each, above) for each in value)
+    if isinstance(value, AppenderQuery):
+        return ("dynamic",)
+    if isinstance(value, WriteOnlyCollection):
+        return ("write-only",)
+    if isinstance(value, Mapping):
+        return _in_order([(key, _plain(each, above)) for key, each in value.items()])
+    if isinstance(value, list | set | frozenset | GeneratorType):
+        return _in_order([_plain(each, above) for each in value])
+    return _object(value, above)
+
+
+def _in_order(values: list[Any]) -> list[Any]:
+    return sorted(values, key=repr)
+
+
+def _object(value: Any, above: tuple[int, ...]) -> Any:
+    name = type(value).__name__
+    if id(value) in above:
+        return (name, inspect(value).identity)
+    loaded = inspect(value).dict
+    return (
+        name,
+        [
+            (key, _plain(loaded[key], (*above, id(value))))
+            for key in sorted(loaded)
+            if not key.startswith("_sa_")
+        ],
+    )
+
+
+# -- two databases ---------------------------------------------------------------
+
+
+class _Side:
+    """One of the two databases."""
+
+    def __init__(self, name: DatabaseName, engine: Engine) -> None:
+        self.name = name
+        self.engine = engine
+        self.sent: deque[str] = deque(maxlen=8)
+        event.listen(engine, "before_cursor_execute", self._note)
+
+    def _note(
+        self, connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any
+    ) -> None:
+        self.sent.append(f"{statement}\n    {parameters!r}")
+
+    def content(self, connection: Connection) -> Content:
+        """Return all rows, read by the driver within ``connection``'s transaction."""
+        return {
+            table.name: Counter(_raw(connection, f"SELECT * FROM {self.sql_name(table)}"))
+            for table in Base.metadata.sorted_tables
+        }
+
+    def sql_name(self, table: Table) -> str:
+        return table.name if self.name == "mariadb" else table.fullname
+
+
+def _raw(connection: Connection, sql: str) -> list[tuple[Any, ...]]:
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql)
+        return [tuple(row) for row in cursor.fetchall()]
+    finally:
+        cursor.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    value: Any
+    error: str | None
+    before: Content
+    after: Content
+
+
+class _Compared:
+    """What the sync and the async pair share: the two outcomes and how they compare."""
+
+    def __init__(self, mixed: _Side, alone: _Side) -> None:
+        self._mixed = mixed
+        self._alone = alone
+
+    @property
+    def database(self) -> DatabaseName:
+        return self._mixed.name
+
+    def _expected(self, run: Run, session: Session, *, writes: bool) -> _Outcome:
+        self._alone.sent.clear()
+        outcome = _outcome(self._alone, run, session, writes)
+        if outcome.error is not None:
+            raise Rejected(outcome.error)
+        return outcome
+
+    def _actual(self, run: Run, session: Session, *, writes: bool) -> _Outcome:
+        self._mixed.sent.clear()
+        return _outcome(self._mixed, run, session, writes)
+
+    def _compare(self, expected: _Outcome, actual: _Outcome) -> None:
+        if actual.error is not None:
+            self._raise("the guarded statement fails", None, actual.error)
+        if actual.value != expected.value:
+            self._raise("the results differ", expected.value, actual.value)
+        for table, before in actual.before.items():
+            others = before - expected.before[table]
+            after = actual.after[table]
+            if others - after:
+                self._raise(f"rows of others in {table} changed", others, after & others)
+            if after - others != expected.after[table]:
+                self._raise(
+                    f"the tenant's rows in {table} differ", expected.after[table], after - others
+                )
+
+    def _raise(self, what: str, expected: Any, actual: Any) -> None:
+        sent = "\n".join(self._mixed.sent)
+        unguarded = "\n".join(self._alone.sent)
+        raise Mismatch(
+            f"{what} ({self.database})\n"
+            f"expected: {_shown(expected)}\n"
+            f"actual:   {_shown(actual)}\n"
+            f"guarded, sent:\n{sent}\n"
+            f"unguarded, sent:\n{unguarded}"
+        )
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) < 2000 else f"{shown[:2000]} ..."
+
+
+def _outcome(side: _Side, run: Run, session: Session, writes: bool) -> _Outcome:
+    connection = session.connection()
+    before = side.content(connection) if writes else {}
+    value, error = None, None
+    try:
+        value = plain(run(session))
+    except DBAPIError as found:
+        error = f"{type(found).__name__}: {found}"
+    except Exception as found:
+        # On the tenant's own database nothing but the database may refuse.
+        if side.engine.get_execution_options().get("alone"):
+            raise
+        error = f"{type(found).__name__}: {found}"
+    after: Content = {}
+    if error is None and writes:
+        session.flush()
+        # The transaction is the one of before, unless the statement ended it.
+        after = side.content(session.connection())
+    session.rollback()
+    return _Outcome(value, error, before, after)
+
+
+class Pair(_Compared):
+    """The two databases, reached by sync sessions."""
+
+    def compare(self, run: Run, *, writes: bool = True) -> None:
+        """Run ``run`` on both and compare; nothing of it is kept.
+
+        Args:
+            run: what to do.
+            writes: whether to compare what the tables hold afterwards, too.
+
+        Raises:
+            Mismatch: the guard makes a difference.
+            Rejected: the statement does not work without a guard either.
+        """
+        with system_scope("the tenant is alone here"), Session(self._alone.engine) as session:
+            expected = self._expected(run, session, writes=writes)
+        with tenant_scope(TENANT), Session(self._mixed.engine) as session:
+            actual = self._actual(run, session, writes=writes)
+        self._compare(expected, actual)
+
+
+class AsyncPair(_Compared):
+    """The two databases, reached by async sessions."""
+
+    def __init__(self, mixed: _Side, alone: _Side, engines: Sequence[AsyncEngine]) -> None:
+        super().__init__(mixed, alone)
+        self._engines = engines
+
+    async def compare(self, run: Run, *, writes: bool = True) -> None:
+        """Do what :meth:`Pair.compare` does."""
+        mixed, alone = self._engines
+        with system_scope("the tenant is alone here"):
+            async with AsyncSession(alone) as session:
+                expected = await session.run_sync(
+                    lambda sync: self._expected(run, sync, writes=writes)
+                )
+        with tenant_scope(TENANT):
+            async with AsyncSession(mixed) as session:
+                actual = await session.run_sync(lambda sync: self._actual(run, sync, writes=writes))
+        self._compare(expected, actual)
+
+
+# -- making them -----------------------------------------------------------------
+
+
+@contextmanager
+def databases(name: DatabaseName) -> Iterator[tuple[Database, Database]]:
+    """Yield ``mixed`` and ``alone``, with their rows in."""
+    mark()
+    with database(name) as mixed, database(name) as alone:
+        for here, filling in ((mixed, rows()), (alone, rows_of(TENANT))):
+            engine = _prepared(name, here.engine(), here)
+            metadata = plain_tables()
+            with system_scope("filling the oracle's databases"), engine.begin() as connection:
+                if name == "postgresql":
+                    connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
+                metadata.create_all(connection)
+                for table, _, values in filling:
+                    connection.execute(metadata.tables[table].insert(), values)
+            engine.dispose()
+        yield mixed, alone
+
+
+def _prepared(name: DatabaseName, engine: Engine, here: Database) -> Engine:
+    if name == "sqlite":
+        path = f"{here.url.database}.{SCHEMA}"
+
+        def attach(connection: Any, record: Any) -> None:
+            cursor = connection.cursor()
+            cursor.execute(f"ATTACH DATABASE '{path}' AS {SCHEMA}")
+            cursor.execute("PRAGMA yard.synchronous = OFF")
+            cursor.execute("PRAGMA journal_mode = MEMORY")
+            cursor.close()
+
+        event.listen(engine, "connect", attach)
+    elif name == "mariadb":
+        # A schema is a database there, and both of ours would share it.
+        engine.update_execution_options(schema_translate_map={SCHEMA: None})
+    else:
+        event.listen(engine, "connect", _limit_time)
+    return engine
+
+
+def _limit_time(connection: Any, record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SET statement_timeout = '20s'")
+    cursor.close()
+
+
+@contextmanager
+def pair(name: DatabaseName) -> Iterator[Pair]:
+    """Yield the two databases, reached by sync sessions."""
+    with databases(name) as both, ExitStack() as stack:
+        sides = [_Side(name, _prepared(name, here.engine(), here)) for here in both]
+        for side in sides:
+            stack.callback(side.engine.dispose)
+        sides[1].engine.update_execution_options(alone=True)
+        yield Pair(*sides)
+
+
+@contextmanager
+def async_pair(name: DatabaseName) -> Iterator[AsyncPair]:
+    """Yield the two databases, reached by async sessions, from any event loop."""
+    with databases(name) as both:
+        # A connection belongs to the loop in which it was opened.
+        engines = [here.async_engine(poolclass=NullPool) for here in both]
+        sides = [
+            _Side(name, _prepared(name, engine.sync_engine, here))
+            for engine, here in zip(engines, both, strict=True)
+        ]
+        sides[1].engine.update_execution_options(alone=True)
+        yield AsyncPair(*sides, engines=engines)
