@@ -19,6 +19,7 @@ Batch: TypeAlias = Callable[[int], object]
 """Does the thing to be timed as many times as it is told."""
 
 MIN_ROUNDS: Final = 9
+MAX_REPEATS: Final = 10**10
 
 
 def compare(
@@ -32,7 +33,7 @@ def compare(
         seconds: about how long each is timed in a round, after a first, untimed run.
 
     Raises:
-        ValueError: there are too few rounds.
+        ValueError: there are too few rounds, or a batch does not do more when told to.
     """
     if rounds < MIN_ROUNDS:
         raise ValueError(f"at least {MIN_ROUNDS} rounds are needed, not {rounds}")
@@ -62,6 +63,8 @@ def _timed(batch: Batch, repeats: int) -> float:
 def _repeats(batch: Batch, seconds: float) -> int:
     repeats = 1
     while (taken := _timed(batch, repeats)) < seconds / 2:
+        if repeats > MAX_REPEATS:
+            raise ValueError("a batch takes no longer when it is told to do more")
         # The clock's grain makes a very short time mean little.
         repeats = max(repeats * 2, min(repeats * 100, int(repeats * seconds / max(taken, 1e-6))))
     return max(1, round(repeats * seconds / taken))

@@ -75,7 +75,7 @@ class TenantSessionMiddleware:
 
     async def __call__(
         self,
-        scope: dict[str, Any],
+        scope: Any,  # Each library has a type of its own for it.
         receive: Callable[[], Awaitable[Any]],
         send: Callable[[Any], Awaitable[None]],
     ) -> None:

@@ -105,6 +105,7 @@ def test_a_system_scope_stands_for_no_one_tenant() -> None:
         with system_scope("billing run") as system:
             assert isinstance(system, SystemContext)
             assert system.reason == "billing run"
+            assert repr(system) == "SystemContext('billing run')"
             assert try_current_tenant() is None
             with pytest.raises(MissingTenantContextError):
                 current_tenant()

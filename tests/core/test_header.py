@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 from uuid import UUID
 
@@ -46,6 +47,7 @@ def values(*each: bytes) -> Headers:
         (str, values(b"acme", b"acme"), ran("acme")),
         (str, values(b"acme,acme"), ran("acme")),
         (str, values(b"acme, acme"), ran("acme")),
+        (str, values(b"acme\t, acme ,acme"), ran("acme")),
         (str, values(b"acme", b"acme", b"acme"), ran("acme")),
         (str, values(b"acme", b"globex"), MALFORMED),
         (str, values(b"globex", b"acme"), MALFORMED),
@@ -168,6 +170,20 @@ def test_an_error_does_not_repeat_what_was_sent() -> None:
         with pytest.raises(TenantResolutionError) as caught:
             header("X-Tenant-ID")(http_scope(headers=values(raw)))
         assert "<script>" not in str(caught.value)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    def remembered() -> int:
+        gc.collect()
+        return sum(type(one) is TenantContext for one in gc.get_objects())
+
+    before = remembered()
+    resolver = header("X-Tenant-ID")
+    for number in range(5000):
+        resolver(http_scope(headers=values(b"tenant-%d" % number)))
+    for number in range(2000):
+        resolver(http_scope(headers=values(b",".join([b"t%d" % number] * 500))))
+    assert remembered() - before <= 1024
 
 
 def test_more_tenants_than_are_remembered_are_still_told_apart() -> None:
