@@ -1,0 +1,167 @@
+"""Two tenants, one database, and what each can get at: ``python -m examples.starlette.demo``.
+
+The application runs under uvicorn and is asked over HTTP. Every outcome is judged by the
+database's own content, read with the ``sqlite3`` module.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import uvicorn
+
+from .app import create_app
+from .attempts import ATTEMPTS, VIEWS, Attempt, Caller
+from .contents import read_contents
+from .judgement import Answer, Verdict, judge
+from .seed import TENANTS, seed
+
+__all__ = ["main"]
+
+_FIRST, _SECOND = TENANTS
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table: one attempt, and the verdict on it for each of the tenants."""
+
+    attempt: Attempt
+    verdicts: Sequence[Verdict]
+
+    @property
+    def outcome(self) -> str:
+        if any(verdict.crossed for verdict in self.verdicts):
+            return "CROSSED"
+        return "kept apart" if self.is_clean else "UNEXPECTED"
+
+    @property
+    def is_clean(self) -> bool:
+        return all(verdict.is_clean for verdict in self.verdicts)
+
+
+def send(client: httpx.Client, attempt: Attempt, caller: Caller) -> Answer:
+    names = {"own": [caller.tenant_id], "none": [], "both": [_FIRST, _SECOND]}
+    response = client.request(
+        attempt.method,
+        attempt.path.format(own=caller.own_invoice, theirs=caller.their_invoice),
+        headers=[("X-Tenant-ID", name) for name in names[attempt.tenants]],
+        json=None if attempt.body is None else attempt.body(caller),
+    )
+    kind = response.headers.get("content-type", "")
+    return Answer(response.status_code, kind == "application/problem+json", response.text)
+
+
+def run(attempts: Iterable[Attempt], client: httpx.Client, database: Path) -> list[Line]:
+    lines = []
+    for attempt in attempts:
+        verdicts = []
+        for me, other in ((_FIRST, _SECOND), (_SECOND, _FIRST)):
+            caller = Caller(me, other, read_contents(database))
+            answer = send(client, attempt, caller)
+            verdicts.append(judge(attempt, caller, answer, read_contents(database)))
+        lines.append(Line(attempt, verdicts))
+    return lines
+
+
+def table(title: str, lines: Sequence[Line]) -> str:
+    """Return the lines as a table, and under it what is wrong with them."""
+    rows = [[title, "request", f"{_FIRST} got", f"{_SECOND} got", "outcome"]]
+    rows += [
+        [
+            line.attempt.name,
+            f"{line.attempt.method} {line.attempt.path}",
+            *(verdict.got for verdict in line.verdicts),
+            line.outcome,
+        ]
+        for line in lines
+    ]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["-" * width for width in widths])
+    text = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    text += [
+        f"  ! {line.attempt.name}, as {name}: {finding}"
+        for line in lines
+        for name, verdict in zip((_FIRST, _SECOND), line.verdicts, strict=True)
+        for finding in (*verdict.crossed, *verdict.unexpected)
+    ]
+    return "\n".join(text)
+
+
+def demonstrate(address: str, database: Path) -> bool:
+    """Print both tables; return whether everything was as it should be."""
+    with httpx.Client(base_url=address, trust_env=False) as client:
+        views = run(VIEWS, client, database)
+        attempts = run(ATTEMPTS, client, database)
+    crossed = sum(line.outcome == "CROSSED" for line in attempts)
+    is_clean = all(line.is_clean for line in (*views, *attempts))
+    print(table("each tenant sees", views))
+    print()
+    print(table("each tenant tries", attempts))
+    print()
+    print(f"{crossed} of {len(attempts)} attempts crossed from one tenant to the other.")
+    if not is_clean and not crossed:
+        print("Not everything went as it should, see above.")
+    return is_clean
+
+
+def serve_and_demonstrate(folder: Path, *, once: bool) -> bool:
+    database = folder / "invoices.sqlite3"
+    seed(database)
+    # It listens from here on: whoever connects before the server has started waits for it,
+    # and is disconnected if it does not start.
+    listening = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server = uvicorn.Server(uvicorn.Config(create_app(database), log_level="warning"))
+
+    def serve() -> None:
+        with listening:
+            server.run(sockets=[listening])
+
+    serving = threading.Thread(target=serve)
+    serving.start()
+    try:
+        is_clean = demonstrate(address, database)
+        if not once:
+            print(f"\nServing on {address} until Ctrl-C. Try:\n")
+            print(f"  {address}/ in a browser")
+            print(f'  curl -H "X-Tenant-ID: {_FIRST}" {address}/invoices', flush=True)
+            with suppress(KeyboardInterrupt):
+                serving.join()
+        return is_clean
+    finally:
+        server.should_exit = True
+        serving.join()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demonstration.
+
+    Returns:
+        The exit status: 0 only if nothing crossed and everything went as it should.
+    """
+    parser = argparse.ArgumentParser(prog="python -m examples.starlette.demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="stop after the tables")
+    once: bool = parser.parse_args(arguments).once
+    # What the application logs of each refusal would stand between the lines.
+    logging.getLogger("examples.starlette").addHandler(logging.NullHandler())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with TemporaryDirectory(prefix="invoices-") as folder:
+        return 0 if serve_and_demonstrate(Path(folder), once=once) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""What became of a request: did anything cross from one tenant to the other?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import unescape
+from typing import Final
+
+from .attempts import Attempt, Caller
+from .contents import Contents, Rows
+
+__all__ = ["Answer", "Verdict", "judge"]
+
+_REFUSED: Final = {400: "refused", 403: "refused", 404: "not found", 500: "refused"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP response, as far as it is judged."""
+
+    status: int
+    is_problem: bool
+    """It is a problem detail (RFC 9457), which tells a refusal from a crash."""
+    text: str
+
+
+@dataclass
+class Verdict:
+    got: str
+    """What the caller got, in a few words."""
+    crossed: list[str] = field(default_factory=list[str])
+    """What of another tenant was seen, changed or referred to."""
+    unexpected: list[str] = field(default_factory=list[str])
+    """What else is not as it should be."""
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.crossed and not self.unexpected
+
+
+def judge(attempt: Attempt, caller: Caller, answer: Answer, after: Contents) -> Verdict:
+    """Return the verdict on one request.
+
+    Args:
+        attempt: what was sent.
+        caller: by whom, with what was in the database before.
+        answer: what came back.
+        after: what is in the database now.
+    """
+    before, me, other = caller.contents, caller.tenant_id, caller.other_id
+    text = unescape(answer.text)
+    own = _seen(text, before, me)
+    foreign = _seen(text, before, other)
+    if attempt.tenants != "own":
+        # Whoever gives no tenant, or two, may see neither's rows.
+        foreign |= own
+        own = set()
+    changed = _changed(before.invoices_of(me), after.invoices_of(me))
+    verdict = Verdict(
+        _in_words(answer, len(own & _counted(attempt, before, me)), len(foreign), len(changed))
+    )
+
+    if foreign:
+        verdict.crossed.append(f"saw {', '.join(sorted(foreign))}")
+    touched = _changed(before.invoices_of(other), after.invoices_of(other))
+    touched |= _changed(before.customers_of(other), after.customers_of(other))
+    if touched:
+        verdict.crossed.append(f"changed {other}'s rows: {_listed(touched)}")
+    referring = after.crossed_references() - before.crossed_references()
+    if referring:
+        verdict.crossed.append(f"invoice {_listed(referring)} refers to another's customer")
+
+    if answer.status != attempt.expected:
+        verdict.unexpected.append(f"status {answer.status} instead of {attempt.expected}")
+    elif answer.status >= 500 and not answer.is_problem:
+        verdict.unexpected.append("the application crashed")
+    missing = _counted(attempt, before, me) - own
+    if attempt.shows is not None and missing:
+        verdict.unexpected.append(f"did not see {', '.join(sorted(missing))}")
+    if bool(changed) != attempt.changes:
+        verdict.unexpected.append(f"own rows changed: {_listed(changed) or 'none'}")
+    return verdict
+
+
+def _seen(text: str, contents: Contents, tenant_id: str) -> set[str]:
+    marks = contents.numbers_of(tenant_id) | contents.names_of(tenant_id)
+    return {mark for mark in marks if mark in text}
+
+
+def _counted(attempt: Attempt, contents: Contents, tenant_id: str) -> set[str]:
+    if attempt.shows == "names":
+        return contents.names_of(tenant_id)
+    return contents.numbers_of(tenant_id)
+
+
+def _changed(before: Rows, after: Rows) -> set[int]:
+    return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+
+
+def _listed(ids: set[int]) -> str:
+    return ", ".join(str(each) for each in sorted(ids))
+
+
+def _in_words(answer: Answer, own: int, foreign: int, changed: int) -> str:
+    words = [str(answer.status)]
+    if answer.is_problem:
+        words[0] += f" {_REFUSED.get(answer.status, '')}".rstrip()
+    elif answer.status >= 500:
+        words[0] += " crashed"
+    if own:
+        words.append(f"{own} own")
+    if foreign:
+        words.append(f"{foreign} FOREIGN")
+    if changed:
+        words.append(f"{changed} changed")
+    return ", ".join(words)
