@@ -33,7 +33,7 @@ from .errors import UnguardedStatementError
 from .marking import marking
 from .predicate import Plan, Predicates, base_table
 from .raw import MARK, REPLACES_ROWS, stands_alone, unmarked_names
-from .references import Note, notes_in
+from .references import Note, Target, notes_in
 from .registry import OwnColumn, Reference, Rule, registry, table_label
 
 __all__ = ["GuardedCompiler"]
@@ -48,7 +48,13 @@ class _Prepared:
         self._compile_state_factory = lambda *args, **kw: state
 
 
-class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore[misc]
+if TYPE_CHECKING:
+    _Base = SQLCompiler
+else:
+    _Base = object
+
+
+class GuardedCompiler(_Base):
     """Mixed in before a dialect's own ``SQLCompiler``."""
 
     _tenantshield_scans: ClassVar[bool] = True
@@ -60,7 +66,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
 
     # -- the whole statement -----------------------------------------------------
 
-    def process(self, obj: Any, **kwargs: Any) -> str:
+    def process(self, obj: Any, **kwargs: Any) -> Any:
         if self._tenantshield_busy:
             return super().process(obj, **kwargs)
         # private: Compiled.__init__() renders the statement with one call of this.
@@ -97,8 +103,8 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
             raise UnguardedStatementError(
                 "raw SQL in a statement on tenants' rows has a parenthesis, a quote or a "
                 "comment that it does not close, or closes one that it did not open, and so could "
-                "undo the condition that confines the statement: complete it, or, if it was reviewed, mark "
-                "the statement with .execution_options(tenantshield_reviewed=True)"
+                "undo the condition that confines the statement: complete it, or, if it was "
+                "reviewed, mark the statement with .execution_options(tenantshield_reviewed=True)"
             )
         if self._tenantshield_writes and REPLACES_ROWS.search(text):
             raise UnguardedStatementError(
@@ -122,7 +128,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
     # private: name by parameter, applied to each value of each execution.
     @util.memoized_property
     def _bind_processors(self) -> Any:
-        processors = dict(super()._bind_processors)
+        processors: dict[str, Any] = dict(super()._bind_processors)
         for bind, name in self.bind_names.items():
             role = role_of(bind)
             if role is not None:
@@ -130,7 +136,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
                 processors[name] = processor_for(role, inner)
         return processors
 
-    def render_literal_bindparam(self, bindparam: Any, *args: Any, **kw: Any) -> str:
+    def render_literal_bindparam(self, bindparam: Any, *args: Any, **kw: Any) -> Any:
         role = role_of(bindparam)
         if role is not None:
             raise UnguardedStatementError(
@@ -148,7 +154,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
     def _tenantshield_plan(self, operation: str) -> Plan:
         def bind(rule: OwnColumn) -> BindParameter[Any]:
             # One parameter for all predicates of a type: less to fill and to send.
-            key = (id(rule.type), operation)
+            key = (id(rule.type_), operation)
             if key not in self._tenantshield_binds:
                 self._tenantshield_binds[key] = filled(rule, operation)
             return self._tenantshield_binds[key]
@@ -158,12 +164,12 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
     def _tenantshield_exactly(
         self, column: ColumnElement[Any], bind: BindParameter[Any], rule: OwnColumn
     ) -> ColumnElement[bool]:
-        if rule.python_type is str and isinstance(rule.type, String):
+        if rule.python_type is str and isinstance(rule.type_, String):
             if self.dialect.name in ("mysql", "mariadb"):
                 # Their default collations take "Acme" for "acme". The first term can
                 # use an index, the second tells the two apart.
                 return and_(column == bind, sql_cast(column, LargeBinary) == bind)
-            collation = rule.type.collation
+            collation = rule.type_.collation
             if self.dialect.name == "sqlite" and collation and collation.upper() != "BINARY":
                 return and_(column == bind, collate(column, "BINARY") == bind)
         return column == bind
@@ -183,7 +189,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
         self._tenantshield_filtered.update(plan.derived)
 
     # private: renders FROM, WHERE and what follows.
-    def _compose_select_body(self, text: Any, select: Any, *args: Any, **kw: Any) -> str:
+    def _compose_select_body(self, text: Any, select: Any, *args: Any, **kw: Any) -> Any:
         plan = self._tenantshield_plans[select]
         if plan.where:
             select = _with_criteria(select, plan)
@@ -195,7 +201,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
 
     # -- FROM --------------------------------------------------------------------
 
-    def visit_join(self, join: Any, *args: Any, **kw: Any) -> str:
+    def visit_join(self, join: Any, *args: Any, **kw: Any) -> Any:
         plan = self._tenantshield_current()
         criteria = None if plan is None else plan.on.get(join)
         if criteria:
@@ -203,9 +209,9 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
             join.onclause = and_(*criteria, *_alone([join.onclause]))
         return super().visit_join(join, *args, **kw)
 
-    def visit_table(self, table: Any, asfrom: bool = False, **kw: Any) -> str:
-        text = super().visit_table(table, asfrom=asfrom, **kw)
-        if not asfrom and not kw.get("within_tstring"):
+    def visit_table(self, table: Any, *args: Any, **kw: Any) -> Any:
+        text = super().visit_table(table, *args, **kw)
+        if not kw.get("asfrom") and not kw.get("within_tstring"):
             return text
         if self._tenantshield_rule(table) is None:
             return text
@@ -222,10 +228,10 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
             return self._tenantshield_derive(text, plan.derived[table], table.name)
         return text
 
-    def visit_alias(self, alias: Any, asfrom: bool = False, **kw: Any) -> str:
-        text = super().visit_alias(alias, asfrom=asfrom, **kw)
+    def visit_alias(self, alias: Any, *args: Any, **kw: Any) -> Any:
+        text = super().visit_alias(alias, *args, **kw)
         plan = self._tenantshield_current()
-        if asfrom and plan is not None and alias in plan.derived:
+        if kw.get("asfrom") and plan is not None and alias in plan.derived:
             return self._tenantshield_derive(text, plan.derived[alias], alias.name)
         return text
 
@@ -241,20 +247,20 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
 
     # -- raw SQL within a statement ----------------------------------------------
 
-    def visit_textclause(self, textclause: Any, *args: Any, **kw: Any) -> str:
+    def visit_textclause(self, textclause: Any, *args: Any, **kw: Any) -> Any:
         self._tenantshield_fragment(textclause.text)
         return super().visit_textclause(textclause, *args, **kw)
 
     # private: infix and prefix operators made with op() and custom_op.
-    def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> str:
+    def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> Any:
         self._tenantshield_fragment(operator.opstring)
         return super().visit_custom_op_binary(element, operator, **kw)
 
-    def visit_custom_op_unary_operator(self, element: Any, operator: Any, **kw: Any) -> str:
+    def visit_custom_op_unary_operator(self, element: Any, operator: Any, **kw: Any) -> Any:
         self._tenantshield_fragment(operator.opstring)
         return super().visit_custom_op_unary_operator(element, operator, **kw)
 
-    def visit_custom_op_unary_modifier(self, element: Any, operator: Any, **kw: Any) -> str:
+    def visit_custom_op_unary_modifier(self, element: Any, operator: Any, **kw: Any) -> Any:
         self._tenantshield_fragment(operator.opstring)
         return super().visit_custom_op_unary_modifier(element, operator, **kw)
 
@@ -263,24 +269,24 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
         if self.stack and not stands_alone(text, hash_comments=mysql):
             self._tenantshield_open_ended = True
 
-    def visit_column(self, column: Any, *args: Any, include_table: bool = True, **kw: Any) -> str:
+    def visit_column(self, column: Any, *args: Any, **kw: Any) -> Any:
         table = column.table
         if column.is_literal:
             self._tenantshield_fragment(column.name)
         if (
-            include_table
+            kw.get("include_table", True)
             and table is not None
             and table in self._tenantshield_filtered
             and getattr(table, "schema", None)
         ):
             # A derived table has no schema, so its columns are not qualified by one.
-            text = super().visit_column(column, *args, include_table=False, **kw)
+            text = super().visit_column(column, *args, **{**kw, "include_table": False})
             return f"{self.preparer.quote(table.name)}.{text}"
-        return super().visit_column(column, *args, include_table=include_table, **kw)
+        return super().visit_column(column, *args, **kw)
 
     # -- writes ------------------------------------------------------------------
 
-    def visit_insert(self, insert_stmt: Any, *args: Any, **kw: Any) -> str:
+    def visit_insert(self, insert_stmt: Any, *args: Any, **kw: Any) -> Any:
         own = {key: value for key, value in kw.items() if key not in _NOT_FOR_THE_STATE}
         state = insert_stmt._compile_state_factory(insert_stmt, self, **own)
         target = self._tenantshield_target(state.statement.table)
@@ -290,7 +296,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
             writes.complete_insert(state, target, self.column_keys)
         return super().visit_insert(_Prepared(state), *args, **kw)
 
-    def visit_update(self, update_stmt: Any, *args: Any, **kw: Any) -> str:
+    def visit_update(self, update_stmt: Any, *args: Any, **kw: Any) -> Any:
         state = self._tenantshield_state(update_stmt, "UPDATE", kw)
         table = state.statement.table
         writes.complete_update(
@@ -299,17 +305,17 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
             [self._tenantshield_target(each) for each in state._extra_froms if each is not table],
             self.column_keys,
         )
-        return super().visit_update(_Prepared(state), *args, **kw)
+        return super().visit_update(cast("Any", _Prepared(state)), *args, **kw)
 
-    def visit_delete(self, delete_stmt: Any, *args: Any, **kw: Any) -> str:
+    def visit_delete(self, delete_stmt: Any, *args: Any, **kw: Any) -> Any:
         state = self._tenantshield_state(delete_stmt, "DELETE", kw)
         return super().visit_delete(_Prepared(state), *args, **kw)
 
-    def _tenantshield_target(self, element: FromClause) -> writes.Target:
+    def _tenantshield_target(self, element: FromClause) -> Target:
         table = base_table(element)
         if table is None:
-            return writes.Target(element, None, (), self._tenantshield_references_of, [])
-        return writes.Target(
+            return Target(element, None, (), self._tenantshield_references_of, [])
+        return Target(
             element,
             self._tenantshield_rule(table),
             self._tenantshield_references_of(table),
@@ -343,8 +349,8 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
 
     # -- INSERT over a row that is there already ---------------------------------
 
-    def visit_on_conflict_do_update(self, on_conflict: Any, **kw: Any) -> str:
-        table = self.stack[-1]["selectable"].table
+    def visit_on_conflict_do_update(self, on_conflict: Any, **kw: Any) -> Any:
+        table = cast("Any", self.stack[-1]["selectable"]).table
         target = self._tenantshield_target(table)
         if target.rule is not None or target.references:
             values = writes.complete_conflict(on_conflict.update_values_to_set, target)
@@ -355,11 +361,11 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
                 on_conflict.update_whereclause = and_(
                     *plan.where, *(() if given is None else _alone([given]))
                 )
-        return cast("str", super().visit_on_conflict_do_update(on_conflict, **kw))  # type: ignore[misc]
+        return super().visit_on_conflict_do_update(on_conflict, **kw)  # type: ignore[misc]
 
-    def visit_on_duplicate_key_update(self, on_duplicate: Any, **kw: Any) -> str:
+    def visit_on_duplicate_key_update(self, on_duplicate: Any, **kw: Any) -> Any:
         # private: the INSERT, where it is not part of another statement.
-        table = self.current_executable.table  # type: ignore[attr-defined]
+        table = cast("Any", self.current_executable).table
         target = self._tenantshield_target(table)
         if target.rule is not None or target.references:
             values = writes.complete_conflict(on_duplicate.update.items(), target)
@@ -372,7 +378,7 @@ class GuardedCompiler(SQLCompiler if TYPE_CHECKING else object):  # type: ignore
                     for column, value in values
                 ]
             on_duplicate = _copy_of(on_duplicate, update=dict(values))
-        return cast("str", super().visit_on_duplicate_key_update(on_duplicate, **kw))  # type: ignore[misc]
+        return super().visit_on_duplicate_key_update(on_duplicate, **kw)  # type: ignore[misc]
 
 
 def _with_criteria(statement: Any, plan: Plan) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Final, cast
+from typing import Any, Final, cast
 
+from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from .binds import role_of
 from .compiler import GuardedCompiler
 from .errors import ConfigurationError
 from .registry import registry
@@ -19,26 +20,28 @@ SUPPORTED_DIALECTS: Final = frozenset({"sqlite", "postgresql", "mysql", "mariadb
 open without anybody knowing, so that one is refused."""
 
 
-@cache
-def _compiler_class(kind: type[SQLCompiler], scans: bool) -> type[SQLCompiler]:
-    namespace = {"_tenantshield_scans": scans}
-    return cast(
-        "type[SQLCompiler]", type(f"Guarded{kind.__name__}", (GuardedCompiler, kind), namespace)
-    )
-
-
 class _Guarded:
     """Marks the dialect classes made here."""
 
 
-@cache
-def _dialect_class(kind: type[Dialect], scans: bool) -> type[Dialect]:
-    compiler = _compiler_class(cast("type[SQLCompiler]", kind.statement_compiler), scans)
-    # SQLAlchemy wants each dialect class to say for itself that its statements may be
-    # cached; the guard changes nothing about that, since no tenant is compiled in.
-    caches = kind.__dict__.get("supports_statement_cache", False)
-    namespace = {"statement_compiler": compiler, "supports_statement_cache": caches}
-    return cast("type[Dialect]", type(f"Guarded{kind.__name__}", (_Guarded, kind), namespace))
+_classes: Final[dict[tuple[type[Dialect], bool], type[Dialect]]] = {}
+
+
+def _class_for(kind: type[Dialect], *, scans: bool) -> type[Dialect]:
+    if (kind, scans) not in _classes:
+        plain = kind.statement_compiler
+        compiler = type(
+            f"Guarded{plain.__name__}", (GuardedCompiler, plain), {"_tenantshield_scans": scans}
+        )
+        # SQLAlchemy wants each dialect class to say for itself that its statements may
+        # be cached; the guard changes nothing about that, since no tenant is compiled in.
+        namespace = {
+            "statement_compiler": compiler,
+            "supports_statement_cache": kind.__dict__.get("supports_statement_cache", False),
+        }
+        made = type(f"Guarded{kind.__name__}", (_Guarded, kind), namespace)
+        _classes[kind, scans] = cast("type[Dialect]", made)
+    return _classes[kind, scans]
 
 
 _TWINS: Final = "_tenantshield_twins"
@@ -77,7 +80,37 @@ def _twin(dialect: Dialect, *, scans: bool) -> Dialect:
             f"the dialect {dialect.name!r} has not been tested for ways around the guard; "
             f"supported are {', '.join(sorted(SUPPORTED_DIALECTS))}"
         )
-    kind = _dialect_class(type(dialect), scans)
+    if "statement_compiler" in dialect.__dict__:
+        raise ConfigurationError(
+            "this engine's dialect object was given a statement_compiler of its own, which "
+            "would be used in place of the guard: make it an attribute of a dialect class"
+        )
+    kind = _class_for(type(dialect), scans=scans)
     twin = kind.__new__(kind)
     twin.__dict__ = dialect.__dict__
+    _prove(twin)
     return twin
+
+
+def _prove(twin: Dialect) -> None:
+    """Compile a few statements and see that the tenant is in them.
+
+    Raises:
+        ConfigurationError: it is not; SQLAlchemy, or something that changes its
+            compiler, does not do what the guard expects of it.
+    """
+    rule = registry.any_own_column()
+    if rule is None:
+        return
+    table, column = rule.table, rule.table.c[rule.key]
+    other = next((each for each in table.c if each is not column), None)
+    statements: list[Any] = [select(column), delete(table)]
+    if other is not None:
+        statements.append(update(table).values({other: other}))
+    for statement in statements:
+        compiled = statement.compile(dialect=twin)
+        if not isinstance(compiled, SQLCompiler) or not any(map(role_of, compiled.bind_names)):
+            raise ConfigurationError(
+                f"the guard has no effect on {statement.__visit_name__} with this version of "
+                f"SQLAlchemy and the dialect {twin.name!r}; nothing is executed"
+            )

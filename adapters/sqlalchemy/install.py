@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Engine, MetaData, Table, event
-from sqlalchemy.engine import Compiled, Connection, ExecutionContext
+from sqlalchemy.engine import Compiled, Connection
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.ddl import ExecutableDDLElement
@@ -120,7 +121,7 @@ def before_cursor_execute(
     cursor: Any,
     statement: str,
     parameters: Any,
-    context: ExecutionContext | None,
+    context: DefaultExecutionContext | None,
     executemany: bool,
 ) -> None:
     """Check foreign keys, and look through driver SQL, which no compiler has seen."""
@@ -129,7 +130,7 @@ def before_cursor_execute(
     compiled = context.compiled
     if compiled is not None:
         references = getattr(compiled, "tenantshield_references", None)
-        if references and not context.__dict__.get(_CHECKED):
+        if references and _CHECKED not in context.__dict__:
             # Once for all batches of the execution.
             context.__dict__[_CHECKED] = True
             check_references(connection, references, context.compiled_parameters)
@@ -150,5 +151,5 @@ def before_cursor_execute(
 
 def after_parent_attach(table: Table, parent: MetaData) -> None:
     """Tell the registry of a table that was defined after the declarations."""
-    registry.table_added(table, parent)
+    registry.table_added(parent)
     add_wanted_unique_constraints(table)

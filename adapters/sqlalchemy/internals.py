@@ -71,12 +71,16 @@ def check_internals() -> None:
     processors = inspect.getattr_static(SQLCompiler, "_bind_processors")
     if not isinstance(processors, util.memoized_property):
         wrong.append("SQLCompiler._bind_processors")
-    for statement in (Insert, Update, Delete):
-        if not issubclass(statement, HasCompileState):
-            wrong.append(statement.__qualname__)
-    for state in (InsertDMLState, UpdateDMLState, DeleteDMLState):
-        if not hasattr(state, "_dict_parameters") or not hasattr(state, "_no_parameters"):
-            wrong.append(state.__qualname__)
+    wrong += [
+        statement.__qualname__
+        for statement in (Insert, Update, Delete)
+        if not issubclass(statement, HasCompileState)
+    ]
+    wrong += [
+        state.__qualname__
+        for state in (InsertDMLState, UpdateDMLState, DeleteDMLState)
+        if not hasattr(state, "_dict_parameters") or not hasattr(state, "_no_parameters")
+    ]
     if wrong:
         raise ConfigurationError(
             "this version of SQLAlchemy is not supported, since the guard could have no effect: "

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ForeignKeyConstraint, MetaData, Table, UniqueConstraint, event
+from sqlalchemy import (
+    ForeignKeyConstraint,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    event,
+)
 
 from .errors import ConfigurationError
 
@@ -87,9 +94,8 @@ def add_wanted_unique_constraints(table: Table) -> None:
 
 
 def _has_unique(table: Table, columns: set[str]) -> bool:
-    keys = [table.primary_key, *table.constraints]
     return any(
         {column.key for column in each.columns} == columns
-        for each in keys
-        if each is table.primary_key or isinstance(each, UniqueConstraint)
+        for each in table.constraints
+        if isinstance(each, PrimaryKeyConstraint | UniqueConstraint)
     )

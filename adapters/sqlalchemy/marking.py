@@ -6,8 +6,7 @@ it is compiled, every identifier carries a mark, see :data:`.raw.MARK`.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
@@ -16,7 +15,13 @@ from .raw import MARK
 __all__ = ["marking"]
 
 
-class _MarkingPreparer(IdentifierPreparer if TYPE_CHECKING else object):  # type: ignore[misc]
+if TYPE_CHECKING:
+    _Base = IdentifierPreparer
+else:
+    _Base = object
+
+
+class _MarkingPreparer(_Base):
     """Puts the mark behind every identifier that it renders."""
 
     def quote(self, ident: str, force: Any = None) -> str:
@@ -30,16 +35,16 @@ class _MarkingPreparer(IdentifierPreparer if TYPE_CHECKING else object):  # type
         return super().quote_identifier(value) + MARK
 
 
-@cache
-def _class_for(kind: type[IdentifierPreparer]) -> type[IdentifierPreparer]:
-    return cast(
-        "type[IdentifierPreparer]", type(f"Marking{kind.__name__}", (_MarkingPreparer, kind), {})
-    )
+_classes: Final[dict[type[IdentifierPreparer], type[IdentifierPreparer]]] = {}
 
 
 def marking(preparer: IdentifierPreparer) -> IdentifierPreparer:
-    kind = _class_for(type(preparer))
-    marked = kind.__new__(kind)
+    """Return a copy of ``preparer`` that marks what it renders."""
+    kind = type(preparer)
+    if kind not in _classes:
+        made = type(f"Marking{kind.__name__}", (_MarkingPreparer, kind), {})
+        _classes[kind] = cast("type[IdentifierPreparer]", made)
+    marked = _classes[kind].__new__(_classes[kind])
     marked.__dict__.update(preparer.__dict__)
     # private: a cache of quoted identifiers, which must not get the marked ones.
     marked._strings = {}

@@ -64,7 +64,7 @@ class Predicates:
 
     def own(self, element: FromClause, rule: OwnColumn) -> ColumnElement[bool]:
         """Return ``element.tenant = :tenant``."""
-        return self._exactly(column_of(element, rule.column, rule.type), self._bind(rule), rule)
+        return self._exactly(column_of(element, rule.column, rule.type_), self._bind(rule), rule)
 
     def tied(self, element: FromClause, tie: Tie) -> ColumnElement[bool]:
         """Return ``EXISTS`` on the parent row.
@@ -223,6 +223,8 @@ class _Joined:
     def _take(self, criterion: ColumnElement[Any], nullable: set[FromClause] | None) -> None:
         for left, right in _equalities(criterion):
             for child, parent in ((left, right), (right, left)):
+                if child.table is None or parent.table is None:
+                    continue
                 if parent.table in self._leaves and (
                     nullable is None or (child.table in nullable and parent.table not in nullable)
                 ):
@@ -240,7 +242,7 @@ def _leaves(element: FromClause) -> Iterator[FromClause]:
 
 
 def _equalities(
-    criterion: ColumnElement[Any],
+    criterion: Any,
 ) -> Iterator[tuple[ColumnClause[Any], ColumnClause[Any]]]:
     if isinstance(criterion, Grouping):
         yield from _equalities(criterion.element)

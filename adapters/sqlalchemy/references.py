@@ -3,44 +3,44 @@
 Where the value of a foreign key is a bound parameter, the parameter is noted when the
 statement is compiled, and its values are looked up, all of them in one query, before
 the statement is sent. Where it is an expression, it must be one that can only yield
-this tenant's rows. A composite foreign key that includes the tenant needs neither: it
-cannot point at another tenant's row.
+this tenant's rows (``provenance.py``). A composite foreign key that includes the tenant
+needs neither: it cannot point at another tenant's row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn
 
-from sqlalchemy import BindParameter, Case, Select, func, select, tuple_
+from sqlalchemy import BindParameter, func, select, tuple_
 from sqlalchemy.engine import Connection
-from sqlalchemy.sql.elements import Cast, ColumnClause, Grouping, Label, Null
-from sqlalchemy.sql.expression import TableClause
-from sqlalchemy.sql.functions import coalesce
-from sqlalchemy.sql.selectable import ScalarSelect
+from sqlalchemy.sql import coercions, roles
+from sqlalchemy.sql.elements import Null
 
 from .errors import CrossTenantAccessError, UnguardedStatementError
 from .flushes import flush_on
-from .predicate import base_table, column_of
-from .registry import Reference, table_label
+from .predicate import column_of
+from .provenance import ReferencesOf, is_proven, refuse_expression
+from .registry import Reference, Rule, table_label
 
-__all__ = [
-    "Note",
-    "ReferencesOf",
-    "check_references",
-    "check_selected",
-    "note_values",
-    "notes_in",
-    "refuse_orphan",
-]
-
-ReferencesOf: TypeAlias = Callable[[TableClause], tuple[Reference, ...]]
+__all__ = ["Note", "Target", "check_references", "key_of", "notes_in", "refuse_orphan"]
 
 CHUNK: Final = 5_000
 """How many values one look-up takes; databases limit the parameters of a statement."""
 
 _ATTRIBUTE: Final = "_tenantshield_references"
+
+
+def key_of(column: Any) -> str:
+    """Return the key under which a column, an attribute or a string names a value."""
+    if isinstance(column, str):
+        return column
+    key: str = coercions.expect_as_key(roles.DMLColumnRole, column)
+    return key
+
+
+# -- while a statement is compiled -----------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,135 @@ class Note:
     position: int
 
 
-def note(bind: BindParameter[Any], *notes: Note) -> BindParameter[Any]:
-    """Write on ``bind`` which foreign keys its value is for."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The table that a statement writes, and what is known of it."""
+
+    table: Any
+    """The statement's own construct, which need not be the declared one."""
+    rule: Rule | None
+    references: tuple[Reference, ...]
+    references_of: ReferencesOf
+    prefetched: list[tuple[Note, str]]
+    """Takes the notes on parameters that SQLAlchemy itself will make for defaults."""
+
+    def note(
+        self,
+        values: Mapping[Any, Any],
+        column_keys: frozenset[str],
+        *,
+        row: int | None = None,
+        updates: bool = False,
+    ) -> dict[Any, Any]:
+        """Return ``values`` with the parameters of foreign keys noted.
+
+        Args:
+            values: what a row is given, by column or key.
+            column_keys: the keys whose values come with each execution.
+            row: which row of several ``VALUES`` this is; ``None`` for the only one.
+            updates: whether this is the ``SET`` of an ``UPDATE``.
+
+        Raises:
+            CrossTenantAccessError: the row would belong to nobody.
+            UnguardedStatementError: an expression could yield another tenant's row.
+        """
+        if not self.references:
+            return dict(values)
+        noting = _Noting(self, values, column_keys, row, updates)
+        for reference in self.references:
+            noting.take(reference)
+        return noting.values
+
+
+class _Noting:
+    """One row, or one ``SET``, while its foreign keys are noted."""
+
+    def __init__(
+        self,
+        target: Target,
+        values: Mapping[Any, Any],
+        column_keys: frozenset[str],
+        row: int | None,
+        updates: bool,
+    ) -> None:
+        self.values = dict(values)
+        self._target = target
+        self._places = {key_of(column): column for column in values}
+        self._coming = column_keys
+        self._row = row
+        self._updates = updates
+        self._columns = {column.name: column for column in target.table.c}
+
+    def take(self, reference: Reference) -> None:
+        columns = [self._columns.get(name) for name in reference.columns]
+        written = [column is not None and self._is_written(column) for column in columns]
+        if not any(written):
+            if reference.owns and not self._updates:
+                refuse_orphan(reference)
+        elif self._updates and not all(written):
+            raise UnguardedStatementError(
+                f"an UPDATE on {reference.label} sets a part of a foreign key to "
+                f"{table_label(reference.parent)}: set all of {', '.join(reference.columns)}"
+            )
+        else:
+            for position, column in enumerate(columns):
+                if column is not None:
+                    self._note(column, Note(reference, self._row or 0, position))
+
+    def _is_written(self, column: Any) -> bool:
+        return (
+            column.key in self._places
+            or column.key in self._coming
+            or self._default_of(column) is not None
+        )
+
+    def _default_of(self, column: Any) -> Any:
+        """Return what SQLAlchemy itself puts into ``column`` if nobody does."""
+        return getattr(column, "onupdate" if self._updates else "default", None)
+
+    def _note(self, column: Any, note: Note) -> None:
+        if column.key in self._places:
+            place = self._places[column.key]
+            self.values[place] = self._noted_value(self.values[place], column, note)
+        elif column.key in self._coming:
+            bind = BindParameter(column.key, type_=column.type, required=True)
+            self.values[column.key] = _with_note(bind, note)
+            self._places[column.key] = column.key
+        else:
+            self._note_default(self._default_of(column), column, note)
+
+    def _noted_value(self, value: Any, column: Any, note: Note) -> Any:
+        if value is None or isinstance(value, Null):
+            if note.reference.owns:
+                refuse_orphan(note.reference)
+            return value
+        if isinstance(value, BindParameter):
+            # private: a clone must keep the name under which its value will come. One
+            # that was made here already has a note, for another foreign key.
+            has_note = _ATTRIBUTE in value.__dict__
+            return _with_note(value if has_note else value._clone(maintain_key=True), note)
+        if hasattr(value, "__clause_element__") or hasattr(value, "_compiler_dispatch"):
+            if not is_proven(value, note.reference, self._target.references_of):
+                refuse_expression(note.reference)
+            return value
+        return _with_note(BindParameter(None, value, type_=column.type, unique=True), note)
+
+    def _note_default(self, default: Any, column: Any, note: Note) -> None:
+        if default is None:
+            return
+        if default.is_clause_element:
+            if not is_proven(default.arg, note.reference, self._target.references_of):
+                refuse_expression(note.reference)
+        elif self._row is None and (default.is_scalar or default.is_callable):
+            # private: SQLAlchemy names the parameter of a default by the column's key.
+            self._target.prefetched.append((note, column.key))
+        else:
+            refuse_expression(note.reference)
+
+
+def _with_note(bind: BindParameter[Any], note: Note) -> BindParameter[Any]:
     # SQLAlchemy's clones keep what is in __dict__.
-    bind.__dict__[_ATTRIBUTE] = (*bind.__dict__.get(_ATTRIBUTE, ()), *notes)
+    bind.__dict__[_ATTRIBUTE] = (*bind.__dict__.get(_ATTRIBUTE, ()), note)
     return bind
 
 
@@ -64,13 +189,13 @@ def notes_in(
 ) -> dict[Reference, list[tuple[str, ...]]]:
     """Return the names of the parameters that hold foreign keys, row by row."""
     noted = [
-        (each, name)
+        (note, name)
         for bind, name in bind_names.items()
-        for each in bind.__dict__.get(_ATTRIBUTE, ())
+        for note in bind.__dict__.get(_ATTRIBUTE, ())
     ]
     found: dict[tuple[Reference, int], dict[int, str]] = {}
-    for each, name in [*noted, *prefetched]:
-        found.setdefault((each.reference, each.row), {})[each.position] = name
+    for note, name in [*noted, *prefetched]:
+        found.setdefault((note.reference, note.row), {})[note.position] = name
     rows: dict[Reference, list[tuple[str, ...]]] = {}
     for (reference, _), names in found.items():
         # A column that the statement leaves out is NULL, and the key points nowhere.
@@ -79,208 +204,11 @@ def notes_in(
     return rows
 
 
-# -- while a statement is compiled -----------------------------------------------
-
-
-def note_values(
-    values: Mapping[Any, Any],
-    column_keys: Iterable[str],
-    references: Iterable[Reference],
-    key_of: Callable[[Any], str],
-    table: Any,
-    references_of: ReferencesOf,
-    *,
-    row: int | None = None,
-    updates: bool = False,
-    prefetched: list[tuple[Note, str]],
-) -> dict[Any, Any]:
-    """Return ``values`` with the parameters of foreign keys noted.
-
-    Args:
-        values: what a row is given, by column or key.
-        column_keys: the keys whose values come with each execution.
-        references: the foreign keys of the table that need a check.
-        key_of: turns a column or key into a key.
-        table: the statement's own construct of the table.
-        references_of: the foreign keys of any table, to follow expressions.
-        row: which row of several ``VALUES`` this is; ``None`` for the only one.
-        updates: whether this is the ``SET`` of an ``UPDATE``.
-        prefetched: takes the notes on parameters that SQLAlchemy itself will make for
-            defaults, with their names.
-
-    Raises:
-        UnguardedStatementError: an expression could yield another tenant's row.
-    """
-    completed = dict(values)
-    by_key = {key_of(column): column for column in values}
-    keys = {column.name: column for column in table.c}
-    coming = set(column_keys)
-    for reference in references:
-        columns = [keys.get(name) for name in reference.columns]
-        given = [
-            c is not None
-            and (c.key in by_key or c.key in coming or _default_of(c, updates) is not None)
-            for c in columns
-        ]
-        if not any(given):
-            if reference.owns and not updates:
-                refuse_orphan(reference)
-            continue
-        if updates and not all(given):
-            raise UnguardedStatementError(
-                f"UPDATE on {reference.label} sets a part of a foreign key to "
-                f"{table_label(reference.parent)}: set all of {', '.join(reference.columns)}"
-            )
-        for position, column in enumerate(columns):
-            if column is None:
-                continue
-            mine = Note(reference, row or 0, position)
-            default = _default_of(column, updates)
-            if column.key in by_key:
-                place = by_key[column.key]
-                value = completed[place]
-                bind = _as_bind(value, column)
-                if bind is not None:
-                    completed[place] = note(bind, mine)
-                elif value is None or isinstance(value, Null):
-                    if reference.owns:
-                        refuse_orphan(reference)
-                elif not _is_proven(value, reference, references_of):
-                    _refuse_expression(reference)
-            elif column.key in coming:
-                bind = BindParameter(column.key, type_=column.type, required=True)
-                completed[column.key] = note(bind, mine)
-                by_key[column.key] = column.key
-            elif default is not None:
-                if default.is_clause_element:
-                    if not _is_proven(default.arg, reference, references_of):
-                        _refuse_expression(reference)
-                elif row is not None or not (default.is_scalar or default.is_callable):
-                    _refuse_expression(reference)
-                else:
-                    # private: SQLAlchemy names the parameter of a default so.
-                    prefetched.append((mine, column.key))
-    return completed
-
-
-def _default_of(column: Any, updates: bool) -> Any:
-    """Return what SQLAlchemy itself would put into ``column`` if nobody does."""
-    return getattr(column, "onupdate" if updates else "default", None)
-
-
-def _as_bind(value: Any, column: Any) -> BindParameter[Any] | None:
-    """Return the parameter that ``value`` is or will be; ``None`` for an expression."""
-    if isinstance(value, BindParameter):
-        # private: the clone must keep the name under which its value will come.
-        return value if _ATTRIBUTE in value.__dict__ else value._clone(maintain_key=True)
-    if value is None or hasattr(value, "_compiler_dispatch"):
-        return None
-    if hasattr(value, "__clause_element__"):
-        return None
-    return BindParameter(None, value, type_=column.type, unique=True)
-
-
-def check_selected(
-    source: Any, position: int, reference: Reference, references_of: ReferencesOf
-) -> None:
-    """Refuse an ``INSERT ... SELECT`` whose foreign key could be another tenant's.
-
-    Raises:
-        UnguardedStatementError: it could.
-    """
-    if len(reference.columns) > 1 or not _column_is_proven(
-        source, position, reference, references_of
-    ):
-        _refuse_expression(reference)
-
-
-def _column_is_proven(
-    source: Any, position: int, reference: Reference, references_of: ReferencesOf
-) -> bool:
-    parts = getattr(source, "selects", None)
-    if parts is not None:
-        return all(_column_is_proven(each, position, reference, references_of) for each in parts)
-    if not isinstance(source, Select):
-        element = getattr(source, "element", None)
-        return element is not None and _column_is_proven(
-            element, position, reference, references_of
-        )
-    selected = list(source.selected_columns)[position]
-    return _is_proven(selected, reference, references_of)
-
-
-def _is_proven(value: Any, reference: Reference, references_of: ReferencesOf) -> bool:
-    """Say whether the expression ``value`` can only yield this tenant's rows, or NULL."""
-
-    def proven(each: Any) -> bool:
-        return _is_proven(each, reference, references_of)
-
-    if hasattr(value, "__clause_element__"):
-        value = value.__clause_element__()
-    match value:
-        case Null():
-            return True
-        case Label() | Grouping():
-            return proven(value.element)
-        case Cast():
-            return proven(value.clause)
-        case ScalarSelect():
-            return len(reference.columns) == 1 and _column_is_proven(
-                value.element, 0, reference, references_of
-            )
-        case coalesce():
-            return all(proven(each) for each in value.clauses)
-        case Case():
-            results = [result for _, result in value.whens]
-            return all(proven(each) for each in [*results, value.else_] if each is not None)
-        case BindParameter():
-            # Its value is known, but not as the value of this column: say it directly.
-            return False
-        case ColumnClause():
-            return len(reference.columns) == 1 and _column_points_there(
-                value, reference, references_of, proven
-            )
-    return False
-
-
-def _column_points_there(
-    column: ColumnClause[Any],
-    reference: Reference,
-    references_of: ReferencesOf,
-    proven: Callable[[Any], bool],
-) -> bool:
-    if column.table is None:
-        return False
-    table = base_table(column.table)
-    if table is None:
-        bases = column.base_columns
-        return bool(bases) and all(each is not column and proven(each) for each in bases)
-    target = (reference.parent.schema, reference.parent.name, reference.parent_columns[0])
-    if (getattr(table, "schema", None), table.name, column.name) == target:
-        return True
-    # A column of a guarded row that is such a foreign key itself was checked when it
-    # was written.
-    return any(
-        other.columns == (column.name,)
-        and other.parent is reference.parent
-        and other.parent_columns == reference.parent_columns
-        for other in references_of(table)
-    )
-
-
 def refuse_orphan(reference: Reference) -> NoReturn:
     """Raise for a row that would belong to nobody."""
     raise CrossTenantAccessError(
         f"INSERT on {reference.label}: the row belongs to a tenant through "
         f"{', '.join(reference.columns)}, which is missing; give it"
-    )
-
-
-def _refuse_expression(reference: Reference) -> NoReturn:
-    raise UnguardedStatementError(
-        f"{', '.join(reference.columns)} of {reference.label} is set to an expression that could "
-        f"yield another tenant's {table_label(reference.parent)}: give a value, a subquery on "
-        f"{table_label(reference.parent)}, or a column that is a foreign key to it"
     )
 
 

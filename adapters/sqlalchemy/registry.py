@@ -8,7 +8,7 @@ reflected ``Table`` or a bare ``table("invoice")`` is the same table.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from weakref import WeakSet
@@ -44,7 +44,7 @@ class OwnColumn:
     """The column's name in the database."""
     key: str
     """The column's key in ``table.c``."""
-    type: TypeEngine[Any]
+    type_: TypeEngine[Any]
     python_type: type
     """What a tenant id must be an instance of to be compared with the column."""
 
@@ -185,8 +185,8 @@ class Registry:
         self._metadatas.add(table.metadata)
         self._renew()
 
-    def table_added(self, table: Table, metadata: MetaData) -> None:
-        """Take note of a table that joined ``metadata`` after the declarations."""
+    def table_added(self, metadata: MetaData) -> None:
+        """Take note of a new table in ``metadata``."""
         if metadata in self._metadatas:
             self._renew()
 
@@ -202,6 +202,10 @@ class Registry:
 
     def is_empty(self) -> bool:
         return not self._declared
+
+    def any_own_column(self) -> OwnColumn | None:
+        """Return one of the declared tables that have a tenant column, if there is any."""
+        return next((each for each in self._declared.values() if isinstance(each, OwnColumn)), None)
 
     def is_shared(self, table: TableClause) -> bool:
         """Say whether ``table`` was marked as shared across tenants."""
@@ -417,7 +421,8 @@ def _agree(earlier: _Declaration, later: _Declaration) -> bool:
             return earlier.parent == later.parent
         case _Shared(), _Shared():
             return True
-    return False
+        case _:
+            return False
 
 
 def _carries_tenant(tie: Tie, child: Rule | None, parent: Rule) -> bool:
@@ -474,10 +479,10 @@ def _python_type(table: Table, column: Column[Any]) -> type:
     while isinstance(kind, TypeDecorator):
         # A decorator may say itself what it takes; if not, its impl does.
         try:
-            declared = kind.python_type
+            declared: type | None = kind.python_type
         except NotImplementedError:
             declared = None
-        if declared in _TENANT_ID_TYPES:
+        if declared is not None and declared in _TENANT_ID_TYPES:
             return declared
         kind = kind.impl_instance
     if isinstance(kind, Uuid):
@@ -492,7 +497,7 @@ def _python_type(table: Table, column: Column[Any]) -> type:
     )
 
 
-_TENANT_ID_TYPES: Final[Iterable[type]] = frozenset({str, int, uuid.UUID})
+_TENANT_ID_TYPES: Final[tuple[type, ...]] = (str, int, uuid.UUID)
 
 registry: Final = Registry()
 """The registry of this process."""

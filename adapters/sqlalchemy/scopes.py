@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from tenantshield_mw.context import Binding, as_tenant_context, bind, unbind
 from tenantshield_mw.errors import ConfigurationError
@@ -24,7 +24,7 @@ __all__ = [
 
 Tenant: TypeAlias = TenantContext | TenantId
 SyncResolver: TypeAlias = Callable[[], Tenant | None]
-AsyncResolver: TypeAlias = Callable[[], Tenant | None | Awaitable[Tenant | None]]
+AsyncResolver: TypeAlias = Callable[[], Tenant | Awaitable[Tenant | None] | None]
 
 _BOTH: Final = "give a tenant or resolve_tenant=, not both"
 
@@ -36,7 +36,7 @@ class _OneTenant:
         self._tenant = None if tenant is None else as_tenant_context(tenant)
         self._binding: Binding | None = None
 
-    def _enter(self, tenant: Tenant | None) -> TenantContext | None:
+    def _enter(self, tenant: Any) -> TenantContext | None:
         if self._binding is not None:
             raise ConfigurationError(
                 "this scope is entered already; make another one for another 'with' block"
@@ -84,14 +84,15 @@ class SessionScope(_OneTenant):
     def __enter__(self) -> TenantContext | None:
         tenant: Tenant | None = self._tenant
         if self._resolve is not None:
-            tenant = self._resolve()
-            if inspect.isawaitable(tenant):
-                if inspect.iscoroutine(tenant):
-                    tenant.close()
+            resolved: object = self._resolve()
+            if inspect.isawaitable(resolved):
+                if inspect.iscoroutine(resolved):
+                    resolved.close()
                 raise ConfigurationError(
                     "resolve_tenant returned an awaitable, and SessionScope is sync: use "
                     "AsyncSessionScope, or a sync resolver"
                 )
+            return self._enter(resolved)
         return self._enter(tenant)
 
     def __exit__(

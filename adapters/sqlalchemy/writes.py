@@ -7,21 +7,20 @@ attributes into columns and before any of it is rendered.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from sqlalchemy import BindParameter, Select, select
-from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.elements import ColumnClause, Label, Null
 from sqlalchemy.sql.expression import FromClause
 
 from .binds import checked, filled
 from .errors import CrossTenantAccessError, UnguardedStatementError
 from .predicate import base_table
-from .references import Note, ReferencesOf, check_selected, note_values, refuse_orphan
-from .registry import OwnColumn, Reference, Rule, registry
+from .provenance import check_selected
+from .references import Target, key_of, refuse_orphan
+from .registry import OwnColumn, registry
 
-__all__ = ["Target", "complete_conflict", "complete_insert", "complete_update"]
+__all__ = ["complete_conflict", "complete_insert", "complete_update"]
 
 
 def complete_insert(state: Any, target: Target, column_keys: Iterable[str] | None) -> None:
@@ -55,47 +54,6 @@ def complete_insert(state: Any, target: Target, column_keys: Iterable[str] | Non
             state._no_parameters = False
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The table that a statement writes, and what is known of it."""
-
-    table: Any
-    """The statement's own construct, which need not be the declared one."""
-    rule: Rule | None
-    references: tuple[Reference, ...]
-    references_of: ReferencesOf
-    prefetched: list[tuple[Note, str]]
-
-    def note(
-        self,
-        values: Mapping[Any, Any],
-        column_keys: frozenset[str],
-        *,
-        row: int | None = None,
-        updates: bool = False,
-    ) -> dict[Any, Any]:
-        """Return ``values`` with the parameters of foreign keys noted."""
-        if not self.references:
-            return dict(values)
-        return note_values(
-            values,
-            column_keys,
-            self.references,
-            _key_of,
-            self.table,
-            self.references_of,
-            row=row,
-            updates=updates,
-            prefetched=self.prefetched,
-        )
-
-
-def _key_of(column: Any) -> str:
-    return (
-        column if isinstance(column, str) else coercions.expect_as_key(roles.DMLColumnRole, column)
-    )
-
-
 def _tenant_key(table: FromClause, rule: OwnColumn) -> str:
     for column in table.c:
         if column.name == rule.column:
@@ -116,11 +74,11 @@ def _with_tenant(
         return completed
     key = _tenant_key(target.table, rule)
     for column, value in values.items():
-        if _key_of(column) == key:
+        if key_of(column) == key:
             completed[column] = _checked_value(value, rule)
             return completed
     if key in column_keys:
-        completed[key] = checked(BindParameter(key, type_=rule.type, required=True), rule)
+        completed[key] = checked(BindParameter(key, type_=rule.type_, required=True), rule)
     else:
         completed[key] = filled(rule, "INSERT")
     return completed
@@ -137,7 +95,7 @@ def _checked_value(value: Any, rule: OwnColumn) -> Any:
         )
     if hasattr(value, "__clause_element__") or hasattr(value, "_compiler_dispatch"):
         _refuse_computed(rule)
-    return checked(BindParameter(None, value, type_=rule.type, unique=True), rule)
+    return checked(BindParameter(None, value, type_=rule.type_, unique=True), rule)
 
 
 def _refuse_computed(rule: OwnColumn) -> NoReturn:
@@ -152,7 +110,7 @@ def _refuse_computed(rule: OwnColumn) -> NoReturn:
 
 def _complete_from_select(state: Any, target: Target) -> None:
     statement = state.statement._clone()
-    names = [_key_of(name) for name in statement._select_names]
+    names = [key_of(name) for name in statement._select_names]
     source = statement.select
     _check_selected_references(source, names, target)
     rule = target.rule
@@ -254,7 +212,7 @@ def complete_update(
 def _set_of(given: Mapping[Any, Any], target: Target, *, is_target: bool) -> frozenset[str]:
     """Return the keys of those columns of ``target`` that are set."""
     return frozenset(
-        _key_of(column)
+        key_of(column)
         for column in given
         if (table := getattr(column, "table", None)) == target.table
         or (table is None and is_target)
@@ -293,5 +251,5 @@ def complete_conflict(values: Iterable[tuple[Any, Any]], target: Target) -> list
         UnguardedStatementError: a foreign key is set to what cannot be checked.
     """
     given = dict(values)
-    _check_set(target, frozenset(_key_of(column) for column in given))
+    _check_set(target, frozenset(key_of(column) for column in given))
     return list(target.note(given, frozenset(), updates=True).items())
