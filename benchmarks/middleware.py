@@ -165,7 +165,7 @@ class IsolatedBody:
             self.run(close)
 
 
-def asgi_batch(loop: asyncio.AbstractEventLoop, app: ASGI) -> Batch:
+def asgi_batch(loop: asyncio.AbstractEventLoop, app: ASGI, scope: dict[str, Any]) -> Batch:
     async def receive() -> Any:
         return {"type": "http.request"}
 
@@ -174,7 +174,7 @@ def asgi_batch(loop: asyncio.AbstractEventLoop, app: ASGI) -> Batch:
 
     async def requests(repeats: int) -> None:
         for _ in range(repeats):
-            await app(SCOPE, receive, send)
+            await app(scope, receive, send)
 
     return lambda repeats: loop.run_until_complete(requests(repeats))
 
@@ -222,24 +222,29 @@ def report(title: str, batches: dict[str, Batch]) -> dict[str, float]:
 def main() -> None:
     resolver = header("X-Tenant-ID")
     print(machine())
-    print(f"medians of {ROUNDS} rounds; {len(HEADERS)} request headers, the tenant's comes last")
+    print(f"medians of {ROUNDS} rounds; {len(HEADERS)} request headers")
 
+    # A hand-written loop stops at the header. This one looks for a second value, too.
+    first = {**SCOPE, "headers": [HEADERS[-1], *HEADERS[:-1]]}
     loop = asyncio.new_event_loop()
     try:
-        ratios = report(
-            "ASGI",
-            {
-                "bare": asgi_batch(loop, asgi_app),
-                "minimal": asgi_batch(loop, MinimalASGI(asgi_app)),
-                "tenantshield": asgi_batch(
-                    loop, TenantSessionMiddleware(asgi_app, resolve_tenant=resolver)
-                ),
-            },
+        last_ratio, _ = (
+            report(
+                f"ASGI, the tenant's header comes {place}",
+                {
+                    "bare": asgi_batch(loop, asgi_app, scope),
+                    "minimal": asgi_batch(loop, MinimalASGI(asgi_app), scope),
+                    "tenantshield": asgi_batch(
+                        loop, TenantSessionMiddleware(asgi_app, resolve_tenant=resolver), scope
+                    ),
+                },
+            )["tenantshield"]
+            for place, scope in (("last", SCOPE), ("first", first))
         )
     finally:
         loop.close()
-    met = "met" if ratios["tenantshield"] <= AIM_ASGI else "MISSED"
-    print(f"aim: at most {AIM_ASGI} times minimal: {met}")
+    met = "met" if last_ratio <= AIM_ASGI else "MISSED"
+    print(f"\naim, with the header last: at most {AIM_ASGI} times minimal: {met}")
 
     for title, app in (("list body", wsgi_app), ("streamed body", streaming_app)):
         report(
