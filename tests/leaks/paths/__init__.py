@@ -1,0 +1,1 @@
+"""Ways to reach another tenant's rows, by theme."""

@@ -1,0 +1,50 @@
+"""This project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+
+from sqlalchemy import Table
+
+from tenantshield_mw import TenantShieldError, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import (
+    SessionScope,
+    shared_across_tenants,
+    tenant_aware,
+)
+from tenantshield_mw.context import carry_tenant
+
+from . import Protection, T
+
+__all__ = ["protection"]
+
+
+class _Ours(Protection):
+    reviewed: ClassVar[dict[str, Any]] = {"tenantshield_reviewed": True}
+
+    def aware(self, model: T) -> T:
+        return tenant_aware(model)
+
+    def aware_column(self, column: str) -> Callable[[T], T]:
+        return tenant_aware(column=column)
+
+    def aware_table(self, table: Table) -> None:
+        tenant_aware(table)
+
+    def through(self, parent: str) -> Callable[[T], T]:
+        return tenant_aware(through=parent)
+
+    def shared(self, model: T) -> T:
+        return shared_across_tenants(model)
+
+    def scope(self, tenant: Any) -> AbstractContextManager[Any]:
+        return SessionScope() if tenant is None else tenant_scope(tenant)
+
+    def carry(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return carry_tenant(function)
+
+
+def protection() -> Protection:
+    return _Ours(refusals=(TenantShieldError,))

@@ -1,0 +1,218 @@
+"""What the two tenants' tables hold, and whose a row is."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Table
+
+from .schema import MY_TOKEN, THEIR_TOKEN, Models
+
+__all__ = ["Content", "crossings", "not_mine", "seed"]
+
+Row: TypeAlias = dict[str, Any]
+Content: TypeAlias = dict[str, list[Row]]
+"""The rows of each table, by the table's full name."""
+
+_SEED: Final[Mapping[str, tuple[str, list[tuple[Any, ...]]]]] = {
+    "Currency": ("code, name", [("EUR", "Euro"), ("USD", "Dollar")]),
+    "Customer": (
+        "id, own, name, credit",
+        [
+            (1, 0, "own ada", 10),
+            (2, 0, "own alan", 20),
+            (900, 0, "own abel", 30),
+            (401, 1, "bravo bob", 77001),
+            (402, 1, "bravo bea", 77002),
+        ],
+    ),
+    "Category": (
+        "id, own, parent_id, title",
+        [
+            (1, 0, None, "own root"),
+            (2, 0, 1, "own child"),
+            (900, 0, 2, "own leaf"),
+            (401, 1, None, "bravo root"),
+            (402, 1, 401, "bravo child"),
+        ],
+    ),
+    "Tag": (
+        "id, own, slug, label",
+        [
+            (1, 0, "own-urgent", "own urgent"),
+            (900, 0, "own-late", "own late"),
+            (401, 1, "bravo-urgent", "bravo urgent"),
+        ],
+    ),
+    "Invoice": (
+        "id, own, customer_id, category_id, reference, note, amount, private",
+        [
+            (1, 0, 1, 1, "R-1", "own first", 10, "own private one"),
+            (2, 0, 1, None, "R-2", "own second", 20, "own private two"),
+            (900, 0, 2, 2, "R-3", "own third", 30, "own private three"),
+            (401, 1, 401, 401, "R-1", "bravo hidden", 77010, "bravo private"),
+            (402, 1, 402, None, "R-2", "bravo covert", 77020, "bravo private too"),
+        ],
+    ),
+    "invoice_tag": ("invoice_id, tag_id", [(1, 1), (900, 900), (401, 401)]),
+    "InvoiceLine": (
+        "id, invoice_id, text, quantity",
+        [
+            (1, 1, "own line", 1),
+            (2, 2, "own second line", 2),
+            (900, 900, "own third line", 3),
+            (401, 401, "bravo line", 77100),
+            (402, 402, "bravo second line", 77200),
+        ],
+    ),
+    "LineNote": (
+        "id, line_id, text",
+        [(1, 1, "own scribble"), (900, 2, "own scrawl"), (401, 401, "bravo scribble")],
+    ),
+    "Payment": (
+        "id, own, invoice_id, kind, memo",
+        [
+            (1, 0, 1, "plain", "own memo"),
+            (2, 0, 1, "card", "own card memo"),
+            (900, 0, None, "card", "own spare memo"),
+            (401, 1, 401, "plain", "bravo memo"),
+            (402, 1, 402, "card", "bravo card memo"),
+        ],
+    ),
+    "CardPayment": ("id, card", [(2, "own 4111"), (900, "own 4000"), (402, "bravo 4222")]),
+    "Party": (
+        "id, own, kind, name, vat",
+        [
+            (1, 0, "party", "own pat", None),
+            (2, 0, "company", "own company", "own vat"),
+            (900, 0, "company", "own concern", "own other vat"),
+            (401, 1, "party", "bravo pat", None),
+            (402, 1, "company", "bravo company", "bravo vat"),
+        ],
+    ),
+    "Site": (
+        "id, own, name",
+        [(1, 0, "own site"), (900, 0, "own other site"), (401, 1, "bravo site")],
+    ),
+    "Warehouse": (
+        "id, own, name, capacity",
+        [(2, 0, "own warehouse", 5), (901, 0, "own shed", 6), (402, 1, "bravo depot", 77300)],
+    ),
+    "Rate": (
+        "own, code, percent, remark",
+        [
+            (0, "std", 19, "own standard"),
+            (0, "low", 7, "own reduced"),
+            (1, "std", 77019, "bravo standard"),
+            (1, "top", 77025, "bravo raised"),
+        ],
+    ),
+    "Record": (
+        "id, own, body",
+        [(1, 0, "own record"), (900, 0, "own old record"), (401, 1, "bravo record")],
+    ),
+    "Token": (
+        "id, own, secret",
+        [(MY_TOKEN, 0, "own token"), (THEIR_TOKEN, 1, "bravo token")],
+    ),
+    "Entry": (
+        "Entry No, own, Posted Text",
+        [(1, 0, "own entry"), (900, 0, "own last entry"), (401, 1, "bravo entry")],
+    ),
+    "Account": (
+        "id, own, name",
+        [(1, 0, "own account"), (900, 0, "own spare account"), (401, 1, "bravo account")],
+    ),
+    "Posting": (
+        "id, own, account_id, text",
+        [(1, 0, 1, "own posting"), (900, 0, 1, "own reversal"), (401, 1, 401, "bravo posting")],
+    ),
+    "Member": (
+        "id, org_id, name",
+        [(1, "alfa", "own ann"), (900, "alfa", "own al"), (401, "bravo", "bravo ben")],
+    ),
+    "note": (
+        "id, own, body",
+        [(1, 0, "own note"), (900, 0, "own other note"), (401, 1, "bravo note")],
+    ),
+}
+
+
+def table_of(m: Models, name: str) -> Table:
+    found = getattr(m, name)
+    table: Table = found if isinstance(found, Table) else found.__table__
+    return table
+
+
+def seed(m: Models, mine: Any, theirs: Any) -> Content:
+    """Return the rows of every table, as the databases hold them."""
+    content: Content = {}
+    for name, (columns, rows) in _SEED.items():
+        table = table_of(m, name)
+        keys = [m.key if word == "own" else word for word in columns.split(", ")]
+        own = keys.index(m.key) if m.key in keys else None
+        content[table.fullname] = [
+            {
+                key: ((mine, theirs)[value] if index == own else value)
+                for index, (key, value) in enumerate(zip(keys, row, strict=True))
+            }
+            for row in rows
+        ]
+    return content
+
+
+class _Owners:
+    """Works out whose each row is, along foreign keys where it does not say itself."""
+
+    def __init__(self, m: Models, content: Content) -> None:
+        self._tables = {table.fullname: table for table in m.metadata.tables.values()}
+        self._content = content
+        self._columns = {
+            name: next((each for each in (m.key, "org_id") if each in table.c), None)
+            for name, table in self._tables.items()
+        }
+
+    def of(self, name: str, row: Row) -> Any:
+        """Return the tenant; ``None`` for a shared row; a ``set`` where parents disagree."""
+        column = self._columns[name]
+        if column is not None:
+            return row[column] if row[column] is not None else "nobody"
+        owners = {owner for owner, _ in self._parents(name, row) if owner is not None}
+        return owners.pop() if len(owners) == 1 else (frozenset(owners) or None)
+
+    def _parents(self, name: str, row: Row) -> Iterator[tuple[Any, str]]:
+        for constraint in self._tables[name].foreign_key_constraints:
+            pairs = [(each.parent.name, each.column.name) for each in constraint.elements]
+            if any(row[ours] is None for ours, _ in pairs):
+                continue
+            parent = constraint.referred_table.fullname
+            for candidate in self._content[parent]:
+                if all(candidate[theirs] == row[ours] for ours, theirs in pairs):
+                    yield self.of(parent, candidate), parent
+
+    def crossings(self) -> Iterator[str]:
+        for name, rows in self._content.items():
+            for row in rows:
+                owner = self.of(name, row)
+                for parents_owner, parent in self._parents(name, row):
+                    if parents_owner not in (None, owner):
+                        yield f"a row of {name} refers to another tenant's row of {parent}"
+
+
+def not_mine(m: Models, content: Content, mine: Any) -> dict[str, list[list[Any]]]:
+    """Return every row that is not ``mine``, in an order of its own."""
+    owners = _Owners(m, content)
+    return {
+        name: sorted(
+            (list(row.values()) for row in rows if owners.of(name, row) != mine),
+            key=repr,
+        )
+        for name, rows in content.items()
+    }
+
+
+def crossings(m: Models, content: Content) -> list[str]:
+    """Return a sentence for each reference from one tenant's row to another's."""
+    return list(_Owners(m, content).crossings())

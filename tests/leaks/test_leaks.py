@@ -1,0 +1,71 @@
+"""No way across, on every database, sync and async; and nothing legitimate is broken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.databases import NAMES, DatabaseName, require
+
+from .arena import FLAVOURS, Arena, Flavour, arena
+from .catalogue import Way, catalogue, legitimate_operations
+from .protections import load
+from .schema import Models
+
+Arenas = Callable[[DatabaseName], Arena]
+
+WAYS = catalogue()
+OPERATIONS = legitimate_operations()
+
+
+def _cases(ways: list[Way]) -> Iterator[object]:
+    import inspect
+
+    for way in ways:
+        for name in NAMES:
+            for flavour in FLAVOURS:
+                sync_only = flavour == "sync" and inspect.iscoroutinefunction(way.run)
+                if not sync_only and name not in way.why_not and flavour not in way.why_not:
+                    yield pytest.param(way, name, flavour, id=f"{way.name} | {name} | {flavour}")
+
+
+@pytest.fixture(scope="module")
+def arenas() -> Iterator[Arenas]:
+    made: dict[DatabaseName, Arena] = {}
+    with ExitStack() as stack:
+        runner = stack.enter_context(asyncio.Runner())
+        protection = load("ours")
+        models = Models(protection)
+
+        def get(name: DatabaseName) -> Arena:
+            require(name)
+            if name not in made:
+                made[name] = stack.enter_context(arena(protection, models, name, runner))
+            return made[name]
+
+        yield get
+
+
+@pytest.mark.parametrize(("way", "name", "flavour"), _cases(WAYS))
+def test_a_way_to_another_tenants_rows_is_confined_or_refused(
+    arenas: Arenas, way: Way, name: DatabaseName, flavour: Flavour
+) -> None:
+    outcome = arenas(name).run(way, flavour)
+
+    if way.open is None:
+        assert outcome.verdict in {"confined", "refused"}, outcome.detail
+    else:
+        # So that what the documents call open stays true.
+        assert outcome.verdict == "LEAK", outcome
+
+
+@pytest.mark.parametrize(("way", "name", "flavour"), _cases(OPERATIONS))
+def test_a_legitimate_operation_succeeds_with_the_right_result(
+    arenas: Arenas, way: Way, name: DatabaseName, flavour: Flavour
+) -> None:
+    outcome = arenas(name).run(way, flavour)
+
+    assert outcome.verdict == "confined", outcome.detail
