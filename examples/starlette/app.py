@@ -78,13 +78,11 @@ def create_app(database: Path | None = None) -> Starlette:
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
-    app.add_middleware(
-        TenantSessionMiddleware, resolve_tenant=header("X-Tenant-ID"), exempt=is_public
-    )
+    app.add_middleware(TenantSessionMiddleware, resolve_tenant=header("X-Tenant-ID"), exempt=public)
     return app
 
 
-def is_public(scope: Mapping[str, Any]) -> bool:
+def public(scope: Mapping[str, Any]) -> bool:
     return scope["path"] in PUBLIC
 
 
