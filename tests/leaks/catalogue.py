@@ -10,7 +10,16 @@ from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy.orm import Session
 
-__all__ = ["NOTHING", "Way", "catalogue", "legitimate", "legitimate_operations", "path", "reads"]
+__all__ = [
+    "NOTHING",
+    "Way",
+    "catalogue",
+    "legitimate",
+    "legitimate_operations",
+    "path",
+    "reads",
+    "writes",
+]
 
 Kind: TypeAlias = Literal["read", "write", "legitimate"]
 Attack: TypeAlias = Callable[..., Any]
@@ -109,6 +118,17 @@ def reads(name: str, statement: Callable[[Any], Any], **options: Any) -> None:
 
     run.__module__ = statement.__module__
     path(name, "read", **options)(run)
+
+
+def writes(name: str, statement: Callable[[Any], Any], **options: Any) -> None:
+    """Enter a way that is one statement which changes rows, executed by a session."""
+
+    def run(hand: Any, m: Any) -> None:
+        session: Session = hand.session
+        session.execute(statement(m))
+
+    run.__module__ = statement.__module__
+    path(name, "write", **options)(run)
 
 
 def _enter(

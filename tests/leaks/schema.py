@@ -75,6 +75,8 @@ class Models:
 
     def __init__(self, p: Protection) -> None:
         self.key = p.key
+        self.mine = p.mine
+        self.theirs = p.theirs
         _define(self, p)
         configure_mappers()
 

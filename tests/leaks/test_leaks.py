@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -22,8 +23,6 @@ OPERATIONS = legitimate_operations()
 
 
 def _cases(ways: list[Way]) -> Iterator[object]:
-    import inspect
-
     for way in ways:
         for name in NAMES:
             for flavour in FLAVOURS:
@@ -49,7 +48,7 @@ def arenas() -> Iterator[Arenas]:
         yield get
 
 
-@pytest.mark.parametrize(("way", "name", "flavour"), _cases(WAYS))
+@pytest.mark.parametrize(("way", "name", "flavour"), list(_cases(WAYS)))
 def test_a_way_to_another_tenants_rows_is_confined_or_refused(
     arenas: Arenas, way: Way, name: DatabaseName, flavour: Flavour
 ) -> None:
@@ -62,7 +61,7 @@ def test_a_way_to_another_tenants_rows_is_confined_or_refused(
         assert outcome.verdict == "LEAK", outcome
 
 
-@pytest.mark.parametrize(("way", "name", "flavour"), _cases(OPERATIONS))
+@pytest.mark.parametrize(("way", "name", "flavour"), list(_cases(OPERATIONS)))
 def test_a_legitimate_operation_succeeds_with_the_right_result(
     arenas: Arenas, way: Way, name: DatabaseName, flavour: Flavour
 ) -> None:
