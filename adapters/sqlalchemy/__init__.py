@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tenantshield_mw import TenantSessionMiddleware, TenantSessionMiddlewareWSGI
 
+from . import install
 from .declare import require_declared, shared_across_tenants, tenant_aware
-from .install import install
 from .keys import tenant_foreign_key
 from .scopes import (
     AsyncSessionScope,
@@ -27,4 +27,4 @@ __all__ = [
     "tenant_foreign_key",
 ]
 
-install()
+install.install()

@@ -70,15 +70,24 @@ def processor_for(role: Role, inner: Processor | None) -> Processor:
         inner: what the column's type does with a value; ``None`` for nothing.
     """
     rule, operation = role.rule, role.operation
+    python_type = rule.python_type
 
     def fill(value: object) -> Any:
-        tenant_id = tenant_id_for(rule, operation)
+        # Every guarded statement passes here: the good case first, in one frame.
+        binding = current_binding()
+        if binding is not None and value is _PLACEHOLDER:
+            bound = binding[0]
+            if type(bound) is TenantContext:
+                tenant_id = bound.tenant_id
+                if type(tenant_id) is python_type:
+                    return tenant_id if inner is None else inner(tenant_id)
+        checked_id = tenant_id_for(rule, operation)
         if value is not _PLACEHOLDER:
             raise CrossTenantAccessError(
                 f"{operation} on {rule.label}: a parameter was passed under the name of "
                 "the one that holds the tenant; rename it"
             )
-        return tenant_id if inner is None else inner(tenant_id)
+        return checked_id if inner is None else inner(checked_id)
 
     def check(value: object) -> Any:
         tenant_id = tenant_id_for(rule, operation)

@@ -28,16 +28,12 @@ _TOUCHES_ROWS: Final = re.compile(
 )
 
 
-def dialect_for(
-    element: ExecutableDDLElement, plain: Dialect, guarded: Dialect, *, reviewed: bool
-) -> Dialect:
+def dialect_for(element: ExecutableDDLElement, plain: Dialect, guarded: Dialect) -> Dialect:
     """Return the dialect with which to render ``element`` outside of a system scope.
 
     Raises:
         UnguardedStatementError: it would touch tenants' rows.
     """
-    if reviewed:
-        return plain
     if any(isinstance(value, SelectBase) for value in vars(element).values()):
         # Compiled under the guard, it fails where it would write a tenant's identifier
         # into a stored query, and passes where it selects from shared tables only.

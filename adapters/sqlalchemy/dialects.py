@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from .binds import role_of
 from .compiler import GuardedCompiler
-from .errors import ConfigurationError
+from .errors import ConfigurationError, UnguardedStatementError
+from .raw import SCHEMA_ONLY, unmarked_names
+from .references import check_references
 from .registry import registry
 
 __all__ = ["guarded_dialect", "is_guarded"]
@@ -20,8 +23,60 @@ SUPPORTED_DIALECTS: Final = frozenset({"sqlite", "postgresql", "mysql", "mariadb
 open without anybody knowing, so that one is refused."""
 
 
-class _Guarded:
-    """Marks the dialect classes made here."""
+if TYPE_CHECKING:
+    _Base = DefaultDialect
+else:
+    _Base = object
+
+_CHECKED: Final = "_tenantshield_checked"
+
+
+class _Guarded(_Base):
+    """Mixed in before a dialect's own class; sees each statement before it is sent."""
+
+    _tenantshield_scans: ClassVar[bool] = True
+
+    def do_execute(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
+        self._tenantshield_before(statement, context)
+        super().do_execute(cursor, statement, parameters, context)
+
+    def do_executemany(
+        self, cursor: Any, statement: Any, parameters: Any, context: Any = None
+    ) -> None:
+        self._tenantshield_before(statement, context)
+        super().do_executemany(cursor, statement, parameters, context)
+
+    def do_execute_no_params(self, cursor: Any, statement: Any, context: Any = None) -> None:
+        self._tenantshield_before(statement, context)
+        super().do_execute_no_params(cursor, statement, context)
+
+    def _tenantshield_before(self, statement: str, context: Any) -> None:
+        compiled = None if context is None else context.compiled
+        if compiled is None:
+            if self._tenantshield_scans:
+                _check_driver_sql(statement)
+        elif (
+            getattr(compiled, "tenantshield_references", None) and _CHECKED not in context.__dict__
+        ):
+            # Once for all batches of the execution.
+            context.__dict__[_CHECKED] = True
+            check_references(
+                context.root_connection,
+                compiled.tenantshield_references,
+                context.compiled_parameters,
+            )
+
+
+def _check_driver_sql(statement: str) -> None:
+    if SCHEMA_ONLY.match(statement):
+        return
+    named = unmarked_names(statement, registry.names())
+    if named:
+        raise UnguardedStatementError(
+            f"driver SQL names {', '.join(sorted(named))}, which holds tenants' rows, and "
+            "cannot be confined to the tenant: write it with SQLAlchemy's constructs, or, if "
+            "it was reviewed, pass execution_options={'tenantshield_reviewed': True}"
+        )
 
 
 _classes: Final[dict[tuple[type[Dialect], bool], type[Dialect]]] = {}
@@ -37,6 +92,7 @@ def _class_for(kind: type[Dialect], *, scans: bool) -> type[Dialect]:
         # be cached; the guard changes nothing about that, since no tenant is compiled in.
         namespace = {
             "statement_compiler": compiler,
+            "_tenantshield_scans": scans,
             "supports_statement_cache": kind.__dict__.get("supports_statement_cache", False),
         }
         made = type(f"Guarded{kind.__name__}", (_Guarded, kind), namespace)

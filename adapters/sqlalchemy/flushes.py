@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
-from weakref import WeakKeyDictionary, ref
+from weakref import ref
 
 from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import InstanceState, Mapper, Session
 from sqlalchemy.orm import registry as orm_registry
+from sqlalchemy.orm.attributes import instance_state
 
 from tenantshield_mw.context import current_binding
 from tenantshield_mw.tenant import TenantContext
 
 from .registry import OwnColumn, Reference, registry
 
-__all__ = ["Flush", "flush_on"]
+__all__ = ["Facts", "Flush", "facts_of", "flush_on"]
 
 Values = tuple[Any, ...]
 
@@ -54,14 +55,14 @@ class Flush:
         is_new: bool,
     ) -> None:
         """Take note of an object that is about to be written."""
-        targets = _targets(mapper)
+        facts = facts_of(mapper)
         connection.__dict__[_ON_CONNECTION] = self
         self._registries.add(mapper.registry)
-        if is_new and targets.is_referred_to:
+        if is_new and facts.is_referred_to:
             # By the time anybody asks, its row is inserted under this tenant. An object
             # to be updated may have been put together by hand, with any primary key.
             self._objects.append(state)
-        for reference, attributes in targets.references:
+        for reference, attributes in facts.references:
             if not is_new and state.committed_state.keys().isdisjoint(attributes):
                 continue
             values = tuple(map(state.dict.get, attributes))
@@ -98,30 +99,44 @@ class Flush:
                 yield each
 
 
-class _Targets:
-    __slots__ = ("is_referred_to", "references")
+class Facts:
+    """What the registry says of a mapper's tables, in terms of its attributes."""
+
+    __slots__ = ("generation", "is_referred_to", "own", "references")
 
     def __init__(self, mapper: Mapper[Any]) -> None:
+        tables = [table for table in mapper.tables if isinstance(table, Table)]
+        self.generation = registry.generation
+        self.own = _own_column(mapper, tables)
         self.references = [
             (reference, attributes)
-            for table in mapper.tables
-            if isinstance(table, Table)
+            for table in tables
             for reference in registry.references_of(table)
             if (attributes := _attributes(mapper, table, reference.columns)) is not None
         ]
-        self.is_referred_to = any(
-            isinstance(table, Table) and registry.is_referred_to(table) for table in mapper.tables
-        )
+        self.is_referred_to = any(map(registry.is_referred_to, tables))
 
 
-_known_targets: Final[WeakKeyDictionary[Mapper[Any], tuple[int, _Targets]]] = WeakKeyDictionary()
+_FACTS: Final = "_tenantshield_facts"
 
 
-def _targets(mapper: Mapper[Any]) -> _Targets:
-    found = _known_targets.get(mapper)
-    if found is None or found[0] != registry.generation:
-        found = _known_targets[mapper] = (registry.generation, _Targets(mapper))
-    return found[1]
+def facts_of(mapper: Mapper[Any]) -> Facts:
+    """Return what is known of ``mapper``'s tables under the registry as it is now."""
+    facts: Facts | None = mapper.__dict__.get(_FACTS)
+    if facts is None or facts.generation != registry.generation:
+        facts = mapper.__dict__[_FACTS] = Facts(mapper)
+    return facts
+
+
+def _own_column(mapper: Mapper[Any], tables: list[Table]) -> tuple[OwnColumn, str] | None:
+    """Return the rule of a table with a tenant column, and the attribute for that."""
+    for table in tables:
+        rule = registry.rule_for(table)
+        if isinstance(rule, OwnColumn):
+            attributes = _attributes(mapper, table, [rule.column])
+            if attributes is not None:
+                return rule, attributes[0]
+    return None
 
 
 def _attributes(mapper: Mapper[Any], table: Table, names: Iterable[str]) -> tuple[str, ...] | None:
@@ -160,19 +175,16 @@ def _was_loaded_here(mapper: Mapper[Any], instance: Any) -> bool:
     """
     binding = current_binding()
     bound = None if binding is None else binding[0]
-    table = mapper.local_table
-    rule = registry.rule_for(table) if isinstance(table, Table) else None
-    if not isinstance(bound, TenantContext) or not isinstance(rule, OwnColumn):
+    own = facts_of(mapper).own
+    if not isinstance(bound, TenantContext) or own is None:
         return False
-    attributes = _attributes(mapper, rule.table, [rule.column])
-    if attributes is None:
-        return False
-    state: InstanceState[Any] = instance._sa_instance_state
-    tenant_id = state.dict.get(attributes[0])
+    attribute = own[1]
+    state = instance_state(instance)
+    tenant_id = state.dict.get(attribute)
     return (
         # private: set where an object is made from a row, and nowhere else.
         state.runid is not None
-        and attributes[0] not in state.committed_state
+        and attribute not in state.committed_state
         and type(tenant_id) is type(bound.tenant_id)
         and tenant_id == bound.tenant_id
     )

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import Delete, Insert, Update, util
-from sqlalchemy.engine import Connection
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction
 from sqlalchemy.sql import crud
 from sqlalchemy.sql.base import HasCompileState
 from sqlalchemy.sql.compiler import IdentifierPreparer, SQLCompiler
@@ -25,34 +26,40 @@ from sqlalchemy.sql.dml import DeleteDMLState, InsertDMLState, UpdateDMLState
 from .errors import ConfigurationError
 from .sessions import serve, serve_lookup
 
-__all__ = ["check_internals", "hook_sessions"]
+__all__ = ["HOOKS", "check_internals", "hook_connections", "hook_sessions"]
 
-_EXPECTED: Final[dict[Callable[..., Any], tuple[str, ...]]] = {
-    SQLCompiler.process: ("self", "obj"),
-    SQLCompiler.visit_select: ("self", "select_stmt"),
-    SQLCompiler.visit_insert: ("self", "insert_stmt"),
-    SQLCompiler.visit_update: ("self", "update_stmt"),
-    SQLCompiler.visit_delete: ("self", "delete_stmt"),
-    SQLCompiler.visit_join: ("self", "join"),
-    SQLCompiler.visit_table: ("self", "table", "asfrom"),
-    SQLCompiler.visit_alias: ("self", "alias", "asfrom"),
-    SQLCompiler.visit_column: ("self", "column"),
-    SQLCompiler.visit_textclause: ("self", "textclause"),
-    SQLCompiler.visit_custom_op_binary: ("self", "element", "operator"),
-    SQLCompiler.visit_custom_op_unary_operator: ("self", "element", "operator"),
-    SQLCompiler.visit_custom_op_unary_modifier: ("self", "element", "operator"),
-    SQLCompiler.render_literal_bindparam: ("self", "bindparam"),
-    SQLCompiler._setup_select_stack: ("self", "select", "compile_state"),
-    SQLCompiler._compose_select_body: ("self", "text", "select"),
-    SQLCompiler._truncated_identifier: ("self", "ident_class", "name"),
-    IdentifierPreparer.quote: ("self", "ident"),
-    IdentifierPreparer.quote_identifier: ("self", "value"),
-    crud._get_crud_params: ("compiler", "stmt", "compile_state"),
-    Connection._execute_clauseelement: ("self", "elem"),
-    SessionTransaction._connection_for_bind: ("self", "bind", "execution_options"),
-    Session._identity_lookup: ("self", "mapper", "primary_key_identity"),
-    Session._merge: ("self", "state", "state_dict"),
-}
+_EXPECTED: Final[tuple[tuple[Any, str, str], ...]] = (
+    (SQLCompiler, "process", "self obj"),
+    (SQLCompiler, "visit_select", "self select_stmt"),
+    (SQLCompiler, "visit_insert", "self insert_stmt"),
+    (SQLCompiler, "visit_update", "self update_stmt"),
+    (SQLCompiler, "visit_delete", "self delete_stmt"),
+    (SQLCompiler, "visit_join", "self join"),
+    (SQLCompiler, "visit_table", "self table asfrom"),
+    (SQLCompiler, "visit_alias", "self alias asfrom"),
+    (SQLCompiler, "visit_column", "self column"),
+    (SQLCompiler, "visit_textclause", "self textclause"),
+    (SQLCompiler, "visit_custom_op_binary", "self element operator"),
+    (SQLCompiler, "visit_custom_op_unary_operator", "self element operator"),
+    (SQLCompiler, "visit_custom_op_unary_modifier", "self element operator"),
+    (SQLCompiler, "render_literal_bindparam", "self bindparam"),
+    (SQLCompiler, "_setup_select_stack", "self select compile_state"),
+    (SQLCompiler, "_compose_select_body", "self text select"),
+    (SQLCompiler, "_truncated_identifier", "self ident_class name"),
+    (IdentifierPreparer, "quote", "self ident"),
+    (IdentifierPreparer, "quote_identifier", "self value"),
+    (crud, "_get_crud_params", "compiler stmt compile_state"),
+    (Connection, "_execute_clauseelement", "self elem distilled_parameters execution_options"),
+    (Connection, "_execute_ddl", "self ddl distilled_parameters execution_options"),
+    (Connection, "_execute_default", "self default distilled_parameters execution_options"),
+    (Connection, "exec_driver_sql", "self statement parameters execution_options"),
+    (DefaultDialect, "do_execute", "self cursor statement parameters context"),
+    (DefaultDialect, "do_executemany", "self cursor statement parameters context"),
+    (DefaultDialect, "do_execute_no_params", "self cursor statement context"),
+    (SessionTransaction, "_connection_for_bind", "self bind execution_options"),
+    (Session, "_identity_lookup", "self mapper primary_key_identity"),
+    (Session, "_merge", "self state state_dict"),
+)
 """Private methods, and public ones whose use by SQLAlchemy itself is relied on, with
 the parameters they must begin with."""
 
@@ -64,9 +71,9 @@ def check_internals() -> None:
         ConfigurationError: they are not; the guard could have no effect.
     """
     wrong = [
-        function.__qualname__
-        for function, expected in _EXPECTED.items()
-        if tuple(inspect.signature(function).parameters)[: len(expected)] != expected
+        f"{owner.__name__}.{name}"
+        for owner, name, expected in _EXPECTED
+        if not _begins_with(getattr(owner, name, None), expected.split())
     ]
     processors = inspect.getattr_static(SQLCompiler, "_bind_processors")
     if not isinstance(processors, util.memoized_property):
@@ -88,36 +95,135 @@ def check_internals() -> None:
         )
 
 
+def _begins_with(function: Any, expected: list[str]) -> bool:
+    if function is None:
+        return False
+    return list(inspect.signature(function).parameters)[: len(expected)] == expected
+
+
+def hook_connections(
+    dialect_for: Callable[..., Dialect],
+    dialect_for_ddl: Callable[..., Dialect],
+    compiled_again: Callable[[Any, Dialect], Any],
+) -> None:
+    """Have every connection render what it executes with the dialect it is told.
+
+    The public event for it, before_execute, will do as well, but a class that has any
+    listener makes SQLAlchemy go through all events of a connection for each statement,
+    which costs more than the guard itself.
+    """
+    clauseelement = Connection._execute_clauseelement
+    # Not there in 2.1, where a compiled statement cannot be executed any more.
+    compiled_: Any = getattr(Connection, "_execute_compiled", None)
+    ddl = Connection._execute_ddl
+    default = Connection._execute_default
+    driver_sql = Connection.exec_driver_sql
+
+    # private: Connection reads its dialect after this, renders with it, and has it in
+    # the key of its cache. It is put back, so that nothing depends on what ran before.
+    @functools.wraps(clauseelement)
+    def guarded_clauseelement(
+        self: Connection, elem: Any, distilled_parameters: Any, execution_options: Any
+    ) -> Any:
+        before = self.dialect
+        self.dialect = dialect_for(self, execution_options, elem._execution_options)
+        try:
+            return clauseelement(self, elem, distilled_parameters, execution_options)
+        finally:
+            self.dialect = before
+
+    # private: a statement that was compiled beforehand.
+    def guarded_compiled(
+        self: Connection, compiled: Any, distilled_parameters: Any, execution_options: Any
+    ) -> Any:
+        before = self.dialect
+        self.dialect = dialect_for(self, execution_options, compiled.execution_options)
+        try:
+            compiled = compiled_again(compiled, self.dialect)
+            return compiled_(self, compiled, distilled_parameters, execution_options)
+        finally:
+            self.dialect = before
+
+    # private: CREATE, DROP and the like.
+    @functools.wraps(ddl)
+    def guarded_ddl(
+        self: Connection, ddl_element: Any, distilled_parameters: Any, execution_options: Any
+    ) -> Any:
+        before = self.dialect
+        self.dialect = dialect_for_ddl(self, ddl_element, execution_options)
+        try:
+            return ddl(self, ddl_element, distilled_parameters, execution_options)
+        finally:
+            self.dialect = before
+
+    # private: a sequence or another default that is executed by itself.
+    @functools.wraps(default)
+    def guarded_default(
+        self: Connection, default_: Any, distilled_parameters: Any, execution_options: Any
+    ) -> Any:
+        before = self.dialect
+        self.dialect = dialect_for(self, execution_options)
+        try:
+            return default(self, default_, distilled_parameters, execution_options)
+        finally:
+            self.dialect = before
+
+    # The guarded dialect looks through the text when it is about to be sent.
+    @functools.wraps(driver_sql)
+    def guarded_driver_sql(
+        self: Connection, statement: str, parameters: Any = None, execution_options: Any = None
+    ) -> Any:
+        before = self.dialect
+        self.dialect = dialect_for(self, execution_options or {})
+        try:
+            return driver_sql(self, statement, parameters, execution_options)
+        finally:
+            self.dialect = before
+
+    for function in (guarded_clauseelement, guarded_ddl, guarded_default, guarded_driver_sql):
+        _hook(Connection, function)
+    if compiled_ is not None:
+        _hook(Connection, functools.wraps(compiled_)(guarded_compiled))
+
+
 def hook_sessions() -> None:
     """Have every session ask :func:`serve` before it answers."""
+    connection_for_bind = SessionTransaction._connection_for_bind
+    identity_lookup = Session._identity_lookup
+    merge = Session._merge
+
     # private: every statement, flush and bulk operation of a session gets its
     # connection here. The public event for it, do_orm_execute, misses bulk operations
     # and makes each query work out its options twice.
-    _before(SessionTransaction, "_connection_for_bind", _serve_transaction)
+    @functools.wraps(connection_for_bind)
+    def serving_connection(
+        self: SessionTransaction, bind: Any, execution_options: Any
+    ) -> Connection:
+        serve(self.session)
+        return connection_for_bind(self, bind, execution_options)
+
     # private: get() and many-to-one loading look here, and send no SQL on a hit.
-    _before(Session, "_identity_lookup", _serve_identity_lookup)
+    @functools.wraps(identity_lookup)
+    def serving_lookup(self: Session, mapper: Mapper[Any], *args: Any, **kw: Any) -> Any:
+        serve_lookup(self, mapper)
+        return identity_lookup(self, mapper, *args, **kw)
+
     # private: merge() takes what it finds in the identity map.
-    _before(Session, "_merge", _serve_merge)
+    @functools.wraps(merge)
+    def serving_merge(self: Session, state: InstanceState[Any], *args: Any, **kw: Any) -> Any:
+        serve_lookup(self, state.mapper)
+        return merge(self, state, *args, **kw)
+
+    _hook(SessionTransaction, serving_connection)
+    _hook(Session, serving_lookup)
+    _hook(Session, serving_merge)
 
 
-def _serve_transaction(transaction: SessionTransaction, *_: Any, **__: Any) -> None:
-    serve(transaction.session)
+HOOKS: Final[list[tuple[type[Any], Callable[..., Any]]]] = []
+"""The classes that were hooked into, and the functions that took a method's place; the
+method itself is the function's ``__wrapped__``."""
 
 
-def _serve_identity_lookup(session: Session, mapper: Any, *_: Any, **__: Any) -> None:
-    serve_lookup(session, mapper)
-
-
-def _serve_merge(session: Session, state: Any, *_: Any, **__: Any) -> None:
-    serve_lookup(session, state.mapper)
-
-
-def _before(owner: type[Any], name: str, check: Callable[..., None]) -> None:
-    original = getattr(owner, name)
-
-    @functools.wraps(original)
-    def guarded(self: Any, *args: Any, **kw: Any) -> Any:
-        check(self, *args, **kw)
-        return original(self, *args, **kw)
-
-    setattr(owner, name, guarded)
+def _hook(owner: type[Any], function: Callable[..., Any]) -> None:
+    setattr(owner, function.__name__, function)
+    HOOKS.append((owner, function))

@@ -139,6 +139,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.generation = 0
+        self.is_empty = True
         self._declared: dict[TableKey, _Declaration] = {}
         self._metadatas: WeakSet[MetaData] = WeakSet()
         self._derived: dict[TableKey, Rule | None] = {}
@@ -192,6 +193,7 @@ class Registry:
 
     def _renew(self) -> None:
         self.generation += 1
+        self.is_empty = not self._declared
         self._derived.clear()
         self._by_folded.clear()
         self._names = None
@@ -199,9 +201,6 @@ class Registry:
         self._referred_to = None
 
     # -- asking ------------------------------------------------------------------
-
-    def is_empty(self) -> bool:
-        return not self._declared
 
     def any_own_column(self) -> OwnColumn | None:
         """Return one of the declared tables that have a tenant column, if there is any."""

@@ -7,22 +7,22 @@ the database passes :func:`serve` first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
-from sqlalchemy import Table, event, inspect
+from sqlalchemy import Table, event
 from sqlalchemy.engine import Connection
-from sqlalchemy.orm import Mapper, Session, object_session
+from sqlalchemy.orm import EXT_CONTINUE, InstanceState, Mapper, Session
 
 from tenantshield_mw.context import Bound, SystemContext, current_binding
 from tenantshield_mw.tenant import TenantContext
 
 from .binds import tenant_id_for
 from .errors import CrossTenantAccessError, MissingTenantContextError, ScopeMismatchError
-from .flushes import Flush
-from .registry import OwnColumn, registry, table_label
+from .flushes import Facts, Flush, facts_of
+from .registry import registry, table_label
 
-__all__ = ["listen", "serve", "serve_lookup"]
+__all__ = ["LISTENERS", "listen", "serve", "serve_lookup"]
 
 _SERVES: Final = "tenantshield_mw.serves"
 """The key in ``Session.info`` under which a session notes whom it serves."""
@@ -95,44 +95,18 @@ def _describe(bound: Bound) -> str:
 # -- objects ---------------------------------------------------------------------
 
 
-_found: Final[WeakKeyDictionary[Mapper[Any], tuple[int, tuple[OwnColumn, str] | None]]] = (
-    WeakKeyDictionary()
-)
-
-
-def _own_rule(mapper: Mapper[Any]) -> tuple[OwnColumn, str] | None:
-    """Return the rule of a mapped table with a tenant column, and the attribute for it."""
-    found = _found.get(mapper)
-    if found is None or found[0] != registry.generation:
-        found = _found[mapper] = (registry.generation, _find_own_rule(mapper))
-    return found[1]
-
-
-def _find_own_rule(mapper: Mapper[Any]) -> tuple[OwnColumn, str] | None:
-    for table in mapper.tables:
-        rule = registry.rule_for(table) if isinstance(table, Table) else None
-        if isinstance(rule, OwnColumn):
-            column = next(each for each in table.c if each.name == rule.column)
-            if column in mapper.columns.values():
-                return rule, mapper.get_property_by_column(column).key
-    return None
-
-
-def _is_system() -> bool:
-    return isinstance(_bound(), SystemContext)
-
-
-def before_insert(mapper: Mapper[Any], connection: Any, target: Any) -> None:
+def before_insert(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> Any:
     """Put the tenant in scope on a new object, or refuse another one."""
-    if registry.is_empty() or _is_system():
-        return
-    _take(mapper, connection, target, is_new=True)
-    found = _own_rule(mapper)
-    if found is None:
-        return
-    rule, attribute = found
+    if registry.is_empty or _is_system():
+        return EXT_CONTINUE
+    facts = facts_of(mapper)
+    if facts.references or facts.is_referred_to:
+        _take(mapper, connection, state, is_new=True)
+    if facts.own is None:
+        return EXT_CONTINUE
+    rule, attribute = facts.own
     tenant_id = tenant_id_for(rule, "INSERT")
-    values = inspect(target).dict
+    values = state.dict
     given = values.get(attribute)
     if given is None:
         # Straight into the object's state: the flush that is under way reads it from
@@ -143,31 +117,55 @@ def before_insert(mapper: Mapper[Any], connection: Any, target: Any) -> None:
             f"INSERT on {rule.label}: {attribute} of the new object is not the tenant in scope; "
             "leave it out and it is filled in"
         )
+    return EXT_CONTINUE
 
 
-def before_update(mapper: Mapper[Any], connection: Any, target: Any) -> None:
+def before_update(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> Any:
     """Refuse to update an object that says it is another tenant's."""
-    if registry.is_empty() or _is_system():
-        return
-    _take(mapper, connection, target, is_new=False)
-    before_delete(mapper, connection, target)
+    if not registry.is_empty and not _is_system():
+        facts = facts_of(mapper)
+        if facts.references:
+            _take(mapper, connection, state, is_new=False)
+        _check_own(facts, state, "UPDATE")
+    return EXT_CONTINUE
 
 
-def before_delete(mapper: Mapper[Any], connection: Any, target: Any) -> None:
+def before_delete(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> Any:
     """Refuse to delete an object that says it is another tenant's."""
-    found = None if registry.is_empty() or _is_system() else _own_rule(mapper)
-    if found is None:
+    if not registry.is_empty and not _is_system():
+        _check_own(facts_of(mapper), state, "DELETE")
+    return EXT_CONTINUE
+
+
+def _check_own(facts: Facts, state: InstanceState[Any], operation: str) -> None:
+    if facts.own is None:
         return
-    rule, attribute = found
-    state = inspect(target)
-    given = state.dict.get(attribute)
-    history = state.attrs[attribute].history
-    tenant_id = tenant_id_for(rule, "UPDATE or DELETE")
-    if history.has_changes() or (given is not None and given != tenant_id):
+    rule, attribute = facts.own
+    tenant_id = tenant_id_for(rule, operation)
+    if attribute in state.committed_state and state.attrs[attribute].history.has_changes():
         raise CrossTenantAccessError(
-            f"UPDATE or DELETE on {rule.label}: {attribute} of the object is not, or no longer, "
-            "the tenant in scope; a row never changes tenant"
+            f"{operation} on {rule.label}: {attribute} of the object was changed; a row never "
+            "changes tenant"
         )
+    given = state.dict.get(attribute)
+    if given is not None and (type(given) is not type(tenant_id) or given != tenant_id):
+        raise CrossTenantAccessError(
+            f"{operation} on {rule.label}: {attribute} of the object is not the tenant in scope"
+        )
+
+
+def _is_system() -> bool:
+    binding = current_binding()
+    return binding is not None and type(binding[0]) is SystemContext
+
+
+def _take(
+    mapper: Mapper[Any], connection: Connection, state: InstanceState[Any], *, is_new: bool
+) -> None:
+    session = state.session
+    flush = None if session is None else session.info.get(_FLUSH)
+    if flush is not None:
+        flush.takes(mapper, connection, state, is_new=is_new)
 
 
 def _before_flush(session: Session, context: Any, instances: Any) -> None:
@@ -190,23 +188,25 @@ def _end_flush(session: Session) -> None:
         flush.is_over = True
 
 
-def _take(mapper: Mapper[Any], connection: Connection, target: Any, *, is_new: bool) -> None:
-    session = object_session(target)
-    flush = None if session is None else session.info.get(_FLUSH)
-    if flush is not None:
-        flush.takes(mapper, connection, inspect(target), is_new=is_new)
-
-
 def _before_attach(session: Session, instance: Any) -> None:
     serve(session)
 
 
+# Raw listeners get the state itself; those with a return value are called without a
+# wrapper. Both are for speed: they are called for each object.
+LISTENERS: Final[tuple[tuple[Any, str, Callable[..., Any], dict[str, bool]], ...]] = (
+    (Session, "before_flush", _before_flush, {}),
+    (Session, "after_flush", _after_flush, {}),
+    (Session, "after_soft_rollback", _after_soft_rollback, {}),
+    (Session, "before_attach", _before_attach, {"raw": True}),
+    (Mapper, "before_insert", before_insert, {"raw": True, "retval": True}),
+    (Mapper, "before_update", before_update, {"raw": True, "retval": True}),
+    (Mapper, "before_delete", before_delete, {"raw": True, "retval": True}),
+)
+"""What is listened to on all sessions and mappers of the process."""
+
+
 def listen() -> None:
-    """Set the listeners on all sessions and mappers of the process."""
-    event.listen(Session, "before_flush", _before_flush)
-    event.listen(Session, "after_flush", _after_flush)
-    event.listen(Session, "after_soft_rollback", _after_soft_rollback)
-    event.listen(Session, "before_attach", _before_attach)
-    event.listen(Mapper, "before_insert", before_insert)
-    event.listen(Mapper, "before_update", before_update)
-    event.listen(Mapper, "before_delete", before_delete)
+    """Set the listeners."""
+    for target, name, function, options in LISTENERS:
+        event.listen(target, name, function, **options)
