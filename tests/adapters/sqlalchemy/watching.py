@@ -1,0 +1,57 @@
+"""What reached the database, and what is in it, seen past the guard."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine, event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+__all__ = ["fill", "rows", "sent"]
+
+
+@contextmanager
+def sent(engine: Engine | AsyncEngine) -> Generator[list[str], None, None]:
+    """Yield a list that takes every statement that the driver was given."""
+    target = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+    statements: list[str] = []
+
+    def after_cursor_execute(
+        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        # How a transaction begins is the test engine's own affair.
+        if statement != "BEGIN":
+            statements.append(statement)
+
+    event.listen(target, "after_cursor_execute", after_cursor_execute)
+    try:
+        yield statements
+    finally:
+        event.remove(target, "after_cursor_execute", after_cursor_execute)
+
+
+def fill(engine: Engine, *statements: str) -> None:
+    """Run ``statements`` by the driver alone, and commit."""
+    _run(engine, statements)
+
+
+def rows(engine: Engine, sql: str) -> list[tuple[Any, ...]]:
+    """Return the rows of ``sql``, run by the driver alone, outside of any transaction."""
+    return _run(engine, [sql])
+
+
+def _run(engine: Engine, statements: Iterable[str]) -> list[tuple[Any, ...]]:
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        found: list[tuple[Any, ...]] = []
+        for statement in statements:
+            cursor.execute(statement)
+            found = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+        cursor.close()
+        connection.commit()
+        return found
+    finally:
+        connection.close()
