@@ -91,6 +91,10 @@ class Hand:
         """Return a scope in which there is no tenant."""
         return self._home.protection.scope(None)
 
+    def system(self) -> AbstractContextManager[Any]:
+        """Return a scope in which every tenant may be seen."""
+        return self._home.protection.system()
+
     def carry(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function`` with the present tenant, for another thread."""
         return self._home.protection.carry(function)
@@ -109,6 +113,14 @@ class Hand:
         self._home.protection.opened(session.sync_session)
         return session
 
+    def fresh_engine(self) -> Engine:
+        """Return an engine with connections of its own; the caller disposes of it."""
+        return self._home.database.engine()
+
+    def fresh_async_engine(self) -> AsyncEngine:
+        """Return the same, async, for another event loop."""
+        return self._home.database.async_engine()
+
     def stored(self, sql: str) -> list[tuple[Any, ...]]:
         """Return what the database holds, read by the driver."""
         return self._home.database.read(self._home.named(sql))
@@ -125,6 +137,18 @@ class Hand:
         finally:
             self.session.rollback()
             self._home.change(back)
+
+    def named(self, sql: str) -> str:
+        """Return ``sql`` with this run's names in it, and this database's quotes."""
+        return self._home.named(sql)
+
+    def make(self, sql: str) -> None:
+        """Run ``sql`` by the driver, to set up a way."""
+        self._home.change(sql)
+
+    def drop(self, name: str, kind: str = "TABLE") -> None:
+        """Drop what a way made, by the driver."""
+        self._home.change(f"DROP {kind} IF EXISTS {name}")
 
     def driver(self) -> AbstractContextManager[Any]:
         """Return a connection of the driver's own."""
@@ -391,15 +415,39 @@ class Arena:
 
     def _rebuild(self) -> None:
         """Make all tables anew."""
-        cascade = " CASCADE" if self.database.name == "postgresql" else ""
-        for table in reversed(self.models.metadata.sorted_tables):
-            self._cursor.execute(self.named(f"DROP TABLE IF EXISTS {_quoted(table)}{cascade}"))
+        for name, kind in self._existing():
+            cascade = " CASCADE" if self.database.name == "postgresql" else ""
+            self._cursor.execute(self.named(f"DROP {kind} IF EXISTS {name}{cascade}"))
         self._create()
         self._restore(self._seed)
 
+    def _existing(self) -> list[tuple[str, str]]:
+        if self.database.name == "sqlite":
+            query = " UNION ALL ".join(
+                f"SELECT '{schema}', name, type FROM {schema}.sqlite_master "
+                "WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite%'"
+                for schema in ("main", SCHEMA)
+            )
+        else:
+            query = (
+                "SELECT table_schema, table_name, table_type FROM information_schema.tables "
+                f"WHERE table_schema IN ('public', '{self.database.url.database}', '{SCHEMA}')"
+            )
+        self._cursor.execute(query)
+        return [
+            (f'{schema}."{name}"', "VIEW" if kind.upper() == "VIEW" else "TABLE")
+            for schema, name, kind in self._cursor.fetchall()
+        ]
+
 
 _SETTINGS: Final[Mapping[DatabaseName, tuple[str, ...]]] = {
-    "sqlite": ("PRAGMA foreign_keys = OFF", "PRAGMA synchronous = OFF"),
+    "sqlite": (
+        "PRAGMA foreign_keys = OFF",
+        "PRAGMA synchronous = OFF",
+        # Lets a way leave a transaction open while another writes.
+        "PRAGMA main.journal_mode = WAL",
+        f"PRAGMA {SCHEMA}.journal_mode = WAL",
+    ),
     # A way that left a transaction open makes the next restoration fail, not hang.
     "postgresql": ("SET session_replication_role = replica", "SET lock_timeout = '5s'"),
     "mariadb": ("SET foreign_key_checks = 0", "SET innodb_lock_wait_timeout = 5"),

@@ -174,6 +174,9 @@ class _Owners:
             for name, table in self._tables.items()
         }
 
+    def is_shared(self, table: Table) -> bool:
+        return self._columns[table.fullname] is None and not table.foreign_keys
+
     def of(self, name: str, row: Row) -> Any:
         """Return the tenant; ``None`` for a shared row; a ``set`` where parents disagree."""
         column = self._columns[name]
@@ -202,14 +205,16 @@ class _Owners:
 
 
 def not_mine(m: Models, content: Content, mine: Any) -> dict[str, list[list[Any]]]:
-    """Return every row that is not ``mine``, in an order of its own."""
+    """Return every row that is not ``mine`` and not shared, in an order of its own."""
     owners = _Owners(m, content)
+    shared = [each.fullname for each in m.metadata.tables.values() if owners.is_shared(each)]
     return {
         name: sorted(
             (list(row.values()) for row in rows if owners.of(name, row) != mine),
             key=repr,
         )
         for name, rows in content.items()
+        if name not in shared
     }
 
 

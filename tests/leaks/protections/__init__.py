@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
@@ -90,6 +90,10 @@ class Protection:
     def scope(self, tenant: Any) -> AbstractContextManager[Any]:
         """Return a scope of ``tenant``; ``None`` stands for no tenant."""
         return _remembered(tenant)
+
+    def system(self) -> AbstractContextManager[Any]:
+        """Return a scope in which every tenant may be seen."""
+        return nullcontext()
 
     def carry(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function`` so that it runs under the present tenant in another thread."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Table
 
-from tenantshield_mw import TenantShieldError, tenant_scope
+from tenantshield_mw import TenantShieldError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import (
     SessionScope,
     shared_across_tenants,
@@ -41,6 +41,9 @@ class _Ours(Protection):
 
     def scope(self, tenant: Any) -> AbstractContextManager[Any]:
         return SessionScope() if tenant is None else tenant_scope(tenant)
+
+    def system(self) -> AbstractContextManager[Any]:
+        return system_scope("to see whether it sees everything")
 
     def carry(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return carry_tenant(function)
