@@ -102,7 +102,8 @@ class Database:
         """Return the rows of ``sql``, run by the driver alone."""
         with self.dbapi() as connection:
             cursor = connection.cursor()
-            cursor.execute(sql, parameters)
+            # Given none, psycopg leaves percent signs alone.
+            cursor.execute(sql, *([parameters] if parameters else []))
             rows = [tuple(row) for row in cursor.fetchall()]
             cursor.close()
             return rows
