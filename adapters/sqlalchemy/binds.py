@@ -44,7 +44,7 @@ _ATTRIBUTE: Final = "_tenantshield_role"
 
 def filled(rule: OwnColumn, operation: str) -> BindParameter[Any]:
     """Return a parameter whose value is the tenant in scope."""
-    bind = BindParameter("tenant", _PLACEHOLDER, type_=rule.type_, unique=True)
+    bind = BindParameter("tenantshield", _PLACEHOLDER, type_=rule.type_, unique=True)
     bind.__dict__[_ATTRIBUTE] = Role("fill", rule, operation)
     return bind
 

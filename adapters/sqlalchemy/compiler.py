@@ -8,20 +8,13 @@ comment says so; ``internals.py`` checks them at start-up.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from sqlalchemy import BindParameter, LargeBinary, and_, case, collate, util
 from sqlalchemy import cast as sql_cast
-from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import (
-    BooleanClauseList,
     ColumnElement,
-    False_,
-    Grouping,
-    True_,
     _truncated_label,
 )
 from sqlalchemy.sql.expression import FromClause, TableClause
@@ -32,20 +25,29 @@ from .binds import filled, processor_for, role_of
 from .errors import UnguardedStatementError
 from .marking import marking
 from .predicate import Plan, Predicates, base_table
-from .raw import MARK, REPLACES_ROWS, stands_alone, unmarked_names
+from .raw import (
+    REPLACES_ROWS,
+    RUNS_SQL,
+    begins_a_clause,
+    stands_alone,
+    unmarked_names,
+    without_marks,
+)
 from .references import Note, Target, notes_in
 from .registry import OwnColumn, Reference, Rule, registry, table_label
+from .statements import (
+    Prepared,
+    alone,
+    copy_of,
+    default_schemas,
+    further_tables,
+    is_extension_of,
+    own_column,
+    state_of,
+    with_criteria,
+)
 
 __all__ = ["GuardedCompiler"]
-
-
-class _Prepared:
-    """Hands a compile state that was already made, and completed, to ``visit_*``."""
-
-    def __init__(self, state: Any) -> None:
-        # private: SQLCompiler.visit_insert() and its kin take their compile state
-        # from this attribute of the statement, and everything else from the state.
-        self._compile_state_factory = lambda *args, **kw: state
 
 
 if TYPE_CHECKING:
@@ -68,14 +70,17 @@ class GuardedCompiler(_Base):
 
     def process(self, obj: Any, **kwargs: Any) -> Any:
         if self._tenantshield_busy:
-            return super().process(obj, **kwargs)
+            text = super().process(obj, **kwargs)
+            if self.stack and text and is_extension_of(self.stack[-1]["selectable"], obj):
+                self._tenantshield_trailer(text)
+            return text
         # private: Compiled.__init__() renders the statement with one call of this.
         self._tenantshield_busy = True
         self._tenantshield_plans: dict[Any, Plan] = {}
         self._tenantshield_binds: dict[tuple[int, str], BindParameter[Any]] = {}
         self._tenantshield_filtered: set[FromClause] = set()
         self._tenantshield_prefetched: list[tuple[Note, str]] = []
-        self._tenantshield_schemas = _default_schemas(self.dialect)
+        self._tenantshield_schemas = default_schemas(self.dialect)
         plain = self.preparer
         self.preparer = marking(plain)
         try:
@@ -97,14 +102,21 @@ class GuardedCompiler(_Base):
                 "or, if it was reviewed, mark the statement with "
                 ".execution_options(tenantshield_reviewed=True)"
             )
+        if RUNS_SQL.search(without_marks(text)):
+            raise UnguardedStatementError(
+                "the statement calls what runs SQL given as a string, or reads a table named by a "
+                "string, and that cannot be confined to the tenant; if it was reviewed, mark the "
+                "statement with .execution_options(tenantshield_reviewed=True)"
+            )
         if self._tenantshield_open_ended and any(
             plan.covered for plan in self._tenantshield_plans.values()
         ):
             raise UnguardedStatementError(
-                "raw SQL in a statement on tenants' rows has a parenthesis, a quote or a "
-                "comment that it does not close, or closes one that it did not open, and so could "
-                "undo the condition that confines the statement: complete it, or, if it was "
-                "reviewed, mark the statement with .execution_options(tenantshield_reviewed=True)"
+                "raw SQL in a statement on tenants' rows could undo the condition that confines "
+                "it: it has a parenthesis, a quote or a comment that it does not close, or closes "
+                "one that it did not open, or follows the criteria without beginning a clause; "
+                "complete it, or, if it was reviewed, mark the statement with "
+                ".execution_options(tenantshield_reviewed=True)"
             )
         if self._tenantshield_writes and REPLACES_ROWS.search(text):
             raise UnguardedStatementError(
@@ -117,13 +129,13 @@ class GuardedCompiler(_Base):
         many = self._insertmanyvalues
         if many is not None:
             self._insertmanyvalues = many._replace(
-                single_values_expr=many.single_values_expr.replace(MARK, ""),
+                single_values_expr=without_marks(many.single_values_expr),
                 insert_crud_params=[
-                    (column, name.replace(MARK, ""), value.replace(MARK, ""), binds)
+                    (column, without_marks(name), without_marks(value), binds)
                     for column, name, value, binds in many.insert_crud_params
                 ],
             )
-        return text.replace(MARK, "")
+        return without_marks(text)
 
     # private: name by parameter, applied to each value of each execution.
     @util.memoized_property
@@ -180,7 +192,15 @@ class GuardedCompiler(_Base):
     # their say and before any part of the statement is rendered.
     def _setup_select_stack(self, select: Any, compile_state: Any, *args: Any, **kw: Any) -> Any:
         froms = super()._setup_select_stack(select, compile_state, *args, **kw)
-        plan = self._tenantshield_plan("SELECT").add(froms, select._where_criteria)
+        plan = self._tenantshield_plan("SELECT")
+        # A derived table has no primary key that GROUP BY could go by.
+        plan.keeps_tables = self.dialect.name == "postgresql" and bool(select._group_by_clauses)
+        plan.add(froms, select._where_criteria)
+        # private: what follows the criteria as raw SQL.
+        for suffix, _ in select._suffixes:
+            self._tenantshield_trailer(getattr(suffix, "text", ""))
+        for _, hint in select._statement_hints:
+            self._tenantshield_trailer(hint)
         self._tenantshield_enter(select, plan)
         return froms
 
@@ -192,7 +212,7 @@ class GuardedCompiler(_Base):
     def _compose_select_body(self, text: Any, select: Any, *args: Any, **kw: Any) -> Any:
         plan = self._tenantshield_plans[select]
         if plan.where:
-            select = _with_criteria(select, plan)
+            select = with_criteria(select, plan)
         return super()._compose_select_body(text, select, *args, **kw)
 
     def _tenantshield_current(self) -> Plan | None:
@@ -206,34 +226,49 @@ class GuardedCompiler(_Base):
         criteria = None if plan is None else plan.on.get(join)
         if criteria:
             join = join._clone()  # private: a shallow copy
-            join.onclause = and_(*criteria, *_alone([join.onclause]))
+            join.onclause = and_(*criteria, *alone([join.onclause]))
         return super().visit_join(join, *args, **kw)
 
     def visit_table(self, table: Any, *args: Any, **kw: Any) -> Any:
         text = super().visit_table(table, *args, **kw)
-        if not kw.get("asfrom") and not kw.get("within_tstring"):
+        is_from = kw.get("asfrom")
+        if not is_from and not kw.get("within_tstring"):
             return text
         if self._tenantshield_rule(table) is None:
             return text
         plan = self._tenantshield_current()
-        if plan is None or kw.get("within_tstring") or table not in plan.covered:
-            if not self._tenantshield_scans:
-                return text
-            raise UnguardedStatementError(
-                f"{table_label(table)} holds tenants' rows and stands in a place of the "
-                "statement that cannot be confined to the tenant; select from it in a "
-                "subquery instead"
-            )
-        if table in plan.derived and kw.get("enclosing_alias") is None:
+        if not is_from or plan is None or table not in plan.covered:
+            self._tenantshield_misplaced(table)
+        # An alias of the table is derived as a whole, see visit_alias(). An alias of the
+        # subquery that this FROM is part of comes down here as well, and is not meant.
+        enclosing = kw.get("enclosing_alias")
+        if (
+            plan is not None
+            and table in plan.derived
+            and (enclosing is None or enclosing.element is not table)
+        ):
             return self._tenantshield_derive(text, plan.derived[table], table.name)
         return text
 
     def visit_alias(self, alias: Any, *args: Any, **kw: Any) -> Any:
         text = super().visit_alias(alias, *args, **kw)
         plan = self._tenantshield_current()
-        if kw.get("asfrom") and plan is not None and alias in plan.derived:
-            return self._tenantshield_derive(text, plan.derived[alias], alias.name)
+        if kw.get("asfrom"):
+            if plan is not None and alias in plan.derived:
+                return self._tenantshield_derive(text, plan.derived[alias], alias.name)
+        elif kw.get("within_tstring"):
+            table = base_table(alias)
+            if table is not None and self._tenantshield_rule(table) is not None:
+                self._tenantshield_misplaced(table)
         return text
+
+    def _tenantshield_misplaced(self, table: TableClause) -> None:
+        if self._tenantshield_scans:
+            raise UnguardedStatementError(
+                f"{table_label(table)} holds tenants' rows and stands in a place of the "
+                "statement that cannot be confined to the tenant; select from it in a "
+                "subquery instead"
+            )
 
     def _tenantshield_derive(self, text: str, criteria: Any, name: Any) -> str:
         filtered = self.process(and_(*criteria))
@@ -264,6 +299,10 @@ class GuardedCompiler(_Base):
         self._tenantshield_fragment(operator.opstring)
         return super().visit_custom_op_unary_modifier(element, operator, **kw)
 
+    def _tenantshield_trailer(self, text: str) -> None:
+        if not begins_a_clause(text):
+            self._tenantshield_open_ended = True
+
     def _tenantshield_fragment(self, text: str) -> None:
         mysql = self.dialect.name in ("mysql", "mariadb")
         if self.stack and not stands_alone(text, hash_comments=mysql):
@@ -287,14 +326,13 @@ class GuardedCompiler(_Base):
     # -- writes ------------------------------------------------------------------
 
     def visit_insert(self, insert_stmt: Any, *args: Any, **kw: Any) -> Any:
-        own = {key: value for key, value in kw.items() if key not in _NOT_FOR_THE_STATE}
-        state = insert_stmt._compile_state_factory(insert_stmt, self, **own)
+        state = state_of(insert_stmt, self, kw)
         target = self._tenantshield_target(state.statement.table)
         if target.rule is not None:
             self._tenantshield_writes = True
         if target.rule is not None or target.references:
             writes.complete_insert(state, target, self.column_keys)
-        return super().visit_insert(_Prepared(state), *args, **kw)
+        return super().visit_insert(Prepared(state), *args, **kw)
 
     def visit_update(self, update_stmt: Any, *args: Any, **kw: Any) -> Any:
         state = self._tenantshield_state(update_stmt, "UPDATE", kw)
@@ -305,11 +343,11 @@ class GuardedCompiler(_Base):
             [self._tenantshield_target(each) for each in state._extra_froms if each is not table],
             self.column_keys,
         )
-        return super().visit_update(cast("Any", _Prepared(state)), *args, **kw)
+        return super().visit_update(cast("Any", Prepared(state)), *args, **kw)
 
     def visit_delete(self, delete_stmt: Any, *args: Any, **kw: Any) -> Any:
         state = self._tenantshield_state(delete_stmt, "DELETE", kw)
-        return super().visit_delete(_Prepared(state), *args, **kw)
+        return super().visit_delete(Prepared(state), *args, **kw)
 
     def _tenantshield_target(self, element: FromClause) -> Target:
         table = base_table(element)
@@ -332,18 +370,15 @@ class GuardedCompiler(_Base):
         return notes_in(self.bind_names, self._tenantshield_prefetched)
 
     def _tenantshield_state(self, statement: Any, operation: str, kw: dict[str, Any]) -> Any:
-        own = {key: value for key, value in kw.items() if key not in _NOT_FOR_THE_STATE}
-        state = statement._compile_state_factory(statement, self, **own)
+        state = state_of(statement, self, kw)
         final = state.statement
-        # private: the other tables of UPDATE ... FROM and DELETE ... USING.
         plan = self._tenantshield_plan(operation).add(
-            [final.table, *(each for each in state._extra_froms if each is not final.table)],
-            final._where_criteria,
+            [final.table, *further_tables(state)], final._where_criteria
         )
         if plan.covered:
             self._tenantshield_writes = True
         if plan.where:
-            final = state.statement = _with_criteria(final, plan)
+            final = state.statement = with_criteria(final, plan)
         self._tenantshield_enter(final, plan)
         return state
 
@@ -354,12 +389,12 @@ class GuardedCompiler(_Base):
         target = self._tenantshield_target(table)
         if target.rule is not None or target.references:
             values = writes.complete_conflict(on_conflict.update_values_to_set, target)
-            on_conflict = _copy_of(on_conflict, update_values_to_set=values)
+            on_conflict = copy_of(on_conflict, update_values_to_set=values)
             plan = self._tenantshield_plan("INSERT").add([table])
             if plan.where:
                 given = on_conflict.update_whereclause
                 on_conflict.update_whereclause = and_(
-                    *plan.where, *(() if given is None else _alone([given]))
+                    *plan.where, *(() if given is None else alone([given]))
                 )
         return super().visit_on_conflict_do_update(on_conflict, **kw)  # type: ignore[misc]
 
@@ -374,51 +409,8 @@ class GuardedCompiler(_Base):
                 # There is no WHERE here, so each column keeps its value where the row
                 # in the way is another tenant's.
                 values = [
-                    (column, case((and_(*plan.where), value), else_=_own_column(table, column)))
+                    (column, case((and_(*plan.where), value), else_=own_column(table, column)))
                     for column, value in values
                 ]
-            on_duplicate = _copy_of(on_duplicate, update=dict(values))
+            on_duplicate = copy_of(on_duplicate, update=dict(values))
         return super().visit_on_duplicate_key_update(on_duplicate, **kw)  # type: ignore[misc]
-
-
-def _with_criteria(statement: Any, plan: Plan) -> Any:
-    """Return ``statement`` with the plan's criteria before its own."""
-    statement = statement._clone()  # private: a shallow copy
-    statement._where_criteria = (*plan.where, *_alone(statement._where_criteria))
-    return statement
-
-
-def _alone(criteria: Iterable[Any]) -> list[Any]:
-    """Return each of ``criteria`` in parentheses.
-
-    SQLAlchemy puts none around raw SQL, and ``text("paid OR overdue")`` next to
-    ``AND tenant = :tenant`` would let every overdue row of every tenant through.
-    """
-    return [
-        each
-        if isinstance(each, True_ | False_)
-        or (isinstance(each, BooleanClauseList) and not each.clauses)
-        else Grouping(each)
-        for each in criteria
-    ]
-
-
-def _copy_of(clause: Any, **changes: Any) -> Any:
-    changed = copy.copy(clause)
-    changed.__dict__.update(changes)
-    return changed
-
-
-def _own_column(table: Any, column: Any) -> Any:
-    return table.c[column] if isinstance(column, str) else table.c[column.key]
-
-
-_NOT_FOR_THE_STATE: Final = frozenset({"visiting_cte", "visited_bindparam"})
-"""What ``visit_insert()`` and its kin take for themselves and do not pass on."""
-
-
-def _default_schemas(dialect: Dialect) -> frozenset[str]:
-    names = {"main", "temp"} if dialect.name == "sqlite" else set()
-    if dialect.default_schema_name:
-        names.add(dialect.default_schema_name.casefold())
-    return frozenset(names)

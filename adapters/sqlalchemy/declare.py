@@ -13,7 +13,7 @@ from sqlalchemy import MetaData, Table
 from sqlalchemy.orm import Mapper
 
 from .errors import ConfigurationError
-from .registry import registry, table_label
+from .registry import registry
 
 __all__ = ["mapper_constructed", "require_declared", "shared_across_tenants", "tenant_aware"]
 
@@ -173,15 +173,17 @@ def shared_across_tenants(target: Any = None, /) -> Any:
 def require_declared(target: Any) -> None:
     """Demand that every table is tenant-aware, tied to one that is, or marked as shared.
 
-    Checked whenever mappers are configured, which is before the first query, so that a
-    new model nobody thought about is an error at start-up and not a leak.
+    Checked whenever mappers are configured, so that a new model nobody thought about is
+    an error at start-up and not a leak. As long as there is such a table, no statement
+    is executed either.
 
     Args:
         target: a declarative base or a ``MetaData``.
 
     Raises:
-        ConfigurationError: ``target`` is neither. Mappers that are configured with an
-            undeclared table raise it too, with the list of the tables.
+        ConfigurationError: ``target`` is neither; or its mappers are configured already
+            and there is an undeclared table. Mappers that are configured later raise it
+            too, with the list of the tables.
     """
     metadata = target if isinstance(target, MetaData) else getattr(target, "metadata", None)
     if not isinstance(metadata, MetaData):
@@ -189,20 +191,8 @@ def require_declared(target: Any) -> None:
             "require_declared() takes a declarative base or a MetaData, not a "
             f"{type(target).__name__}"
         )
-    if metadata not in _required:
-        _required.append(metadata)
-
-
-_required: Final[list[MetaData]] = []
-
-
-def check_required() -> None:
-    """Raise for the undeclared tables of every ``MetaData`` that wants none."""
-    for metadata in _required:
-        tables = registry.undeclared(metadata)
-        if tables:
-            raise ConfigurationError(
-                "these tables are neither tenant-aware, nor tied to a table that is, nor "
-                f"shared: {', '.join(table_label(each) for each in tables)}; mark each with "
-                "@tenant_aware or @shared_across_tenants"
-            )
+    registry.require(metadata)
+    mappers = getattr(getattr(target, "registry", None), "mappers", ())
+    if mappers and all(mapper.configured for mapper in mappers):
+        # They will not be configured again for this.
+        registry.check_required()

@@ -12,7 +12,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from .binds import role_of
 from .compiler import GuardedCompiler
 from .errors import ConfigurationError, UnguardedStatementError
-from .raw import SCHEMA_ONLY, unmarked_names
+from .raw import RUNS_SQL, SCHEMA_ONLY, unmarked_names
 from .references import check_references
 from .registry import registry
 
@@ -36,6 +36,7 @@ class _Guarded(_Base):
 
     _tenantshield_scans: ClassVar[bool] = True
 
+    # DefaultDialect leaves the types of these out.
     def do_execute(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
         self._tenantshield_before(statement, context)
         super().do_execute(cursor, statement, parameters, context)
@@ -52,7 +53,7 @@ class _Guarded(_Base):
 
     def _tenantshield_before(self, statement: str, context: Any) -> None:
         compiled = None if context is None else context.compiled
-        if compiled is None:
+        if context is None or compiled is None:
             if self._tenantshield_scans:
                 _check_driver_sql(statement)
         elif (
@@ -71,6 +72,8 @@ def _check_driver_sql(statement: str) -> None:
     if SCHEMA_ONLY.match(statement):
         return
     named = unmarked_names(statement, registry.names())
+    if not named and RUNS_SQL.search(statement):
+        named = {"SQL that is given as a string, or a table named by a string"}
     if named:
         raise UnguardedStatementError(
             f"driver SQL names {', '.join(sorted(named))}, which holds tenants' rows, and "
@@ -115,11 +118,18 @@ def guarded_dialect(dialect: Dialect, *, reviewed: bool = False) -> Dialect:
         reviewed: leave raw SQL alone; everything else is confined all the same.
 
     Raises:
-        ConfigurationError: the access paths of this dialect were never tested.
+        ConfigurationError: the access paths of this dialect were never tested, or a
+            table is not declared where every table must be.
     """
     generation = registry.generation
+    if "statement_compiler" in dialect.__dict__:
+        raise ConfigurationError(
+            "this engine's dialect object was given a statement_compiler of its own, which "
+            "would be used in place of the guard: make it an attribute of a dialect class"
+        )
     twins = dialect.__dict__.get(_TWINS)
     if twins is None or twins[0] != generation:
+        registry.check_required()
         twins = (generation, _twin(dialect, scans=True), _twin(dialect, scans=False))
         dialect.__dict__[_TWINS] = twins
     return cast("Dialect", twins[2 if reviewed else 1])
@@ -135,11 +145,6 @@ def _twin(dialect: Dialect, *, scans: bool) -> Dialect:
         raise ConfigurationError(
             f"the dialect {dialect.name!r} has not been tested for ways around the guard; "
             f"supported are {', '.join(sorted(SUPPORTED_DIALECTS))}"
-        )
-    if "statement_compiler" in dialect.__dict__:
-        raise ConfigurationError(
-            "this engine's dialect object was given a statement_compiler of its own, which "
-            "would be used in place of the guard: make it an attribute of a dialect class"
         )
     kind = _class_for(type(dialect), scans=scans)
     twin = kind.__new__(kind)

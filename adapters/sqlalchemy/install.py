@@ -18,7 +18,7 @@ from sqlalchemy.sql.ddl import ExecutableDDLElement
 from tenantshield_mw.context import SystemContext, current_binding
 
 from . import ddl
-from .declare import check_required, mapper_constructed
+from .declare import mapper_constructed
 from .dialects import guarded_dialect, is_guarded
 from .errors import MissingTenantContextError, UnguardedStatementError
 from .internals import HOOKS, check_internals, hook_connections, hook_sessions
@@ -45,7 +45,7 @@ def install() -> None:
     check_internals()
     event.listen(Table, "after_parent_attach", after_parent_attach)
     event.listen(Mapper, "after_mapper_constructed", mapper_constructed)
-    event.listen(Mapper, "after_configured", check_required)
+    event.listen(Mapper, "before_configured", registry.check_required)
     listen()
     hook_sessions()
     hook_connections(dialect_for, dialect_for_ddl, compiled_again)

@@ -11,22 +11,29 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Delete, Insert, Update, util
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.engine.default import DefaultDialect
-from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction
+from sqlalchemy.engine.result import ChunkedIteratorResult
+from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction, loading, strategies
 from sqlalchemy.sql import crud
 from sqlalchemy.sql.base import HasCompileState
 from sqlalchemy.sql.compiler import IdentifierPreparer, SQLCompiler
 from sqlalchemy.sql.dml import DeleteDMLState, InsertDMLState, UpdateDMLState
 
 from .errors import ConfigurationError
-from .sessions import serve, serve_lookup
+from .sessions import same_scope, serve, serve_lookup, serve_object
 
 __all__ = ["HOOKS", "check_internals", "hook_connections", "hook_sessions"]
+
+# private: the strategy classes got an underscore in 2.1.
+_LAZY_LOADER: Final[Any] = getattr(
+    strategies, "_LazyLoader", getattr(strategies, "LazyLoader", None)
+)
 
 _EXPECTED: Final[tuple[tuple[Any, str, str], ...]] = (
     (SQLCompiler, "process", "self obj"),
@@ -59,6 +66,9 @@ _EXPECTED: Final[tuple[tuple[Any, str, str], ...]] = (
     (SessionTransaction, "_connection_for_bind", "self bind execution_options"),
     (Session, "_identity_lookup", "self mapper primary_key_identity"),
     (Session, "_merge", "self state state_dict"),
+    (_LAZY_LOADER, "_load_for_state", "self state passive"),
+    (loading, "instances", "cursor context"),
+    (ChunkedIteratorResult, "__init__", "self cursor_metadata chunks"),
 )
 """Private methods, and public ones whose use by SQLAlchemy itself is relied on, with
 the parameters they must begin with."""
@@ -95,10 +105,10 @@ def check_internals() -> None:
         )
 
 
-def _begins_with(function: Any, expected: list[str]) -> bool:
+def _begins_with(function: Any, expected: Sequence[str]) -> bool:
     if function is None:
         return False
-    return list(inspect.signature(function).parameters)[: len(expected)] == expected
+    return list(inspect.signature(function).parameters)[: len(expected)] == list(expected)
 
 
 def hook_connections(
@@ -191,6 +201,8 @@ def hook_sessions() -> None:
     connection_for_bind = SessionTransaction._connection_for_bind
     identity_lookup = Session._identity_lookup
     merge = Session._merge
+    load_lazily = _LAZY_LOADER._load_for_state
+    instances: Callable[[Any, Any], Any] = loading.instances
 
     # private: every statement, flush and bulk operation of a session gets its
     # connection here. The public event for it, do_orm_execute, misses bulk operations
@@ -214,16 +226,48 @@ def hook_sessions() -> None:
         serve_lookup(self, state.mapper)
         return merge(self, state, *args, **kw)
 
+    # private: a relationship that is loaded when it is asked for.
+    @functools.wraps(load_lazily)
+    def serving_lazy_load(self: Any, state: InstanceState[Any], *args: Any, **kw: Any) -> Any:
+        serve_object(state)
+        return load_lazily(self, state, *args, **kw)
+
+    # private: turns a cursor's rows into objects, a chunk at a time, as they are read.
+    @functools.wraps(instances)
+    def serving_instances(cursor: Any, context: Any) -> Any:
+        result: Any = instances(cursor, context)
+        result.chunks = _checked(result.chunks, same_scope())
+        result.iterator = itertools.chain.from_iterable(result.chunks(result._yield_per))
+        return result
+
+    _hook(_LAZY_LOADER, serving_lazy_load)
+    _hook(loading, serving_instances)
     _hook(SessionTransaction, serving_connection)
     _hook(Session, serving_lookup)
     _hook(Session, serving_merge)
 
 
-HOOKS: Final[list[tuple[type[Any], Callable[..., Any]]]] = []
-"""The classes that were hooked into, and the functions that took a method's place; the
+def _checked(
+    chunks: Callable[[int | None], Iterator[Any]], check: Callable[[], None]
+) -> Callable[[int | None], Iterator[Any]]:
+    def checked(size: int | None) -> Iterator[Any]:
+        remaining = chunks(size)
+        while True:
+            check()
+            for chunk in remaining:
+                yield chunk
+                break
+            else:
+                return
+
+    return checked
+
+
+HOOKS: Final[list[tuple[Any, Callable[..., Any]]]] = []
+"""The classes and modules that were hooked into, and the functions that took a method's place; the
 method itself is the function's ``__wrapped__``."""
 
 
-def _hook(owner: type[Any], function: Callable[..., Any]) -> None:
+def _hook(owner: Any, function: Callable[..., Any]) -> None:
     setattr(owner, function.__name__, function)
     HOOKS.append((owner, function))

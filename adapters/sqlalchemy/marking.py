@@ -1,7 +1,7 @@
 """Identifiers that a compiler has quoted, told apart from raw text.
 
 A statement's text is looked through for raw SQL once it is complete. For that, while
-it is compiled, every identifier carries a mark, see :data:`.raw.MARK`.
+it is compiled, every identifier stands between marks, see :data:`.raw.OPEN`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
-from .raw import MARK
+from .raw import CLOSE, OPEN
 
 __all__ = ["marking"]
 
@@ -27,12 +27,12 @@ class _MarkingPreparer(_Base):
     def quote(self, ident: str, force: Any = None) -> str:
         text = super().quote(ident)
         # A name that is told not to be quoted goes out as it is and may be anything.
-        if text == ident and not ident.isidentifier():
+        if text.startswith(OPEN) or (text == ident and not ident.isidentifier()):
             return text
-        return text + MARK
+        return OPEN + text + CLOSE
 
     def quote_identifier(self, value: str) -> str:
-        return super().quote_identifier(value) + MARK
+        return OPEN + super().quote_identifier(value) + CLOSE
 
 
 _classes: Final[dict[type[IdentifierPreparer], type[IdentifierPreparer]]] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
-from sqlalchemy import BindParameter, ColumnElement, exists, literal_column
+from sqlalchemy import BindParameter, ColumnElement, exists, literal_column, or_
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnClause, Grouping
 from sqlalchemy.sql.expression import Alias, FromClause, Join, TableClause, TableSample
@@ -18,7 +18,7 @@ from sqlalchemy.sql.selectable import FromGrouping
 
 from .registry import OwnColumn, Rule, Tie
 
-__all__ = ["Plan", "Predicates", "base_table", "column_of"]
+__all__ = ["Plan", "Predicates", "base_table", "column_of", "leaves"]
 
 RuleFor: TypeAlias = Callable[[TableClause], Rule | None]
 Criteria: TypeAlias = list[ColumnElement[bool]]
@@ -94,9 +94,18 @@ class Plan:
         on: criteria for the ``ON`` of outer joins, by the join.
         derived: elements to be replaced by a filtered derived table, with the criteria.
         covered: every tenant-aware element that one of these confines.
+        keeps_tables: do without derived tables where that can be done.
     """
 
-    __slots__ = ("_predicates", "_rule_for", "covered", "derived", "on", "where")
+    __slots__ = (
+        "_predicates",
+        "_rule_for",
+        "covered",
+        "derived",
+        "keeps_tables",
+        "on",
+        "where",
+    )
 
     def __init__(self, rule_for: RuleFor, predicates: Predicates) -> None:
         self._rule_for = rule_for
@@ -105,6 +114,7 @@ class Plan:
         self.on: dict[Join, Criteria] = {}
         self.derived: dict[FromClause, Criteria] = {}
         self.covered: set[FromClause] = set()
+        self.keeps_tables = False
 
     def add(
         self, elements: Iterable[FromClause], criteria: Iterable[ColumnElement[Any]] = ()
@@ -123,8 +133,38 @@ class Plan:
         for criterion in criteria:
             proven.inner(criterion)
         for element in elements:
-            self._place(element, self.where, proven)
+            if not self._place_plain_full_join(element):
+                self._place(element, self.where, proven)
         return self
+
+    def _place_plain_full_join(self, element: FromClause) -> bool:
+        """Confine a full join of two tables without derived tables.
+
+        Rows of another tenant find no partner by ``ON`` and come out alone; ``WHERE``
+        takes out those that have nothing of this tenant's. Right as well, but the
+        database has to read both tables whole, so this is for statements that need the
+        tables themselves.
+        """
+        if not isinstance(element, Join) or not element.full:
+            return False
+        sides = (element.left, element.right)
+        sampled = any(isinstance(side, TableSample) for side in sides)
+        if not (self.keeps_tables or sampled):
+            return False
+        tables = [base_table(side) for side in sides]
+        rules = [None if table is None else self._rule_for(table) for table in tables]
+        if not all(isinstance(rule, OwnColumn) for rule in rules):
+            return False
+        both = [
+            self._predicates.own(side, rule)
+            for side, rule in zip(sides, rules, strict=True)
+            if isinstance(rule, OwnColumn)
+        ]
+        for side in sides:
+            self._cover(side)
+        self.on[element] = both
+        self.where.append(or_(*both))
+        return True
 
     def _place(self, element: FromClause, sink: Criteria, proven: _Joined) -> None:
         if isinstance(element, FromGrouping):
@@ -212,7 +252,7 @@ class _Joined:
             self.walk(element.left)
             self.walk(element.right)
             if element.onclause is not None:
-                nullable = set(_leaves(element.right)) if element.isouter else None
+                nullable = set(leaves(element.right)) if element.isouter else None
                 self._take(element.onclause, nullable)
         elif not isinstance(element, Join):
             self._leaves.add(element)
@@ -231,12 +271,13 @@ class _Joined:
                     self._pairs.add((child.table, child.name, parent.table, parent.name))
 
 
-def _leaves(element: FromClause) -> Iterator[FromClause]:
+def leaves(element: FromClause) -> Iterator[FromClause]:
+    """Return what ``element`` joins together, or itself if it is no join."""
     if isinstance(element, FromGrouping):
-        yield from _leaves(element.element)
+        yield from leaves(element.element)
     elif isinstance(element, Join):
-        yield from _leaves(element.left)
-        yield from _leaves(element.right)
+        yield from leaves(element.left)
+        yield from leaves(element.right)
     else:
         yield element
 

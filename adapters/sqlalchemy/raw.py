@@ -3,7 +3,8 @@
 The check errs on one side only. A text that names such a table anywhere, quoted or
 not, in any case, in a comment or with a schema, counts as naming it. A name inside a
 string literal is let off only where the text leaves no doubt about where literals
-begin and end.
+begin and end, and where neither the literal nor what is around it looks like SQL that
+the database would run.
 """
 
 from __future__ import annotations
@@ -12,29 +13,48 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-__all__ = ["MARK", "REPLACES_ROWS", "SCHEMA_ONLY", "stands_alone", "unmarked_names"]
+__all__ = [
+    "CLOSE",
+    "OPEN",
+    "REPLACES_ROWS",
+    "RUNS_SQL",
+    "SCHEMA_ONLY",
+    "begins_a_clause",
+    "stands_alone",
+    "unmarked_names",
+    "without_marks",
+]
 
-MARK: Final = "\ue000"
-"""A private-use character. While a statement is compiled it follows every identifier
-that the compiler itself has quoted, and so tells those from raw text."""
+OPEN: Final = "\ue000"
+CLOSE: Final = "\ue001"
+"""Private-use characters. While a statement is compiled they stand around every
+identifier that the compiler itself has rendered, and so tell those from raw text."""
 
-_LITERAL: Final = r"'(?:[^']|'')*'"
+_MARKED: Final = re.compile(f"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}")
+_MARKS: Final = re.compile(f"[{OPEN}{CLOSE}]")
+
+_LITERAL: Final = re.compile(r"'(?:[^']|'')*'")
 # Bound parameters in the forms that compilers render, before they become positional.
-_PARAMETER: Final = r"%\(\w+\)s|(?<![:\w]):\w+"
-_IDENTIFIER: Final = r'"(?:[^"]|"")+"|`(?:[^`]|``)+`|\[[^\]]+\]|\w+'
-
-_ALL_TOKENS: Final = re.compile(f"(?:{_PARAMETER})|({_IDENTIFIER})({MARK}?)")
-_TOKENS_OUTSIDE_LITERALS: Final = re.compile(
-    f"(?:{_LITERAL})|(?:{_PARAMETER})|({_IDENTIFIER})({MARK}?)"
-)
-_COMPLETE_QUOTES: Final = re.compile(f"""{_LITERAL}|"(?:[^"]|"")*"|`(?:[^`]|``)*`""")
+_PARAMETER: Final = re.compile(r"%\(\w+\)s|(?<![:\w]):\w+")
 # What can move the end of a string literal: comments, backslash escapes, dollar quotes.
 _DOUBTFUL: Final = re.compile(r"--|/\*|#|\\|\$\w*\$")
 # An identifier may be spelled in escapes on PostgreSQL: U&"inv\006fice".
 _ESCAPED_IDENTIFIER: Final = re.compile(r"""\bU&["']""", re.IGNORECASE)
+_LOOKS_LIKE_SQL: Final = re.compile(
+    r"\b(?:SELECT|TABLE|INSERT|UPDATE|DELETE|REPLACE|MERGE|COPY|TRUNCATE)\b", re.IGNORECASE
+)
+
+RUNS_SQL: Final = re.compile(
+    r"\b(?:query_to_xml\w*|table_to_xml\w*|cursor_to_xml\w*|schema_to_xml\w*|database_to_xml\w*"
+    r"|ts_stat|ts_rewrite|dblink\w*|crosstab\w*|connectby)\s*[\"`]?\s*\("
+    r"|\bEXECUTE\s+IMMEDIATE\b|\bPREPARE\s+\S+\s+FROM\b",
+    re.IGNORECASE,
+)
+"""What runs SQL, or reads a table, that it is given as a string."""
 
 SCHEMA_ONLY: Final = re.compile(
-    r"\s*(?:PRAGMA|SHOW|DESCRIBE|DESC)\s[^;]*;?\s*\Z", re.IGNORECASE | re.DOTALL
+    r"\s*(?:PRAGMA\s[^;]*|(?:SHOW|DESCRIBE|DESC)\s(?!\s*SELECT\b)[^;()]*);?\s*\Z",
+    re.IGNORECASE | re.DOTALL,
 )
 """One statement that tells about tables and never about rows. Reflection needs these."""
 
@@ -43,6 +63,11 @@ REPLACES_ROWS: Final = re.compile(
     re.IGNORECASE,
 )
 """A write that deletes whatever row is in its way, also another tenant's."""
+
+
+def without_marks(text: str) -> str:
+    """Return ``text`` as the database is to see it."""
+    return _MARKS.sub("", text)
 
 
 def unmarked_names(text: str, names: Collection[str]) -> set[str]:
@@ -56,10 +81,47 @@ def unmarked_names(text: str, names: Collection[str]) -> set[str]:
         return set()
     if _ESCAPED_IDENTIFIER.search(text):
         return set(names)
-    found = _scan(_ALL_TOKENS, text, names)
-    if found and not _DOUBTFUL.search(text):
-        found = _scan(_TOKENS_OUTSIDE_LITERALS, text, names)
+    text = _PARAMETER.sub(" ", _MARKED.sub(" ", text))
+    found = _named(text, names)
+    if found and not _DOUBTFUL.search(text) and not RUNS_SQL.search(text):
+        found = _named(_LITERAL.sub(_unless_sql, text), names)
     return found
+
+
+def _unless_sql(literal: re.Match[str]) -> str:
+    return literal[0] if _LOOKS_LIKE_SQL.search(literal[0]) else " "
+
+
+def _named(text: str, names: Collection[str]) -> set[str]:
+    # A quote within a quoted identifier is written twice.
+    folded = text.casefold()
+    plain = folded.replace('""', '"').replace("``", "`")
+    return {name for name in names if _contains(folded, name) or _contains(plain, name)}
+
+
+def _contains(folded: str, name: str) -> bool:
+    """Say whether ``name`` stands in ``folded`` with nothing before or after that could
+    make it part of a longer identifier.
+    """
+    start = folded.find(name)
+    while start >= 0:
+        end = start + len(name)
+        before, after = folded[start - 1 : start], folded[end : end + 1]
+        if not (_continues(before, name[0]) or _continues(after, name[-1])):
+            return True
+        start = folded.find(name, start + 1)
+    return False
+
+
+def _continues(neighbour: str, edge: str) -> bool:
+    # Where the name itself ends in a character that no identifier goes on after, such
+    # as a space in a quoted one, anything may follow.
+    return _is_letter(neighbour) and _is_letter(edge)
+
+
+def _is_letter(character: str) -> bool:
+    # Databases take everything outside of ASCII for a letter.
+    return character == "_" or character.isalnum() or character > "\x7f"
 
 
 def stands_alone(text: str, *, hash_comments: bool = True) -> bool:
@@ -74,6 +136,8 @@ def stands_alone(text: str, *, hash_comments: bool = True) -> bool:
         text: a part of a statement.
         hash_comments: whether ``#`` begins a comment, as on MySQL, or is an operator.
     """
+    if _MARKS.search(text):
+        return False
     bare = _COMPLETE_QUOTES.sub("", text)
     if "'" in bare or '"' in bare or "`" in bare:
         return False
@@ -83,6 +147,29 @@ def stands_alone(text: str, *, hash_comments: bool = True) -> bool:
     if bare.rfind("/*") > bare.rfind("*/"):
         return False
     return _matches(bare) and (not _DOUBTFUL.search(text) or _matches(text))
+
+
+_BEGINS_A_CLAUSE: Final = re.compile(
+    r"\s*(?:FOR|LOCK|OPTION|WITH|LIMIT|OFFSET|FETCH|ORDER\s+BY|GROUP\s+BY|HAVING|WINDOW|QUALIFY"
+    r"|UNION|EXCEPT|INTERSECT|RETURNING|INTO|SETTINGS|FORMAT|PROCEDURE)\b",
+    re.IGNORECASE,
+)
+_COMMENTS: Final = re.compile(r"/\*.*?\*/|--[^\n]*(?:\n|\Z)", re.DOTALL)
+
+
+def begins_a_clause(text: str) -> bool:
+    """Say whether ``text``, put after a ``WHERE``, begins something else.
+
+    ``OR 1 = 1`` goes on with the criteria instead and would let every row through. A
+    comment that MySQL runs as SQL (``/*! ... */``) is not taken for a comment.
+    """
+    if "/*!" in text or "/*M!" in text:
+        return False
+    bare = without_marks(_COMMENTS.sub(" ", text))
+    return not bare.strip() or _BEGINS_A_CLAUSE.match(bare) is not None
+
+
+_COMPLETE_QUOTES: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`""")
 
 
 def _matches(text: str) -> bool:
@@ -95,22 +182,3 @@ def _matches(text: str) -> bool:
             if depth < 0:
                 return False
     return depth == 0
-
-
-def _scan(pattern: re.Pattern[str], text: str, names: Collection[str]) -> set[str]:
-    found = set()
-    for match in pattern.finditer(text):
-        token, mark = match.groups()
-        if token is None or mark:
-            continue
-        if token.casefold() in names:
-            found.add(token.casefold())
-        elif token[0] in '"`[':
-            bare = token[1:-1].replace('""', '"').replace("``", "`").casefold()
-            if bare in names:
-                found.add(bare)
-            else:
-                # What opens like an identifier may be a string (MySQL) or an array
-                # subscript (PostgreSQL): look inside as well.
-                found |= _scan(_ALL_TOKENS, token[1:-1], names)
-    return found

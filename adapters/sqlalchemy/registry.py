@@ -8,7 +8,7 @@ reflected ``Table`` or a bare ``table("invoice")`` is the same table.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from weakref import WeakSet
@@ -142,12 +142,13 @@ class Registry:
         self.is_empty = True
         self._declared: dict[TableKey, _Declaration] = {}
         self._metadatas: WeakSet[MetaData] = WeakSet()
-        self._derived: dict[TableKey, Rule | None] = {}
+        self._rules: dict[TableKey, Rule] | None = None
         self._by_folded: dict[frozenset[str], dict[TableKey, TableKey]] = {}
         self._names: frozenset[str] | None = None
         self._references: dict[TableKey, tuple[Reference, ...]] = {}
         self._referred_to: frozenset[TableKey] | None = None
         self._unchecked: set[TableKey] = set()
+        self._required: list[MetaData] = []
 
     # -- declaring ---------------------------------------------------------------
 
@@ -193,8 +194,8 @@ class Registry:
 
     def _renew(self) -> None:
         self.generation += 1
-        self.is_empty = not self._declared
-        self._derived.clear()
+        self.is_empty = not (self._declared or self._required)
+        self._rules = None
         self._by_folded.clear()
         self._names = None
         self._references.clear()
@@ -282,8 +283,28 @@ class Registry:
             )
         return self._names
 
-    def undeclared(self, metadata: MetaData) -> list[Table]:
-        """Return the tables of ``metadata`` that are neither tied to a tenant nor shared."""
+    def require(self, metadata: MetaData) -> None:
+        """Demand from now on that every table of ``metadata`` is declared."""
+        if metadata not in self._required:
+            self._required.append(metadata)
+            self._metadatas.add(metadata)
+            self._renew()
+
+    def check_required(self) -> None:
+        """Raise for the undeclared tables of every ``MetaData`` that wants none.
+
+        Raises:
+            ConfigurationError: there are such tables; the message lists them.
+        """
+        tables = [table for metadata in self._required for table in self._undeclared(metadata)]
+        if tables:
+            raise ConfigurationError(
+                "these tables are neither tenant-aware, nor tied to a table that is, nor "
+                f"shared: {', '.join(map(table_label, tables))}; mark each with @tenant_aware "
+                "or @shared_across_tenants"
+            )
+
+    def _undeclared(self, metadata: MetaData) -> list[Table]:
         return [
             table
             for table in sorted(metadata.tables.values(), key=lambda each: each.fullname)
@@ -325,47 +346,79 @@ class Registry:
         return None
 
     def _rule_of_key(self, key: TableKey, given: TableClause | None) -> Rule | None:
-        if key in self._derived:
-            return self._derived[key]
-        declaration = self._declared.get(key)
-        if isinstance(declaration, OwnColumn):
-            return declaration
-        if isinstance(declaration, _Shared):
-            return None
-        table = self._canonical(key)
-        known = table is not None
-        if table is None and isinstance(given, Table):
-            table = given
-        if table is None:
-            return None
-        # A table that is tied to itself, directly or in a circle, is not tied to a
-        # tenant by that: while a rule is being worked out it counts as none.
-        self._derived[key] = None
-        parent = declaration.parent if isinstance(declaration, _Through) else None
-        try:
-            rule = self._ties_of(table, parent)
-        finally:
-            del self._derived[key]
-        if known:
-            self._derived[key] = rule
-        return rule
+        rules = self._settled()
+        rule = rules.get(key)
+        if rule is not None or key in self._declared or not isinstance(given, Table):
+            return rule
+        # A table of a MetaData that nothing was declared in, a reflected one perhaps.
+        known = self._canonical(key)
+        return None if known is not None else self._ties_of(given, None, rules)
 
-    def _ties_of(self, table: Table, through: str | None) -> Ties | None:
+    def _settled(self) -> dict[TableKey, Rule]:
+        """Return the rules of all known tables.
+
+        A table can only be tied to one that has a rule already, so that the chain from
+        any tied table ends at a tenant column: tables that refer to each other in a
+        circle are tied through the one from which a way leads out.
+        """
+        if self._rules is not None:
+            return self._rules
+        rules: dict[TableKey, Rule] = {}
+        open_: list[tuple[Table, str | None]] = []
+        for key in self._known_keys():
+            declaration = self._declared.get(key)
+            table = self._canonical(key)
+            if isinstance(declaration, OwnColumn):
+                rules[key] = declaration
+            elif table is not None and not isinstance(declaration, _Shared):
+                through = declaration.parent if isinstance(declaration, _Through) else None
+                open_.append((table, through))
+        while True:
+            found = {
+                _key(table): ties
+                for table, through in open_
+                if _key(table) not in rules
+                and (ties := self._ties_of(table, through, rules)) is not None
+            }
+            if not found:
+                break
+            rules.update(found)
+        for table, through in open_:
+            if through is not None and _key(table) not in rules:
+                raise ConfigurationError(
+                    f"{table_label(table)} is tenant-aware through {through!r}, which is not "
+                    "tenant-aware itself: mark that table too"
+                )
+            self._tie_to_all(table, through, rules)
+        self._rules = rules
+        return rules
+
+    def _tie_to_all(self, table: Table, through: str | None, rules: dict[TableKey, Rule]) -> None:
+        """Tie ``table`` to its other parents too, where that makes no circle."""
+        rule = rules.get(_key(table))
+        if not isinstance(rule, Ties):
+            return
+        ties = self._ties_of(table, through, rules)
+        more = [
+            tie
+            for tie in (() if ties is None else ties.ties)
+            if tie not in rule.ties and not _leads_to(_key(tie.parent), _key(table), rules)
+        ]
+        rules[_key(table)] = Ties(table, (*rule.ties, *more))
+
+    def _ties_of(
+        self, table: Table, through: str | None, rules: Mapping[TableKey, Rule]
+    ) -> Ties | None:
         ties = [
             (constraint, tie)
             for constraint, tie in self._foreign_keys(table)
             if tie.parent is not table
             and (through is None or _is_named(tie.parent, through))
-            and self._parent_rule(tie.parent) is not None
+            and _key(tie.parent) in rules
         ]
-        if through is not None:
-            if not ties:
-                raise ConfigurationError(
-                    f"{table_label(table)} is tenant-aware through {through!r}, which is "
-                    "not tenant-aware itself: mark that table too"
-                )
-            return Ties(table, tuple(tie for _, tie in ties))
-        owning = [tie for constraint, tie in ties if not _is_nullable(constraint)]
+        owning = [
+            tie for constraint, tie in ties if through is not None or not _is_nullable(constraint)
+        ]
         if not owning and _is_association(table):
             owning = [tie for _, tie in ties]
         return Ties(table, tuple(owning)) if owning else None
@@ -405,11 +458,13 @@ class Registry:
                     table_label(table), tie.columns, tie.parent, tie.parent_columns, owns
                 )
 
-    def _parent_rule(self, parent: Table) -> Rule | None:
-        key = _key(parent)
-        if key in self._derived:
-            return self._derived[key]
-        return self._rule_of_key(key, parent)
+
+def _leads_to(start: TableKey, goal: TableKey, rules: Mapping[TableKey, Rule]) -> bool:
+    rule = rules.get(start)
+    return start == goal or (
+        isinstance(rule, Ties)
+        and any(_leads_to(_key(tie.parent), goal, rules) for tie in rule.ties)
+    )
 
 
 def _agree(earlier: _Declaration, later: _Declaration) -> bool:

@@ -22,7 +22,7 @@ from .errors import CrossTenantAccessError, MissingTenantContextError, ScopeMism
 from .flushes import Facts, Flush, facts_of
 from .registry import registry, table_label
 
-__all__ = ["LISTENERS", "listen", "serve", "serve_lookup"]
+__all__ = ["LISTENERS", "listen", "same_scope", "serve", "serve_lookup", "serve_object"]
 
 _SERVES: Final = "tenantshield_mw.serves"
 """The key in ``Session.info`` under which a session notes whom it serves."""
@@ -82,13 +82,52 @@ def serve_lookup(session: Session, mapper: Mapper[Any]) -> None:
             )
 
 
+def serve_object(state: InstanceState[Any]) -> None:
+    """Make sure that an object may load something more in the scope that is bound now.
+
+    Raises:
+        ScopeMismatchError: it was loaded in another scope; what it refers to could only
+            be looked for under the wrong tenant.
+    """
+    bound = _bound()
+    session = state.session
+    serves = None if session is None else session.info.get(_SERVES)
+    if bound is not None and serves is not None and not _is_same(serves, bound):
+        raise ScopeMismatchError(
+            f"a {state.class_.__name__} that was loaded in {_describe(serves)} is to load more "
+            f"in {_describe(bound)}: load it in the scope that it belongs to"
+        )
+
+
+def same_scope() -> Callable[[], None]:
+    """Return a check that the scope is still the one that is bound now.
+
+    What the check raises:
+        ScopeMismatchError: another one is bound. Reading on a result may send further
+            statements, for relationships, and these would run under the wrong tenant.
+    """
+    begun = _bound()
+
+    def check() -> None:
+        bound = _bound()
+        if bound is not begun and bound is not None and not _is_same(begun, bound):
+            raise ScopeMismatchError(
+                f"a result of {_describe(begun)} is read on in {_describe(bound)}: read it in "
+                "the scope that it belongs to, to the end"
+            )
+
+    return check
+
+
 def _is_same(left: Bound, right: Bound) -> bool:
-    if isinstance(left, TenantContext):
-        return left == right
-    return isinstance(right, SystemContext)
+    if isinstance(left, SystemContext):
+        return isinstance(right, SystemContext)
+    return left == right
 
 
 def _describe(bound: Bound) -> str:
+    if bound is None:
+        return "no scope"
     return "one tenant's scope" if isinstance(bound, TenantContext) else "a system scope"
 
 
@@ -188,8 +227,19 @@ def _end_flush(session: Session) -> None:
         flush.is_over = True
 
 
-def _before_attach(session: Session, instance: Any) -> None:
+def _before_attach(session: Session, state: InstanceState[Any]) -> None:
     serve(session)
+    binding = current_binding()
+    if state.key is None or binding is None or not isinstance(binding[0], TenantContext):
+        return
+    facts = facts_of(state.mapper)
+    if facts.own is not None:
+        given = state.dict.get(facts.own[1])
+        if given is not None and given != binding[0].tenant_id:
+            raise CrossTenantAccessError(
+                f"an object of {facts.own[0].label} that was loaded for another tenant is added "
+                "to a session of this one's; load it anew"
+            )
 
 
 # Raw listeners get the state itself; those with a return value are called without a
