@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from functools import cache
 from typing import TypeAlias
@@ -16,7 +16,7 @@ AsyncPairOf: TypeAlias = Callable[[DatabaseName], AsyncPair]
 
 
 @pytest.fixture(scope="session")
-def pair_of() -> Iterator[PairOf]:
+def pair_of() -> Generator[PairOf, None, None]:
     """Return the compared databases of a kind, made when first asked for."""
     with ExitStack() as stack:
 
@@ -29,7 +29,7 @@ def pair_of() -> Iterator[PairOf]:
 
 
 @pytest.fixture(scope="session")
-def async_pair_of() -> Iterator[AsyncPairOf]:
+def async_pair_of() -> Generator[AsyncPairOf, None, None]:
     """Do what ``pair_of`` does, for async sessions."""
     with ExitStack() as stack:
 

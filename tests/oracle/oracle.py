@@ -10,7 +10,7 @@ they are there afterwards, and everybody else's as they were.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -28,7 +28,8 @@ from sqlalchemy.orm.dynamic import AppenderQuery
 from tenantshield_mw import system_scope, tenant_scope
 from tests.databases import Database, DatabaseName, database
 
-from .schema import TENANT, Base, mark, plain_tables, rows, rows_of
+from .rows import TENANT, rows, rows_of
+from .schema import Base, mark, plain_tables
 
 __all__ = ["AsyncPair", "Mismatch", "Pair", "Rejected", "Run", "async_pair", "pair", "plain"]
 
@@ -106,7 +107,7 @@ class _Side:
     """One of the two databases."""
 
     def __init__(self, name: DatabaseName, engine: Engine) -> None:
-        self.name = name
+        self.name: DatabaseName = name
         self.engine = engine
         self.sent: deque[str] = deque(maxlen=8)
         event.listen(engine, "before_cursor_execute", self._note)
@@ -266,7 +267,7 @@ class AsyncPair(_Compared):
 
 
 @contextmanager
-def databases(name: DatabaseName) -> Iterator[tuple[Database, Database]]:
+def databases(name: DatabaseName) -> Generator[tuple[Database, Database], None, None]:
     """Yield ``mixed`` and ``alone``, with their rows in."""
     mark()
     with database(name) as mixed, database(name) as alone:
@@ -310,7 +311,7 @@ def _limit_time(connection: Any, record: Any) -> None:
 
 
 @contextmanager
-def pair(name: DatabaseName) -> Iterator[Pair]:
+def pair(name: DatabaseName) -> Generator[Pair, None, None]:
     """Yield the two databases, reached by sync sessions."""
     with databases(name) as both, ExitStack() as stack:
         sides = [_Side(name, _prepared(name, here.engine(), here)) for here in both]
@@ -321,7 +322,7 @@ def pair(name: DatabaseName) -> Iterator[Pair]:
 
 
 @contextmanager
-def async_pair(name: DatabaseName) -> Iterator[AsyncPair]:
+def async_pair(name: DatabaseName) -> Generator[AsyncPair, None, None]:
     """Yield the two databases, reached by async sessions, from any event loop."""
     with databases(name) as both:
         # A connection belongs to the loop in which it was opened.
@@ -331,4 +332,4 @@ def async_pair(name: DatabaseName) -> Iterator[AsyncPair]:
             for engine, here in zip(engines, both, strict=True)
         ]
         sides[1].engine.update_execution_options(alone=True)
-        yield AsyncPair(*sides, engines=engines)
+        yield AsyncPair(sides[0], sides[1], engines)

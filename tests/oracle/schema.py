@@ -1,4 +1,4 @@
-"""The tables that the oracle's statements are about, and their rows.
+"""The tables that the oracle's statements are about.
 
 Nothing here knows of the adapter: :func:`mark` declares what belongs to tenants, so that
 a process that never calls it runs the very same statements without any guard.
@@ -6,8 +6,7 @@ a process that never calls it runs the very same statements without any guard.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final, TypeAlias
+from typing import Final, cast
 
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, Text, func, select
 from sqlalchemy.ext.declarative import ConcreteBase
@@ -24,7 +23,6 @@ from sqlalchemy.orm import (
 )
 
 __all__ = [
-    "TENANT",
     "Base",
     "Berth",
     "Bill",
@@ -36,7 +34,6 @@ __all__ = [
     "Harbour",
     "Officer",
     "Permit",
-    "Row",
     "Sailor",
     "Stop",
     "Vessel",
@@ -45,12 +42,8 @@ __all__ = [
     "mark",
     "plain_tables",
     "remark",
-    "rows",
-    "rows_of",
+    "table_of",
 ]
-
-TENANT: Final = "A"
-"""The tenant in whose scope the statements run; ``B`` and ``C`` are the others."""
 
 
 class Base(DeclarativeBase):
@@ -96,7 +89,7 @@ class Vessel(Base):
     tonnage: Mapped[int | None]
     log: Mapped[str | None] = deferred(mapped_column(Text))
     fleet: Mapped[Fleet | None] = relationship(back_populates="vessels")
-    parent: Mapped[Vessel | None] = relationship(back_populates="children", remote_side=[id])
+    parent: Mapped[Vessel | None] = relationship(back_populates="children", remote_side="Vessel.id")
     children: Mapped[list[Vessel]] = relationship(back_populates="parent", order_by="Vessel.id")
     voyages: Mapped[list[Voyage]] = relationship(back_populates="vessel", order_by="Voyage.id")
     crew: Mapped[list[Sailor]] = relationship(
@@ -135,7 +128,10 @@ class Sailor(Base):
     """Single-table inheritance."""
 
     __tablename__ = "sailor"
-    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "sailor"}
+    __mapper_args__ = {  # noqa: RUF012
+        "polymorphic_on": "kind",
+        "polymorphic_identity": "sailor",
+    }
 
     id: Mapped[int] = mapped_column(primary_key=True)
     tenant_id: Mapped[str] = mapped_column(String(20))
@@ -150,13 +146,13 @@ class Sailor(Base):
 
 
 class Officer(Sailor):
-    __mapper_args__ = {"polymorphic_identity": "officer"}
+    __mapper_args__ = {"polymorphic_identity": "officer"}  # noqa: RUF012
 
     stars: Mapped[int | None] = mapped_column(nullable=True)
 
 
 class Cook(Sailor):
-    __mapper_args__ = {"polymorphic_identity": "cook"}
+    __mapper_args__ = {"polymorphic_identity": "cook"}  # noqa: RUF012
 
     dish: Mapped[str | None] = mapped_column(String(20), nullable=True)
 
@@ -174,7 +170,10 @@ class Document(Base):
     """Joined inheritance."""
 
     __tablename__ = "document"
-    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "document"}
+    __mapper_args__ = {  # noqa: RUF012
+        "polymorphic_on": "kind",
+        "polymorphic_identity": "document",
+    }
 
     id: Mapped[int] = mapped_column(primary_key=True)
     tenant_id: Mapped[str] = mapped_column(String(20))
@@ -186,7 +185,7 @@ class Document(Base):
 
 class Bill(Document):
     __tablename__ = "bill"
-    __mapper_args__ = {"polymorphic_identity": "bill"}
+    __mapper_args__ = {"polymorphic_identity": "bill"}  # noqa: RUF012
 
     id: Mapped[int] = mapped_column(ForeignKey("document.id"), primary_key=True)
     amount: Mapped[int | None]
@@ -194,7 +193,7 @@ class Bill(Document):
 
 class Permit(Document):
     __tablename__ = "permit"
-    __mapper_args__ = {"polymorphic_identity": "permit"}
+    __mapper_args__ = {"polymorphic_identity": "permit"}  # noqa: RUF012
 
     id: Mapped[int] = mapped_column(ForeignKey("document.id"), primary_key=True)
     harbour_id: Mapped[int | None] = mapped_column(ForeignKey("harbour.id"))
@@ -205,7 +204,7 @@ class Depot(ConcreteBase, Base):
     """Concrete inheritance."""
 
     __tablename__ = "depot"
-    __mapper_args__ = {"polymorphic_identity": "depot", "concrete": True}
+    __mapper_args__ = {"polymorphic_identity": "depot", "concrete": True}  # noqa: RUF012
 
     id: Mapped[int] = mapped_column(primary_key=True)
     tenant_id: Mapped[str] = mapped_column(String(20))
@@ -215,7 +214,10 @@ class Depot(ConcreteBase, Base):
 
 class ColdDepot(Depot):
     __tablename__ = "cold_depot"
-    __mapper_args__ = {"polymorphic_identity": "cold_depot", "concrete": True}
+    __mapper_args__ = {  # noqa: RUF012
+        "polymorphic_identity": "cold_depot",
+        "concrete": True,
+    }
 
     id: Mapped[int] = mapped_column(primary_key=True)
     tenant_id: Mapped[str] = mapped_column(String(20))
@@ -249,13 +251,18 @@ remark: Final = Table(
 
 
 # After the classes, since it is about both of them.
-Fleet.vessel_count = column_property(  # type: ignore[attr-defined]
+Fleet.vessel_count = column_property(
     select(func.count(Vessel.id))
     .where(Vessel.fleet_id == Fleet.id)
     .correlate_except(Vessel)
     .scalar_subquery(),
     deferred=True,
 )
+
+
+def table_of(kind: type[Base]) -> Table:
+    """Return the table that ``kind`` is mapped to."""
+    return cast("Table", kind.__table__)
 
 
 def mark() -> None:
@@ -285,164 +292,3 @@ def plain_tables() -> MetaData:
             column.autoincrement = False
         Table(table.name, plain, *columns, schema=table.schema)
     return plain
-
-
-# -- rows ------------------------------------------------------------------------
-
-Row: TypeAlias = tuple[str, str | None, dict[str, Any]]
-"""A table's full name, whose row it is, and the values by column name. A row of ``None``
-belongs to everybody where the table is shared, and to nobody where it is not."""
-
-_SHARED: Final = frozenset({"harbour"})
-
-
-def rows() -> Iterator[tuple[str, str | None, dict[str, Any]]]:
-    """Yield the rows of all tenants.
-
-    The tenants' values overlap, so that a statement that sees too much finds partners
-    and counts differently; some foreign keys point at another tenant's row, as they may
-    in a database that was not guarded from its first day.
-    """
-    for number in range(1, 5):
-        depth = None if number == 4 else number * 3
-        yield "harbour", None, {"id": number, "name": f"h{number}", "depth": depth}
-    for start, tenant in ((0, "A"), (100, "B"), (200, "C")):
-        yield from _owned(tenant, start, 6 if tenant == "A" else 4)
-    yield from _mixed_up()
-
-
-def _cycle(values: list[Any], position: int) -> Any:
-    return values[position % len(values)]
-
-
-def _owned(tenant: str, start: int, count: int) -> Iterator[Row]:
-    for n in range(1, count + 1):
-        key = start + n
-        fleet = _cycle([start + 1, start + 2, None], n)
-        vessel = _cycle([start + 1, start + 2, start + 3, None], n)
-        sure = start + 1 + n % 3
-        yield (
-            "fleet",
-            tenant,
-            {
-                "id": key,
-                "tenant_id": tenant,
-                "name": f"f{n % 4}",
-                "size": _cycle([1, 2, 3, None], n),
-                "harbour_id": _cycle([1, 2, None], n),
-            },
-        )
-        yield (
-            "vessel",
-            tenant,
-            {
-                "id": key,
-                "org_id": tenant,
-                "fleet_id": fleet,
-                "parent_id": None if n < 3 else start + n // 2,
-                "name": f"v{n % 3}",
-                "tonnage": _cycle([2, 5, None, 7], n + len(tenant)),
-                "log": f"log {tenant}{n}",
-            },
-        )
-        yield (
-            "voyage",
-            tenant,
-            {
-                "id": key,
-                "vessel_id": sure,
-                "harbour_id": _cycle([1, 3, None], n),
-                "days": n % 4,
-                "cost": _cycle([4, None, 6], n),
-            },
-        )
-        yield (
-            "stop",
-            tenant,
-            {"id": key, "voyage_id": start + 1 + n % 2, "hours": n % 3, "label": f"s{n % 2}"},
-        )
-        kind = _cycle(["sailor", "officer", "cook"], n)
-        yield (
-            "sailor",
-            tenant,
-            {
-                "id": key,
-                "tenant_id": tenant,
-                "kind": kind,
-                "name": f"n{n % 4}",
-                "grade": _cycle([1, None, 3], n // 2),
-                "fleet_id": fleet,
-                "stars": n if kind == "officer" else None,
-                "dish": f"d{n % 2}" if kind == "cook" else None,
-            },
-        )
-        yield "boarding", tenant, {"vessel_id": sure, "sailor_id": key}
-        kind = _cycle(["bill", "permit", "document"], n)
-        yield (
-            "document",
-            tenant,
-            {
-                "id": key,
-                "tenant_id": tenant,
-                "kind": kind,
-                "title": f"t{n % 3}",
-                "vessel_id": vessel,
-            },
-        )
-        if kind == "bill":
-            yield "bill", tenant, {"id": key, "amount": _cycle([10, None, 30], n // 3)}
-        if kind == "permit":
-            yield "permit", tenant, {"id": key, "harbour_id": _cycle([2, None], n // 3)}
-        own = {"id": key, "tenant_id": tenant, "name": f"p{n % 3}", "room": _cycle([5, None], n)}
-        yield "depot", tenant, own
-        if n < 4:
-            yield "cold_depot", tenant, {**own, "id": start + 50 + n, "degrees": -n}
-        yield (
-            "berth",
-            tenant,
-            {
-                "tenant_id": tenant,
-                "number": n,
-                "label": f"{tenant.lower()}{n}",
-                "length": _cycle([8, 9, None], n),
-            },
-        )
-        yield (
-            "yard.remark",
-            tenant,
-            {
-                "id": key,
-                "tenant_id": tenant,
-                "vessel_id": vessel,
-                "body": f"b{n % 3}",
-                "stars": _cycle([1, 5, None], n),
-            },
-        )
-
-
-def _mixed_up() -> Iterator[Row]:
-    """Rows that refer to another tenant's."""
-    vessel = {"parent_id": None, "name": "v1", "tonnage": 5, "log": "x"}
-    yield "vessel", "A", {**vessel, "id": 11, "org_id": "A", "fleet_id": 101}
-    yield "vessel", "A", {**vessel, "id": 12, "org_id": "A", "fleet_id": 1, "parent_id": 102}
-    yield "vessel", "B", {**vessel, "id": 111, "org_id": "B", "fleet_id": 1, "parent_id": 1}
-    sailor = {"kind": "sailor", "name": "n1", "grade": 3, "stars": None, "dish": None}
-    yield "sailor", "A", {**sailor, "id": 11, "tenant_id": "A", "fleet_id": 102}
-    yield "sailor", "B", {**sailor, "id": 111, "tenant_id": "B", "fleet_id": 2}
-    document = {"kind": "document", "title": "t1"}
-    yield "document", "A", {**document, "id": 11, "tenant_id": "A", "vessel_id": 103}
-    yield "document", "B", {**document, "id": 111, "tenant_id": "B", "vessel_id": 2}
-    remarked = {"body": "b1", "stars": 5}
-    yield "yard.remark", "A", {**remarked, "id": 11, "tenant_id": "A", "vessel_id": 101}
-    yield "yard.remark", "B", {**remarked, "id": 111, "tenant_id": "B", "vessel_id": 1}
-    # Each parent is another tenant's, so neither of them has the row.
-    yield "boarding", None, {"vessel_id": 1, "sailor_id": 101}
-    yield "boarding", None, {"vessel_id": 102, "sailor_id": 2}
-    yield "boarding", "B", {"vessel_id": 111, "sailor_id": 111}
-
-
-def rows_of(tenant: str) -> Iterator[Row]:
-    """Yield the rows of ``tenant`` and the shared ones."""
-    for table, owner, values in rows():
-        if owner == tenant or table in _SHARED:
-            yield table, owner, values

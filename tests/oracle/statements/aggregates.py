@@ -9,7 +9,7 @@ from sqlalchemy import Integer, Values, column, distinct, func, literal, select,
 from sqlalchemy.exc import SADeprecationWarning
 from sqlalchemy.orm import Session
 
-from ..schema import Berth, Fleet, Harbour, Sailor, Stop, Vessel, Voyage, boarding, remark
+from ..schema import Berth, Fleet, Harbour, Sailor, Stop, Vessel, Voyage, boarding, remark, table_of
 from .catalogue import statement
 
 
@@ -175,18 +175,32 @@ def grouping_sets(session: Session) -> Any:
 
 @statement("postgresql")
 def tablesample_of_all(session: Session) -> Any:
-    some = tablesample(Vessel.__table__, func.bernoulli(100))
+    some = tablesample(table_of(Vessel), func.bernoulli(100))
     return session.execute(select(some.c.id, some.c.org_id))
 
 
 @statement("postgresql")
 def tablesample_in_a_left_join(session: Session) -> Any:
-    some = tablesample(Vessel.__table__, func.bernoulli(100), name="some_vessels")
+    some = tablesample(table_of(Vessel), func.bernoulli(100), name="some_vessels")
     return session.execute(
         select(Fleet.id, some.c.id).join_from(
             Fleet, some, some.c.fleet_id == Fleet.id, isouter=True
         )
     )
+
+
+@statement("postgresql")
+def tablesample_in_a_full_join(session: Session) -> Any:
+    some = tablesample(table_of(Vessel), func.bernoulli(100), name="some_vessels")
+    return session.execute(
+        select(Fleet.id, some.c.id).join_from(Fleet, some, some.c.fleet_id == Fleet.id, full=True)
+    )
+
+
+@statement("postgresql")
+def whole_rows_as_json(session: Session) -> Any:
+    rows: Any = table_of(Vessel).table_valued()
+    return session.execute(select(func.row_to_json(rows)))
 
 
 @statement("postgresql")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -38,7 +38,7 @@ class Statement:
 
 
 @contextmanager
-def cartesian() -> Iterator[None]:
+def cartesian() -> Generator[None, None, None]:
     """Let a cartesian product pass that is meant.
 
     Everywhere else the warning is an error, so that one which only the guarded

@@ -20,10 +20,10 @@ from sqlalchemy import (
 from sqlalchemy.engine import Compiled
 from sqlalchemy.orm import Session
 
-from ..schema import Berth, Fleet, Harbour, Sailor, Vessel, Voyage, boarding, remark
+from ..schema import Berth, Fleet, Harbour, Sailor, Vessel, Voyage, boarding, remark, table_of
 from .catalogue import statement
 
-vessel, fleet = Vessel.__table__, Fleet.__table__
+vessel, fleet = table_of(Vessel), table_of(Fleet)
 
 
 @statement()
@@ -56,7 +56,7 @@ def alias_named_like_another_table(session: Session) -> Any:
 
 @statement()
 def shared_table_aliased_like_a_tenants(session: Session) -> Any:
-    h = Harbour.__table__.alias("vessel")
+    h = table_of(Harbour).alias("vessel")
     return session.execute(select(h.c.id, h.c.name))
 
 
@@ -204,7 +204,7 @@ def empty_in(session: Session) -> Any:
 
 @statement()
 def primary_keys_that_tenants_have_in_common(session: Session) -> Any:
-    return session.execute(select(Berth.__table__).where(Berth.number == 1))
+    return session.execute(select(table_of(Berth)).where(Berth.number == 1))
 
 
 @statement()
@@ -234,7 +234,7 @@ def rows_in_portions(session: Session) -> Any:
 
 @statement()
 def tied_table_with_its_parents_condition_in_where(session: Session) -> Any:
-    voyage = Voyage.__table__
+    voyage = table_of(Voyage)
     return session.execute(
         select(voyage.c.id, vessel.c.name).where(
             voyage.c.vessel_id == vessel.c.id, vessel.c.tonnage > 1

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import and_, func, join, lateral, outerjoin, select, true
 from sqlalchemy.orm import Session, aliased
 
-from ..schema import Fleet, Harbour, Sailor, Stop, Vessel, Voyage, boarding, remark
+from ..schema import Fleet, Harbour, Sailor, Stop, Vessel, Voyage, boarding, remark, table_of
 from .catalogue import cartesian, statement
 
-fleet, vessel, harbour = Fleet.__table__, Vessel.__table__, Harbour.__table__
-voyage, sailor, stop = Voyage.__table__, Sailor.__table__, Stop.__table__
+fleet, vessel, harbour = table_of(Fleet), table_of(Vessel), table_of(Harbour)
+voyage, sailor, stop = table_of(Voyage), table_of(Sailor), table_of(Stop)
 
 
 @statement()
@@ -336,3 +336,55 @@ def tied_table_joined_to_its_parent_by_or(session: Session) -> Any:
 @statement()
 def tied_table_joined_to_its_parent_by_not(session: Session) -> Any:
     return session.execute(select(Vessel.id, Voyage.id).join(Voyage, Voyage.vessel_id != Vessel.id))
+
+
+@statement("sqlite", "postgresql")
+def full_join_inside_a_subquery(session: Session) -> Any:
+    other = vessel.alias()
+    full = join(vessel, other, vessel.c.name == other.c.name, full=True)
+    inner = select(vessel.c.id.label("one"), other.c.id.label("two")).select_from(full).subquery()
+    return session.execute(select(inner.c.one, inner.c.two))
+
+
+@statement("postgresql")
+def full_join_inside_a_lateral(session: Session) -> Any:
+    full = join(vessel, voyage, vessel.c.id == voyage.c.vessel_id, full=True)
+    inner = (
+        select(func.count().label("n"))
+        .select_from(full)
+        .where(vessel.c.fleet_id == fleet.c.id)
+        .lateral()
+    )
+    return session.execute(select(fleet.c.id, inner.c.n).join(inner, true()))
+
+
+@statement("sqlite", "postgresql")
+def full_join_inside_a_cte(session: Session) -> Any:
+    full = join(fleet, vessel, fleet.c.id == vessel.c.fleet_id, full=True)
+    inner = select(fleet.c.id.label("one"), vessel.c.id.label("two")).select_from(full).cte()
+    one, two = inner.alias(), inner.alias()
+    return session.execute(select(one.c.one, two.c.two).join_from(one, two, one.c.two == two.c.two))
+
+
+@statement("sqlite", "postgresql")
+def full_join_grouped_by_the_primary_key(session: Session) -> Any:
+    full = join(fleet, vessel, fleet.c.id == vessel.c.fleet_id, full=True)
+    return session.execute(
+        select(fleet.c.id, fleet.c.name, func.count(vessel.c.id))
+        .select_from(full)
+        .group_by(fleet.c.id)
+    )
+
+
+@statement("sqlite", "postgresql")
+def full_join_nested_in_the_right_side_of_a_left_join(session: Session) -> Any:
+    full = join(fleet, vessel, fleet.c.id == vessel.c.fleet_id, full=True)
+    source = outerjoin(harbour, full, fleet.c.harbour_id == harbour.c.id)
+    return session.execute(select(harbour.c.id, fleet.c.id, vessel.c.id).select_from(source))
+
+
+@statement("sqlite", "postgresql")
+def full_join_inside_an_exists(session: Session) -> Any:
+    full = join(fleet, vessel, fleet.c.id == vessel.c.fleet_id, full=True)
+    inner = select(vessel.c.id).select_from(full).where(fleet.c.harbour_id == harbour.c.id)
+    return session.execute(select(harbour.c.id).where(inner.exists()))

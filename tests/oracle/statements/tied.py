@@ -7,10 +7,21 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from ..schema import Bill, Document, Harbour, Permit, Sailor, Stop, Vessel, Voyage, boarding
+from ..schema import (
+    Bill,
+    Document,
+    Harbour,
+    Permit,
+    Sailor,
+    Stop,
+    Vessel,
+    Voyage,
+    boarding,
+    table_of,
+)
 from .catalogue import cartesian, statement
 
-bill, permit = Bill.__table__, Permit.__table__
+bill, permit = table_of(Bill), table_of(Permit)
 
 
 @statement()
@@ -149,7 +160,7 @@ def joined_child_left_joined_from_another_table(session: Session) -> Any:
 
 @statement()
 def joined_child_that_is_joined_to_its_base_by_hand(session: Session) -> Any:
-    document = Document.__table__
+    document = table_of(Document)
     return session.execute(
         select(document.c.id, bill.c.amount).join_from(
             document, bill, bill.c.id == document.c.id, isouter=True

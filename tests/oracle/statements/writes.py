@@ -20,10 +20,12 @@ from ..schema import (
     Voyage,
     boarding,
     remark,
+    table_of,
 )
 from .catalogue import statement
 
-vessel, fleet, voyage = Vessel.__table__, Fleet.__table__, Voyage.__table__
+vessel, fleet, voyage = table_of(Vessel), table_of(Fleet), table_of(Voyage)
+harbour = table_of(Harbour)
 
 
 def count(session: Session, made: Any, **options: Any) -> int:
@@ -93,12 +95,12 @@ def update_of_a_tied_table(session: Session) -> Any:
 
 @statement(writes=True)
 def update_of_a_twice_tied_table(session: Session) -> Any:
-    return count(session, update(Stop.__table__).values(hours=3))
+    return count(session, update(table_of(Stop)).values(hours=3))
 
 
 @statement(writes=True)
 def update_of_a_joined_child(session: Session) -> Any:
-    return count(session, update(Bill.__table__).values(amount=1))
+    return count(session, update(table_of(Bill)).values(amount=1))
 
 
 @statement(writes=True)
@@ -108,7 +110,7 @@ def update_of_a_table_in_a_schema(session: Session) -> Any:
 
 @statement(writes=True)
 def update_of_a_table_whose_key_includes_the_tenant(session: Session) -> Any:
-    return count(session, update(Berth.__table__).where(Berth.number == 1).values(length=1))
+    return count(session, update(table_of(Berth)).where(Berth.number == 1).values(length=1))
 
 
 @statement(writes=True)
@@ -136,6 +138,24 @@ def update_from_a_tied_table(session: Session) -> Any:
         .values(name="gone")
     )
     return count(session, made)
+
+
+@statement("mariadb", writes=True)
+def update_of_a_join(session: Session) -> Any:
+    joined = vessel.join(fleet, vessel.c.fleet_id == fleet.c.id)
+    return count(session, update(joined).values({vessel.c.tonnage: 3, fleet.c.size: 7}))
+
+
+@statement("mariadb", writes=True)
+def update_of_an_outer_join(session: Session) -> Any:
+    joined = harbour.outerjoin(fleet, harbour.c.id == fleet.c.harbour_id)
+    return count(session, update(joined).values({harbour.c.depth: 5, fleet.c.size: 3}))
+
+
+@statement("mariadb", writes=True)
+def update_of_two_tables(session: Session) -> Any:
+    made = update(vessel).where(vessel.c.fleet_id == fleet.c.id)
+    return count(session, made.values({vessel.c.tonnage: 3, fleet.c.size: 9}))
 
 
 @statement("sqlite", "postgresql", writes=True)
@@ -186,12 +206,8 @@ def update_many_by_primary_key(session: Session) -> Any:
 @statement(writes=True)
 def update_many_by_a_bound_key(session: Session) -> Any:
     made = update(vessel).where(vessel.c.id == bindparam("key")).values(name=bindparam("to"))
-    return (
-        session.connection().execute(
-            made, [{"key": 1, "to": "p"}, {"key": 101, "to": "q"}, {"key": 2, "to": "r"}]
-        )
-        and None
-    )
+    keys = [{"key": 1, "to": "p"}, {"key": 101, "to": "q"}, {"key": 2, "to": "r"}]
+    session.connection().execute(made, keys)
 
 
 @statement(writes=True)
@@ -241,7 +257,7 @@ def delete_of_a_tied_table(session: Session) -> Any:
 
 @statement(writes=True)
 def delete_of_a_twice_tied_table(session: Session) -> Any:
-    return count(session, delete(Stop.__table__))
+    return count(session, delete(table_of(Stop)))
 
 
 @statement(writes=True)

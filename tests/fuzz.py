@@ -1,0 +1,103 @@
+"""The long run: composed statements against the oracle, until one tells a difference.
+
+::
+
+    python -m tests.fuzz 100000
+    python -m tests.fuzz 5000 --database postgresql --seed 7
+
+Exits with 1 at the first mismatch, after printing the smallest statement that shows it,
+what was expected and what came.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import random
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Final, get_args
+
+import hypothesis
+import sqlalchemy
+
+from tests.databases import DatabaseName, why_unavailable
+from tests.oracle.fuzzing import Tally, fuzz
+from tests.oracle.oracle import Mismatch, Pair, pair
+from tests.oracle.strategies import statements
+
+BATCH: Final = 500
+"""Examples between two seeds. Hypothesis remembers all examples of a seed."""
+
+SHARES: Final[tuple[DatabaseName, ...]] = (
+    "sqlite",
+    "sqlite",
+    "sqlite",
+    "sqlite",
+    "sqlite",
+    "sqlite",
+    "sqlite",
+    "sqlite",
+    "postgresql",
+    "mariadb",
+)
+"""Whose turn it is; most examples go where they cost least."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("examples", type=int, help="how many statements to compare")
+    parser.add_argument("--database", choices=get_args(DatabaseName), help="only this one")
+    parser.add_argument("--seed", type=int, help="repeats an earlier run")
+    arguments = parser.parse_args()
+    start = random.randrange(2**32) if arguments.seed is None else arguments.seed
+    chosen: tuple[DatabaseName, ...] = (arguments.database,) if arguments.database else SHARES
+    shares: list[DatabaseName] = [name for name in chosen if why_unavailable(name) is None]
+    print(
+        f"seed {start}; Python {platform.python_version()}, SQLAlchemy {sqlalchemy.__version__}, "
+        f"Hypothesis {hypothesis.__version__}; on {', '.join(dict.fromkeys(shares))}",
+        flush=True,
+    )
+    return run(arguments.examples, start, shares)
+
+
+def run(examples: int, start: int, shares: Sequence[DatabaseName]) -> int:
+    """Compare that many statements; return the exit status."""
+    tallies: dict[DatabaseName, Tally] = {name: Tally() for name in dict.fromkeys(shares)}
+    began = time.monotonic()
+    mismatches = 0
+    with ExitStack() as stack:
+        pairs: dict[DatabaseName, Pair] = {
+            name: stack.enter_context(pair(name)) for name in tallies
+        }
+        for number, done in enumerate(range(0, examples, BATCH)):
+            name = shares[number % len(shares)]
+            try:
+                _batch(pairs[name], tallies[name], min(BATCH, examples - done), start + number)
+            except Mismatch as found:
+                mismatches += 1
+                print(f"\nmismatch, seed {start + number}:\n{found}\n")
+                break
+            if number % 10 == 9:
+                print(f"  {done + BATCH} examples", flush=True)
+    for name, tally in tallies.items():
+        print(f"{name}: {tally.compared} compared, {tally.rejected} refused by the database")
+    print(
+        f"{sum(each.compared for each in tallies.values())} examples, "
+        f"{sum(each.rejected for each in tallies.values())} rejected, "
+        f"{mismatches} mismatches, {time.monotonic() - began:.0f} seconds, seed {start}"
+    )
+    return 1 if mismatches else 0
+
+
+def _batch(compared: Pair, tally: Tally, examples: int, seed: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fuzz(compared, statements(compared.database), examples, start=seed, tally=tally)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
