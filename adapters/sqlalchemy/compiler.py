@@ -286,6 +286,12 @@ class GuardedCompiler(_Base):
         self._tenantshield_fragment(textclause.text)
         return super().visit_textclause(textclause, *args, **kw)
 
+    def visit_tstring(self, tstring: Any, *args: Any, **kw: Any) -> Any:
+        # New in 2.1. The raw parts need not stand alone, all of them together must.
+        parts = [getattr(part, "text", "x") for part in tstring.parts]
+        self._tenantshield_fragment("".join(parts))
+        return super().visit_tstring(tstring, *args, **kw)
+
     # private: infix and prefix operators made with op() and custom_op.
     def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> Any:
         self._tenantshield_fragment(operator.opstring)

@@ -169,9 +169,16 @@ def _prove(twin: Dialect) -> None:
     if other is not None:
         statements.append(update(table).values({other: other}))
     for statement in statements:
-        compiled = statement.compile(dialect=twin)
-        if not isinstance(compiled, SQLCompiler) or not any(map(role_of, compiled.bind_names)):
+        if not _has_effect(statement, twin):
             raise ConfigurationError(
                 f"the guard has no effect on {statement.__visit_name__} with this version of "
                 f"SQLAlchemy and the dialect {twin.name!r}; nothing is executed"
             )
+
+
+def _has_effect(statement: Any, twin: Dialect) -> bool:
+    try:
+        compiled = statement.compile(dialect=twin)
+    except UnguardedStatementError:
+        return False
+    return isinstance(compiled, SQLCompiler) and any(map(role_of, compiled.bind_names))

@@ -70,7 +70,7 @@ def dialect_for(connection: Connection, options: Any, own_options: Any = None) -
         reviewed = options.get(REVIEWED) or (own_options and own_options.get(REVIEWED))
         if reviewed and (binding is None or binding[0] is None):
             raise MissingTenantContextError(
-                f"a statement marked {REVIEWED} ran with no tenant in scope; wrap the code in "
+                f"a statement is marked {REVIEWED} and no tenant is in scope; wrap the code in "
                 'tenant_scope(...) or system_scope("why")'
             )
         return guarded_dialect(plain, reviewed=bool(reviewed))
