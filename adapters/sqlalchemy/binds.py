@@ -17,7 +17,7 @@ from tenantshield_mw.context import SystemContext, current_binding
 from tenantshield_mw.tenant import TenantContext, TenantId
 
 from .errors import ConfigurationError, CrossTenantAccessError, MissingTenantContextError
-from .registry import OwnColumn
+from .rules import OwnColumn
 
 __all__ = ["Role", "checked", "filled", "processor_for", "role_of", "tenant_id_for"]
 

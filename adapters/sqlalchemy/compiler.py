@@ -34,7 +34,8 @@ from .raw import (
     without_marks,
 )
 from .references import Note, Target, notes_in
-from .registry import OwnColumn, Reference, Rule, registry, table_label
+from .registry import registry
+from .rules import OwnColumn, Reference, Rule, table_label
 from .statements import (
     Prepared,
     alone,

@@ -18,7 +18,8 @@ from sqlalchemy.sql.expression import SelectBase
 
 from .errors import UnguardedStatementError
 from .raw import unmarked_names
-from .registry import registry, table_label
+from .registry import registry
+from .rules import table_label
 
 __all__ = ["dialect_for"]
 

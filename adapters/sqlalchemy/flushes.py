@@ -20,7 +20,8 @@ from sqlalchemy.orm.attributes import instance_state
 from tenantshield_mw.context import current_binding
 from tenantshield_mw.tenant import TenantContext
 
-from .registry import OwnColumn, Reference, registry
+from .registry import registry
+from .rules import OwnColumn, Reference
 
 __all__ = ["Facts", "Flush", "facts_of", "flush_on"]
 

@@ -66,6 +66,7 @@ _EXPECTED: Final[tuple[tuple[Any, str, str], ...]] = (
     (SessionTransaction, "_connection_for_bind", "self bind execution_options"),
     (Session, "_identity_lookup", "self mapper primary_key_identity"),
     (Session, "_merge", "self state state_dict"),
+    (Session, "_bulk_save_mappings", "self mapper mappings"),
     (_LAZY_LOADER, "_load_for_state", "self state passive"),
     (loading, "instances", "cursor context"),
     (ChunkedIteratorResult, "__init__", "self cursor_metadata chunks"),
@@ -201,6 +202,7 @@ def hook_sessions() -> None:
     connection_for_bind = SessionTransaction._connection_for_bind
     identity_lookup = Session._identity_lookup
     merge = Session._merge
+    bulk = Session._bulk_save_mappings
     load_lazily = _LAZY_LOADER._load_for_state
     instances: Callable[[Any, Any], Any] = loading.instances
 
@@ -226,6 +228,13 @@ def hook_sessions() -> None:
         serve_lookup(self, state.mapper)
         return merge(self, state, *args, **kw)
 
+    # private: the bulk operations, before they begin a transaction, which an error in it
+    # would roll back together with what is pending in the session.
+    @functools.wraps(bulk)
+    def serving_bulk(self: Session, *args: Any, **kw: Any) -> Any:
+        serve(self)
+        return bulk(self, *args, **kw)
+
     # private: a relationship that is loaded when it is asked for.
     @functools.wraps(load_lazily)
     def serving_lazy_load(self: Any, state: InstanceState[Any], *args: Any, **kw: Any) -> Any:
@@ -245,6 +254,7 @@ def hook_sessions() -> None:
     _hook(SessionTransaction, serving_connection)
     _hook(Session, serving_lookup)
     _hook(Session, serving_merge)
+    _hook(Session, serving_bulk)
 
 
 def _checked(

@@ -16,7 +16,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnC
 from sqlalchemy.sql.expression import Alias, FromClause, Join, TableClause, TableSample
 from sqlalchemy.sql.selectable import FromGrouping
 
-from .registry import OwnColumn, Rule, Tie
+from .rules import OwnColumn, Rule, Tie
 
 __all__ = ["Plan", "Predicates", "base_table", "column_of", "leaves"]
 

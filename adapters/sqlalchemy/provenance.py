@@ -18,7 +18,7 @@ from sqlalchemy.sql.selectable import ScalarSelect
 
 from .errors import UnguardedStatementError
 from .predicate import base_table
-from .registry import Reference, table_label
+from .rules import Reference, table_label
 
 __all__ = ["ReferencesOf", "check_selected", "is_proven", "refuse_expression"]
 

@@ -22,7 +22,7 @@ from .errors import CrossTenantAccessError, UnguardedStatementError
 from .flushes import flush_on
 from .predicate import column_of
 from .provenance import ReferencesOf, is_proven, refuse_expression
-from .registry import Reference, Rule, table_label
+from .rules import Reference, Rule, table_label
 
 __all__ = ["Note", "Target", "check_references", "key_of", "notes_in", "refuse_orphan"]
 

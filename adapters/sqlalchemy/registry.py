@@ -1,4 +1,4 @@
-"""Which tables hold tenants' rows, and how a row says whose it is.
+"""Which tables hold tenants' rows.
 
 The one registry of the process is filled by the declarations (``declare.py``) and read
 by everything else. A table is known by schema and name, not by object identity: a
@@ -7,87 +7,29 @@ reflected ``Table`` or a bare ``table("invoice")`` is the same table.
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 from weakref import WeakSet
 
-from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table
-from sqlalchemy.exc import NoReferencedTableError
-from sqlalchemy.sql.expression import FromClause, TableClause
-from sqlalchemy.types import Integer, String, TypeDecorator, TypeEngine, Uuid
+from sqlalchemy import MetaData, Table
+from sqlalchemy.sql.expression import TableClause
 
 from .errors import ConfigurationError, UnguardedStatementError
+from .rules import (
+    OwnColumn,
+    Reference,
+    Rule,
+    TableKey,
+    Ties,
+    carries_tenant,
+    own_column,
+    table_key,
+    table_label,
+)
+from .ties import foreign_keys, names_parent, settle, ties_of
 
-__all__ = [
-    "OwnColumn",
-    "Reference",
-    "Registry",
-    "Rule",
-    "Tie",
-    "Ties",
-    "registry",
-    "table_label",
-]
-
-TableKey: TypeAlias = tuple[str | None, str]
-"""Schema (``None`` for the default one) and name."""
-
-
-@dataclass(frozen=True, slots=True)
-class OwnColumn:
-    """The table has a column with the tenant's identifier."""
-
-    table: Table
-    column: str
-    """The column's name in the database."""
-    key: str
-    """The column's key in ``table.c``."""
-    type_: TypeEngine[Any]
-    python_type: type
-    """What a tenant id must be an instance of to be compared with the column."""
-
-    @property
-    def label(self) -> str:
-        return table_label(self.table)
-
-
-@dataclass(frozen=True, slots=True)
-class Tie:
-    """One foreign key along which a row belongs to a parent's tenant."""
-
-    columns: tuple[str, ...]
-    parent: Table
-    parent_columns: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ties:
-    """A row belongs to whom its parents belong to; all of them must agree."""
-
-    table: Table
-    ties: tuple[Tie, ...]
-
-    @property
-    def label(self) -> str:
-        return table_label(self.table)
-
-
-Rule: TypeAlias = OwnColumn | Ties
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A foreign key whose value must be looked up before it is written."""
-
-    label: str
-    """The table that has the foreign key, for messages."""
-    columns: tuple[str, ...]
-    parent: Table
-    parent_columns: tuple[str, ...]
-    owns: bool
-    """Whether the row belongs to whom the parent belongs to, so that there must be one."""
+__all__ = ["Registry", "registry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +48,6 @@ class _Through:
 
 
 _Declaration: TypeAlias = OwnColumn | _Through | _Shared
-
-
-def table_label(table: FromClause) -> str:
-    """Return ``schema.name`` as declared, for messages."""
-    schema = getattr(table, "schema", None)
-    name = getattr(table, "name", "?")
-    return f"{schema}.{name}" if schema else str(name)
-
-
-def _key(table: TableClause) -> TableKey:
-    return (getattr(table, "schema", None), table.name)
 
 
 def _folded(key: TableKey, default_schemas: frozenset[str]) -> TableKey:
@@ -154,11 +85,11 @@ class Registry:
 
     def declare_column(self, table: Table, column: str) -> None:
         """Say that ``table`` has its tenant in ``column`` (a name or a key)."""
-        self._declare(table, _own_column(table, column))
+        self._declare(table, own_column(table, column))
 
     def declare_through(self, table: Table, parent: str) -> None:
         """Say that ``table``'s rows belong to whom their row in ``parent`` belongs."""
-        if not list(_constraints_to(table, parent)):
+        if not names_parent(table, parent):
             raise ConfigurationError(
                 f"{table_label(table)} has no foreign key to {parent!r}: name the table "
                 "that its foreign key refers to, or give it a tenant column"
@@ -171,11 +102,11 @@ class Registry:
 
     def leave_references_unchecked(self, table: Table) -> None:
         """Write foreign keys of ``table`` without looking up what they point at."""
-        self._unchecked.add(_key(table))
+        self._unchecked.add(table_key(table))
         self._renew()
 
     def _declare(self, table: Table, declaration: _Declaration) -> None:
-        earlier = self._declared.get(_key(table))
+        earlier = self._declared.get(table_key(table))
         if earlier is not None and not _agree(earlier, declaration):
             raise ConfigurationError(
                 f"{table_label(table)} is declared twice and differently: a table is "
@@ -183,7 +114,7 @@ class Registry:
                 "across tenants; tables of different databases need different names or "
                 "schemas"
             )
-        self._declared[_key(table)] = declaration
+        self._declared[table_key(table)] = declaration
         self._metadatas.add(table.metadata)
         self._renew()
 
@@ -209,7 +140,7 @@ class Registry:
 
     def is_shared(self, table: TableClause) -> bool:
         """Say whether ``table`` was marked as shared across tenants."""
-        return isinstance(self._declared.get(_key(table)), _Shared)
+        return isinstance(self._declared.get(table_key(table)), _Shared)
 
     def rule_for(
         self, table: TableClause, default_schemas: frozenset[str] = frozenset()
@@ -252,16 +183,16 @@ class Registry:
         """Say whether a foreign key that must be checked points at ``table``."""
         if self._referred_to is None:
             self._referred_to = frozenset(
-                _key(reference.parent)
+                table_key(reference.parent)
                 for key in list(self._known_keys())
                 if (known := self._canonical(key)) is not None
                 for reference in self.references_of(known)
             )
-        return _key(table) in self._referred_to
+        return table_key(table) in self._referred_to
 
     def _resolve(self, table: TableClause, default_schemas: frozenset[str]) -> TableKey | None:
         """Return the key of the known table that ``table`` is; its own if there is none."""
-        key = _key(table)
+        key = table_key(table)
         if key in self._declared or (isinstance(table, Table) and self._rule_of_key(key, table)):
             return key
         same = self._index(default_schemas).get(_folded(key, default_schemas))
@@ -308,7 +239,7 @@ class Registry:
         return [
             table
             for table in sorted(metadata.tables.values(), key=lambda each: each.fullname)
-            if not self.is_shared(table) and self._rule_of_key(_key(table), table) is None
+            if not self.is_shared(table) and self._rule_of_key(table_key(table), table) is None
         ]
 
     # -- deriving ----------------------------------------------------------------
@@ -320,8 +251,8 @@ class Registry:
         yield from self._declared
         for metadata in self._metadatas:
             for table in metadata.tables.values():
-                if _key(table) not in self._declared:
-                    yield _key(table)
+                if table_key(table) not in self._declared:
+                    yield table_key(table)
 
     def _index(self, default_schemas: frozenset[str]) -> dict[TableKey, TableKey]:
         index = self._by_folded.get(default_schemas)
@@ -352,119 +283,36 @@ class Registry:
             return rule
         # A table of a MetaData that nothing was declared in, a reflected one perhaps.
         known = self._canonical(key)
-        return None if known is not None else self._ties_of(given, None, rules)
+        return None if known is not None else ties_of(given, None, rules, self._canonical)
 
     def _settled(self) -> dict[TableKey, Rule]:
-        """Return the rules of all known tables.
-
-        A table can only be tied to one that has a rule already, so that the chain from
-        any tied table ends at a tenant column: tables that refer to each other in a
-        circle are tied through the one from which a way leads out.
-        """
-        if self._rules is not None:
-            return self._rules
-        rules: dict[TableKey, Rule] = {}
-        open_: list[tuple[Table, str | None]] = []
-        for key in self._known_keys():
-            declaration = self._declared.get(key)
-            table = self._canonical(key)
-            if isinstance(declaration, OwnColumn):
-                rules[key] = declaration
-            elif table is not None and not isinstance(declaration, _Shared):
-                through = declaration.parent if isinstance(declaration, _Through) else None
-                open_.append((table, through))
-        while True:
-            found = {
-                _key(table): ties
-                for table, through in open_
-                if _key(table) not in rules
-                and (ties := self._ties_of(table, through, rules)) is not None
-            }
-            if not found:
-                break
-            rules.update(found)
-        for table, through in open_:
-            if through is not None and _key(table) not in rules:
-                raise ConfigurationError(
-                    f"{table_label(table)} is tenant-aware through {through!r}, which is not "
-                    "tenant-aware itself: mark that table too"
-                )
-            self._tie_to_all(table, through, rules)
-        self._rules = rules
-        return rules
-
-    def _tie_to_all(self, table: Table, through: str | None, rules: dict[TableKey, Rule]) -> None:
-        """Tie ``table`` to its other parents too, where that makes no circle."""
-        rule = rules.get(_key(table))
-        if not isinstance(rule, Ties):
-            return
-        ties = self._ties_of(table, through, rules)
-        more = [
-            tie
-            for tie in (() if ties is None else ties.ties)
-            if tie not in rule.ties and not _leads_to(_key(tie.parent), _key(table), rules)
-        ]
-        rules[_key(table)] = Ties(table, (*rule.ties, *more))
-
-    def _ties_of(
-        self, table: Table, through: str | None, rules: Mapping[TableKey, Rule]
-    ) -> Ties | None:
-        ties = [
-            (constraint, tie)
-            for constraint, tie in self._foreign_keys(table)
-            if tie.parent is not table
-            and (through is None or _is_named(tie.parent, through))
-            and _key(tie.parent) in rules
-        ]
-        owning = [
-            tie for constraint, tie in ties if through is not None or not _is_nullable(constraint)
-        ]
-        if not owning and _is_association(table):
-            owning = [tie for _, tie in ties]
-        return Ties(table, tuple(owning)) if owning else None
-
-    def _foreign_keys(self, table: Table) -> Iterator[tuple[ForeignKeyConstraint, Tie]]:
-        for constraint in sorted(
-            table.foreign_key_constraints, key=lambda each: [c.name for c in each.columns]
-        ):
-            columns = tuple(element.parent.name for element in constraint.elements)
-            try:
-                parent = constraint.referred_table
-                referred = tuple(element.column.name for element in constraint.elements)
-            except NoReferencedTableError:
-                # The table alone was reflected, say. Its parent is found by name among
-                # the known tables; one that is not there is not tenant-aware.
-                target = constraint.elements[0].target_fullname.rpartition(".")[0]
-                schema, _, name = target.rpartition(".")
-                known = self._canonical((schema or None, name))
-                if known is None:
-                    continue
-                parent = known
-                referred = tuple(
-                    element.target_fullname.rpartition(".")[2] for element in constraint.elements
-                )
-            yield constraint, Tie(columns, parent, referred)
+        if self._rules is None:
+            own: dict[TableKey, Rule] = {}
+            others: list[tuple[Table, str | None]] = []
+            for key in self._known_keys():
+                declaration = self._declared.get(key)
+                table = self._canonical(key)
+                if isinstance(declaration, OwnColumn):
+                    own[key] = declaration
+                elif isinstance(declaration, _Through):
+                    others.append((declaration.table, declaration.parent))
+                elif declaration is None and table is not None:
+                    others.append((table, None))
+            self._rules = settle(own, others, self._canonical)
+        return self._rules
 
     def _find_references(self, table: Table) -> Iterator[Reference]:
-        rule = self._rule_of_key(_key(table), table)
+        rule = self._rule_of_key(table_key(table), table)
         owning = {tie.columns for tie in rule.ties} if isinstance(rule, Ties) else set()
-        for _, tie in self._foreign_keys(table):
-            parent = self._rule_of_key(_key(tie.parent), tie.parent)
-            if parent is None or _carries_tenant(tie, rule, parent):
+        for _, tie in foreign_keys(table, self._canonical):
+            parent = self._rule_of_key(table_key(tie.parent), tie.parent)
+            if parent is None or carries_tenant(tie, rule, parent):
                 continue
             owns = tie.columns in owning
-            if owns or _key(table) not in self._unchecked:
+            if owns or table_key(table) not in self._unchecked:
                 yield Reference(
                     table_label(table), tie.columns, tie.parent, tie.parent_columns, owns
                 )
-
-
-def _leads_to(start: TableKey, goal: TableKey, rules: Mapping[TableKey, Rule]) -> bool:
-    rule = rules.get(start)
-    return start == goal or (
-        isinstance(rule, Ties)
-        and any(_leads_to(_key(tie.parent), goal, rules) for tie in rule.ties)
-    )
 
 
 def _agree(earlier: _Declaration, later: _Declaration) -> bool:
@@ -478,80 +326,6 @@ def _agree(earlier: _Declaration, later: _Declaration) -> bool:
         case _:
             return False
 
-
-def _carries_tenant(tie: Tie, child: Rule | None, parent: Rule) -> bool:
-    """Say whether the foreign key has the tenant in it and so cannot cross."""
-    return (
-        isinstance(child, OwnColumn)
-        and isinstance(parent, OwnColumn)
-        and (child.column, parent.column) in set(zip(tie.columns, tie.parent_columns, strict=True))
-    )
-
-
-def _is_named(table: Table, name: str) -> bool:
-    return name in (table.name, table.fullname, table.key)
-
-
-def _constraints_to(table: Table, parent: str) -> Iterator[ForeignKeyConstraint]:
-    for constraint in table.foreign_key_constraints:
-        # The text of the target, since the parent's class may not be defined yet.
-        target = constraint.elements[0].target_fullname.rpartition(".")[0]
-        if parent in (target, target.rpartition(".")[2]):
-            yield constraint
-
-
-def _is_nullable(constraint: ForeignKeyConstraint) -> bool:
-    return any(column.nullable for column in constraint.columns)
-
-
-def _is_association(table: Table) -> bool:
-    """Say whether ``table`` only connects others: every column is part of a foreign key."""
-    return len(table.foreign_key_constraints) > 1 and all(c.foreign_keys for c in table.columns)
-
-
-def _own_column(table: Table, column: str) -> OwnColumn:
-    found = table.c.get(column)
-    if found is None:
-        found = next((each for each in table.columns if each.name == column), None)
-    if found is None:
-        raise ConfigurationError(
-            f"{table_label(table)} is marked as tenant-aware and has no column {column!r}. "
-            f"Add it:\n\n    {column}: Mapped[str] = mapped_column(String(255), index=True)\n\n"
-            f"(in Core: Column({column!r}, String(255), nullable=False, index=True)), "
-            'or name the column that it has: @tenant_aware(column="...")'
-        )
-    if found.onupdate is not None or found.computed is not None:
-        raise ConfigurationError(
-            f"{table_label(table)}.{found.name} is computed or has an onupdate: a row never "
-            "changes tenant; remove it"
-        )
-    return OwnColumn(table, found.name, found.key, found.type, _python_type(table, found))
-
-
-def _python_type(table: Table, column: Column[Any]) -> type:
-    kind: Any = column.type
-    while isinstance(kind, TypeDecorator):
-        # A decorator may say itself what it takes; if not, its impl does.
-        try:
-            declared: type | None = kind.python_type
-        except NotImplementedError:
-            declared = None
-        if declared is not None and declared in _TENANT_ID_TYPES:
-            return declared
-        kind = kind.impl_instance
-    if isinstance(kind, Uuid):
-        return uuid.UUID if kind.as_uuid else str
-    if isinstance(kind, Integer):
-        return int
-    if isinstance(kind, String) and kind.python_type is str:
-        return str
-    raise ConfigurationError(
-        f"{table_label(table)}.{column.name} is a {kind!r}: a tenant column is a String, "
-        "an Integer or a Uuid"
-    )
-
-
-_TENANT_ID_TYPES: Final[tuple[type, ...]] = (str, int, uuid.UUID)
 
 registry: Final = Registry()
 """The registry of this process."""

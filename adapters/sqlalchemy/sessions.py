@@ -20,7 +20,8 @@ from tenantshield_mw.tenant import TenantContext
 from .binds import tenant_id_for
 from .errors import CrossTenantAccessError, MissingTenantContextError, ScopeMismatchError
 from .flushes import Facts, Flush, facts_of
-from .registry import registry, table_label
+from .registry import registry
+from .rules import table_label
 
 __all__ = ["LISTENERS", "listen", "same_scope", "serve", "serve_lookup", "serve_object"]
 

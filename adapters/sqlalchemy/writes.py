@@ -18,7 +18,8 @@ from .errors import CrossTenantAccessError, UnguardedStatementError
 from .predicate import base_table
 from .provenance import check_selected
 from .references import Target, key_of, refuse_orphan
-from .registry import OwnColumn, registry
+from .registry import registry
+from .rules import OwnColumn
 
 __all__ = ["complete_conflict", "complete_insert", "complete_update"]
 

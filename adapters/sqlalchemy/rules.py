@@ -1,0 +1,155 @@
+"""How a row says whose it is: the rules, in the terms of tables and columns."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Column, Table
+from sqlalchemy.sql.expression import FromClause, TableClause
+from sqlalchemy.types import Integer, String, TypeDecorator, TypeEngine, Uuid
+
+from .errors import ConfigurationError
+
+__all__ = [
+    "OwnColumn",
+    "Reference",
+    "Rule",
+    "TableKey",
+    "Tie",
+    "Ties",
+    "carries_tenant",
+    "own_column",
+    "table_key",
+    "table_label",
+]
+
+TableKey: TypeAlias = tuple[str | None, str]
+"""Schema (``None`` for the default one) and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnColumn:
+    """The table has a column with the tenant's identifier."""
+
+    table: Table
+    column: str
+    """The column's name in the database."""
+    key: str
+    """The column's key in ``table.c``."""
+    type_: TypeEngine[Any]
+    python_type: type
+    """What a tenant id must be an instance of to be compared with the column."""
+
+    @property
+    def label(self) -> str:
+        return table_label(self.table)
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """One foreign key along which a row belongs to a parent's tenant."""
+
+    columns: tuple[str, ...]
+    parent: Table
+    parent_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """A row belongs to whom its parents belong to; all of them must agree."""
+
+    table: Table
+    ties: tuple[Tie, ...]
+
+    @property
+    def label(self) -> str:
+        return table_label(self.table)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A foreign key whose value must be looked up before it is written."""
+
+    label: str
+    """The table that has the foreign key, for messages."""
+    columns: tuple[str, ...]
+    parent: Table
+    parent_columns: tuple[str, ...]
+    owns: bool
+    """Whether the row belongs to whom the parent belongs to, so that there must be one."""
+
+
+Rule: TypeAlias = OwnColumn | Ties
+
+
+def table_label(table: FromClause) -> str:
+    """Return ``schema.name`` as declared, for messages."""
+    schema = getattr(table, "schema", None)
+    name = getattr(table, "name", "?")
+    return f"{schema}.{name}" if schema else str(name)
+
+
+def table_key(table: TableClause) -> TableKey:
+    """Return schema and name of ``table``, as it is constructed."""
+    return (getattr(table, "schema", None), table.name)
+
+
+def carries_tenant(tie: Tie, child: Rule | None, parent: Rule) -> bool:
+    """Say whether the foreign key has the tenant in it and so cannot cross."""
+    return (
+        isinstance(child, OwnColumn)
+        and isinstance(parent, OwnColumn)
+        and (child.column, parent.column) in set(zip(tie.columns, tie.parent_columns, strict=True))
+    )
+
+
+def own_column(table: Table, column: str) -> OwnColumn:
+    """Return the rule for a table with its tenant in ``column`` (a name or a key).
+
+    Raises:
+        ConfigurationError: there is no such column, or it cannot be a tenant column.
+    """
+    found = table.c.get(column)
+    if found is None:
+        found = next((each for each in table.columns if each.name == column), None)
+    if found is None:
+        raise ConfigurationError(
+            f"{table_label(table)} is marked as tenant-aware and has no column {column!r}. "
+            f"Add it:\n\n    {column}: Mapped[str] = mapped_column(String(255), index=True)\n\n"
+            f"(in Core: Column({column!r}, String(255), nullable=False, index=True)), "
+            'or name the column that it has: @tenant_aware(column="...")'
+        )
+    if found.onupdate is not None or found.computed is not None:
+        raise ConfigurationError(
+            f"{table_label(table)}.{found.name} is computed or has an onupdate: a row never "
+            "changes tenant; remove it"
+        )
+    return OwnColumn(table, found.name, found.key, found.type, _python_type(table, found))
+
+
+def _python_type(table: Table, column: Column[Any]) -> type:
+    kind: Any = column.type
+    while isinstance(kind, TypeDecorator):
+        # A decorator may say itself what it takes; if not, its impl does.
+        try:
+            declared: type | None = kind.python_type
+        except NotImplementedError:
+            declared = None
+        if declared is not None and declared in _TENANT_ID_TYPES:
+            return declared
+        kind = kind.impl_instance
+    if isinstance(kind, Uuid):
+        return uuid.UUID if kind.as_uuid else str
+    if isinstance(kind, Integer):
+        return int
+    if isinstance(kind, String) and kind.python_type is str:
+        return str
+    raise ConfigurationError(
+        f"{table_label(table)}.{column.name} is a {kind!r}: a tenant column is a String, "
+        "an Integer or a Uuid"
+    )
+
+
+_TENANT_ID_TYPES: Final[tuple[type, ...]] = (str, int, uuid.UUID)
