@@ -392,7 +392,7 @@ def test_the_option_on_a_sessions_connection_lets_nothing_through(engine: Engine
 def test_a_reviewed_statement_needs_a_scope(engine: Engine) -> None:
     marked = RAW.execution_options(tenantshield_reviewed=True)
     with engine.connect() as connection, sent(engine) as statements:
-        with pytest.raises(MissingTenantContextError, match="no tenant in scope"):
+        with pytest.raises(MissingTenantContextError, match="no tenant (is )?in scope"):
             connection.execute(marked)
         with pytest.raises(MissingTenantContextError):
             connection.execute(RAW, execution_options=OPTION)
