@@ -82,6 +82,7 @@ class GuardedCompiler(_Base):
         self._tenantshield_filtered: set[FromClause] = set()
         self._tenantshield_prefetched: list[tuple[Note, str]] = []
         self._tenantshield_schemas = default_schemas(self.dialect)
+        self._tenantshield_changed: TableClause | None = None
         plain = self.preparer
         self.preparer = marking(plain)
         try:
@@ -172,7 +173,8 @@ class GuardedCompiler(_Base):
                 self._tenantshield_binds[key] = filled(rule, operation)
             return self._tenantshield_binds[key]
 
-        return Plan(self._tenantshield_rule, Predicates(bind, self._tenantshield_exactly))
+        predicates = Predicates(bind, self._tenantshield_exactly, self._tenantshield_changed)
+        return Plan(self._tenantshield_rule, predicates)
 
     def _tenantshield_exactly(
         self, column: ColumnElement[Any], bind: BindParameter[Any], rule: OwnColumn
@@ -379,6 +381,8 @@ class GuardedCompiler(_Base):
     def _tenantshield_state(self, statement: Any, operation: str, kw: dict[str, Any]) -> Any:
         state = state_of(statement, self, kw)
         final = state.statement
+        if self.dialect.name in ("mysql", "mariadb"):
+            self._tenantshield_changed = base_table(final.table)
         plan = self._tenantshield_plan(operation).add(
             [final.table, *further_tables(state)], final._where_criteria
         )

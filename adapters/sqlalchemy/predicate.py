@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
-from sqlalchemy import BindParameter, ColumnElement, exists, literal_column, or_
+from sqlalchemy import BindParameter, ColumnElement, exists, literal_column, or_, select
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnClause, Grouping
 from sqlalchemy.sql.expression import Alias, FromClause, Join, TableClause, TableSample
@@ -52,15 +52,19 @@ class Predicates:
         bind: makes the bound parameter that stands for the tenant in scope.
         exactly: compares a column with it so that only the same identifier matches,
             which takes more than ``=`` where the database folds case.
+        changed: the table that the statement changes, where the database does not let
+            it be read in a subquery unless that is a derived table.
     """
 
     def __init__(
         self,
         bind: Callable[[OwnColumn], BindParameter[Any]],
         exactly: Callable[[ColumnElement[Any], BindParameter[Any], OwnColumn], ColumnElement[bool]],
+        changed: TableClause | None = None,
     ) -> None:
         self._bind = bind
         self._exactly = exactly
+        self._changed = changed
 
     def own(self, element: FromClause, rule: OwnColumn) -> ColumnElement[bool]:
         """Return ``element.tenant = :tenant``."""
@@ -72,7 +76,10 @@ class Predicates:
         The parent's own predicate is not put in here: the inner ``SELECT`` is compiled
         under the guard like any other.
         """
-        parent = tie.parent.alias()
+        parent: FromClause = tie.parent.alias()
+        if self._changed is not None and tie.parent.name == self._changed.name:
+            columns = [column_of(parent, name) for name in tie.parent_columns]
+            parent = select(*columns).select_from(parent).distinct().subquery()
         return (
             exists(literal_column("1"))
             .select_from(parent)
