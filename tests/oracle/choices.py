@@ -33,7 +33,7 @@ class Choices:
         self, draw: Callable[[st.SearchStrategy[Any]], Any], database: DatabaseName
     ) -> None:
         self._draw = draw
-        self._database = database
+        self.database: DatabaseName = database
 
     def pick(self, choices: Sequence[T]) -> T:
         return choices[self.upto(len(choices) - 1)]
@@ -104,7 +104,7 @@ class Choices:
             return expr.in_([self.pick(NUMBERS) for _ in range(self.upto(3))])
         if kind == "between":
             return expr.between(self.pick(NUMBERS), self.pick(NUMBERS))
-        if kind == "tuple" and self._database != "sqlite":
+        if kind == "tuple" and self.database != "sqlite":
             return tuple_(expr, expr).in_([(self.pick(NUMBERS), 1), (2, 2)])
         return self.compared(expr, self.pick(NUMBERS))
 

@@ -30,7 +30,7 @@ from tests.databases import DatabaseName
 
 from .choices import NUMBERS, Choices
 from .elements import JOINABLE, TABLES, Col, Kind, Node, columns_of, of_kind
-from .schema import Vessel
+from .schema import Vessel, table_of
 
 __all__ = ["Composer"]
 
@@ -64,6 +64,7 @@ class Composer(Choices):
         # What has been used under its own name, in this statement: it may only stand
         # there once, or the inner one would be taken for the outer one.
         self._taken: set[str] = set()
+        self._avoided: Any = None
 
     # -- FROM --------------------------------------------------------------------
 
@@ -77,7 +78,7 @@ class Composer(Choices):
         if depth < DEEPEST - 1:
             kinds += ["subquery"] * 3
             if self._ctes:
-                kinds += ["cte", "cte", "tree"]
+                kinds += ["cte", "cte"] if self._avoided is table_of(Vessel) else ["cte", "tree"]
         kind = self.pick(kinds)
         if kind in ("subquery", "cte"):
             made, types = self.select(depth + 1)
@@ -89,7 +90,8 @@ class Composer(Choices):
             return Node(element, columns, (element,))
         if kind == "tree":
             return self._tree()
-        table = self.pick(JOINABLE if self._entities else TABLES)
+        offered: list[Any] = list(JOINABLE if self._entities else TABLES)
+        table = self.pick([each for each in offered if each is not self._avoided])
         names = _names(table)
         if kind == "alias" or self._taken & names:
             source = aliased(table) if self._entities else table.alias()
@@ -113,6 +115,10 @@ class Composer(Choices):
         keys = (Col(tree.c.c0, "int", "vessel"), Col(tree.c.c1, "int", "vessel"))
         return Node(tree, (*keys, Col(tree.c.c2, "int", "number")), (tree,))
 
+    def avoid(self, table: Any) -> None:
+        """Keep ``table`` out of what is composed from here on; ``None`` to end that."""
+        self._avoided = table
+
     def froms(self, depth: int) -> tuple[list[Node], list[Any]]:
         """Return the elements of a ``FROM``, and conditions that keep them from growing."""
         width = self.pick([n for n in (2, 1, 2, 3, 4) if n <= WIDTH[depth]])
@@ -121,7 +127,7 @@ class Composer(Choices):
             position = self.upto(len(nodes) - 2)
             left, right = nodes[position], nodes.pop(position + 1)
             nodes[position] = self._join(left, right)
-        if self._database == "postgresql" and depth < DEEPEST - 1 and self.chance(15):
+        if self.database == "postgresql" and depth < DEEPEST - 1 and self.chance(15):
             nodes[0] = self._lateral(nodes[0], depth)
         conditions = [
             self.equal(one, two) for one, two in pairwise(nodes) if width > 2 or not self.chance(20)
@@ -155,7 +161,7 @@ class Composer(Choices):
         return Node(element, columns, leaves)
 
     def _full(self) -> list[str]:
-        return [] if self._database == "mariadb" else ["full", "full"]
+        return [] if self.database == "mariadb" else ["full", "full"]
 
     def equal(self, left: Node, right: Node) -> Any:
         """Return a condition that joins the two, along a foreign key if there is one."""

@@ -31,7 +31,17 @@ from tests.databases import Database, DatabaseName, database
 from .rows import TENANT, rows, rows_of
 from .schema import Base, mark, plain_tables
 
-__all__ = ["AsyncPair", "Mismatch", "Pair", "Rejected", "Run", "async_pair", "pair", "plain"]
+__all__ = [
+    "AsyncPair",
+    "Mismatch",
+    "Pair",
+    "Rejected",
+    "Run",
+    "async_pair",
+    "pair",
+    "plain",
+    "prepared",
+]
 
 Run: TypeAlias = Callable[[Session], Any]
 """What is compared: does something with a session and returns what it saw."""
@@ -153,6 +163,11 @@ class _Compared:
         self._alone = alone
 
     @property
+    def alone(self) -> Engine:
+        """The engine on the database that holds the tenant's rows and no others."""
+        return self._alone.engine
+
+    @property
     def database(self) -> DatabaseName:
         return self._mixed.name
 
@@ -272,7 +287,7 @@ def databases(name: DatabaseName) -> Generator[tuple[Database, Database], None, 
     mark()
     with database(name) as mixed, database(name) as alone:
         for here, filling in ((mixed, rows()), (alone, rows_of(TENANT))):
-            engine = _prepared(name, here.engine(), here)
+            engine = prepared(name, here.engine())
             metadata = plain_tables()
             with system_scope("filling the oracle's databases"), engine.begin() as connection:
                 if name == "postgresql":
@@ -284,9 +299,10 @@ def databases(name: DatabaseName) -> Generator[tuple[Database, Database], None, 
         yield mixed, alone
 
 
-def _prepared(name: DatabaseName, engine: Engine, here: Database) -> Engine:
+def prepared(name: DatabaseName, engine: Engine) -> Engine:
+    """Return ``engine`` with what its connections need."""
     if name == "sqlite":
-        path = f"{here.url.database}.{SCHEMA}"
+        path = f"{engine.url.database}.{SCHEMA}"
 
         def attach(connection: Any, record: Any) -> None:
             cursor = connection.cursor()
@@ -314,7 +330,7 @@ def _limit_time(connection: Any, record: Any) -> None:
 def pair(name: DatabaseName) -> Generator[Pair, None, None]:
     """Yield the two databases, reached by sync sessions."""
     with databases(name) as both, ExitStack() as stack:
-        sides = [_Side(name, _prepared(name, here.engine(), here)) for here in both]
+        sides = [_Side(name, prepared(name, here.engine())) for here in both]
         for side in sides:
             stack.callback(side.engine.dispose)
         sides[1].engine.update_execution_options(alone=True)
@@ -328,7 +344,7 @@ def async_pair(name: DatabaseName) -> Generator[AsyncPair, None, None]:
         # A connection belongs to the loop in which it was opened.
         engines = [here.async_engine(poolclass=NullPool) for here in both]
         sides = [
-            _Side(name, _prepared(name, engine.sync_engine, here))
+            _Side(name, prepared(name, engine.sync_engine))
             for engine, here in zip(engines, both, strict=True)
         ]
         sides[1].engine.update_execution_options(alone=True)

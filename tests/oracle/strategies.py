@@ -174,7 +174,12 @@ def _new_value(composer: Composer, column: Col, columns: tuple[Col, ...], target
         return composer.pick(NUMBERS)
     if kind == "sum":
         return column.expr + composer.pick(NUMBERS)
-    return composer.scalar((target,), columns, 1)
+    # Only PostgreSQL says that the subquery reads the table as it was before; the others
+    # may see rows that were set already, in the order that they are visited in.
+    composer.avoid(None if composer.database == "postgresql" else target)
+    made = composer.scalar((target,), columns, 1)
+    composer.avoid(None)
+    return made
 
 
 def _conditions(

@@ -280,6 +280,18 @@ def delete_using_a_tied_table(session: Session) -> Any:
     return count(session, delete(vessel).where(voyage.c.vessel_id == vessel.c.id))
 
 
+@statement("postgresql", "mariadb", writes=True)
+def delete_using_a_table_that_is_tied_to_it_by_another(session: Session) -> Any:
+    stop = table_of(Stop)
+    return count(session, delete(vessel).where(stop.c.id == vessel.c.id))
+
+
+@statement(writes=True)
+def update_from_a_table_that_is_tied_to_it_by_another(session: Session) -> Any:
+    stop = table_of(Stop)
+    return count(session, update(vessel).where(stop.c.id == vessel.c.id).values(tonnage=4))
+
+
 @statement("sqlite", "postgresql", writes=True)
 def delete_returning(session: Session) -> Any:
     return session.execute(delete(vessel).where(vessel.c.tonnage > 2).returning(vessel.c.id))
