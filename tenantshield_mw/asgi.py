@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
 
-from .context import _binding, unbind
-from .dispatch import Resolver, callable_directly, is_awaitable, tenant_of
+from .admission import TWICE_AWAITABLE, Authorize, admission
+from .context import _binding, bind, unbind
+from .directory import Lookup, TenantDirectory
+from .dispatch import Resolver, is_awaitable, tenant_of
 from .errors import ConfigurationError, MissingTenantContextError, TenantResolutionError
 from .exempt import Exempt, exemption
+from .mount import Mounted, mounted_scope
+from .on_refused import answering_asgi
 from .refusal import (
     MISSING,
     NO_TENANT,
     OnMissingTenant,
+    Refusal,
     check_on_missing_tenant,
+    raise_resolution_error,
     refusal_for,
     send_refusal,
 )
 from .request import TENANT_KEY
 from .tenant import TenantContext
+from .vary import ASGIApp, chosen, varying_asgi
 
 __all__ = ["ASGIApp", "TenantSessionMiddleware"]
-
-ASGIApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
-"""An ASGI 3 application, whichever library's types it is annotated with."""
 
 # Bound once: looking them up would cost a tenth of all that is added to a request.
 _set: Final = _binding.set
@@ -47,15 +51,38 @@ class TenantSessionMiddleware:
             :class:`~tenantshield_mw.MissingTenantContextError`, ``"allow_unbound"`` runs
             it without a tenant. A request whose resolver raises
             :class:`~tenantshield_mw.TenantResolutionError` never runs: it is refused with
-            400, 403 (suspended) or 404 (not found), and with ``"raise"`` the error goes on.
+            400, 401 (credentials), 403 (suspended, not authorized), 404 (not found) or 503
+            (not in time), and with ``"raise"`` the error goes on.
         exempt: paths that run without a tenant, each with all that lies below it, or a
             predicate that takes the scope. The resolver is not asked.
+        directory: a :class:`~tenantshield_mw.TenantDirectory`, or its lookup, sync or
+            async, with what that class assumes by default. Only a tenant that is active
+            there runs.
+        authorize: a callable, sync or async, that takes the scope and the tenant, and
+            returns whether whoever sent the request may act for the tenant.
+        timeout: how long all of these may take together, in seconds; above 0. Only what
+            is awaited can be stopped: what blocks belongs into
+            :func:`~tenantshield_mw.in_thread`.
+        on_refused: an ASGI app that answers refused requests in place of the problem
+            detail. It finds the :class:`~tenantshield_mw.Refusal` in the scope under
+            :data:`~tenantshield_mw.REFUSAL_KEY`, and its scope is always of type
+            ``http``: a websocket gets its answer as the denial response, or a close.
+        vary: the request headers that responses name in ``Vary``. By default those that
+            the resolver reads; ``()`` for none, where no cache can be in between.
 
     Raises:
         ConfigurationError: an argument is not one of these.
     """
 
-    __slots__ = ("_is_exempt", "_on_missing_tenant", "_resolve", "app")
+    __slots__ = (
+        "_inner",
+        "_is_exempt",
+        "_on_missing_tenant",
+        "_on_refused",
+        "_resolve",
+        "_vary",
+        "app",
+    )
 
     def __init__(
         self,
@@ -64,14 +91,22 @@ class TenantSessionMiddleware:
         resolve_tenant: Resolver,
         on_missing_tenant: OnMissingTenant = "reject",
         exempt: Exempt = (),
+        directory: TenantDirectory | Lookup | None = None,
+        authorize: Authorize | None = None,
+        timeout: float | None = None,
+        on_refused: ASGIApp | None = None,
+        vary: Iterable[str] | None = None,
     ) -> None:
         if not callable(app):
             raise ConfigurationError("app must be an ASGI 3 application, a callable")
         check_on_missing_tenant(on_missing_tenant)
         self.app = app
-        self._resolve = callable_directly(resolve_tenant)
+        self._resolve = admission(resolve_tenant, directory, authorize, timeout)
         self._on_missing_tenant = on_missing_tenant
         self._is_exempt = exemption(exempt)
+        self._vary = chosen(vary, resolve_tenant)
+        self._inner = varying_asgi(app, self._vary) if self._vary else app
+        self._on_refused = None if on_refused is None else answering_asgi(on_refused, self._vary)
 
     async def __call__(
         self,
@@ -85,7 +120,9 @@ class TenantSessionMiddleware:
 
         if self._is_exempt is not None and self._is_exempt(scope):
             tenant = None
+            app = self.app
         else:
+            app = self._inner
             try:
                 answer: object = self._resolve(scope)
                 if type(answer) is TenantContext:
@@ -93,19 +130,19 @@ class TenantSessionMiddleware:
                 else:
                     if is_awaitable(answer):
                         answer = await answer
-                    tenant = tenant_of(
-                        answer,
-                        if_awaitable="awaiting what the resolver returned gave another "
-                        "awaitable; await that inside the resolver",
-                    )
-            except TenantResolutionError as error:
+                    if type(answer) is Mounted:
+                        scope = mounted_scope(scope, answer.prefix)
+                        tenant = answer.tenant
+                    else:
+                        tenant = tenant_of(answer, if_awaitable=TWICE_AWAITABLE)
+            except (TenantResolutionError, TimeoutError) as error:
                 if self._on_missing_tenant == "raise":
-                    raise
-                return await send_refusal(refusal_for(error), scope, send)
+                    raise_resolution_error(error)
+                return await self._refuse(refusal_for(error), scope, receive, send)
             if tenant is None and self._on_missing_tenant != "allow_unbound":
                 if self._on_missing_tenant == "raise":
                     raise MissingTenantContextError(NO_TENANT)
-                return await send_refusal(MISSING, scope, send)
+                return await self._refuse(MISSING, scope, receive, send)
 
         scope = scope.copy()
         scope[TENANT_KEY] = tenant
@@ -115,11 +152,27 @@ class TenantSessionMiddleware:
         binding = (tenant, None, None)
         token = _set(binding)
         try:
-            await self.app(scope, receive, send)
+            await app(scope, receive, send)
         finally:
             try:
                 _reset(token)
             except ValueError:
                 # Closed from another context, which may have been copied from this one.
                 unbind(binding)
+        return None
+
+    async def _refuse(
+        self,
+        refusal: Refusal,
+        scope: Any,
+        receive: Callable[[], Awaitable[Any]],
+        send: Callable[[Any], Awaitable[None]],
+    ) -> None:
+        if self._on_refused is None:
+            return await send_refusal(refusal, scope, send, self._vary)
+        binding = bind(None)
+        try:
+            await self._on_refused(refusal, scope, receive, send)
+        finally:
+            unbind(binding)
         return None

@@ -14,6 +14,7 @@ from .tenant import TenantContext, TenantId
 
 __all__ = [
     "Answer",
+    "EitherResolver",
     "Resolver",
     "SyncResolver",
     "callable_directly",
@@ -29,6 +30,9 @@ SyncResolver: TypeAlias = Callable[[Any], Answer]
 
 Resolver: TypeAlias = Callable[[Any], Answer | Awaitable[Answer]]
 """The same for ASGI, where it may be async."""
+
+EitherResolver: TypeAlias = Callable[[Any], Any]
+"""One whose answer may be an awaitable under ASGI, if that of what it asks is."""
 
 _ANSWERS: Final = (TenantContext, str, int, UUID)
 

@@ -11,10 +11,13 @@ __all__ = [
     "CrossTenantAccessError",
     "MissingTenantContextError",
     "ScopeMismatchError",
+    "TenantNotAuthorizedError",
     "TenantNotFoundError",
     "TenantResolutionError",
     "TenantShieldError",
     "TenantSuspendedError",
+    "TenantUnauthenticatedError",
+    "TenantUnavailableError",
     "UnguardedStatementError",
 ]
 
@@ -53,3 +56,26 @@ class TenantNotFoundError(TenantResolutionError):
 
 class TenantSuspendedError(TenantResolutionError):
     """The request names a tenant that may not be used at present."""
+
+
+class TenantUnauthenticatedError(TenantResolutionError):
+    """The credentials that should name the tenant do not hold.
+
+    Args:
+        message: what is wrong with them, without a part of them.
+        challenge: the ``WWW-Authenticate`` field of the refusal (RFC 9110 section 11.6.1).
+    """
+
+    challenge: str
+
+    def __init__(self, message: str = "", *, challenge: str = "Bearer") -> None:
+        super().__init__(message)
+        self.challenge = challenge
+
+
+class TenantNotAuthorizedError(TenantResolutionError):
+    """Whoever sent the request may not act for the tenant that it names."""
+
+
+class TenantUnavailableError(TenantResolutionError):
+    """Which tenant a request is for could not be found out in time."""

@@ -8,27 +8,40 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias, final
 
 from .errors import (
     ConfigurationError,
+    CrossTenantAccessError,
+    MissingTenantContextError,
+    TenantNotAuthorizedError,
     TenantNotFoundError,
     TenantResolutionError,
     TenantSuspendedError,
+    TenantUnauthenticatedError,
+    TenantUnavailableError,
 )
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 __all__ = [
+    "CROSS_TENANT",
     "MALFORMED",
     "MISSING",
+    "NOT_AUTHORIZED",
     "NO_TENANT",
+    "POLICY_VIOLATION",
+    "REFUSAL_KEY",
+    "REFUSED",
     "SUSPENDED",
+    "UNAUTHENTICATED",
+    "UNAVAILABLE",
     "UNKNOWN",
     "OnMissingTenant",
     "Refusal",
     "check_on_missing_tenant",
+    "raise_resolution_error",
     "refusal_for",
     "send_refusal",
     "start_refusal",
@@ -41,6 +54,10 @@ it runs unbound, so that shared tables work and tenant-aware ones raise."""
 
 NO_TENANT: Final = "the request names no tenant"
 """What a :class:`~tenantshield_mw.MissingTenantContextError` of a middleware says."""
+
+REFUSAL_KEY: Final = "tenantshield_mw.refusal"
+"""The key of the scope and of the environ under which an ``on_refused`` app finds the
+:class:`Refusal`."""
 
 POLICY_VIOLATION: Final = 1008
 """The close code of a refused websocket (RFC 6455 section 7.4.1)."""
@@ -64,12 +81,17 @@ class Refusal:
         status: the HTTP status.
         code: what a program can tell it by; the problem detail's member ``code``.
         detail: what a person can tell it by.
+        challenge: the value of ``WWW-Authenticate``, where there is one.
     """
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "code", "detail", "headers", "status")
 
-    def __init__(self, status: HTTPStatus, code: str, detail: str) -> None:
+    def __init__(
+        self, status: HTTPStatus, code: str, detail: str, challenge: str | None = None
+    ) -> None:
         self.status = status
+        self.code = code
+        self.detail = detail
         problem = {
             # RFC 9457 section 4.2.1: "about:blank" means the status code's own meaning.
             "type": "about:blank",
@@ -79,12 +101,18 @@ class Refusal:
             "code": code,
         }
         self.body = json.dumps(problem).encode("ascii")
-        self.headers = (
+        self.headers: tuple[tuple[str, str], ...] = (
             ("content-type", "application/problem+json"),
             ("content-length", str(len(self.body))),
             # A shared cache must not answer one tenant with the refusal of another.
             ("cache-control", "no-store"),
         )
+        if challenge is not None:
+            self.headers += (("www-authenticate", challenge),)
+
+    def challenged(self, challenge: str) -> Refusal:
+        """Return the same refusal with a ``WWW-Authenticate`` (RFC 9110 section 11.6.1)."""
+        return Refusal(self.status, self.code, self.detail, challenge)
 
 
 MISSING: Final = Refusal(HTTPStatus.BAD_REQUEST, "tenant_missing", "The request names no tenant.")
@@ -93,25 +121,66 @@ MALFORMED: Final = Refusal(
     "tenant_malformed",
     "The tenant that the request names is malformed or ambiguous.",
 )
+UNAUTHENTICATED: Final = Refusal(
+    HTTPStatus.UNAUTHORIZED,
+    "tenant_unauthenticated",
+    "The credentials that name the tenant are not valid.",
+)
+NOT_AUTHORIZED: Final = Refusal(
+    HTTPStatus.FORBIDDEN, "tenant_not_authorized", "You may not act for the tenant."
+)
 SUSPENDED: Final = Refusal(
     HTTPStatus.FORBIDDEN, "tenant_suspended", "The tenant may not be used at present."
+)
+CROSS_TENANT: Final = Refusal(
+    HTTPStatus.FORBIDDEN,
+    "cross_tenant",
+    "The request reaches for what does not belong to its tenant.",
 )
 UNKNOWN: Final = Refusal(
     HTTPStatus.NOT_FOUND, "tenant_unknown", "The tenant that the request names does not exist."
 )
+UNAVAILABLE: Final = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "tenant_unavailable",
+    "The tenant could not be looked up in time.",
+)
+
+REFUSED: Final = (TenantResolutionError, MissingTenantContextError, CrossTenantAccessError)
+"""The errors that a refusal answers, wherever they are raised."""
+
+_BY_ERROR: Final[tuple[tuple[type[Exception], Refusal], ...]] = (
+    (TenantSuspendedError, SUSPENDED),
+    (TenantNotFoundError, UNKNOWN),
+    (TenantNotAuthorizedError, NOT_AUTHORIZED),
+    (TenantUnavailableError, UNAVAILABLE),
+    (TimeoutError, UNAVAILABLE),
+    (MissingTenantContextError, MISSING),
+    (CrossTenantAccessError, CROSS_TENANT),
+)
 
 
-def refusal_for(error: TenantResolutionError) -> Refusal:
-    """Return how a request is refused whose resolver raised ``error``."""
-    if isinstance(error, TenantSuspendedError):
-        return SUSPENDED
-    if isinstance(error, TenantNotFoundError):
-        return UNKNOWN
-    return MALFORMED
+def refusal_for(error: BaseException) -> Refusal:
+    """Return how a request is refused on account of ``error``, one of :data:`REFUSED` or
+    a ``TimeoutError``.
+    """
+    if isinstance(error, TenantUnauthenticatedError):
+        return UNAUTHENTICATED.challenged(error.challenge)
+    return next((refusal for kind, refusal in _BY_ERROR if isinstance(error, kind)), MALFORMED)
+
+
+def raise_resolution_error(error: TenantResolutionError | TimeoutError) -> NoReturn:
+    """Raise ``error`` as a :class:`TenantResolutionError`."""
+    if isinstance(error, TimeoutError):
+        raise TenantUnavailableError("the tenant was not found out in time") from error
+    raise error
 
 
 async def send_refusal(
-    refusal: Refusal, scope: Mapping[str, Any], send: Callable[[Any], Awaitable[None]]
+    refusal: Refusal,
+    scope: Mapping[str, Any],
+    send: Callable[[Any], Awaitable[None]],
+    vary: tuple[str, ...] = (),
 ) -> None:
     """Refuse over ASGI.
 
@@ -125,11 +194,12 @@ async def send_refusal(
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
             return
         prefix = "websocket."
+    headers = _with_vary(refusal, vary)
     await send(
         {
             "type": f"{prefix}http.response.start",
             "status": refusal.status.value,
-            "headers": [(n.encode("ascii"), v.encode("ascii")) for n, v in refusal.headers],
+            "headers": [(n.encode("ascii"), v.encode("latin-1")) for n, v in headers],
         }
     )
     # RFC 9110 section 9.3.2: the same headers, no content.
@@ -138,9 +208,16 @@ async def send_refusal(
 
 
 def start_refusal(
-    refusal: Refusal, environ: WSGIEnvironment, start_response: StartResponse
+    refusal: Refusal,
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    vary: tuple[str, ...] = (),
 ) -> list[bytes]:
     """Refuse over WSGI, and return the body."""
     status = refusal.status
-    start_response(f"{status.value} {status.phrase}", list(refusal.headers))
+    start_response(f"{status.value} {status.phrase}", _with_vary(refusal, vary))
     return [] if environ.get("REQUEST_METHOD") == "HEAD" else [refusal.body]
+
+
+def _with_vary(refusal: Refusal, vary: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [*refusal.headers, ("vary", ", ".join(vary))] if vary else [*refusal.headers]

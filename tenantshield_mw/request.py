@@ -9,11 +9,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final, Generic, TypeAlias, TypeVar, final
 
 from .errors import ConfigurationError, TenantResolutionError
 
-__all__ = ["TENANT_KEY", "HeaderField", "Request", "path"]
+__all__ = [
+    "PRINCIPAL_KEY",
+    "SESSION_KEY",
+    "TENANT_KEY",
+    "HeaderField",
+    "Request",
+    "over_asgi",
+    "path",
+    "peer",
+    "query_string",
+    "remembered",
+]
 
 T = TypeVar("T")
 
@@ -23,6 +35,15 @@ Request: TypeAlias = Mapping[str, Any]
 TENANT_KEY: Final = "tenantshield_mw.tenant"
 """The key of the scope and of the environ that holds the request's
 :class:`~tenantshield_mw.TenantContext`, or ``None`` where it runs without a tenant."""
+
+SESSION_KEY: Final = "tenantshield_mw.session"
+"""The key of the environ under which a WSGI framework's session stands: a mapping, or a
+callable that returns it. In ASGI it is ``session`` in the scope."""
+
+PRINCIPAL_KEY: Final = "tenantshield_mw.principal"
+"""The key of the environ under which stands whom a WSGI framework has authenticated: an
+object, a mapping or ``None``, or a function that takes nothing and returns one of these.
+In ASGI it is ``user`` in the scope."""
 
 _REMEMBERED: Final = 1024
 """How many values of a header are remembered before all are forgotten."""
@@ -47,20 +68,22 @@ class HeaderField(Generic[T]):
         judge: what makes something of the value, or raises. It must make the same of
             the same value every time, for the answer is remembered. The values of a
             field that is repeated come joined by commas, as RFC 9110 section 5.3 says.
+        varies: whether responses name the field in ``Vary``.
 
     Raises:
         ConfigurationError: ``name`` is no such name.
     """
 
-    __slots__ = ("_environ_key", "_judge", "_known", "_length", "_name", "name")
+    __slots__ = ("_environ_key", "_judge", "_known", "_length", "_name", "name", "varies_on")
 
-    def __init__(self, name: str, judge: Callable[[bytes], T]) -> None:
+    def __init__(self, name: str, judge: Callable[[bytes], T], *, varies: bool = True) -> None:
         if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
             raise ConfigurationError(
                 "a header's name is a str of letters, digits and '-', as in "
                 "header(\"X-Tenant-ID\"); '_' is not allowed, since WSGI cannot tell it from '-'"
             )
         self.name = name
+        self.varies_on: tuple[str, ...] = (name,) if varies else ()
         self._judge = judge
         self._known: dict[bytes, T] = {}
         self._name = name.lower().encode("ascii")
@@ -103,6 +126,75 @@ class HeaderField(Generic[T]):
                     self._known.clear()
                 self._known[found] = meaning
             return meaning
+
+    def raw(self, request: Request, joint: bytes = b",") -> bytes | None:
+        """Return the field's value as it came; ``None`` where ``request`` has no such field.
+
+        The same search as above, which is written out there since every request makes it.
+
+        Args:
+            request: the request.
+            joint: what stands between the values of a field that is repeated.
+
+        Raises:
+            TenantResolutionError: the value is not what the transport allows.
+        """
+        if "headers" in request:
+            values: list[bytes] = [
+                value
+                for name, value in request["headers"]
+                if len(name) == self._length and name.lower() == self._name
+            ]
+            return joint.join(values) if values else None
+        text: str | None = request.get(self._environ_key)
+        if text is None:
+            return None
+        try:
+            return text.encode("latin-1")
+        except UnicodeEncodeError:
+            raise TenantResolutionError(f"the header {self.name} is not latin-1") from None
+
+
+def remembered(judge: Callable[[bytes], T]) -> Callable[[bytes], T]:
+    """Return ``judge`` so that it remembers what it made of short values that came lately.
+
+    It must make the same of the same value every time. What it raises is not remembered.
+    """
+    known = lru_cache(_REMEMBERED)(judge)
+
+    def recall(value: bytes) -> T:
+        return known(value) if len(value) <= _REMEMBERED_LENGTH else judge(value)
+
+    return recall
+
+
+def over_asgi(request: Request) -> bool:
+    """Say whether a request is an ASGI scope."""
+    return "headers" in request
+
+
+def query_string(request: Request) -> bytes:
+    """Return the part of the URL after ``?``, percent-encoded.
+
+    Raises:
+        TenantResolutionError: it is not what the transport allows.
+    """
+    if "headers" in request:
+        octets: bytes = request.get("query_string", b"")
+        return octets
+    try:
+        text: str = request.get("QUERY_STRING", "")
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        raise TenantResolutionError("the query string is not latin-1") from None
+
+
+def peer(request: Request) -> str:
+    """Return the address that the connection comes from; ``""`` where the server says none."""
+    if "headers" in request:
+        client = request.get("client")
+        return str(client[0]) if client else ""
+    return str(request.get("REMOTE_ADDR", ""))
 
 
 def path(request: Request) -> str:

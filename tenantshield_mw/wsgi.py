@@ -6,20 +6,27 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Final, final
 
+from .admission import CANNOT_AWAIT, Authorize, blocking_admission
 from .context import _binding
-from .dispatch import SyncResolver, callable_directly, tenant_of
+from .directory import Lookup, TenantDirectory
+from .dispatch import SyncResolver, tenant_of
 from .errors import ConfigurationError, MissingTenantContextError, TenantResolutionError
 from .exempt import Exempt, exemption
+from .mount import Mounted, mount_environ
+from .on_refused import answering_wsgi
 from .refusal import (
     MISSING,
     NO_TENANT,
     OnMissingTenant,
+    Refusal,
     check_on_missing_tenant,
+    raise_resolution_error,
     refusal_for,
     start_refusal,
 )
 from .request import TENANT_KEY
 from .tenant import TenantContext
+from .vary import chosen, varying_wsgi
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -48,15 +55,37 @@ class TenantSessionMiddlewareWSGI:
             :class:`~tenantshield_mw.MissingTenantContextError`, ``"allow_unbound"`` runs
             it without a tenant. A request whose resolver raises
             :class:`~tenantshield_mw.TenantResolutionError` never runs: it is refused with
-            400, 403 (suspended) or 404 (not found), and with ``"raise"`` the error goes on.
+            400, 401 (credentials), 403 (suspended, not authorized), 404 (not found) or 503
+            (not in time), and with ``"raise"`` the error goes on.
         exempt: paths that run without a tenant, each with all that lies below it, or a
             predicate that takes the environ. The resolver is not asked.
+        directory: a :class:`~tenantshield_mw.TenantDirectory` with a sync lookup, or such
+            a lookup, with what that class assumes by default. Only a tenant that is active
+            there runs.
+        authorize: a sync callable that takes the environ and the tenant, and returns
+            whether whoever sent the request may act for the tenant.
+        timeout: how long all of these may take together, in seconds; above 0. They then
+            run in a thread of their own, which nothing can stop: it goes on after its
+            request was refused.
+        on_refused: a WSGI app that answers refused requests in place of the problem
+            detail. It finds the :class:`~tenantshield_mw.Refusal` in the environ under
+            :data:`~tenantshield_mw.REFUSAL_KEY`.
+        vary: the request headers that responses name in ``Vary``. By default those that
+            the resolver reads; ``()`` for none, where no cache can be in between.
 
     Raises:
         ConfigurationError: an argument is not one of these.
     """
 
-    __slots__ = ("_is_exempt", "_on_missing_tenant", "_resolve", "app")
+    __slots__ = (
+        "_inner",
+        "_is_exempt",
+        "_on_missing_tenant",
+        "_on_refused",
+        "_resolve",
+        "_vary",
+        "app",
+    )
 
     def __init__(
         self,
@@ -65,14 +94,22 @@ class TenantSessionMiddlewareWSGI:
         resolve_tenant: SyncResolver,
         on_missing_tenant: OnMissingTenant = "reject",
         exempt: Exempt = (),
+        directory: TenantDirectory | Lookup | None = None,
+        authorize: Authorize | None = None,
+        timeout: float | None = None,
+        on_refused: WSGIApplication | None = None,
+        vary: Iterable[str] | None = None,
     ) -> None:
         if not callable(app):
             raise ConfigurationError("app must be a WSGI application, a callable")
         check_on_missing_tenant(on_missing_tenant)
         self.app = app
-        self._resolve = callable_directly(resolve_tenant)
+        self._resolve = blocking_admission(resolve_tenant, directory, authorize, timeout)
         self._on_missing_tenant = on_missing_tenant
         self._is_exempt = exemption(exempt)
+        self._vary = chosen(vary, resolve_tenant)
+        self._inner = varying_wsgi(app, self._vary) if self._vary else app
+        self._on_refused = None if on_refused is None else answering_wsgi(on_refused, self._vary)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request.
@@ -88,26 +125,26 @@ class TenantSessionMiddlewareWSGI:
     ) -> Iterable[bytes]:
         if self._is_exempt is not None and self._is_exempt(environ):
             tenant = None
+            app = self.app
         else:
+            app = self._inner
             try:
                 answer: object = self._resolve(environ)
                 if type(answer) is TenantContext:
                     tenant = answer
+                elif type(answer) is Mounted:
+                    mount_environ(environ, answer.prefix)
+                    tenant = answer.tenant
                 else:
-                    tenant = tenant_of(
-                        answer,
-                        if_awaitable="the resolver returned an awaitable, and a WSGI app "
-                        "cannot await; give TenantSessionMiddlewareWSGI a sync resolver, or "
-                        "use TenantSessionMiddleware",
-                    )
-            except TenantResolutionError as error:
+                    tenant = tenant_of(answer, if_awaitable=CANNOT_AWAIT)
+            except (TenantResolutionError, TimeoutError) as error:
                 if self._on_missing_tenant == "raise":
-                    raise
-                return start_refusal(refusal_for(error), environ, start_response)
+                    raise_resolution_error(error)
+                return self._refuse(refusal_for(error), context, environ, start_response)
             if tenant is None and self._on_missing_tenant != "allow_unbound":
                 if self._on_missing_tenant == "raise":
                     raise MissingTenantContextError(NO_TENANT)
-                return start_refusal(MISSING, environ, start_response)
+                return self._refuse(MISSING, context, environ, start_response)
 
         # The environ is the middleware's to change (PEP 3333, "environ Variables"), and
         # middleware further out may look for what the app puts there: it is not copied.
@@ -118,11 +155,24 @@ class TenantSessionMiddlewareWSGI:
         # The context is the request's own, so nothing of the server's own bindings need
         # be seen in it, and there is none to go back to.
         _set((tenant, None, None))
-        body = self.app(environ, start_response)
+        body = app(environ, start_response)
         kind = type(body)
         if kind is list or kind is tuple or (wrapper is not None and _is_file(body, wrapper)):
             return body
         return _BoundBody(body, context)
+
+    def _refuse(
+        self,
+        refusal: Refusal,
+        context: Context,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
+        if self._on_refused is None:
+            return start_refusal(refusal, environ, start_response, self._vary)
+        _set((None, None, None))
+        body = self._on_refused(refusal, environ, start_response)
+        return body if type(body) is list else _BoundBody(body, context)
 
 
 @final

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from tenantshield_mw.errors import TenantResolutionError
 from tenantshield_mw.request import HeaderField
 from tenantshield_mw.tenant import TenantContext
 
-from .identifier import reader_of
+from .identifier import Kind, reader_of
 
 __all__ = ["header"]
 
@@ -16,7 +14,7 @@ __all__ = ["header"]
 def header(
     name: str,
     *,
-    type: type[str | int | UUID] = str,  # noqa: A002
+    type: Kind = str,  # noqa: A002
 ) -> HeaderField[TenantContext]:
     """Return a resolver that reads the tenant id from a request header.
 

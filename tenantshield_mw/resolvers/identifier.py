@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.tenant import TenantId
+from tenantshield_mw.tenant import TenantContext, TenantId
 
-__all__ = ["reader_of"]
+__all__ = ["Kind", "judge_of", "reader_of"]
+
+Kind: TypeAlias = type[str | int | UUID]
+"""The type of the application's tenant columns."""
 
 _INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -68,3 +71,32 @@ def reader_of(kind: object) -> Callable[[str], TenantId]:
         raise ConfigurationError(
             "type= must be str, int or uuid.UUID, the type of your tenant columns"
         ) from None
+
+
+def judge_of(kind: object) -> Callable[[object], TenantContext]:
+    """Return the function that reads a tenant id of type ``kind`` from a value.
+
+    For what the application or a token's issuer has written, as JSON may be: a value of
+    type ``kind`` is taken as it is, and text is read as :func:`reader_of` reads it. For
+    anything else the function raises :class:`TenantResolutionError`.
+
+    Raises:
+        ConfigurationError: ``kind`` is neither ``str``, ``int`` nor ``uuid.UUID``.
+    """
+    read = reader_of(kind)
+
+    def judge(value: object) -> TenantContext:
+        if isinstance(value, TenantContext):
+            if type(value.tenant_id) is kind:
+                return value
+        elif type(value) is str:
+            return TenantContext(value if kind is str else read(value))
+        elif type(value) is kind and (type(value) is not int or _SMALLEST <= value <= _LARGEST):
+            # Neither a str nor a TenantContext is left, so it is an int or a UUID.
+            return TenantContext(value)  # type: ignore[arg-type]
+        raise TenantResolutionError(
+            f"a {type(value).__name__} stands where the tenant id should be; type= says what "
+            "it is to be, str where nothing is said"
+        )
+
+    return judge

@@ -73,7 +73,9 @@ async def test_other_scopes_pass_through_untouched(kind: str) -> None:
 
 
 @pytest.mark.parametrize("scope", [http_scope(headers=ACME), websocket_scope(headers=ACME)])
-async def test_receive_and_send_are_handed_on_as_they_are(scope: dict[str, Any]) -> None:
+async def test_receive_and_send_are_handed_on_as_they_are_where_nothing_is_added(
+    scope: dict[str, Any],
+) -> None:
     async def receive() -> Any: ...
 
     async def send(message: Any) -> None: ...
@@ -83,7 +85,7 @@ async def test_receive_and_send_are_handed_on_as_they_are(scope: dict[str, Any])
     async def app(*arguments: Any) -> None:
         passed.extend(arguments)
 
-    await around(app)(scope, receive, send)
+    await around(app, vary=())(scope, receive, send)
     assert passed[1] is receive
     assert passed[2] is send
 

@@ -1,0 +1,246 @@
+"""The host that a request is for, and whose word counts on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final, TypeAlias, final
+
+from .errors import ConfigurationError, TenantResolutionError
+from .request import HeaderField, Request, peer
+
+__all__ = [
+    "FORWARDING_HEADERS",
+    "ForwardedHost",
+    "HostOf",
+    "domain_name",
+    "host_name",
+    "host_of",
+    "trusted_networks",
+]
+
+HostOf: TypeAlias = "HeaderField[str] | ForwardedHost"
+"""Takes a request and returns the host's name, or ``None`` where it gives none."""
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+FORWARDING_HEADERS: Final = ("X-Forwarded-Host", "Forwarded")
+"""What a proxy may say the host in that it was asked for."""
+
+# RFC 3986 section 3.2.2, of which DNS leaves letters, digits and "-"; some names have "_".
+_HOST: Final = re.compile(
+    rb"(?:(\[[0-9A-Fa-f:.]{2,45}\])|([A-Za-z0-9._\-]{1,254}))(?::[0-9]{0,5})?"
+)
+_LABEL: Final = re.compile(r"(?!-)[a-z0-9_\-]{1,63}(?<!-)")
+_MAX_NAME: Final = 253
+
+# What IDNA of 2003, which Python has, maps to something else than IDNA of 2008 does.
+_DEVIATIONS: Final = frozenset("\u00df\u03c2\u200c\u200d")
+
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+# RFC 7239 section 4, with the white space that lists may have around their members.
+_FORWARDED_PAIR: Final = re.compile(
+    rb"[ \t]*(?:(" + _TOKEN + rb")=(?:(" + _TOKEN + rb')|"((?:[^"\\]|\\.)*)"))?[ \t]*([;,]|\Z)',
+    re.DOTALL,
+)
+_FORWARDED_NODE: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\w+)?|([0-9.]+)(?::\w+)?")
+
+
+def host_name(value: bytes) -> str:
+    """Return the host of ``host[:port]`` in lower case, without the dot of the DNS root.
+
+    An international name stays in the form that DNS has for it, ``xn--...``; an IP address
+    comes back as it is written, an IPv6 one in brackets.
+
+    Raises:
+        TenantResolutionError: it is no host (RFC 9110 section 7.2), as where the field
+            came twice.
+    """
+    found = _HOST.fullmatch(value)
+    if found is None:
+        raise TenantResolutionError("the host is not one name, or has characters of no name")
+    if found[1] is not None:
+        return found[1].decode("ascii").lower()
+    name = found[2].decode("ascii").lower().removesuffix(".")
+    if len(name) > _MAX_NAME or not all(_is_label(label) for label in name.split(".")):
+        raise TenantResolutionError("the host is not a name that DNS has")
+    return name
+
+
+def _is_label(label: str) -> bool:
+    if not _LABEL.fullmatch(label):
+        return False
+    if not label.startswith("xn--"):
+        return True
+    # RFC 5890 section 2.3.2.1: something that is not ASCII, in one form only.
+    coded = label.removeprefix("xn--")
+    try:
+        text = coded.encode("ascii").decode("punycode")
+        return not text.isascii() and text.encode("punycode").decode("ascii") == coded
+    except (UnicodeError, OverflowError, ValueError):
+        return False
+
+
+def domain_name(name: object) -> str:
+    """Return a domain that the program names, as :func:`host_name` returns it.
+
+    Raises:
+        ConfigurationError: it is none; one with international characters whose form in
+            DNS is disputed has to be given in that form.
+    """
+    refused = ConfigurationError(
+        'a domain is a str without scheme, port and path, as in "example.com"; one that '
+        'this refuses although it exists, in the form that DNS has for it: "xn--..."'
+    )
+    if not isinstance(name, str):
+        raise refused
+    if not name.isascii():
+        if not _DEVIATIONS.isdisjoint(name):
+            raise refused
+        try:
+            name = name.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise refused from None
+    try:
+        # A port, or the brackets of an address, is no part of a domain.
+        found = host_name(name.encode("ascii"))
+    except TenantResolutionError:
+        raise refused from None
+    if ":" in name or found.rpartition(".")[2].isdigit():
+        raise refused
+    return found
+
+
+def trusted_networks(addresses: Iterable[str]) -> tuple[Network, ...]:
+    """Return the networks that ``addresses`` name, as in ``("10.0.0.0/8", "::1")``.
+
+    Raises:
+        ConfigurationError: one is neither an address nor a network.
+    """
+    refused = ConfigurationError(
+        "trusted_proxies are IP addresses and networks without host bits, as in "
+        '("10.0.0.0/8", "::1")'
+    )
+    if isinstance(addresses, str | bytes) or not isinstance(addresses, Iterable):
+        raise refused
+    try:
+        # An int or bytes would be an address, too.
+        return tuple(ip_network(address) for address in addresses if _is_text(address))
+    except ValueError:
+        raise refused from None
+
+
+def _is_text(address: object) -> bool:
+    if isinstance(address, str):
+        return True
+    raise ValueError
+
+
+def host_of(trusted_proxies: Iterable[str], proxy_headers: Iterable[str]) -> HostOf:
+    """Return what reads the host of a request.
+
+    Args:
+        trusted_proxies: addresses and networks of the proxies whose word on the host
+            counts; of none, and the connection's own ``Host`` counts.
+        proxy_headers: which of :data:`FORWARDING_HEADERS` these proxies set.
+
+    Raises:
+        ConfigurationError: an argument is not one of these.
+    """
+    networks = trusted_networks(trusted_proxies)
+    names = {name.lower(): name for name in FORWARDING_HEADERS}
+    if isinstance(proxy_headers, str) or not all(
+        isinstance(name, str) and name.lower() in names for name in proxy_headers
+    ):
+        raise ConfigurationError(
+            'proxy_headers are the ones of ("X-Forwarded-Host", "Forwarded") that the trusted '
+            "proxies set"
+        )
+    if not networks:
+        # What a cache keeps pages by holds the host already (RFC 9111 section 2).
+        return HeaderField("Host", host_name, varies=False)
+    return ForwardedHost(networks, tuple(names[name.lower()] for name in proxy_headers))
+
+
+@final
+class ForwardedHost:
+    """Reads the host that a request was sent to, through proxies of which some are trusted."""
+
+    __slots__ = ("_direct", "_fields", "_is_trusted", "varies_on")
+
+    def __init__(self, networks: tuple[Network, ...], names: tuple[str, ...]) -> None:
+        def is_trusted(address: str) -> bool:
+            try:
+                found = ip_address(address)
+            except ValueError:
+                return False
+            mapped = getattr(found, "ipv4_mapped", None)
+            return any((mapped or found) in network for network in networks)
+
+        self._is_trusted = lru_cache(1024)(is_trusted)
+        judges: dict[str, Callable[[bytes], str | None]] = {
+            "X-Forwarded-Host": _the_one_host,
+            "Forwarded": self._forwarded,
+        }
+        self._fields = [HeaderField(name, judges[name]) for name in names]
+        self._direct = HeaderField("Host", host_name, varies=False)
+        self.varies_on = names
+
+    def __call__(self, request: Request) -> str | None:
+        """Return the host's name; ``None`` where the request gives none.
+
+        Raises:
+            TenantResolutionError: it is no name, or there are several.
+        """
+        if not self._is_trusted(peer(request)):
+            return self._direct(request)
+        told = {name for field in self._fields if (name := field(request)) is not None}
+        if len(told) > 1:
+            raise TenantResolutionError("X-Forwarded-Host and Forwarded name different hosts")
+        return told.pop() if told else self._direct(request)
+
+    def _forwarded(self, value: bytes) -> str | None:
+        """Return the host in a ``Forwarded`` field (RFC 7239 section 5.3).
+
+        The last element is by the proxy that is connected; the one before it is by the
+        proxy that connected to that one, and counts as far as that one is trusted.
+        """
+        elements = _elements(value)
+        hosts: set[str] = set()
+        for element in reversed(elements):
+            if b"host" in element:
+                hosts.add(host_name(element[b"host"]))
+            node = _FORWARDED_NODE.fullmatch(element.get(b"for", b"").decode("latin-1"))
+            if node is None or not self._is_trusted(node[1] or node[2]):
+                break
+        if len(hosts) > 1:
+            raise TenantResolutionError("the proxies name different hosts in Forwarded")
+        return hosts.pop() if hosts else None
+
+
+def _the_one_host(value: bytes) -> str:
+    names = {host_name(member.strip(b" \t")) for member in value.split(b",")}
+    if len(names) > 1:
+        raise TenantResolutionError("X-Forwarded-Host names different hosts")
+    return names.pop()
+
+
+def _elements(value: bytes) -> list[dict[bytes, bytes]]:
+    elements: list[dict[bytes, bytes]] = [{}]
+    position = 0
+    while position < len(value):
+        found = _FORWARDED_PAIR.match(value, position)
+        if found is None:
+            raise TenantResolutionError("Forwarded is not as RFC 7239 has it")
+        name, token, quoted, separator = found.groups()
+        if name is not None:
+            if name.lower() in elements[-1]:
+                raise TenantResolutionError("Forwarded says the same thing twice")
+            text = re.sub(rb"\\(.)", rb"\1", quoted, flags=re.DOTALL) if token is None else token
+            elements[-1][name.lower()] = text
+        if separator == b",":
+            elements.append({})
+        position = found.end()
+    return [element for element in elements if element]

@@ -1,0 +1,228 @@
+"""The tenant that a claim of a JSON Web Token names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, final
+
+from tenantshield_mw.errors import (
+    ConfigurationError,
+    TenantResolutionError,
+    TenantUnauthenticatedError,
+)
+from tenantshield_mw.request import Request
+from tenantshield_mw.tenant import TenantContext
+
+from .credentials import credentials_in
+from .extra import required
+from .identifier import Kind, judge_of
+
+__all__ = ["JwtClaim", "jwt_claim"]
+
+# RFC 7518 section 3.1: those whose key verifies and signs.
+_SYMMETRIC: Final = frozenset({"HS256", "HS384", "HS512"})
+
+# RFC 6750 section 3.1.
+_CHALLENGE: Final = 'Bearer error="invalid_token"'
+
+
+@final
+class JwtClaim:
+    """What :func:`jwt_claim` returns."""
+
+    __slots__ = ("_arguments", "_claim", "_judge", "_jwt", "_key_for", "_token", "varies_on")
+
+    def __init__(
+        self,
+        claim: str,
+        keys: tuple[Any, Any],
+        algorithms: tuple[str, ...],
+        header: str,
+        kind: Kind,
+        **arguments: Any,
+    ) -> None:
+        if not isinstance(claim, str) or not claim:
+            raise ConfigurationError('jwt_claim() takes the claim\'s name, as in "tenant"')
+        self._jwt = required("jwt", extra="jwt", by="jwt_claim()")
+        self._claim = claim
+        self._judge: Callable[[object], TenantContext] = judge_of(kind)
+        self._token = credentials_in(header, "Bearer")
+        self._key_for = _keys(self._jwt, keys, algorithms)
+        self._arguments: dict[str, Any] = {"algorithms": list(algorithms), **arguments}
+        self.varies_on = (header,)
+
+    def __call__(self, request: Request) -> TenantContext | None:
+        """Return the tenant; ``None`` where there is no token.
+
+        Raises:
+            TenantUnauthenticatedError: the token is badly signed, has expired, or is not
+                for us.
+            TenantResolutionError: there are several tokens, or the claim names no tenant.
+        """
+        token = self._token(request)
+        if token is None:
+            return None
+        try:
+            key = self._key_for(token)
+            claims = self._jwt.decode(token, key, **self._arguments)
+        except self._jwt.PyJWTError:
+            # Which of its errors it was would tell a forger how far he has come.
+            raise TenantUnauthenticatedError(
+                "the token is not valid", challenge=_CHALLENGE
+            ) from None
+        if self._claim not in claims:
+            raise TenantResolutionError("the token has no claim that names a tenant")
+        return self._judge(claims[self._claim])
+
+
+def _checked_algorithms(jwt: Any, algorithms: object) -> tuple[str, ...]:
+    if isinstance(algorithms, str) or not isinstance(algorithms, Iterable):
+        raise ConfigurationError('algorithms is a list of names, as in algorithms=["RS256"]')
+    named = tuple(algorithms)
+    known = set(jwt.algorithms.get_default_algorithms())
+    if not named or not all(isinstance(name, str) for name in named):
+        raise ConfigurationError(
+            'algorithms names those that your issuer signs with, as in algorithms=["RS256"]'
+        )
+    if any(name.lower() == "none" for name in named):
+        raise ConfigurationError('the algorithm "none" is no signature: anybody can forge it')
+    if not known.issuperset(named):
+        raise ConfigurationError(
+            "PyJWT does not know one of these algorithms; those of public keys need its "
+            "extra: pip install tenantshield-mw[jwt]"
+        )
+    if 0 < len(_SYMMETRIC.intersection(named)) < len(set(named)):
+        raise ConfigurationError(
+            "algorithms mixes HS..., whose key is a secret, with those of public keys: a "
+            "token signed with the public key as the secret would pass; give one kind"
+        )
+    return named
+
+
+def _keys(jwt: Any, keys: tuple[Any, Any], algorithms: tuple[str, ...]) -> Callable[[bytes], Any]:
+    """Return what gives the key of a token."""
+    key, jwks = keys
+    if (key is None) == (jwks is None):
+        raise ConfigurationError("jwt_claim() takes either key= or jwks=")
+    symmetric = algorithms[0] in _SYMMETRIC
+    if key is not None:
+        _check_key(jwt, key, algorithms)
+        return lambda _: key
+    if hasattr(jwks, "get_signing_key"):
+
+        def from_client(token: bytes) -> Any:
+            kid = jwt.get_unverified_header(token).get("kid")
+            return _fitting(jwt, jwks.get_signing_key(kid), symmetric)
+
+        return from_client
+    by_id = _by_id(jwt, jwks, symmetric)
+
+    def from_set(token: bytes) -> Any:
+        kid = jwt.get_unverified_header(token).get("kid")
+        if kid is None and len(by_id) == 1:
+            return next(iter(by_id.values()))
+        if kid not in by_id:
+            raise jwt.InvalidKeyError
+        return by_id[kid]
+
+    return from_set
+
+
+def _check_key(jwt: Any, key: Any, algorithms: tuple[str, ...]) -> None:
+    known = jwt.algorithms.get_default_algorithms()
+    try:
+        for name in algorithms:
+            if isinstance(key, jwt.PyJWK):
+                if key.algorithm_name not in algorithms:
+                    raise jwt.InvalidKeyError
+            elif not known[name].prepare_key(key):
+                raise jwt.InvalidKeyError
+    except (jwt.PyJWTError, TypeError, ValueError):
+        raise ConfigurationError(
+            "the key does not fit the algorithms: HS... take a secret that is not empty and "
+            "no PEM, the others a public key in PEM"
+        ) from None
+
+
+def _by_id(jwt: Any, jwks: Any, symmetric: bool) -> dict[str | None, Any]:
+    refused = ConfigurationError(
+        "jwks is a JWK Set (RFC 7517 section 5), as json.loads() gives it, whose keys have "
+        "different kid and fit the algorithms; or a jwt.PyJWKClient"
+    )
+    try:
+        found = jwks if isinstance(jwks, jwt.PyJWKSet) else _parsed(jwt, jwks)
+        signing = [key for key in found.keys if key.public_key_use != "enc"]
+        by_id = {key.key_id: _fitting(jwt, key, symmetric) for key in signing}
+    except (jwt.PyJWTError, TypeError, ValueError, AttributeError):
+        raise refused from None
+    if not by_id or len(by_id) != len(signing) or (None in by_id and len(by_id) > 1):
+        raise refused
+    return by_id
+
+
+def _parsed(jwt: Any, jwks: object) -> Any:
+    if isinstance(jwks, Mapping):
+        return jwt.PyJWKSet.from_dict(dict(jwks))
+    raise TypeError
+
+
+def _fitting(jwt: Any, key: Any, symmetric: bool) -> Any:
+    if (key.key_type == "oct") == symmetric:
+        return key
+    raise jwt.InvalidKeyError
+
+
+def jwt_claim(
+    claim: str,
+    key: Any = None,
+    *,
+    jwks: Any = None,
+    algorithms: Iterable[str],
+    audience: str | Iterable[str] | None = None,
+    issuer: str | Iterable[str] | None = None,
+    leeway: float = 0,
+    require: Iterable[str] = (),
+    header: str = "Authorization",
+    type: Kind = str,  # noqa: A002
+) -> JwtClaim:
+    """Return a resolver that reads the tenant id from a claim of a bearer token.
+
+    Signature, ``exp``, ``nbf``, ``iat``, ``aud`` and ``iss`` are checked (PyJWT, RFC 7519
+    section 4.1); a token that fails is refused with 401. Needs the extra ``jwt``.
+
+    Args:
+        claim: the claim's name.
+        key: the one key that tokens are signed with: a secret for ``HS...``, else a public
+            key in PEM or a ``jwt.PyJWK``.
+        jwks: in place of ``key``, a JWK Set as ``json.loads()`` gives it, or a
+            ``jwt.PyJWKClient``; that one blocks, so under ASGI wrap the resolver in
+            :func:`~tenantshield_mw.in_thread`.
+        algorithms: those that the issuer signs with (RFC 7518 section 3.1), all of secrets
+            or all of public keys; never ``none``.
+        audience: who the tokens must be for; a token with ``aud`` is refused if this is
+            not given.
+        issuer: who the tokens must be from; by default anybody who has the key.
+        leeway: by how much clocks may differ, in seconds; at least 0.
+        require: claims that a token must have, as ``("exp",)`` for those that never end.
+        header: the header in which ``Bearer`` and the token stand.
+        type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
+
+    Raises:
+        ConfigurationError: an argument is not one of these, or the extra is missing.
+    """
+    named = _checked_algorithms(required("jwt", extra="jwt", by="jwt_claim()"), algorithms)
+    if isinstance(leeway, bool) or not isinstance(leeway, int | float) or not leeway >= 0:
+        raise ConfigurationError("leeway is a number of seconds, at least 0")
+    if isinstance(require, str):
+        raise ConfigurationError('require is a list of claims, as in require=["exp"]')
+    return JwtClaim(
+        claim,
+        (key, jwks),
+        named,
+        header,
+        type,
+        audience=audience,
+        issuer=issuer,
+        leeway=leeway,
+        options={"require": list(require)},
+    )

@@ -1,0 +1,68 @@
+"""The tenant that the framework's session names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, final
+
+from tenantshield_mw.errors import ConfigurationError
+from tenantshield_mw.request import SESSION_KEY, Request, over_asgi
+from tenantshield_mw.tenant import TenantContext
+
+from .identifier import Kind, judge_of
+
+__all__ = ["SessionEntry", "session"]
+
+
+@final
+class SessionEntry:
+    """What :func:`session` returns."""
+
+    __slots__ = ("_judge", "_key")
+
+    varies_on: Final = ("Cookie",)
+
+    def __init__(self, key: str, kind: Kind) -> None:
+        if not isinstance(key, str) or not key:
+            raise ConfigurationError('session() takes the key, as in session("tenant_id")')
+        self._key = key
+        self._judge: Callable[[object], TenantContext] = judge_of(kind)
+
+    def __call__(self, request: Request) -> TenantContext | None:
+        """Return the tenant; ``None`` where the session has no such key.
+
+        Raises:
+            TenantResolutionError: the value names no tenant.
+            ConfigurationError: the request has no session.
+        """
+        found: Any = request.get("session" if over_asgi(request) else SESSION_KEY)
+        if callable(found):
+            found = found()
+        if not isinstance(found, Mapping):
+            raise ConfigurationError(
+                "the request has no session: the framework's session middleware must run "
+                "before this one, and under WSGI put the session into the environ under "
+                f"{SESSION_KEY!r}"
+            )
+        value: object = found.get(self._key)
+        return None if value is None else self._judge(value)
+
+
+def session(
+    key: str,
+    *,
+    type: Kind = str,  # noqa: A002
+) -> SessionEntry:
+    """Return a resolver that reads the tenant id from the framework's session.
+
+    In ASGI that is ``scope["session"]``, where Starlette and Litestar put it; in WSGI it
+    stands in the environ under :data:`~tenantshield_mw.request.SESSION_KEY`.
+
+    Args:
+        key: the session's key.
+        type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
+
+    Raises:
+        ConfigurationError: ``key`` or ``type`` is not one of these.
+    """
+    return SessionEntry(key, type)

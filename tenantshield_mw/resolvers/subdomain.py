@@ -1,0 +1,85 @@
+"""The tenant that the host names below a domain of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import final
+
+from tenantshield_mw.errors import ConfigurationError
+from tenantshield_mw.host import FORWARDING_HEADERS, domain_name, host_of
+from tenantshield_mw.request import Request
+from tenantshield_mw.tenant import TenantContext
+
+from .identifier import Kind, reader_of
+
+__all__ = ["Subdomain", "subdomain"]
+
+
+@final
+class Subdomain:
+    """What :func:`subdomain` returns."""
+
+    __slots__ = ("_host", "_judge", "varies_on")
+
+    def __init__(
+        self,
+        of: str,
+        ignore: Iterable[str],
+        trusted_proxies: Iterable[str],
+        proxy_headers: Iterable[str],
+        kind: Kind,
+    ) -> None:
+        below = f".{domain_name(of)}"
+        read = reader_of(kind)
+        if isinstance(ignore, str):
+            raise ConfigurationError('ignore is an iterable of labels, as in ignore=("www",)')
+        ignored = frozenset(domain_name(label) for label in ignore)
+        self._host = host_of(trusted_proxies, proxy_headers)
+        self.varies_on = self._host.varies_on
+
+        def judge(host: str) -> TenantContext | None:
+            label = host.removesuffix(below)
+            if label == host or "." in label or label in ignored:
+                return None
+            return TenantContext(read(label))
+
+        self._judge = lru_cache(1024)(judge)
+
+    def __call__(self, request: Request) -> TenantContext | None:
+        """Return the tenant; ``None`` where the host is not right below the domain.
+
+        Raises:
+            TenantResolutionError: the host is no host, or its label names no tenant.
+        """
+        host = self._host(request)
+        return None if host is None else self._judge(host)
+
+
+def subdomain(
+    *,
+    of: str,
+    ignore: Iterable[str] = ("www",),
+    trusted_proxies: Iterable[str] = (),
+    proxy_headers: Iterable[str] = FORWARDING_HEADERS,
+    type: Kind = str,  # noqa: A002
+) -> Subdomain:
+    """Return a resolver that reads the tenant id from the host, one label below ``of``.
+
+    ``acme.example.com`` is the tenant ``acme`` of ``example.com``, in any case, with any
+    port, with or without a dot at the end. The domain itself, ``a.b.example.com``,
+    ``evil-example.com`` and IP addresses name no tenant. An international label is read
+    in the form that DNS has for it, ``xn--...``.
+
+    Args:
+        of: the domain, in either form of an international one.
+        ignore: labels that are no tenants.
+        trusted_proxies: addresses and networks of the proxies that may name the host in
+            ``X-Forwarded-Host`` or ``Forwarded``. They must set these or drop the client's.
+        proxy_headers: which of the two these proxies set, where it is not both.
+        type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
+
+    Raises:
+        ConfigurationError: an argument is not one of these.
+    """
+    return Subdomain(of, ignore, trusted_proxies, proxy_headers, type)
