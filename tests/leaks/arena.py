@@ -322,7 +322,11 @@ class Arena:
 
     def _judge_then(self, way: Way, outcome: Outcome) -> Outcome:
         assert way.then is not None
-        query, expected = way.then
+        query, rows = way.then
+        expected = [
+            tuple(self.protection.mine if value == "{mine}" else value for value in row)
+            for row in rows
+        ]
         found = self.database.read(self.named(query))
         if found == expected or outcome.verdict != "confined":
             return outcome
@@ -330,7 +334,9 @@ class Arena:
 
     def named(self, sql: str) -> str:
         """Return ``sql`` with this run's names in it, and this database's quotes."""
+        mine, theirs = self.protection.mine, self.protection.theirs
         text = sql.replace("{key}", self.models.key).replace("{schema}", SCHEMA)
+        text = text.replace("{mine}", repr(mine)).replace("{theirs}", repr(theirs))
         return text.replace('"', "`") if self.database.name == "mariadb" else text
 
     # -- the content -------------------------------------------------------------

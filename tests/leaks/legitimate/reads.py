@@ -423,7 +423,7 @@ def _(hand: Hand, m: Models) -> None:
             session.close()
 
 
-@legitimate("execute: a system scope sees everything", tenant="own", needs="ambient")
+@legitimate("execute: a system scope sees everything", tenant="own", needs="ambient system")
 def _(hand: Hand, m: Models) -> None:
     with hand.system():
         assert hand.session.scalar(select(func.count()).select_from(m.Invoice)) == 5

@@ -16,7 +16,7 @@ NEW_TAGS = "SELECT slug, {key} FROM acct_tag WHERE slug LIKE 'own-new%' ORDER BY
 
 
 def holds(*slugs: str) -> dict[str, Any]:
-    return {"then": (NEW_TAGS, [(slug, "alfa") for slug in slugs])}
+    return {"then": (NEW_TAGS, [(slug, "{mine}") for slug in slugs])}
 
 
 @legitimate("flush: a new object gets the tenant", **holds("own-new"))
@@ -43,9 +43,11 @@ def _(hand: Hand, m: Models) -> None:
 @legitimate(
     "flush: a graph of new objects",
     then=(
-        "SELECT c.name, i.reference, l.text FROM acct_customer c "
-        "JOIN acct_invoice i ON i.customer_id = c.id "
-        "JOIN acct_invoice_line l ON l.invoice_id = i.id WHERE c.name = 'own new'",
+        """
+        SELECT c.name, i.reference, l.text FROM acct_customer c
+        JOIN acct_invoice i ON i.customer_id = c.id
+        JOIN acct_invoice_line l ON l.invoice_id = i.id WHERE c.name = 'own new'
+        """,
         [("own new", "R-9", "own line")],
     ),
 )
@@ -104,8 +106,10 @@ def _(hand: Hand, m: Models) -> None:
 @legitimate(
     "flush: joined inheritance",
     then=(
-        "SELECT p.memo, c.card FROM acct_payment p JOIN acct_card_payment c ON c.id = p.id "
-        "WHERE p.memo = 'own new'",
+        """
+        SELECT p.memo, c.card FROM acct_payment p JOIN acct_card_payment c ON c.id = p.id
+        WHERE p.memo = 'own new'
+        """,
         [("own new", "own 4999")],
     ),
 )
@@ -248,7 +252,7 @@ def _(hand: Hand, m: Models) -> None:
 
 @legitimate(
     "insert: many rows in batches",
-    then=("SELECT count(*) FROM acct_note WHERE {key} = 'alfa'", [(1502,)]),
+    then=("SELECT count(*) FROM acct_note WHERE {key} = {mine}", [(1502,)]),
 )
 def _(hand: Hand, m: Models) -> None:
     hand.connection.execute(insert(m.note), [{"body": f"own {n}"} for n in range(1500)])

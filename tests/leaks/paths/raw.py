@@ -124,7 +124,7 @@ raw("of a Table that has no model", "SELECT body FROM acct_note", needs="core")
 raw("COUNT", "SELECT count(*) FROM acct_invoice", sees=3)
 raw("UPDATE", "UPDATE acct_invoice SET amount = 1", "write")
 raw("DELETE", "DELETE FROM acct_posting", "write")
-raw("INSERT", "INSERT INTO acct_tag ({key}, slug, label) VALUES ('bravo', 'own-1', 'x')", "write")
+raw("INSERT", "INSERT INTO acct_tag ({key}, slug, label) VALUES ({theirs}, 'own-1', 'x')", "write")
 raw("TRUNCATE", "TRUNCATE acct_posting", "write", why_not={"sqlite": "no TRUNCATE"})
 raw("DROP TABLE", "DROP TABLE acct_posting", "write")
 raw("ALTER TABLE", "ALTER TABLE acct_posting RENAME TO acct_moved", "write")
@@ -147,7 +147,6 @@ raw(
     "EXECUTE IMMEDIATE concat('SELECT note FROM acct_', 'invoice')",
     only="mariadb",
     why="no EXECUTE IMMEDIATE",
-    open="the name of the table is put together inside of the database",
 )
 raw(
     "EXECUTE IMMEDIATE",
@@ -168,7 +167,6 @@ raw(
     "SELECT 'own ' || word FROM ts_stat('SELECT to_tsvector(note) FROM acct_' || 'invoice')",
     only="postgresql",
     why="no such function",
-    open="the name of the table is put together inside of the database",
 )
 
 

@@ -88,7 +88,7 @@ unscoped(
 @path(
     "no tenant: in a scope that says so, inside of the other tenant's",
     tenant="own",
-    needs="ambient",
+    needs="ambient unbound",
     sees=NOTHING,
 )
 def _(hand: Hand, m: Models) -> Any:

@@ -12,18 +12,16 @@ from typing import Any, ClassVar, Final, TypeVar
 from sqlalchemy import String, Table
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 
-__all__ = ["ALL", "Protection", "load"]
+__all__ = ["PEERS", "Protection", "load", "remembered"]
 
 T = TypeVar("T")
 
-ALL: Final = {
-    "ours": "tenantshield-mw",
-    "none": "no protection",
-    "tenantshield": "tenantshield 0.7.0b2",
-    "softtenant": "softtenant 0.1.0",
-    "litestar_tenants": "litestar-tenants 0.1.0",
+PEERS: Final = {
+    "tenantshield": "tenantshield==0.7.0b2",
+    "softtenant": "softtenant==0.1.0",
+    "litestar_tenants": "litestar-tenants==0.1.0",
 }
-"""Module names in this folder, and the titles of their columns."""
+"""Module names in this folder, and what is installed for them."""
 
 
 def load(name: str) -> Protection:
@@ -49,14 +47,17 @@ class Protection:
             a foreign key), ``core`` (a ``Table`` without a model), ``columns`` (more than
             one name for the tenant column), ``keys`` (a tenant column in the primary key),
             ``concrete`` (concrete inheritance), ``ambient`` (a tenant is in scope for
-            code, not for one session object).
+            code, not for one session object), ``unbound`` (a scope without a tenant inside
+            of one that has one), ``system`` (a scope that sees all tenants).
     """
 
     key: str = "tenant_id"
     mine: Any = "alfa"
     theirs: Any = "bravo"
     own: Any = PlainColumn
-    features: frozenset[str] = frozenset({"ties", "core", "columns", "keys", "concrete", "ambient"})
+    features: frozenset[str] = frozenset(
+        {"ties", "core", "columns", "keys", "concrete", "ambient", "unbound", "system"}
+    )
     refusals: tuple[type[Exception], ...] = ()
 
     reviewed: ClassVar[dict[str, Any]] = {}

@@ -21,6 +21,10 @@ class _SoftTenant(Protection):
     def finish(self, models: Any) -> None:
         import_module("softtenant").install_scoping_hooks(Session)
 
+    def system(self) -> AbstractContextManager[Any]:
+        bypass: AbstractContextManager[Any] = import_module("softtenant").bypass_tenant_scope()
+        return bypass
+
     def scope(self, tenant: Any) -> AbstractContextManager[Any]:
         if tenant is None:
             # Its context has no way to say so inside of another one.
@@ -37,5 +41,5 @@ def protection() -> Protection:
         theirs=2,
         own=package.TenantScopedMixin,
         refusals=(import_module("softtenant.exceptions").SoftTenantError,),
-        features=frozenset({"keys", "concrete", "ambient"}),
+        features=frozenset({"keys", "concrete", "ambient", "system"}),
     )
