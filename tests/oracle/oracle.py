@@ -343,9 +343,6 @@ def async_pair(name: DatabaseName) -> Generator[AsyncPair, None, None]:
     with databases(name) as both:
         # A connection belongs to the loop in which it was opened.
         engines = [here.async_engine(poolclass=NullPool) for here in both]
-        sides = [
-            _Side(name, prepared(name, engine.sync_engine))
-            for engine, here in zip(engines, both, strict=True)
-        ]
+        sides = [_Side(name, prepared(name, engine.sync_engine)) for engine in engines]
         sides[1].engine.update_execution_options(alone=True)
         yield AsyncPair(sides[0], sides[1], engines)
