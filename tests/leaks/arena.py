@@ -28,7 +28,7 @@ from tests.databases import Database, DatabaseName, database
 
 from .catalogue import NOTHING, Way
 from .protections import Protection
-from .rows import Content, crossings, not_mine, seed
+from .rows import Content, copies, crossings, not_mine, seed
 from .schema import SCHEMA, Models, is_theirs
 
 __all__ = ["FLAVOURS", "Arena", "Flavour", "Hand", "Outcome", "arena", "flat"]
@@ -312,12 +312,15 @@ class Arena:
             outcome = self._judge_then(way, outcome)
         theirs = not_mine(self.models, content, self.protection.mine)
         crossed = crossings(self.models, content)
+        copied = copies(self.models, content, self.protection.theirs)
         self._restore([name for name, rows in content.items() if rows != self._seed[name]])
         if theirs != self._theirs:
             changed = [name for name, rows in theirs.items() if rows != self._theirs[name]]
             return Outcome("LEAK", f"rows that are not the caller's changed in {changed}")
         if crossed:
             return Outcome("LEAK", crossed[0])
+        if copied:
+            return Outcome("LEAK", copied[0])
         return outcome
 
     def _judge_then(self, way: Way, outcome: Outcome) -> Outcome:

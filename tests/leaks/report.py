@@ -48,7 +48,7 @@ def print_table(columns: list[Column]) -> None:
     """Print a line for every way and operation."""
     width = max(len(name) for _, name in columns[0].cells)
     print(" " * width, *(f"[{n}]".ljust(9) for n in range(1, len(columns) + 1)))
-    for (kind, name), _ in columns[0].cells.items():
+    for kind, name in columns[0].cells:
         cells = (_said(column.cells[kind, name], kind).ljust(9) for column in columns)
         print(name.ljust(width), *cells)
     for number, column in enumerate(columns, 1):
@@ -77,9 +77,8 @@ def summary(columns: list[Column], own: int) -> str:
         "# Ways across",
         "",
         "Written by `make leaks`, which prints the whole table; the ways stand in",
-        f"`tests/leaks/`. SQLAlchemy {sqlalchemy.__version__}, Python {platform.python_version()}. "
-        "Each way runs sync and async, the worse",
-        "of the two counts. A read is judged by the values that it returned, a write by what the",
+        f"`tests/leaks/`. SQLAlchemy {sqlalchemy.__version__}, Python {platform.python_version()}.",
+        "Each way runs sync and async, the worse of the two counts. A read is judged by the values that it returned, a write by what the",
         "database holds afterwards, read by its driver.",
         "",
         f"## {len(ways)} ways to another tenant's rows",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Table
 
-from .schema import MY_TOKEN, THEIR_TOKEN, Models
+from .schema import MY_TOKEN, THEIR_TOKEN, Models, is_theirs
 
-__all__ = ["Content", "crossings", "not_mine", "seed"]
+__all__ = ["Content", "copies", "crossings", "not_mine", "seed"]
 
 Row: TypeAlias = dict[str, Any]
 Content: TypeAlias = dict[str, list[Row]]
@@ -216,6 +215,18 @@ def not_mine(m: Models, content: Content, mine: Any) -> dict[str, list[list[Any]
         for name, rows in content.items()
         if name not in shared
     }
+
+
+def copies(m: Models, content: Content, theirs: Any) -> list[str]:
+    """Return a sentence for each of ``theirs`` texts in a row that is not theirs."""
+    owners = _Owners(m, content)
+    return [
+        f"a text of another tenant's stands in a row of {name}"
+        for name, rows in content.items()
+        for row in rows
+        if any(isinstance(value, str) and is_theirs(value) for value in row.values())
+        and owners.of(name, row) != theirs
+    ]
 
 
 def crossings(m: Models, content: Content) -> list[str]:

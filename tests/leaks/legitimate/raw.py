@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     DDL,
     Column,
     Integer,
     MetaData,
-    String,
     Table,
     func,
     inspect,

@@ -7,22 +7,14 @@ from typing import Any
 
 from sqlalchemy import (
     Integer,
-    String,
     bindparam,
-    cast,
     column,
-    distinct,
-    exists,
     func,
-    inspect,
-    lateral,
     literal,
     literal_column,
     select,
-    table,
     text,
     true,
-    tuple_,
     union_all,
     values,
 )

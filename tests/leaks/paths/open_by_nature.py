@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from sqlalchemy import column, event, select, table, text
+from sqlalchemy import column, select, table, text
 
 from tests.leaks.arena import Hand
 from tests.leaks.catalogue import path

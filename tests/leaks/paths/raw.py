@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
@@ -23,7 +22,7 @@ from sqlalchemy.sql import quoted_name
 
 from tests.leaks.arena import Hand
 from tests.leaks.catalogue import path, reads, writes
-from tests.leaks.schema import SCHEMA, Models
+from tests.leaks.schema import Models
 
 MARIADB_ANSI = {"mariadb": "double quotes are strings"}
 

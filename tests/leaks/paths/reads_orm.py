@@ -12,18 +12,15 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
-    column,
     func,
     lambda_stmt,
     select,
-    table,
     true,
 )
 from sqlalchemy.exc import InvalidRequestError, NoResultFound, ObjectNotExecutableError
 from sqlalchemy.orm import (
     aliased,
     contains_eager,
-    defer,
     immediateload,
     joinedload,
     lazyload,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import MetaData, Table, bindparam, func, insert, literal, select, update
+from sqlalchemy import MetaData, Table, bindparam, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.exc import FlushError, ObjectDeletedError, StaleDataError

@@ -403,7 +403,6 @@ async def _(hand: Hand, m: Models) -> Any:
 async def _(hand: Hand, m: Models) -> Any:
     def read() -> Any:
         async def again() -> Any:
-            from sqlalchemy.ext.asyncio import create_async_engine
 
             assert hand.async_engine is not None
             engine = hand.fresh_async_engine()

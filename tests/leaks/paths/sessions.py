@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import event, select, text, update
+from sqlalchemy import event, select, update
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.orm import Session, joinedload, scoped_session, sessionmaker
 from sqlalchemy.orm.exc import DetachedInstanceError, ObjectDeletedError, StaleDataError
@@ -127,10 +127,10 @@ def _(hand: Hand, m: Models) -> Any:
 )
 def _(hand: Hand, m: Models) -> Any:
     with hand.scope(hand.theirs):
-        hand.session.add(m.Tag(slug="bravo-1", label="bravo"))
+        hand.session.add(m.Tag(slug="own-1", label="own"))
     with hand.scope(hand.mine):
         hand.session.flush()
-        assert not hand.session.scalars(select(m.Tag).where(m.Tag.slug == "bravo-1")).all()
+        assert not hand.session.scalars(select(m.Tag).where(m.Tag.slug == "own-1")).all()
 
 
 @session_path(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import insert, literal, literal_column, select, text
+from sqlalchemy import insert, literal, select, text
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tests.leaks.arena import Hand
 from tests.leaks.catalogue import NOTHING, path
