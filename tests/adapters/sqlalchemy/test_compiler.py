@@ -86,10 +86,14 @@ REGION = shared_across_tenants(
 )
 
 SEED = (
-    "INSERT INTO comp_shop VALUES (1, 'acme', 'a1', {yes}), (2, 'acme', 'a2', {no}),"
-    " (3, 'globex', 'g3', {yes}), (4, 'globex', 'g4', {no})",
-    "INSERT INTO comp_sale VALUES (11, 'acme', 1, 10), (12, 'acme', NULL, 20),"
-    " (13, 'globex', 3, 1000), (14, 'globex', NULL, 2000), (15, 'globex', 1, 4000)",
+    (
+        "INSERT INTO comp_shop VALUES (1, 'acme', 'a1', {yes}), (2, 'acme', 'a2', {no}),"
+        " (3, 'globex', 'g3', {yes}), (4, 'globex', 'g4', {no})"
+    ),
+    (
+        "INSERT INTO comp_sale VALUES (11, 'acme', 1, 10), (12, 'acme', NULL, 20),"
+        " (13, 'globex', 3, 1000), (14, 'globex', NULL, 2000), (15, 'globex', 1, 4000)"
+    ),
     "INSERT INTO comp_item VALUES (111, 11), (113, 13)",
     "INSERT INTO comp_region VALUES (1), (3)",
 )
@@ -238,12 +242,12 @@ def test_for_update_and_tablesample_are_confined() -> None:
 
 
 def test_a_recursive_cte_is_confined_in_both_parts(any_engine: Engine) -> None:
-    walk = select(SALE.c.id.label("id"), SALE.c.shop_id).where(SALE.c.id == 11).cte(
-        "walk", recursive=True
+    walk = (
+        select(SALE.c.id.label("id"), SALE.c.shop_id)
+        .where(SALE.c.id == 11)
+        .cte("walk", recursive=True)
     )
-    walk = walk.union(
-        select(SALE.c.id, SALE.c.shop_id).where(SALE.c.shop_id == walk.c.shop_id)
-    )
+    walk = walk.union(select(SALE.c.id, SALE.c.shop_id).where(SALE.c.shop_id == walk.c.shop_id))
     # Sale 15 is the other tenant's and hangs on this tenant's shop.
     assert seen(any_engine, select(walk.c.id)) == [(11,)]
 
@@ -675,9 +679,10 @@ def test_a_statement_compiled_beforehand_is_confined_or_not_executable(engine: E
         try:
             assert sorted(connection.execute(before).scalars()) == [1, 2]
         except ObjectNotExecutableError:
-            assert sqlalchemy.__version__ >= "2.1"  # noqa: PT017
-    with engine.connect() as connection, pytest.raises(
-        (MissingTenantContextError, ObjectNotExecutableError)
+            assert sqlalchemy.__version__ >= "2.1"
+    with (
+        engine.connect() as connection,
+        pytest.raises((MissingTenantContextError, ObjectNotExecutableError)),
     ):
         connection.execute(before)
 
@@ -689,7 +694,7 @@ def test_a_statement_compiled_in_the_system_scope_is_confined_outside(engine: En
         try:
             assert connection.execute(before, {"name": "hit"}).rowcount == 2
         except ObjectNotExecutableError:
-            assert sqlalchemy.__version__ >= "2.1"  # noqa: PT017
+            assert sqlalchemy.__version__ >= "2.1"
     assert rows(engine, "SELECT id FROM comp_shop WHERE name = 'hit' AND id > 2") == []
 
 

@@ -93,9 +93,7 @@ def test_indexes_are_made_and_dropped_without_a_tenant(engine: Engine) -> None:
 
 def test_a_filtered_index_of_postgresql_is_made_without_a_tenant() -> None:
     metadata = MetaData()
-    table = Table(
-        "ddl_partial", metadata, Column("id", Integer), Column("tenant_id", String(50))
-    )
+    table = Table("ddl_partial", metadata, Column("id", Integer), Column("tenant_id", String(50)))
     Index("ddl_partial_index", table.c.id, postgresql_where=table.c.id > 5)
     tenant_aware(table)
     with database("postgresql") as here:
@@ -144,9 +142,12 @@ def test_dropping_a_shared_table_works(engine: Engine) -> None:
 
 
 def test_dropping_a_schema_is_refused(engine: Engine) -> None:
-    with engine.begin() as connection, sent(engine) as statements:
-        with pytest.raises(UnguardedStatementError, match="DROP SCHEMA"):
-            connection.execute(DropSchema("public", cascade=True))
+    with (
+        engine.begin() as connection,
+        sent(engine) as statements,
+        pytest.raises(UnguardedStatementError, match="DROP SCHEMA"),
+    ):
+        connection.execute(DropSchema("public", cascade=True))
     assert statements == []
 
 

@@ -162,7 +162,7 @@ def test_a_model_of_a_marked_mixin_without_the_column_is_an_error_at_definition(
     class Marked:
         pass
 
-    with pytest.raises(ConfigurationError, match="decl_mixin_lacks.*tenant_id"):
+    with pytest.raises(ConfigurationError, match=r"decl_mixin_lacks.*tenant_id"):
 
         class Made(Marked, base()):  # type: ignore[misc]
             __tablename__ = "decl_mixin_lacks"
@@ -232,8 +232,10 @@ def test_joined_subclasses_are_covered_by_their_base_also_alone() -> None:
         __mapper_args__ = {"polymorphic_identity": "company"}  # noqa: RUF012
 
     seed = (
-        "INSERT INTO decl_joined (id, tenant_id, kind) VALUES "
-        "(1, 'acme', 'company'), (2, 'globex', 'company')",
+        (
+            "INSERT INTO decl_joined (id, tenant_id, kind) VALUES "
+            "(1, 'acme', 'company'), (2, 'globex', 'company')"
+        ),
         "INSERT INTO decl_joined_company (id, vat) VALUES (1, 'ours'), (2, 'theirs')",
     )
     metadata = shared_base.metadata
@@ -275,11 +277,13 @@ def test_a_concrete_subclass_without_the_column_is_an_error_at_definition() -> N
         id: Mapped[int] = mapped_column(primary_key=True)
         tenant_id: Mapped[str]
 
-    with pytest.raises(ConfigurationError, match="decl_concrete_lacking_sub.*tenant_id"):
+    with pytest.raises(ConfigurationError, match=r"decl_concrete_lacking_sub.*tenant_id"):
 
         class Lathe(Machine):
             __table__ = Table(
-                "decl_concrete_lacking_sub", Machine.metadata, Column("id", Integer, primary_key=True)
+                "decl_concrete_lacking_sub",
+                Machine.metadata,
+                Column("id", Integer, primary_key=True),
             )
             __mapper_args__ = {"concrete": True}  # noqa: RUF012
 
@@ -370,7 +374,7 @@ def test_a_column_of_another_type_is_an_error_that_lists_the_types(type_: Any) -
 )
 def test_a_column_that_changes_by_itself_is_an_error(column: Column[Any]) -> None:
     table = Table("decl_changing", MetaData(), Column("name", String), column)
-    with pytest.raises(ConfigurationError, match="computed or has an onupdate.*remove it"):
+    with pytest.raises(ConfigurationError, match=r"computed or has an onupdate.*remove it"):
         tenant_aware(table)
 
 
@@ -421,7 +425,7 @@ def test_the_parent_may_be_marked_later() -> None:
 
 def test_through_without_a_foreign_key_is_an_error_that_names_the_way_out() -> None:
     table = Table("decl_no_key", MetaData(), Column("id", Integer))
-    with pytest.raises(ConfigurationError, match="no foreign key to 'decl_order'.*tenant column"):
+    with pytest.raises(ConfigurationError, match=r"no foreign key to 'decl_order'.*tenant column"):
         tenant_aware(table, through="decl_order")
 
 

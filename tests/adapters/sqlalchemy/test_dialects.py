@@ -220,7 +220,7 @@ def test_a_dialect_that_was_never_tested_is_refused(engine: Engine) -> None:
     dialect: Any = Exotic()
     dialect.__dict__.update(engine.dialect.__dict__)
     dialect.__dict__.pop("_tenantshield_twins", None)
-    with pytest.raises(ConfigurationError, match="'exotic' has not been tested.*sqlite"):
+    with pytest.raises(ConfigurationError, match=r"'exotic' has not been tested.*sqlite"):
         guarded_dialect(cast("Dialect", dialect))
     engine.dialect = dialect
     with sent(engine) as statements, pytest.raises(ConfigurationError, match="exotic"):
@@ -254,7 +254,7 @@ def test_a_dialect_object_with_a_compiler_of_its_own_is_refused() -> None:
     engine.dialect = dialect
     with (
         sent(engine) as statements,
-        pytest.raises(ConfigurationError, match="statement_compiler of its own.*dialect class"),
+        pytest.raises(ConfigurationError, match=r"statement_compiler of its own.*dialect class"),
     ):
         execute(engine, "acme", select(THING))
     assert statements == []

@@ -70,7 +70,9 @@ def uniques(table: Table) -> list[set[str]]:
     ]
 
 
-def pair(metadata: MetaData, prefix: str, /, *constraints: Any, **options: Any) -> tuple[Table, Table]:
+def pair(
+    metadata: MetaData, prefix: str, /, *constraints: Any, **options: Any
+) -> tuple[Table, Table]:
     parent = Table(
         f"{prefix}_parent",
         metadata,

@@ -40,7 +40,9 @@ NAMES = frozenset({"raw_ledger"})
 
 in_any_case = st.sampled_from(["raw_ledger", "RAW_LEDGER", "Raw_Ledger", "raw_LEDGER"])
 quoting = st.sampled_from(["{}", '"{}"', "`{}`", "[{}]"])
-schema = st.sampled_from(["", "main.", "MAIN.", '"main".', "`main` . ", "main /* here */ .", "a.b."])
+schema = st.sampled_from(
+    ["", "main.", "MAIN.", '"main".', "`main` . ", "main /* here */ .", "a.b."]
+)
 gap = st.sampled_from([" ", "\n", "\t", "/**/", "/* x */", " -- x\n", "\r\n", "/* ' */", "\f"])
 before = st.sampled_from(
     [
@@ -70,7 +72,9 @@ before = st.sampled_from(
         "",
     ]
 )
-after = st.sampled_from(["", " x", ";", ")", ",raw_rates", "\n", " WHERE ':'='", "--", "/*", "'", '"'])
+after = st.sampled_from(
+    ["", " x", ";", ")", ",raw_rates", "\n", " WHERE ':'='", "--", "/*", "'", '"']
+)
 
 
 @given(before, gap, schema, quoting, in_any_case, after)
@@ -85,7 +89,7 @@ def test_no_spelling_of_the_name_gets_through(
     "sql",
     [
         'SELECT * FROM U&"raw\\005fledger"',
-        "SELECT * FROM u&\"\\0072aw_ledger\"",
+        'SELECT * FROM u&"\\0072aw_ledger"',
         "SELECT * FROM U&\"raw!005fledger\" UESCAPE '!'",
         'SELECT * FROM"raw_ledger"',
         "SELECT*FROM`raw_ledger`",
@@ -222,7 +226,7 @@ def test_a_fragment_that_ends_what_it_begins_stands_alone(fragment: str) -> None
         "(",
         ")(",
         "a = 'x",
-        "a = \"x",
+        'a = "x',
         "a = `x",
         "a = 1 --",
         "a = 1 -- rest",
@@ -308,7 +312,7 @@ def test_raw_sql_that_names_the_table_is_refused_wherever_it_stands(
         engine.connect() as connection,
         tenant_scope("acme"),
         sent(engine) as statements,
-        pytest.raises(UnguardedStatementError, match="raw_ledger.*tenantshield_reviewed"),
+        pytest.raises(UnguardedStatementError, match=r"raw_ledger.*tenantshield_reviewed"),
     ):
         connection.execute(RAW[form])
     assert statements == []

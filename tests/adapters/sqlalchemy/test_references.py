@@ -408,8 +408,12 @@ def test_upserts_check_what_they_insert_and_what_they_set(where: DatabaseName) -
         engine = seed(here.engine())
         refused(engine, upsert(engine, {"note": "z"}, id=11, firm_id=2))
         refused(engine, upsert(engine, {"firm_id": 2}, id=11, firm_id=1))
-        refused(engine, upsert(engine, {"firm_id": literal_column("2")}, id=11), None,
-                UnguardedStatementError)
+        refused(
+            engine,
+            upsert(engine, {"firm_id": literal_column("2")}, id=11),
+            None,
+            UnguardedStatementError,
+        )
         run(engine, upsert(engine, {"firm_id": 3}, id=11, firm_id=1))
         assert rows(engine, "SELECT firm_id FROM refs_deal WHERE id = 11") == [(3,)]
         run(engine, upsert(engine, {"firm_id": 3, "note": "stolen"}, id=12, firm_id=1))
@@ -486,11 +490,15 @@ def test_an_onupdate_that_points_at_another_tenants_row_is_refused() -> None:
 def test_objects_that_point_at_another_tenants_row_are_refused_in_a_flush(engine: Engine) -> None:
     makers: list[Any] = [
         lambda session: session.add(Deal(id=20, firm_id=2)),
-        lambda session: session.add_all([Deal(id=n, firm_id=2 if n == 25 else 1) for n in range(20, 30)]),
+        lambda session: session.add_all(
+            [Deal(id=n, firm_id=2 if n == 25 else 1) for n in range(20, 30)]
+        ),
         lambda session: setattr(session.get_one(Deal, 11), "firm_id", 2),
         lambda session: session.add(Step(id=120, deal_id=12)),
         lambda session: session.add(Step(id=120)),
-        lambda session: session.add(Deal(id=20, steps=[Step(id=120), Step(id=121, deal_id=12)], firm_id=2)),
+        lambda session: session.add(
+            Deal(id=20, steps=[Step(id=120), Step(id=121, deal_id=12)], firm_id=2)
+        ),
         lambda session: session.merge(Deal(id=11, firm_id=2)),
     ]
     for make in makers:
@@ -567,9 +575,7 @@ def test_a_parent_with_a_spoofed_primary_key_proves_nothing(engine: Engine) -> N
 
 def test_a_flush_asks_at_most_once_about_a_table(engine: Engine) -> None:
     with tenant_scope("acme"), Session(engine) as session, sent(engine) as statements:
-        session.add_all(
-            [Deal(id=n, firm_id=1 + 2 * (n % 2), place_id=1) for n in range(20, 60)]
-        )
+        session.add_all([Deal(id=n, firm_id=1 + 2 * (n % 2), place_id=1) for n in range(20, 60)])
         # An optional column makes SQLAlchemy send more than one INSERT.
         session.add_all([Deal(id=n, firm_id=1, note="noted") for n in range(60, 80)])
         session.flush()

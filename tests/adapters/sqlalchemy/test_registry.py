@@ -164,7 +164,7 @@ def test_the_same_name_in_another_schema_is_refused_until_declared(engine: Engin
     with (
         engine.connect() as connection,
         tenant_scope("acme"),
-        pytest.raises(UnguardedStatementError, match="reg_elsewhere.reg_account.*another schema"),
+        pytest.raises(UnguardedStatementError, match=r"reg_elsewhere.reg_account.*another schema"),
     ):
         connection.execute(select(elsewhere))
 
@@ -270,9 +270,7 @@ def test_a_tied_table_known_from_the_database_alone_is_tied(engine: Engine) -> N
         "INSERT INTO reg_only_there VALUES (1, 1), (2, 2)",
     )
     for resolve in (True, False):
-        reflected = Table(
-            "reg_only_there", MetaData(), autoload_with=engine, resolve_fks=resolve
-        )
+        reflected = Table("reg_only_there", MetaData(), autoload_with=engine, resolve_fks=resolve)
         assert seen(engine, select(reflected.c.id)) == [1]
 
 
@@ -329,7 +327,9 @@ def test_tables_that_refer_to_each_other_in_a_circle_are_tied_where_one_is() -> 
         "reg_left",
         metadata,
         Column("id", Integer, primary_key=True),
-        Column("right_id", ForeignKey("reg_right.id", use_alter=True, name="reg_fk"), nullable=False),
+        Column(
+            "right_id", ForeignKey("reg_right.id", use_alter=True, name="reg_fk"), nullable=False
+        ),
         Column("account_id", ForeignKey("reg_owner.id"), nullable=False),
     )
     right = Table(
