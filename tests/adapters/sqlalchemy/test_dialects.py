@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -54,7 +54,7 @@ def engine() -> Engine:
 
 
 @contextmanager
-def compiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def compiled(monkeypatch: pytest.MonkeyPatch) -> Generator[list[str], None, None]:
     """Yield the texts that are compiled from now on."""
     texts: list[str] = []
     original = SQLCompiler.__init__

@@ -200,7 +200,7 @@ def test_a_table_of_a_declared_schema_is_found_in_any_case() -> None:
 def test_a_quoted_name_is_the_same_table(engine: Engine) -> None:
     from sqlalchemy.sql import quoted_name
 
-    bare = table(quoted_name("reg_account", True), column("name"))  # type: ignore[arg-type]
+    bare = table(quoted_name("reg_account", True), column("name"))
     assert seen(engine, select(bare.c.name)) == ["ours"]
 
 

@@ -12,6 +12,8 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -292,20 +294,25 @@ def test_there_are_no_handlers_for_async_sessions_of_their_own() -> None:
 async def test_the_same_acts_end_the_same_way_through_both_kinds_of_session(
     engine: Engine, async_engine: AsyncEngine
 ) -> None:
+    def write_reference(session: Session) -> None:
+        session.add(Chair(id=91, room_id=3))
+        session.flush()
+
+    def write(session: Session) -> str:
+        session.add(Room(id=92))
+        session.flush()
+        return session.get_one(Room, 92).tenant_id
+
     acts: list[Callable[[Session], Any]] = [
         lambda session: list(session.scalars(select(Room.id).order_by(Room.id))),
         lambda session: session.get(Room, 3),
         lambda session: session.get(Room, 1) is not None,
         lambda session: [chair.room_id for chair in session.get_one(Room, 1).chairs],
-        lambda session: session.execute(update(Room).values(name="x")).rowcount,  # type: ignore[attr-defined]
+        lambda session: list(session.scalars(update(Room).values(name="x").returning(Room.id))),
         lambda session: session.execute(text("SELECT * FROM rule_room")),
         lambda session: session.execute(insert(Room).values(id=90, tenant_id="globex")),
-        lambda session: (session.add(Chair(id=91, room_id=3)), session.flush()),
-        lambda session: (
-            session.add(Room(id=92)),
-            session.flush(),
-            session.get_one(Room, 92).tenant_id,
-        )[2],
+        write_reference,
+        write,
         lambda session: session.scalar(select(func.count()).select_from(Room)),
     ]
 
@@ -321,7 +328,7 @@ async def test_the_same_acts_end_the_same_way_through_both_kinds_of_session(
                 expected = outcome(act, session)
                 session.rollback()
             async with AsyncSession(async_engine) as asession:
-                assert await asession.run_sync(lambda sync, act=act: outcome(act, sync)) == expected
+                assert await asession.run_sync(partial(outcome, act)) == expected
                 await asession.rollback()
 
 
@@ -511,8 +518,6 @@ def test_a_model_of_flask_sqlalchemy_is_marked_and_confined(here: Database) -> N
 
 def test_advanced_alchemys_session_is_confined(here: Database) -> None:
     pytest.importorskip("advanced_alchemy", reason="Advanced Alchemy is not installed")
-    from importlib import import_module
-
     config: Any = vars(import_module("advanced_alchemy.config"))["SQLAlchemySyncConfig"]
     made = config(engine_instance=here.engine())
     with tenant_scope("acme"), made.get_session() as session:
@@ -524,8 +529,6 @@ async def test_advanced_alchemys_async_session_and_repository_are_confined(
     async_engine: AsyncEngine,
 ) -> None:
     pytest.importorskip("advanced_alchemy", reason="Advanced Alchemy is not installed")
-    from importlib import import_module
-
     config: Any = vars(import_module("advanced_alchemy.config"))["SQLAlchemyAsyncConfig"]
     repository: Any = vars(import_module("advanced_alchemy.repository"))[
         "SQLAlchemyAsyncRepository"

@@ -219,7 +219,7 @@ def test_the_first_tenants_objects_are_no_longer_in_the_session(session: Session
         assert kept is not None
         assert held not in session
         assert object_session(held) is None
-        assert [each.id for each in session.identity_map.values()] == [2]
+        assert [key[1] for key in session.identity_map.keys()] == [(2,)]  # noqa: SIM118
     assert held.name == "ours"
 
 
