@@ -1,0 +1,151 @@
+"""One request, sent through both middlewares."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from tenantshield_mw import (
+    PRINCIPAL_KEY,
+    SESSION_KEY,
+    TenantId,
+    TenantSessionMiddleware,
+    TenantSessionMiddlewareWSGI,
+    try_current_tenant,
+)
+
+from ..core.calling import Response, as_environ, call_asgi, call_wsgi, http_scope
+
+__all__ = ["Outcome", "Sent", "malformed", "missing", "outcome", "ran", "refused"]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request as a client, the server and the framework make it."""
+
+    target: bytes = b"/"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    client: str = "203.0.113.7"
+    root: str = ""
+    session: Any = field(default_factory=dict)
+    user: Any = None
+    subject: str | None = None
+    certificate_fails: bool = False
+
+    def scope(self) -> dict[str, Any]:
+        raw_path, _, query = self.target.partition(b"?")
+        path = self.root + unquote_to_bytes(raw_path).decode("utf-8", "replace")
+        error = "expired" if self.certificate_fails else None
+        return http_scope(
+            path,
+            headers=self.headers,
+            raw_path=self.root.encode() + raw_path,
+            root_path=self.root,
+            query_string=query,
+            client=(self.client, 50000),
+            session=self.session,
+            user=self.user,
+            extensions={
+                "tls": {"client_cert_name": self.subject, "client_cert_error": error},
+            },
+        )
+
+    def environ(self) -> dict[str, Any]:
+        raw_path, _, query = self.target.partition(b"?")
+        cookies = [value for name, value in self.headers if name.lower() == b"cookie"]
+        others = [entry for entry in self.headers if entry[0].lower() != b"cookie"]
+        if cookies:
+            # RFC 9113 section 8.2.3: so before anything else than HTTP/2 gets them.
+            others.append((b"cookie", b"; ".join(cookies)))
+        environ = as_environ(
+            headers=others,
+            PATH_INFO=unquote_to_bytes(raw_path).decode("latin-1"),
+            SCRIPT_NAME=self.root,
+            QUERY_STRING=query.decode("latin-1"),
+            REMOTE_ADDR=self.client,
+        )
+        environ[SESSION_KEY] = self.session
+        environ[PRINCIPAL_KEY] = self.user
+        if self.subject is not None:
+            environ["SSL_CLIENT_S_DN"] = self.subject
+            environ["SSL_CLIENT_VERIFY"] = "SUCCESS"
+        if self.certificate_fails:
+            environ["SSL_CLIENT_VERIFY"] = "FAILED:expired"
+        return environ
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a request comes to: the tenant and the path it ran with, or how it was refused."""
+
+    tenant: TenantId | None
+    status: int = 200
+    code: str = ""
+    mounted_at: str = ""
+    challenge: str | None = None
+    vary: str | None = None
+
+
+def ran(tenant: TenantId | None, mounted_at: str = "") -> Outcome:
+    return Outcome(tenant, mounted_at=mounted_at)
+
+
+def refused(status: int, code: str, challenge: str | None = None) -> Outcome:
+    return Outcome(None, status, code, challenge=challenge)
+
+
+missing = refused(400, "tenant_missing")
+malformed = refused(400, "tenant_malformed")
+
+
+def _told(response: Response, seen: list[tuple[Any, str]]) -> Outcome:
+    vary = response.headers.get("vary")
+    if response.status == 200:
+        ((tenant, mounted_at),) = seen
+        return Outcome(tenant, mounted_at=mounted_at, vary=vary)
+    assert seen == []
+    assert response.problem["status"] == response.status
+    return Outcome(
+        None,
+        response.status,
+        response.problem["code"],
+        challenge=response.headers.get("www-authenticate"),
+        vary=vary,
+    )
+
+
+def outcome(options: dict[str, Any], sent: Sent) -> Outcome:
+    """Send one request through both middlewares, which must come to the same."""
+    seen: list[tuple[Any, str]] = []
+
+    def note(mounted_at: str) -> None:
+        tenant = try_current_tenant()
+        seen.append((None if tenant is None else tenant.tenant_id, mounted_at))
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["path"] == before["path"]
+        assert scope["raw_path"] == before["raw_path"]
+        assert scope["path"].startswith(scope["root_path"])
+        note(scope["root_path"].removeprefix(sent.root))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    def wsgi(environ: Any, start_response: Any) -> list[bytes]:
+        whole = sent.environ()
+        assert environ["SCRIPT_NAME"] + environ["PATH_INFO"] == (
+            whole["SCRIPT_NAME"] + whole["PATH_INFO"]
+        )
+        note(environ["SCRIPT_NAME"].removeprefix(sent.root))
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    before = sent.scope()
+    over_asgi = _told(
+        asyncio.run(call_asgi(TenantSessionMiddleware(asgi, **options), sent.scope())), seen
+    )
+    seen.clear()
+    over_wsgi = _told(call_wsgi(TenantSessionMiddlewareWSGI(wsgi, **options), sent.environ()), seen)
+    assert over_asgi == over_wsgi
+    return over_asgi

@@ -1,0 +1,82 @@
+"""How a signed cookie is made, and for how long it is believed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tenantshield_mw import ConfigurationError, TenantContext, TenantResolutionError, cookie
+
+from ..core.calling import http_scope
+
+SECRET = "a secret of thirty-two characters"
+
+
+def sent(value: str) -> dict[str, Any]:
+    return http_scope(headers=[(b"cookie", f"tenant={value}".encode())])
+
+
+def test_a_signature_is_believed_for_max_age_seconds() -> None:
+    signed_at = int(time.time())
+    times: Iterator[float] = iter([signed_at + 1, signed_at + 50, signed_at + 70])
+    resolver = cookie("tenant", SECRET, max_age=60, now=lambda: next(times))
+    value = resolver.sign("acme")
+    assert resolver(sent(value)) == TenantContext("acme")
+    assert resolver(sent(value)) == TenantContext("acme")
+    with pytest.raises(TenantResolutionError, match="too old"):
+        resolver(sent(value))
+
+
+def test_without_max_age_a_signature_is_believed_for_ever() -> None:
+    resolver = cookie("tenant", SECRET, now=lambda: 10.0**12)
+    assert resolver(sent(resolver.sign("acme"))) == TenantContext("acme")
+
+
+def test_a_signature_with_another_secret_is_not_believed() -> None:
+    value = cookie("tenant", "another secret").sign("acme")
+    with pytest.raises(TenantResolutionError, match="not signed"):
+        cookie("tenant", SECRET)(sent(value))
+
+
+def test_only_a_cookie_with_a_secret_can_be_signed() -> None:
+    with pytest.raises(ConfigurationError, match="secret"):
+        cookie("tenant").sign("acme")
+
+
+def test_what_is_no_tenant_id_is_not_signed() -> None:
+    with pytest.raises(TenantResolutionError):
+        cookie("tenant", SECRET).sign("")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"name": ""},
+        {"name": "a b"},
+        {"name": "a=b"},
+        {"name": "müller"},
+        {"name": None},
+        {"secret": ""},
+        {"secret": 7},
+        {"secret": SECRET, "max_age": 0},
+        {"secret": SECRET, "max_age": True},
+        {"secret": SECRET, "max_age": "60"},
+        {"max_age": 60},
+        {"type": float},
+        {"secret": SECRET, "type": float},
+    ],
+)
+def test_other_arguments_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        cookie(**{"name": "tenant", **arguments})
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    cookie("tenant")
+    monkeypatch.setitem(sys.modules, "itsdangerous", None)
+    with pytest.raises(ConfigurationError, match=r"tenantshield-mw\[signed\]"):
+        cookie("tenant", SECRET)

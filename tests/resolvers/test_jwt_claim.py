@@ -1,0 +1,199 @@
+"""Which keys and algorithms a token may be signed with."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from tenantshield_mw import ConfigurationError, TenantContext, TenantUnauthenticatedError, jwt_claim
+
+from ..core.calling import http_scope
+from .tokens import EC_KEY, OTHER_RSA_KEY, RSA_KEY, SECRET, private_pem, public_pem, token
+
+
+def jwk(key: Any, **more: str) -> dict[str, Any]:
+    algorithm: Any = jwt.algorithms.RSAAlgorithm
+    if key is EC_KEY:
+        algorithm = jwt.algorithms.ECAlgorithm
+    document: dict[str, Any] = json.loads(algorithm.to_jwk(key.public_key()))
+    document.pop("key_ops", None)
+    return {**document, **more}
+
+
+SECRET_JWK = json.loads(jwt.algorithms.HMACAlgorithm.to_jwk(SECRET))
+KEYS = {
+    "keys": [
+        jwk(RSA_KEY, kid="rsa", use="sig"),
+        jwk(EC_KEY, kid="ec"),
+        jwk(OTHER_RSA_KEY, kid="for encryption", use="enc"),
+    ]
+}
+
+
+def resolve(resolver: Any, value: bytes) -> Any:
+    return resolver(http_scope(headers=[(b"authorization", b"Bearer " + value)]))
+
+
+ACME = TenantContext("acme")
+
+
+def test_a_set_of_keys_finds_the_key_by_its_id() -> None:
+    resolver = jwt_claim("tenant", jwks=KEYS, algorithms=["RS256", "ES256"])
+    assert resolve(resolver, token(RSA_KEY, "RS256", kid="rsa")) == ACME
+    assert resolve(resolver, token(EC_KEY, "ES256", kid="ec")) == ACME
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        token(OTHER_RSA_KEY, "RS256", kid="rsa"),
+        token(RSA_KEY, "RS256", kid="ec"),
+        token(RSA_KEY, "RS256", kid="other"),
+        token(RSA_KEY, "RS256"),
+        token(RSA_KEY, "RS512", kid="rsa"),
+        token(OTHER_RSA_KEY, "RS256", kid="for encryption"),
+        token(SECRET, "HS256", kid="rsa"),
+        token(None, "none", kid="rsa"),
+    ],
+)
+def test_a_token_that_no_key_of_the_set_has_signed_is_refused(value: bytes) -> None:
+    resolver = jwt_claim("tenant", jwks=KEYS, algorithms=["RS256", "ES256"])
+    with pytest.raises(TenantUnauthenticatedError):
+        resolve(resolver, value)
+
+
+def test_the_only_key_of_a_set_needs_no_id() -> None:
+    for only in (jwk(RSA_KEY), jwk(RSA_KEY, kid="rsa")):
+        resolver = jwt_claim("tenant", jwks={"keys": [only]}, algorithms=["RS256"])
+        assert resolve(resolver, token(RSA_KEY, "RS256")) == ACME
+
+
+def test_a_set_of_secrets_serves_algorithms_of_secrets() -> None:
+    resolver = jwt_claim("tenant", jwks={"keys": [SECRET_JWK]}, algorithms=["HS256"])
+    assert resolve(resolver, token()) == ACME
+
+
+def test_a_client_of_a_key_server_is_asked_for_the_key() -> None:
+    class Client:
+        def get_signing_key(self, kid: Any) -> Any:
+            found = jwt.PyJWKSet.from_dict(KEYS).keys[0]
+            if kid != found.key_id:
+                raise jwt.PyJWKClientError("no such key")
+            return found
+
+    resolver = jwt_claim("tenant", jwks=Client(), algorithms=["RS256"])
+    assert resolve(resolver, token(RSA_KEY, "RS256", kid="rsa")) == ACME
+    with pytest.raises(TenantUnauthenticatedError):
+        resolve(resolver, token(RSA_KEY, "RS256", kid="other"))
+    with pytest.raises(TenantUnauthenticatedError):
+        resolve(
+            jwt_claim("tenant", jwks=Client(), algorithms=["HS256"]),
+            token(SECRET, "HS256", kid="rsa"),
+        )
+
+
+def test_the_public_key_is_never_taken_for_a_secret() -> None:
+    header_and_claims = token(SECRET, "HS256").rsplit(b".", 1)[0]
+    signature = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(
+        header_and_claims, public_pem(RSA_KEY)
+    )
+    value = header_and_claims + b"." + jwt.utils.base64url_encode(signature)
+    resolver = jwt_claim("tenant", public_pem(RSA_KEY), algorithms=["RS256"])
+    with pytest.raises(TenantUnauthenticatedError):
+        resolve(resolver, value)
+
+
+def test_leeway_covers_clocks_that_differ() -> None:
+    late = token(exp=int(time.time()) - 30)
+    assert resolve(jwt_claim("tenant", SECRET, algorithms=["HS256"], leeway=3600), late) == ACME
+    with pytest.raises(TenantUnauthenticatedError):
+        resolve(jwt_claim("tenant", SECRET, algorithms=["HS256"], leeway=1), late)
+
+
+def test_claims_can_be_required() -> None:
+    endless = token(exp=None)
+    assert resolve(jwt_claim("tenant", SECRET, algorithms=["HS256"]), endless) == ACME
+    with pytest.raises(TenantUnauthenticatedError):
+        resolve(jwt_claim("tenant", SECRET, algorithms=["HS256"], require=["exp"]), endless)
+
+
+def test_the_token_may_stand_in_another_header() -> None:
+    resolver = jwt_claim("tenant", SECRET, algorithms=["HS256"], header="X-Token")
+    assert resolver(http_scope(headers=[(b"x-token", b"Bearer " + token())])) == ACME
+    assert resolver.varies_on == ("X-Token",)
+
+
+def test_the_error_does_not_repeat_the_token() -> None:
+    value = token("another secret of thirty-two chars")
+    with pytest.raises(TenantUnauthenticatedError) as caught:
+        resolve(jwt_claim("tenant", SECRET, algorithms=["HS256"]), value)
+    assert value.decode() not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+PUBLIC = public_pem(RSA_KEY)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"key": SECRET, "algorithms": []}, "algorithms"),
+        ({"key": SECRET, "algorithms": "HS256"}, "algorithms"),
+        ({"key": SECRET, "algorithms": None}, "algorithms"),
+        ({"key": SECRET, "algorithms": [256]}, "algorithms"),
+        ({"key": SECRET, "algorithms": ["none"]}, "forge"),
+        ({"key": SECRET, "algorithms": ["HS256", "None"]}, "forge"),
+        ({"key": SECRET, "algorithms": ["HS999"]}, "does not know"),
+        ({"key": SECRET, "algorithms": ["HS256", "RS256"]}, "mixes"),
+        ({"key": PUBLIC, "algorithms": ["HS256", "RS256"]}, "mixes"),
+        ({"key": PUBLIC, "algorithms": ["HS256"]}, "does not fit"),
+        ({"key": SECRET, "algorithms": ["RS256"]}, "does not fit"),
+        ({"key": PUBLIC, "algorithms": ["ES256"]}, "does not fit"),
+        ({"key": "", "algorithms": ["HS256"]}, "does not fit"),
+        ({"key": 7, "algorithms": ["HS256"]}, "does not fit"),
+        ({"key": jwt.PyJWK(jwk(RSA_KEY)), "algorithms": ["HS256"]}, "does not fit"),
+        ({"algorithms": ["HS256"]}, "key= or jwks="),
+        ({"key": SECRET, "jwks": KEYS, "algorithms": ["HS256"]}, "key= or jwks="),
+        ({"jwks": KEYS, "algorithms": ["HS256"]}, "JWK Set"),
+        ({"jwks": {"keys": [SECRET_JWK]}, "algorithms": ["RS256"]}, "JWK Set"),
+        ({"jwks": {"keys": []}, "algorithms": ["RS256"]}, "JWK Set"),
+        ({"jwks": {"keys": [jwk(RSA_KEY, use="enc")]}, "algorithms": ["RS256"]}, "JWK Set"),
+        ({"jwks": {"keys": [jwk(RSA_KEY), jwk(EC_KEY)]}, "algorithms": ["RS256"]}, "JWK Set"),
+        (
+            {
+                "jwks": {"keys": [jwk(RSA_KEY, kid="a"), jwk(EC_KEY, kid="a")]},
+                "algorithms": ["RS256"],
+            },
+            "JWK Set",
+        ),
+        ({"jwks": "https://issuer.test/keys", "algorithms": ["RS256"]}, "JWK Set"),
+        ({"key": SECRET, "algorithms": ["HS256"], "leeway": -1}, "leeway"),
+        ({"key": SECRET, "algorithms": ["HS256"], "leeway": True}, "leeway"),
+        ({"key": SECRET, "algorithms": ["HS256"], "require": "exp"}, "require"),
+        ({"key": SECRET, "algorithms": ["HS256"], "type": float}, "type="),
+        ({"key": SECRET, "algorithms": ["HS256"], "header": "X Token"}, "header"),
+        ({"claim": "", "key": SECRET, "algorithms": ["HS256"]}, "claim"),
+    ],
+)
+def test_a_configuration_that_is_not_safe_is_refused(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        jwt_claim(**{"claim": "tenant", **arguments})
+
+
+def test_a_private_key_verifies_too() -> None:
+    resolver = jwt_claim("tenant", private_pem(EC_KEY), algorithms=["ES256"])
+    assert resolve(resolver, token(EC_KEY, "ES256")) == ACME
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    with pytest.raises(ConfigurationError, match=r"tenantshield-mw\[jwt\]"):
+        jwt_claim("tenant", SECRET, algorithms=["HS256"])
