@@ -35,7 +35,7 @@ class Way:
     Attributes:
         name: what it is, in SQLAlchemy's words; unique.
         kind: what it tries; a legitimate operation tries nothing.
-        run: called with the arena's :class:`~tests.leaks.arena.Hand` and the models;
+        run: called with the arena's :class:`~tests.leaks.hand.Hand` and the models;
             what it returns is searched for the other tenant's values. A coroutine
             function gets an async session and runs in the async flavour only.
         theme: the module that it stands in.

@@ -13,6 +13,13 @@ from .results import Result
 
 __all__ = ["Column", "print_table", "summary"]
 
+_PREFACE = """\
+Written by `make leaks`, which prints the whole table; the ways stand in `tests/leaks/`.
+SQLAlchemy {sqlalchemy}, Python {python}. Each way runs sync and async, and the worse of
+the two counts. A read is judged by the values that it returned, a write by what the
+database holds afterwards, read by its driver. "Other error" is neither a leak nor a
+refusal, but an error of SQLAlchemy's or the database's."""
+
 _WORST_FIRST = ("LEAK", "wrong", "confined", "refused", "n/a")
 
 
@@ -76,10 +83,9 @@ def summary(columns: list[Column], own: int) -> str:
     lines = [
         "# Ways across",
         "",
-        "Written by `make leaks`, which prints the whole table; the ways stand in",
-        f"`tests/leaks/`. SQLAlchemy {sqlalchemy.__version__}, Python {platform.python_version()}.",
-        "Each way runs sync and async, the worse of the two counts. A read is judged by the values that it returned, a write by what the",
-        "database holds afterwards, read by its driver.",
+        *_PREFACE.format(
+            sqlalchemy=sqlalchemy.__version__, python=platform.python_version()
+        ).splitlines(),
         "",
         f"## {len(ways)} ways to another tenant's rows",
         "",

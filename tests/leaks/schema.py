@@ -120,7 +120,9 @@ def _define(m: Models, p: Protection) -> None:
         id: Mapped[int] = mapped_column(primary_key=True)
         parent_id: Mapped[int | None] = mapped_column(ForeignKey("acct_category.id"))
         title: Mapped[str] = mapped_column(String(80))
-        parent: Mapped[Any] = relationship("Category", remote_side=[id], back_populates="children")
+        parent: Mapped[Any] = relationship(
+            "Category", remote_side="Category.id", back_populates="children"
+        )
         children: Mapped[list[Any]] = relationship("Category", back_populates="parent")
 
     @p.aware

@@ -16,8 +16,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.automap import automap_base
 
-from tests.leaks.arena import Hand
 from tests.leaks.catalogue import legitimate
+from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
 

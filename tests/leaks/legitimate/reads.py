@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import (
     Integer,
-    bindparam,
     column,
     func,
     literal,
@@ -20,17 +19,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import (
     aliased,
-    contains_eager,
-    joinedload,
-    selectin_polymorphic,
-    selectinload,
-    subqueryload,
-    undefer,
-    with_polymorphic,
 )
 
-from tests.leaks.arena import Hand
 from tests.leaks.catalogue import legitimate
+from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
 
@@ -312,93 +304,6 @@ def _(hand: Hand, m: Models) -> None:
     assert names(hand.session.execute(statement)) == ["own first", "own third"]
 
 
-LOADERS = (joinedload, selectinload, subqueryload)
-
-
-@legitimate("relationship: every loader finds the caller's rows")
-def _(hand: Hand, m: Models) -> None:
-    for load in LOADERS:
-        hand.session.expunge_all()
-        statement = select(m.Customer).options(load(m.Customer.invoices)).order_by(m.Customer.id)
-        found = hand.session.scalars(statement).unique().all()
-        assert [len(each.invoices) for each in found] == [2, 1, 0]
-
-
-@legitimate("relationship: lazy, both ways")
-def _(hand: Hand, m: Models) -> None:
-    invoice = hand.session.get(m.Invoice, 1)
-    assert invoice.customer.name == "own ada"
-    assert {each.note for each in invoice.customer.invoices} == {"own first", "own second"}
-    assert [each.label for each in invoice.tags] == ["own urgent"]
-    assert [each.text for each in invoice.lines] == ["own line"]
-
-
-@legitimate("relationship: a nullable many-to-one that is not set")
-def _(hand: Hand, m: Models) -> None:
-    found = hand.session.scalars(
-        select(m.Invoice).options(joinedload(m.Invoice.category)).order_by(m.Invoice.id)
-    )
-    titles = [each.category and each.category.title for each in found]
-    assert titles == ["own root", None, "own child"]
-
-
-@legitimate("relationship: contains_eager")
-def _(hand: Hand, m: Models) -> None:
-    statement = (
-        select(m.Customer)
-        .outerjoin(m.Customer.invoices)
-        .options(contains_eager(m.Customer.invoices))
-        .order_by(m.Customer.id)
-    )
-    found = hand.session.scalars(statement).unique().all()
-    assert [len(each.invoices) for each in found] == [2, 1, 0]
-
-
-@legitimate("relationship: dynamic and write-only")
-def _(hand: Hand, m: Models) -> None:
-    customer = hand.session.get(m.Customer, 1)
-    assert customer.dynamic.count() == 2
-    found = hand.session.scalars(customer.written.select().order_by(m.Invoice.id)).all()
-    assert [each.note for each in found] == ["own first", "own second"]
-
-
-@legitimate("column: column_property that is a subquery, and a deferred one")
-def _(hand: Hand, m: Models) -> None:
-    customer = hand.session.get(m.Customer, 1, options=[undefer(m.Customer.invoice_count)])
-    assert customer.invoice_count == 2
-    assert hand.session.get(m.Invoice, 1).private == "own private one"
-
-
-@legitimate("inheritance: joined, polymorphic loading")
-def _(hand: Hand, m: Models) -> None:
-    for statement in (
-        select(m.Payment),
-        select(with_polymorphic(m.Payment, "*")),
-        select(m.Payment).options(selectin_polymorphic(m.Payment, [m.CardPayment])),
-    ):
-        hand.session.expunge_all()
-        found = hand.session.scalars(statement).all()
-        kinds = {each.id: getattr(each, "card", None) for each in found}
-        assert kinds == {1: None, 2: "own 4111", 900: "own 4000"}
-
-
-@legitimate("inheritance: single table")
-def _(hand: Hand, m: Models) -> None:
-    found = hand.session.scalars(select(m.Company).order_by(m.Company.id)).all()
-    assert [each.vat for each in found] == ["own vat", "own other vat"]
-
-
-@legitimate("inheritance: concrete", needs="concrete")
-def _(hand: Hand, m: Models) -> None:
-    found = hand.session.scalars(select(m.Site)).all()
-    assert sorted(each.name for each in found) == [
-        "own other site",
-        "own shed",
-        "own site",
-        "own warehouse",
-    ]
-
-
 @legitimate("execute: yield_per and partitions")
 def _(hand: Hand, m: Models) -> None:
     statement = select(m.Invoice).order_by(m.Invoice.id).execution_options(yield_per=2)
@@ -427,94 +332,3 @@ def _(hand: Hand, m: Models) -> None:
     with hand.engine.connect() as connection:
         found = connection.execute(select(m.note.c.body).order_by(m.note.c.id)).all()
         assert names(found) == ["own note", "own other note"]
-
-
-# Names that look like a tenant-aware table's, and are not.
-
-
-@legitimate("name: a label")
-def _(hand: Hand, m: Models) -> None:
-    statement = select(m.Currency.name.label("acct_invoice")).order_by("acct_invoice")
-    assert names(hand.session.execute(statement)) == ["Dollar", "Euro"]
-
-
-@legitimate("name: an alias of a shared table")
-def _(hand: Hand, m: Models) -> None:
-    renamed = m.Currency.__table__.alias("acct_invoice")
-    assert names(hand.session.execute(select(renamed.c.name).order_by("name"))) == [
-        "Dollar",
-        "Euro",
-    ]
-
-
-@legitimate("name: an alias of a tenant-aware table, named like another")
-def _(hand: Hand, m: Models) -> None:
-    renamed = aliased(m.Tag, name="acct_invoice")
-    found = hand.session.execute(select(renamed.label).order_by(renamed.id))
-    assert names(found) == ["own urgent", "own late"]
-
-
-@legitimate("name: a CTE of a shared table")
-def _(hand: Hand, m: Models) -> None:
-    renamed = select(m.Currency.name).cte("acct_invoice")
-    assert names(hand.session.execute(select(renamed.c.name).order_by("name"))) == [
-        "Dollar",
-        "Euro",
-    ]
-
-
-@legitimate("name: a CTE of a tenant-aware table, named like itself")
-def _(hand: Hand, m: Models) -> None:
-    renamed = select(m.Tag.label).where(m.Tag.id == 1).cte("acct_tag_of_mine")
-    assert names(hand.session.execute(select(renamed.c.label))) == ["own urgent"]
-
-
-@legitimate("name: a subquery")
-def _(hand: Hand, m: Models) -> None:
-    renamed = select(m.Currency.name).subquery("acct_customer")
-    assert names(hand.session.execute(select(renamed.c.name).order_by("name"))) == [
-        "Dollar",
-        "Euro",
-    ]
-
-
-@legitimate("name: a bound parameter, in a construct")
-def _(hand: Hand, m: Models) -> None:
-    statement = select(m.Currency.name).where(m.Currency.code == bindparam("acct_invoice"))
-    assert hand.session.scalar(statement, {"acct_invoice": "EUR"}) == "Euro"
-
-
-@legitimate("name: a bound parameter named tenant")
-def _(hand: Hand, m: Models) -> None:
-    statement = select(m.Invoice.note).where(m.Invoice.reference == bindparam("tenant"))
-    assert hand.session.scalar(statement, {"tenant": "R-1"}) == "own first"
-
-
-@legitimate("name: a bound parameter named like the tenant column")
-def _(hand: Hand, m: Models) -> None:
-    statement = select(m.Invoice.note).where(m.Invoice.reference == bindparam(hand.key))
-    assert hand.session.scalar(statement, {hand.key: "R-1"}) == "own first"
-
-
-@legitimate("name: a bound parameter in text")
-def _(hand: Hand, m: Models) -> None:
-    statement = text("SELECT name FROM acct_currency WHERE code = :acct_invoice")
-    assert hand.session.scalar(statement, {"acct_invoice": "EUR"}) == "Euro"
-
-
-@legitimate("name: a string literal in text")
-def _(hand: Hand, m: Models) -> None:
-    statement = text("SELECT code FROM acct_currency WHERE name <> 'acct_invoice' ORDER BY code")
-    assert names(hand.session.execute(statement)) == ["EUR", "USD"]
-
-
-@legitimate("name: a value that is bound")
-def _(hand: Hand, m: Models) -> None:
-    statement = select(m.Invoice.note).where(m.Invoice.note != "SELECT * FROM acct_invoice")
-    assert len(hand.session.execute(statement).all()) == 3
-
-
-@legitimate("name: a word that contains it")
-def _(hand: Hand, m: Models) -> None:
-    statement = text("SELECT code AS acct_invoices FROM acct_currency ORDER BY code")
-    assert names(hand.session.execute(statement)) == ["EUR", "USD"]

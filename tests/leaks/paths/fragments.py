@@ -26,8 +26,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import quoted_name
 from sqlalchemy.types import UserDefinedType
 
-from tests.leaks.arena import Hand
 from tests.leaks.catalogue import path, reads, writes
+from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
 WIDE = "1 = 1) OR (1 = 1"
@@ -206,6 +206,7 @@ writes(
         .values(name=text("'own', org_id = 'bravo'"))
         .execution_options(synchronize_session=False)
     ),
+    errors=(DBAPIError,),
     needs="columns",
 )
 writes(

@@ -21,8 +21,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from tests.leaks.arena import Hand
 from tests.leaks.catalogue import path, writes
+from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import column, select, table, text
 
-from tests.leaks.arena import Hand
 from tests.leaks.catalogue import path
+from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
 DRIVER = "the driver's own cursor never passes through SQLAlchemy's execution"

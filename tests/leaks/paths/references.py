@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.exc import FlushError, ObjectDeletedError, StaleDataError
 
-from tests.leaks.arena import Hand
 from tests.leaks.catalogue import path, writes
+from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
 GONE = (StaleDataError, ObjectDeletedError, InvalidRequestError, FlushError)

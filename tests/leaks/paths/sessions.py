@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.orm import Session, joinedload, scoped_session, sessionmaker
 from sqlalchemy.orm.exc import DetachedInstanceError, ObjectDeletedError, StaleDataError
 
-from tests.leaks.arena import Hand, flat
 from tests.leaks.catalogue import NOTHING, path
+from tests.leaks.hand import Hand, flat
 from tests.leaks.schema import Models
 
 OWN: dict[str, Any] = {"tenant": "own", "needs": "ambient"}

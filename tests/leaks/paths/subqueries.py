@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from tests.leaks.arena import Hand
 from tests.leaks.catalogue import NOTHING, path, reads
+from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
 LATERAL = {"only": "postgresql", "why": "no LATERAL"}

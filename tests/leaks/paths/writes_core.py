@@ -23,8 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from tests.leaks.arena import Hand
 from tests.leaks.catalogue import path, writes
+from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
 RETURNING = {"why_not": {"mariadb": "no UPDATE ... RETURNING"}}

@@ -10,8 +10,8 @@ from sqlalchemy.orm import make_transient, make_transient_to_detached
 from sqlalchemy.orm.attributes import flag_modified, set_committed_value
 from sqlalchemy.orm.exc import FlushError, ObjectDeletedError, StaleDataError
 
-from tests.leaks.arena import Hand
 from tests.leaks.catalogue import path
+from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
 # SQLAlchemy warns where a DELETE meets no row, and warnings are errors here.

@@ -1,0 +1,104 @@
+"""Driver SQL, and DDL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    DDL,
+    text,
+)
+from sqlalchemy.schema import DropTable
+
+from tests.leaks.catalogue import path, writes
+from tests.leaks.hand import Hand
+from tests.leaks.schema import Models
+
+
+def driver(name: str, sql: str, kind: Any = "read", **options: Any) -> None:
+    def run(hand: Hand, m: Models) -> Any:
+        result = hand.connection.exec_driver_sql(hand.named(sql))
+        return result.all() if result.returns_rows else None
+
+    run.__module__ = __name__
+    path(f"driver SQL: {name}", kind, **options)(run)
+
+
+driver("SELECT", "SELECT note FROM acct_invoice")
+driver("quoted", 'SELECT note FROM "acct_invoice"')
+driver(
+    "in mixed case", "SELECT note FROM Acct_Invoice", why_not={"mariadb": "file names have a case"}
+)
+driver("next to comments", "/* x */SELECT note FROM/**/acct_invoice")
+driver("of a tied table", "SELECT text FROM acct_invoice_line", needs="ties")
+driver("UPDATE", "UPDATE acct_invoice SET amount = 1", "write")
+driver("DELETE", "DELETE FROM acct_posting", "write")
+driver(
+    "disguised as reflection",
+    "PRAGMA table_info(acct_invoice); SELECT note FROM acct_invoice",
+    only="sqlite",
+    why="no PRAGMA",
+    errors=(Exception,),
+    harmless="one statement at a time",
+)
+driver(
+    "SHOW with more behind it",
+    "SHOW TABLES WHERE (SELECT count(*) FROM acct_invoice) > 3",
+    only="mariadb",
+    why="no SHOW ... WHERE",
+    sees=(),
+)
+driver("by TABLE", "TABLE acct_customer", only="postgresql", why="no TABLE statement")
+
+
+@path("driver SQL: by an engine's own connection")
+def _(hand: Hand, m: Models) -> Any:
+    with hand.engine.connect() as connection:
+        return connection.exec_driver_sql("SELECT note FROM acct_invoice").all()
+
+
+@path("driver SQL: many", "write")
+def _(hand: Hand, m: Models) -> Any:
+    mark = {"sqlite": "?", "postgresql": "%s", "mariadb": "%s"}[hand.database]
+    if hand.engine.dialect.driver == "asyncpg":
+        mark = "$1"
+    sql = f"UPDATE acct_posting SET text = 'x' WHERE id = {mark}"
+    hand.connection.exec_driver_sql(sql, [(1,), (401,)])
+
+
+writes("ddl: DDL() with a DELETE", lambda m: DDL("DELETE FROM acct_posting"))
+writes("ddl: DropTable", lambda m: DropTable(m.Posting.__table__))
+
+
+@path("ddl: Table.drop", "write")
+def _(hand: Hand, m: Models) -> Any:
+    m.Posting.__table__.drop(hand.connection)
+
+
+@path("ddl: MetaData.drop_all", "write")
+def _(hand: Hand, m: Models) -> Any:
+    m.metadata.drop_all(hand.connection)
+
+
+@path("ddl: a listener of the application's on create_all", "write")
+def _(hand: Hand, m: Models) -> Any:
+    from sqlalchemy import Column, Integer, MetaData, Table, event
+
+    metadata = MetaData()
+    made = Table("acct_made", metadata, Column("id", Integer))
+    event.listen(made, "after_create", DDL("DELETE FROM acct_posting"))
+    try:
+        metadata.create_all(hand.connection)
+    finally:
+        hand.session.commit()
+        hand.drop("acct_made")
+
+
+@path("ddl: CREATE VIEW of a select", why_not={})
+def _(hand: Hand, m: Models) -> Any:
+    hand.session.execute(DDL("CREATE VIEW acct_view AS SELECT note FROM acct_invoice"))
+    try:
+        return hand.session.execute(text("SELECT note FROM acct_view")).all()
+    finally:
+        hand.session.commit()
+        hand.drop("acct_view", "VIEW")
