@@ -8,15 +8,20 @@ import pytest
 
 from tenantshield_mw import (
     ConfigurationError,
+    CrossTenantAccessError,
     MissingTenantContextError,
+    TenantNotAuthorizedError,
     TenantNotFoundError,
     TenantResolutionError,
     TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
     TenantSuspendedError,
+    TenantUnauthenticatedError,
+    TenantUnavailableError,
     header,
     tenant_scope,
 )
+from tenantshield_mw.refusal import REFUSED, refusal_for
 
 from .calling import (
     Seen,
@@ -50,6 +55,30 @@ CASES: list[Any] = [
     pytest.param(raising(TenantNotFoundError), 404, "Not Found", "tenant_unknown", id="unknown"),
     pytest.param(
         raising(TenantSuspendedError), 403, "Forbidden", "tenant_suspended", id="suspended"
+    ),
+    pytest.param(
+        raising(TenantUnauthenticatedError),
+        401,
+        "Unauthorized",
+        "tenant_unauthenticated",
+        id="unauthenticated",
+    ),
+    pytest.param(
+        raising(TenantNotAuthorizedError),
+        403,
+        "Forbidden",
+        "tenant_not_authorized",
+        id="not authorized",
+    ),
+    pytest.param(
+        raising(TenantUnavailableError),
+        503,
+        "Service Unavailable",
+        "tenant_unavailable",
+        id="unavailable",
+    ),
+    pytest.param(
+        raising(TimeoutError), 503, "Service Unavailable", "tenant_unavailable", id="timed out"
     ),
 ]
 
@@ -148,6 +177,46 @@ async def test_raise_hands_on_the_resolvers_own_error(error: type[Exception]) ->
     with pytest.raises(error, match=ECHO):
         call_wsgi(TenantSessionMiddlewareWSGI(seen.wsgi, **options), as_environ())
     assert seen.tenants == []
+
+
+async def test_raise_hands_on_that_the_tenant_was_not_found_out_in_time() -> None:
+    options: Any = {"resolve_tenant": raising(TimeoutError), "on_missing_tenant": "raise"}
+    with pytest.raises(TenantUnavailableError) as caught:
+        await call_asgi(TenantSessionMiddleware(Seen().asgi, **options), http_scope())
+    assert isinstance(caught.value.__cause__, TimeoutError)
+    with pytest.raises(TenantUnavailableError):
+        call_wsgi(TenantSessionMiddlewareWSGI(Seen().wsgi, **options), as_environ())
+
+
+async def test_credentials_that_do_not_hold_are_answered_by_a_challenge() -> None:
+    def resolver(request: Any) -> str:
+        raise TenantUnauthenticatedError("no", challenge='Own realm="here"')
+
+    asgi = TenantSessionMiddleware(Seen().asgi, resolve_tenant=resolver)
+    for response in (
+        await call_asgi(asgi, http_scope()),
+        call_wsgi(TenantSessionMiddlewareWSGI(Seen().wsgi, resolve_tenant=resolver), as_environ()),
+    ):
+        assert response.status == 401
+        assert response.headers["www-authenticate"] == 'Own realm="here"'
+    start, _ = await asgi_messages(
+        asgi, websocket_scope(extensions={"websocket.http.response": {}})
+    )
+    assert (b"www-authenticate", b'Own realm="here"') in start["headers"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (MissingTenantContextError("x"), 400, "tenant_missing"),
+        (CrossTenantAccessError("x"), 403, "cross_tenant"),
+        (TenantNotFoundError("x"), 404, "tenant_unknown"),
+    ],
+)
+def test_what_the_app_raises_has_a_refusal_too(error: Exception, status: int, code: str) -> None:
+    assert isinstance(error, REFUSED)
+    refusal = refusal_for(error)
+    assert (refusal.status, refusal.code) == (status, code)
 
 
 async def test_allow_unbound_runs_the_request_without_a_tenant() -> None:
