@@ -24,11 +24,12 @@ from . import writes
 from .binds import filled, processor_for, role_of
 from .errors import UnguardedStatementError
 from .marking import marking
-from .predicate import Plan, Predicates, base_table
+from .predicate import Plan, Predicates, base_table, column_of
 from .raw import (
     REPLACES_ROWS,
     RUNS_SQL,
     begins_a_clause,
+    is_one_value,
     stands_alone,
     unmarked_names,
     without_marks,
@@ -110,13 +111,15 @@ class GuardedCompiler(_Base):
                 "string, and that cannot be confined to the tenant; if it was reviewed, mark the "
                 "statement with .execution_options(tenantshield_reviewed=True)"
             )
-        if self._tenantshield_open_ended and any(
-            plan.covered for plan in self._tenantshield_plans.values()
+        if self._tenantshield_open_ended and (
+            self._tenantshield_writes
+            or any(plan.covered for plan in self._tenantshield_plans.values())
         ):
             raise UnguardedStatementError(
                 "raw SQL in a statement on tenants' rows could undo the condition that confines "
                 "it: it has a parenthesis, a quote or a comment that it does not close, or closes "
-                "one that it did not open, or follows the criteria without beginning a clause; "
+                "one that it did not open, is more than one value, or follows the criteria without "
+                "beginning a clause; "
                 "complete it, or, if it was reviewed, mark the statement with "
                 ".execution_options(tenantshield_reviewed=True)"
             )
@@ -285,6 +288,14 @@ class GuardedCompiler(_Base):
 
     # -- raw SQL within a statement ----------------------------------------------
 
+    def visit_tenantshield_alone(self, element: Any, **kw: Any) -> str:
+        text: str = element.element._compiler_dispatch(self, **kw)
+        bare = without_marks(text)
+        self._tenantshield_fragment(bare)
+        if not is_one_value(bare):
+            self._tenantshield_open_ended = True
+        return f"({text})"
+
     def visit_textclause(self, textclause: Any, *args: Any, **kw: Any) -> Any:
         self._tenantshield_fragment(textclause.text)
         return super().visit_textclause(textclause, *args, **kw)
@@ -320,7 +331,8 @@ class GuardedCompiler(_Base):
     def visit_column(self, column: Any, *args: Any, **kw: Any) -> Any:
         table = column.table
         if column.is_literal:
-            self._tenantshield_fragment(column.name)
+            # MySQL's upserts put rendered names, with their marks, into these.
+            self._tenantshield_fragment(without_marks(column.name))
         if (
             kw.get("include_table", True)
             and table is not None
@@ -401,13 +413,13 @@ class GuardedCompiler(_Base):
         if target.rule is not None or target.references:
             values = writes.complete_conflict(on_conflict.update_values_to_set, target)
             on_conflict = copy_of(on_conflict, update_values_to_set=values)
-            plan = self._tenantshield_plan("INSERT").add([table])
+            plan = self._tenantshield_conflict_plan(table)
             if plan.where:
                 given = on_conflict.update_whereclause
                 on_conflict.update_whereclause = and_(
                     *plan.where, *(() if given is None else alone([given]))
                 )
-        return super().visit_on_conflict_do_update(on_conflict, **kw)  # type: ignore[misc]
+        return cast("Any", super()).visit_on_conflict_do_update(on_conflict, **kw)
 
     def visit_on_duplicate_key_update(self, on_duplicate: Any, **kw: Any) -> Any:
         # private: the INSERT, where it is not part of another statement.
@@ -415,13 +427,37 @@ class GuardedCompiler(_Base):
         target = self._tenantshield_target(table)
         if target.rule is not None or target.references:
             values = writes.complete_conflict(on_duplicate.update.items(), target)
-            plan = self._tenantshield_plan("INSERT").add([table])
-            if plan.where:
+            mine = self._tenantshield_is_mine(table, target.rule, on_duplicate)
+            if mine is not None:
                 # There is no WHERE here, so each column keeps its value where the row
                 # in the way is another tenant's.
                 values = [
-                    (column, case((and_(*plan.where), value), else_=own_column(table, column)))
+                    (column, case((mine, value), else_=own_column(table, column)))
                     for column, value in values
                 ]
             on_duplicate = copy_of(on_duplicate, update=dict(values))
-        return super().visit_on_duplicate_key_update(on_duplicate, **kw)  # type: ignore[misc]
+        return cast("Any", super()).visit_on_duplicate_key_update(on_duplicate, **kw)
+
+    def _tenantshield_is_mine(
+        self, table: Any, rule: Rule | None, on_duplicate: Any
+    ) -> ColumnElement[bool] | None:
+        if isinstance(rule, OwnColumn):
+            # The new row has the tenant in scope. Without a parameter, since drivers
+            # take none in this place where they send many rows at once.
+            column = column_of(table, rule.column, rule.type_)
+            new = column_of(on_duplicate.inserted_alias, rule.column, rule.type_)
+            return and_(column == new, sql_cast(column, LargeBinary) == sql_cast(new, LargeBinary))
+        plan = self._tenantshield_conflict_plan(table)
+        if plan.where and self.for_executemany:
+            raise UnguardedStatementError(
+                f"ON DUPLICATE KEY UPDATE of many rows of {table_label(table)}, which belong to a "
+                "tenant through another table: give the rows to values([...]) instead of to "
+                "execute()"
+            )
+        return and_(*plan.where) if plan.where else None
+
+    def _tenantshield_conflict_plan(self, table: Any) -> Plan:
+        # private: an INSERT has no FROM that a subquery could correlate to; here its
+        # table stands for the row that is in the way.
+        self.stack[-1]["correlate_froms"] = {table}
+        return self._tenantshield_plan("INSERT").add([table])

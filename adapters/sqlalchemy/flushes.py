@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import InstanceState, Mapper, Session
 from sqlalchemy.orm import registry as orm_registry
 from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.sql.expression import ClauseElement
 
 from tenantshield_mw.context import current_binding
 from tenantshield_mw.tenant import TenantContext
@@ -66,8 +67,8 @@ class Flush:
         for reference, attributes in facts.references:
             if not is_new and state.committed_state.keys().isdisjoint(attributes):
                 continue
-            values = tuple(map(state.dict.get, attributes))
-            if None not in values:
+            values = _plain_values(state, attributes)
+            if values is not None:
                 self._wanted.setdefault(reference, set()).add(values)
 
     def unproven(self, reference: Reference, values: set[Values]) -> set[Values]:
@@ -87,8 +88,9 @@ class Flush:
     def _known(self, reference: Reference, values: set[Values]) -> Iterator[Values]:
         for state in self._objects:
             attributes = _attributes_of(state.mapper, reference)
-            if attributes is not None:
-                yield tuple(map(state.dict.get, attributes))
+            written = None if attributes is None else _plain_values(state, attributes)
+            if written is not None:
+                yield written
         session = self._session()
         mapper = _mapper_of(reference, {each for one in self._registries for each in one.mappers})
         if session is None or mapper is None:
@@ -98,6 +100,20 @@ class Flush:
             instance = session.identity_map.get(key)
             if instance is not None and _was_loaded_here(mapper, instance):
                 yield each
+
+
+def _plain_values(state: InstanceState[Any], attributes: Iterable[str]) -> Values | None:
+    """Return the values of ``attributes``; ``None`` if one is not there or an expression.
+
+    Of expressions the compiler sees to it that they can only yield this tenant's rows.
+    """
+    values = tuple(map(state.dict.get, attributes))
+    if any(
+        value is None or isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
+        for value in values
+    ):
+        return None
+    return values
 
 
 class Facts:

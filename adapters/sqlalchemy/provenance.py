@@ -34,23 +34,28 @@ def check_selected(
     Raises:
         UnguardedStatementError: it could.
     """
-    if len(reference.columns) > 1 or not _columnis_proven(
+    if len(reference.columns) > 1 or not _column_is_proven(
         source, position, reference, references_of
     ):
         refuse_expression(reference)
 
 
-def _columnis_proven(
+def _column_is_proven(
     source: Any, position: int, reference: Reference, references_of: ReferencesOf
 ) -> bool:
     parts = getattr(source, "selects", None)
     if parts is not None:
-        return all(_columnis_proven(each, position, reference, references_of) for each in parts)
+        return all(_column_is_proven(each, position, reference, references_of) for each in parts)
     if not isinstance(source, Select):
         element = getattr(source, "element", None)
-        return element is not None and _columnis_proven(element, position, reference, references_of)
-    selected = list(source.selected_columns)[position]
-    return is_proven(selected, reference, references_of)
+        return element is not None and _column_is_proven(
+            element, position, reference, references_of
+        )
+    selected = list(source.selected_columns)
+    # Raw SQL among the columns is not in this list, and may stand for several.
+    if len(selected) != len(source.column_descriptions) or position >= len(selected):
+        return False
+    return is_proven(selected[position], reference, references_of)
 
 
 def is_proven(value: Any, reference: Reference, references_of: ReferencesOf) -> bool:
@@ -69,7 +74,7 @@ def is_proven(value: Any, reference: Reference, references_of: ReferencesOf) -> 
         case Cast():
             return proven(value.clause)
         case ScalarSelect():
-            return len(reference.columns) == 1 and _columnis_proven(
+            return len(reference.columns) == 1 and _column_is_proven(
                 value.element, 0, reference, references_of
             )
         case coalesce():

@@ -20,6 +20,7 @@ __all__ = [
     "RUNS_SQL",
     "SCHEMA_ONLY",
     "begins_a_clause",
+    "is_one_value",
     "stands_alone",
     "unmarked_names",
     "without_marks",
@@ -136,8 +137,6 @@ def stands_alone(text: str, *, hash_comments: bool = True) -> bool:
         text: a part of a statement.
         hash_comments: whether ``#`` begins a comment, as on MySQL, or is an operator.
     """
-    if _MARKS.search(text):
-        return False
     bare = _COMPLETE_QUOTES.sub("", text)
     if "'" in bare or '"' in bare or "`" in bare:
         return False
@@ -170,6 +169,19 @@ def begins_a_clause(text: str) -> bool:
 
 
 _COMPLETE_QUOTES: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`""")
+
+
+def is_one_value(text: str) -> bool:
+    """Say whether ``text`` has no comma outside of parentheses, brackets and quotes."""
+    depth = 0
+    for character in _COMPLETE_QUOTES.sub("", text):
+        if character in "([":
+            depth += 1
+        elif character in ")]":
+            depth -= 1
+        elif character == "," and depth <= 0:
+            return False
+    return True
 
 
 def _matches(text: str) -> bool:

@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from sqlalchemy import BindParameter
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import BooleanClauseList, False_, Grouping, True_
+from sqlalchemy.sql.elements import (
+    BooleanClauseList,
+    ClauseElement,
+    False_,
+    Grouping,
+    Null,
+    TextClause,
+    True_,
+)
 from sqlalchemy.sql.expression import FromClause
 
 from .predicate import Plan, leaves
 
 __all__ = [
+    "Alone",
     "Prepared",
     "alone",
+    "alone_value",
     "copy_of",
     "default_schemas",
     "further_tables",
@@ -62,6 +73,13 @@ def with_criteria(statement: Any, plan: Plan) -> Any:
     return statement
 
 
+class Alone(Grouping[Any]):
+    """Parentheses that the compiler sees closed: what is inside must not reach out."""
+
+    __visit_name__ = "tenantshield_alone"
+    inherit_cache = False
+
+
 def alone(criteria: Iterable[Any]) -> list[Any]:
     """Return each of ``criteria`` in parentheses.
 
@@ -72,9 +90,23 @@ def alone(criteria: Iterable[Any]) -> list[Any]:
         each
         if isinstance(each, True_ | False_)
         or (isinstance(each, BooleanClauseList) and not each.clauses)
-        else Grouping(each)
+        else Alone(each)
         for each in criteria
     ]
+
+
+def alone_value(value: Any) -> Any:
+    """Return what a column is set to, in parentheses if it is an expression.
+
+    ``text("1, tenant_id = 'other'")`` would set a second column otherwise.
+    """
+    if hasattr(value, "__clause_element__"):
+        value = value.__clause_element__()
+    if not isinstance(value, ClauseElement) or isinstance(value, BindParameter | Null):
+        return value
+    if isinstance(value, TextClause) and value.text.strip().upper() == "DEFAULT":
+        return value
+    return Alone(cast("Any", value))
 
 
 def copy_of(clause: Any, **changes: Any) -> Any:

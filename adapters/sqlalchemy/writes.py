@@ -19,7 +19,8 @@ from .predicate import base_table
 from .provenance import check_selected
 from .references import Target, key_of, refuse_orphan
 from .registry import registry
-from .rules import OwnColumn
+from .rules import OwnColumn, table_label
+from .statements import alone_value
 
 __all__ = ["complete_conflict", "complete_insert", "complete_update"]
 
@@ -42,14 +43,14 @@ def complete_insert(state: Any, target: Target, column_keys: Iterable[str] | Non
         _complete_from_select(state, target)
     elif state._has_multi_parameters:
         rows = [
-            target.note(_with_tenant(row, target, frozenset()), frozenset(), row=number)
+            _alone(target.note(_with_tenant(row, target, frozenset()), frozenset(), row=number))
             for number, row in enumerate(state._multi_parameters)
         ]
         state._multi_parameters = rows
         state._dict_parameters = rows[0]
     else:
         given = _with_tenant(state._dict_parameters or {}, target, keys)
-        given = target.note(given, keys)
+        given = _alone(target.note(given, keys))
         if given:
             state._dict_parameters = given
             state._no_parameters = False
@@ -63,6 +64,10 @@ def _tenant_key(table: FromClause, rule: OwnColumn) -> str:
         f"INSERT into {rule.label}: this table construct does not list the tenant column "
         f"{rule.column!r}, so it cannot be filled in; add it, or use the declared table"
     )
+
+
+def _alone(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {column: alone_value(value) for column, value in values.items()}
 
 
 def _with_tenant(
@@ -113,6 +118,13 @@ def _complete_from_select(state: Any, target: Target) -> None:
     statement = state.statement._clone()
     names = [key_of(name) for name in statement._select_names]
     source = statement.select
+    inner = source.subquery()
+    if len(inner.c) != len(names):
+        raise UnguardedStatementError(
+            f"INSERT into {table_label(target.table)} from a SELECT that has {len(inner.c)} "
+            f"distinct columns for {len(names)} names: give each a label of its own, and write "
+            "raw SQL among them as literal_column()"
+        )
     _check_selected_references(source, names, target)
     rule = target.rule
     if not isinstance(rule, OwnColumn):
@@ -120,16 +132,9 @@ def _complete_from_select(state: Any, target: Target) -> None:
     key = _tenant_key(target.table, rule)
     if key in names:
         _check_selected_tenant(source, names.index(key), rule)
-    inner = source.subquery()
-    columns = list(inner.c)
-    if len(columns) != len(names):
-        raise UnguardedStatementError(
-            f"INSERT into {rule.label} from a SELECT: the SELECT has {len(columns)} distinct "
-            f"columns for {len(names)} names; give each a label of its own"
-        )
     selected = [
         filled(rule, "INSERT") if name == key else column
-        for name, column in zip(names, columns, strict=True)
+        for name, column in zip(names, inner.c, strict=True)
     ]
     if key not in names:
         names.append(key)
@@ -193,6 +198,7 @@ def complete_update(
         UnguardedStatementError: a foreign key is set to what cannot be checked.
     """
     keys = frozenset(column_keys or ())
+    others = list(others)
     given = state._dict_parameters or {}
     _check_set(target, _set_of(given, target, is_target=True) | keys)
     for other in others:
@@ -206,8 +212,12 @@ def complete_update(
                 )
     noted = target.note(given, keys, updates=True)
     if noted:
-        state._dict_parameters = noted
+        state._dict_parameters = _alone(noted) if _is_guarded(target, others) else noted
         state._no_parameters = False
+
+
+def _is_guarded(target: Target, others: Iterable[Target]) -> bool:
+    return any(each.rule is not None or each.references for each in (target, *others))
 
 
 def _set_of(given: Mapping[Any, Any], target: Target, *, is_target: bool) -> frozenset[str]:
@@ -253,4 +263,4 @@ def complete_conflict(values: Iterable[tuple[Any, Any]], target: Target) -> list
     """
     given = dict(values)
     _check_set(target, frozenset(key_of(column) for column in given))
-    return list(target.note(given, frozenset(), updates=True).items())
+    return list(_alone(target.note(given, frozenset(), updates=True)).items())
