@@ -38,8 +38,9 @@ from sqlalchemy import (
     values,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.exc import ObjectNotExecutableError, OperationalError
+from sqlalchemy.exc import DBAPIError, ObjectNotExecutableError
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import quoted_name
 from sqlalchemy.sql.expression import ClauseElement, ColumnElement, Executable
 
 from tenantshield_mw import (
@@ -359,6 +360,49 @@ def test_text_that_does_not_end_what_it_begins_is_refused(engine: Engine, condit
     refused(engine, delete(SHOP).where(text(condition)))
 
 
+ALIASED = SHOP.alias("z")
+# Ends the SELECT at hand, so that its WHERE would become that of a SELECT on a table made up
+# under the same alias.
+OUTFLANKING = "WHERE id > 0 UNION SELECT 7 FROM (SELECT 'acme' AS tenant_id, 1 AS id) AS z"
+RAW_FROM: dict[str, Any] = {
+    "text": text(f"(SELECT 1 AS one) AS q {OUTFLANKING}"),
+    "a name": table(quoted_name(f"(SELECT 1 AS one) AS q {OUTFLANKING}", False)),
+    "a schema": table("q", schema=quoted_name(f"(SELECT 1) AS q {OUTFLANKING}, main", False)),
+    "an alias": select(literal_column("1").label("one")).subquery(
+        quoted_name(f"q {OUTFLANKING}", False)
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:SELECT statement has a cartesian product")
+@pytest.mark.parametrize("form", RAW_FROM)
+def test_raw_sql_in_the_from_cannot_outflank_the_condition(any_engine: Engine, form: str) -> None:
+    outflanked = select(literal_column("z.id")).select_from(ALIASED, RAW_FROM[form])
+    with tenant_scope("acme"), any_engine.connect() as connection:
+        try:
+            found = set(connection.execute(outflanked).scalars())
+        except (UnguardedStatementError, DBAPIError):
+            found = set()
+    assert found <= {1, 2, 7}
+
+
+def test_a_hint_on_a_table_cannot_outflank_the_condition() -> None:
+    require("mariadb")
+    with database("mariadb") as here:
+        engine = seed(here.engine())
+        refused(engine, select(ALIASED.c.id).with_hint(ALIASED, OUTFLANKING))
+        hinted = select(SHOP.c.id).with_hint(SHOP, "USE INDEX (PRIMARY)")
+        assert seen(engine, hinted) == [(1,), (2,)]
+        engine.dispose()
+
+
+def test_raw_sql_in_the_from_stays_possible_beside_a_tenants_table(engine: Engine) -> None:
+    numbers = text("(SELECT 1 AS one UNION SELECT 2) AS numbers")
+    statement = select(SHOP.c.id).join_from(SHOP, REGION, text("comp_region.id = 1"))
+    assert seen(engine, statement) == [(1,), (2,)]
+    assert seen(engine, select(text("one")).select_from(numbers)) == [(1,), (2,)]
+
+
 def test_an_operator_made_of_raw_sql_cannot_widen(engine: Engine) -> None:
     widened = SHOP.c.id.op("= 0 OR 1 =")(1)
     assert seen(engine, select(SHOP.c.id).where(widened)) == [(1,), (2,)]
@@ -407,7 +451,7 @@ def test_a_prefix_suffix_or_hint_cannot_widen_a_statement(engine: Engine, statem
         with tenant_scope("acme"), engine.begin() as connection:
             result = connection.execute(statement)
             found = set(result.scalars()) if result.returns_rows else set()
-    except (UnguardedStatementError, OperationalError):
+    except (UnguardedStatementError, DBAPIError):
         found = set()
     assert found <= {1, 2}
     assert rows(engine, "SELECT * FROM comp_shop WHERE id > 2") == before
@@ -440,6 +484,11 @@ class Widening(ColumnElement[bool]):
     type = Boolean()
 
 
+class Closing(ColumnElement[bool]):
+    inherit_cache = True
+    type = Boolean()
+
+
 class Everything(Executable, ClauseElement):
     inherit_cache = False
 
@@ -464,6 +513,11 @@ def _moment(element: Any, compiler: Any, **kw: Any) -> str:
 @compiles(Widening)
 def _widening(element: Any, compiler: Any, **kw: Any) -> str:
     return "1 = 1 OR 1 = 1"
+
+
+@compiles(Closing)
+def _closing(element: Any, compiler: Any, **kw: Any) -> str:
+    return "1 = 1) OR (1 = 1"
 
 
 @compiles(Everything)
@@ -491,6 +545,10 @@ def test_a_construct_that_writes_the_table_by_itself_is_refused(engine: Engine) 
 
 def test_a_construct_cannot_widen_a_statement(engine: Engine) -> None:
     assert seen(engine, select(SHOP.c.id).where(Widening())) == [(1,), (2,)]
+    refused(engine, select(SHOP.c.id).where(Closing()))
+    refused(engine, update(SHOP).where(Closing()).values(name="x"))
+    refused(engine, delete(SHOP).where(Closing()))
+    refused(engine, select(REGION.c.id).where(exists().where(SHOP.c.id > 0, Closing())))
 
 
 def test_a_construct_without_any_table_works(engine: Engine) -> None:
