@@ -7,6 +7,7 @@ from typing import Any, final
 from asgiref.sync import sync_to_async
 
 from tenantshield_mw.dispatch import SyncResolver, callable_directly
+from tenantshield_mw.errors import ConfigurationError
 from tenantshield_mw.mount import mount_of
 from tenantshield_mw.request import over_asgi
 from tenantshield_mw.vary import declared_by
@@ -23,7 +24,12 @@ class InThread:
     def __init__(self, resolver: SyncResolver) -> None:
         resolve: Any = callable_directly(resolver)
         self._resolve = resolve
-        self._in_thread = sync_to_async(resolve, thread_sensitive=False)
+        try:
+            self._in_thread = sync_to_async(resolve, thread_sensitive=False)
+        except TypeError:
+            raise ConfigurationError(
+                "in_thread() takes a sync resolver; an async one does not block"
+            ) from None
         self.varies_on = declared_by(resolver)
         self.mount = mount_of(resolver)
 

@@ -1,0 +1,205 @@
+"""Resolvers that are made of others, sync and async."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from typing import Any
+
+import pytest
+
+from tenantshield_mw import (
+    ConfigurationError,
+    TenantContext,
+    TenantNotFoundError,
+    TenantResolutionError,
+    TenantSessionMiddleware,
+    TenantSessionMiddlewareWSGI,
+    agree,
+    api_key,
+    domain,
+    first_of,
+    in_thread,
+)
+
+from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
+
+
+def says(answer: Any) -> Any:
+    def resolver(request: Any) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return resolver
+
+
+def says_later(answer: Any) -> Any:
+    async def resolver(request: Any) -> Any:
+        await asyncio.sleep(0)
+        return says(answer)(request)
+
+    return resolver
+
+
+async def asked(resolver: Any) -> Any:
+    """Return what the ASGI middleware makes of a resolver: a tenant id, or the status."""
+    seen = Seen()
+    response = await call_asgi(
+        TenantSessionMiddleware(seen.asgi, resolve_tenant=resolver), http_scope()
+    )
+    return seen.ids[0] if seen.tenants else response.problem["code"]
+
+
+NOTHING, ACME, GLOBEX = None, "acme", TenantContext("globex")
+UNKNOWN = TenantNotFoundError("unknown")
+
+
+@pytest.mark.parametrize(
+    ("answers", "first", "agreed"),
+    [
+        ([NOTHING], "tenant_missing", "tenant_missing"),
+        ([NOTHING, NOTHING, NOTHING], "tenant_missing", "tenant_missing"),
+        ([ACME], "acme", "acme"),
+        ([NOTHING, ACME, NOTHING], "acme", "acme"),
+        ([ACME, ACME, TenantContext("acme")], "acme", "acme"),
+        ([ACME, GLOBEX], "acme", "tenant_malformed"),
+        ([GLOBEX, NOTHING, ACME], "globex", "tenant_malformed"),
+        ([7, "7"], 7, "tenant_malformed"),
+        ([UNKNOWN, ACME], "tenant_unknown", "tenant_unknown"),
+        ([NOTHING, UNKNOWN], "tenant_unknown", "tenant_unknown"),
+        ([ACME, UNKNOWN], "acme", "tenant_unknown"),
+        (["", ACME], "tenant_malformed", "tenant_malformed"),
+        ([ACME, ""], "acme", "tenant_malformed"),
+    ],
+)
+async def test_sync_and_async_resolvers_mix(answers: list[Any], first: Any, agreed: Any) -> None:
+    for number in range(2 ** len(answers)):
+        resolvers = [
+            (says_later if number >> place & 1 else says)(answer)
+            for place, answer in enumerate(answers)
+        ]
+        assert await asked(first_of(*resolvers)) == first
+        assert await asked(agree(*resolvers)) == agreed
+
+
+async def test_first_of_asks_nobody_after_the_first_answer() -> None:
+    broken = says(ZeroDivisionError())
+    assert await asked(first_of(says(ACME), broken)) == "acme"
+    assert await asked(first_of(says_later(ACME), broken)) == "acme"
+
+
+async def test_agree_gives_what_the_first_says_of_the_tenant() -> None:
+    gold = TenantContext("acme", {"plan": "gold"})
+    assert agree(says(gold), says("acme"))(as_environ()) is gold
+
+
+@pytest.mark.parametrize("combine", [first_of, agree])
+def test_an_async_resolver_among_others_is_refused_in_wsgi(combine: Any) -> None:
+    app = TenantSessionMiddlewareWSGI(
+        Seen().wsgi, resolve_tenant=combine(says(None), says_later("acme"))
+    )
+    with pytest.raises(ConfigurationError, match="sync resolver"):
+        call_wsgi(app, as_environ())
+    gc.collect()
+
+
+@pytest.mark.parametrize("combine", [first_of, agree])
+def test_a_combination_of_nothing_is_refused(combine: Any) -> None:
+    for resolvers in ((), (None,), (says(None), "X-Tenant-ID")):
+        with pytest.raises(ConfigurationError):
+            combine(*resolvers)
+
+
+async def test_in_thread_runs_off_the_event_loop() -> None:
+    threads: list[int] = []
+
+    def resolver(request: Any) -> str:
+        threads.append(threading.get_ident())
+        return "acme"
+
+    assert await asked(in_thread(resolver)) == "acme"
+    assert threads != [threading.get_ident()]
+
+
+async def test_threads_do_not_wait_for_each_other() -> None:
+    both = threading.Barrier(2)
+
+    def resolver(request: Any) -> str:
+        both.wait(30)
+        return "acme"
+
+    waiting = in_thread(resolver)
+    assert await asyncio.gather(asked(waiting), asked(waiting)) == ["acme", "acme"]
+
+
+def test_in_thread_calls_the_resolver_as_it_is_in_wsgi() -> None:
+    threads: list[int] = []
+
+    def resolver(request: Any) -> str:
+        threads.append(threading.get_ident())
+        return "acme"
+
+    seen = Seen()
+    call_wsgi(
+        TenantSessionMiddlewareWSGI(seen.wsgi, resolve_tenant=in_thread(resolver)), as_environ()
+    )
+    assert threads == [threading.get_ident()]
+    assert seen.ids == ["acme"]
+
+
+def test_in_thread_refuses_what_needs_no_thread_or_cannot_be_called() -> None:
+    for resolver in (None, says_later("acme")):
+        with pytest.raises(ConfigurationError):
+            in_thread(resolver)
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_lookups_may_be_async_in_asgi(later: bool) -> None:
+    def lookup_in(found: dict[str, str]) -> Any:
+        async def lookup(name: str) -> Any:
+            await asyncio.sleep(0)
+            return found.get(name)
+
+        return lookup if later else found.get
+
+    scope = http_scope(headers=[(b"host", b"shop.acme.test"), (b"x-api-key", b"key")])
+    digest = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"
+    for resolver, status in (
+        (domain(lookup_in({"shop.acme.test": "acme"})), 200),
+        (domain(lookup_in({})), 400),
+        (api_key("X-API-Key", lookup_in({digest: "acme"})), 200),
+        (api_key("X-API-Key", lookup_in({})), 401),
+    ):
+        seen = Seen()
+        app = TenantSessionMiddleware(seen.asgi, resolve_tenant=resolver)
+        assert (await call_asgi(app, scope)).status == status
+        assert seen.ids == (["acme"] if status == 200 else [])
+
+
+async def test_the_lookup_of_an_api_key_sees_nothing_but_its_hash() -> None:
+    taken: list[Any] = []
+
+    def lookup(*arguments: Any) -> str:
+        taken.append(arguments)
+        return "acme"
+
+    api_key("X-API-Key", lookup)(http_scope(headers=[(b"x-api-key", b"key")]))
+    assert taken == [("2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683",)]
+
+
+def test_an_async_lookup_is_refused_in_wsgi() -> None:
+    for resolver in (
+        domain(says_later("acme")),
+        api_key("X-API-Key", says_later("acme")),
+    ):
+        app = TenantSessionMiddlewareWSGI(Seen().wsgi, resolve_tenant=resolver)
+        with pytest.raises(ConfigurationError, match="sync resolver"):
+            call_wsgi(app, as_environ(HTTP_HOST="acme.test", HTTP_X_API_KEY="key"))
+    gc.collect()
+
+
+async def test_a_resolver_error_is_one_of_resolution() -> None:
+    with pytest.raises(TenantResolutionError, match="different tenants"):
+        agree(says("acme"), says("globex"))(as_environ())
