@@ -377,7 +377,7 @@ RAW_FROM: dict[str, Any] = {
 @pytest.mark.filterwarnings("ignore:SELECT statement has a cartesian product")
 @pytest.mark.parametrize("form", RAW_FROM)
 def test_raw_sql_in_the_from_cannot_outflank_the_condition(any_engine: Engine, form: str) -> None:
-    outflanked = select(literal_column("z.id")).select_from(ALIASED, RAW_FROM[form])
+    outflanked: Any = select(literal_column("z.id")).select_from(ALIASED, RAW_FROM[form])
     with tenant_scope("acme"), any_engine.connect() as connection:
         try:
             found = set(connection.execute(outflanked).scalars())
@@ -844,3 +844,43 @@ def test_a_stored_query_works_on_shared_tables_and_in_the_system_scope(
 def test_literal_binds_at_execution_cannot_fix_a_tenant(engine: Engine) -> None:
     compiled = select(SHOP.c.id).compile(engine, compile_kwargs={"literal_binds": True})
     assert "acme" not in str(compiled)
+
+
+@pytest.mark.parametrize("returning", [True, False])
+@pytest.mark.parametrize("where", NAMES)
+def test_a_key_may_be_counted_up_from_the_tenants_own_rows(
+    where: DatabaseName, returning: bool
+) -> None:
+    require(where)
+    metadata = MetaData()
+    name = "comp_number"
+    numbered = tenant_aware(
+        Table(
+            name,
+            metadata,
+            Column("tenant_id", String(20), primary_key=True),
+            Column(
+                "number",
+                Integer,
+                primary_key=True,
+                autoincrement=False,
+                # Some databases want such a value before the INSERT, others within it.
+                default=select(func.coalesce(func.max(column("number")), 0) + 1)
+                .select_from(table(name))
+                .scalar_subquery(),
+            ),
+            implicit_returning=returning,
+        )
+    )
+    with database(where) as here:
+        engine = here.engine()
+        metadata.create_all(engine)
+        for tenant in ("acme", "globex", "acme"):
+            with tenant_scope(tenant), engine.begin() as connection:
+                connection.execute(insert(numbered).values())
+        assert rows(engine, f"SELECT * FROM {name} ORDER BY 1, 2") == [
+            ("acme", 1),
+            ("acme", 2),
+            ("globex", 1),
+        ]
+        engine.dispose()
