@@ -1,0 +1,134 @@
+"""The Flask adapter: an extension that registers the WSGI middleware, and answers the
+errors raised inside of the app like the middleware answers its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
+from uuid import UUID
+
+import click
+from flask import Flask, Response
+from werkzeug.local import LocalProxy
+
+import tenantshield_mw
+from tenantshield_mw import (
+    ConfigurationError,
+    TenantContext,
+    TenantResolutionError,
+    TenantSessionMiddlewareWSGI,
+    tenant_scope,
+)
+from tenantshield_mw.dispatch import SyncResolver
+from tenantshield_mw.refusal import REFUSED, refusal_for
+
+__all__ = ["TenantShield", "current_tenant", "tenant_option"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_EXTENSION: Final = "tenantshield"
+_OPTION: Final = "tenantshield_tenant"
+
+_logger: Final = logging.getLogger(__name__)
+
+current_tenant: TenantContext = LocalProxy(tenantshield_mw.current_tenant)  # type: ignore[assignment]
+"""The tenant of the request; raises :class:`~tenantshield_mw.MissingTenantContextError`
+where there is none."""
+
+
+class TenantShield:
+    """Bind each request of a Flask application to its tenant::
+
+        tenants = TenantShield(app, resolve_tenant=header("X-Tenant-ID"), exempt=["/health"])
+
+    or without ``app``, and ``tenants.init_app(app)`` in the application factory.
+
+    Args:
+        app: the application.
+        resolve_tenant: see :class:`~tenantshield_mw.TenantSessionMiddlewareWSGI`.
+        **options: the middleware's other arguments.
+
+    Raises:
+        ConfigurationError: an argument is not one that the middleware takes.
+    """
+
+    def __init__(
+        self, app: Flask | None = None, *, resolve_tenant: SyncResolver, **options: Any
+    ) -> None:
+        self._options: dict[str, Any] = {"resolve_tenant": resolve_tenant, **options}
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Register with ``app``; one extension may serve several applications.
+
+        Args:
+            app: the application.
+
+        Raises:
+            ConfigurationError: ``app`` has such an extension already, or an argument of
+                this one is not one that the middleware takes.
+        """
+        if _EXTENSION in app.extensions:
+            raise ConfigurationError(
+                "this Flask app has a TenantShield already; keep one, with first_of(...) "
+                "where tenants show in several ways"
+            )
+        middleware = TenantSessionMiddlewareWSGI(app.wsgi_app, **self._options)
+        for kind in REFUSED:
+            app.register_error_handler(kind, _refuse)
+        app.extensions[_EXTENSION] = self
+        app.wsgi_app = middleware  # type: ignore[method-assign]
+
+
+def _refuse(error: Exception) -> Response:
+    refusal = refusal_for(error)
+    # The error speaks to whoever writes the program, the refusal to whoever calls it.
+    _logger.warning("refused with %d %s", refusal.status, refusal.code, exc_info=error)
+    return Response(refusal.body, refusal.status, list(refusal.headers))
+
+
+def _reader(kind: type[str | int | UUID]) -> Callable[..., TenantContext]:
+    def read(ctx: click.Context, param: click.Parameter, value: str) -> TenantContext:  # noqa: ARG001
+        try:
+            return TenantContext(kind(value))
+        except TenantResolutionError as error:
+            raise click.BadParameter(str(error)) from None
+        except ValueError:
+            raise click.BadParameter(f"the tenant id is not of type {kind.__name__}") from None
+
+    return read
+
+
+def tenant_option(
+    *,
+    type: type[str | int | UUID] = str,  # noqa: A002
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator that gives a command ``--tenant``, and runs it under that tenant.
+
+    ::
+
+        @app.cli.command()
+        @tenant_option()
+        def remind() -> None:
+            for invoice in db.session.scalars(select(Invoice)): ...
+
+    Args:
+        type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
+    """
+
+    def decorate(command: Callable[P, R]) -> Callable[P, R]:
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            tenant: Any = kwargs.pop(_OPTION)
+            with tenant_scope(tenant):
+                return command(*args, **kwargs)
+
+        read = _reader(type)
+        option = click.option("--tenant", _OPTION, required=True, callback=read, help="Whose rows.")
+        return option(wraps(command)(run))
+
+    return decorate

@@ -1,0 +1,149 @@
+"""The Litestar adapter: a plugin that puts the middleware in front of Litestar's routing,
+where Litestar's own middleware cannot be, and answers the errors raised inside of the app
+like the middleware answers its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any, Final
+
+from litestar import Litestar, Request, Response
+from litestar.config.app import AppConfig
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.plugins import InitPluginProtocol
+from litestar.plugins.base import ReceiveRoutePlugin
+from litestar.routes import BaseRoute, HTTPRoute
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from tenantshield_mw import (
+    ConfigurationError,
+    TenantContext,
+    TenantSessionMiddleware,
+    current_tenant,
+)
+from tenantshield_mw.dispatch import Resolver
+from tenantshield_mw.refusal import REFUSAL_KEY, REFUSED, refusal_for, send_refusal
+from tenantshield_mw.request import TENANT_KEY
+
+__all__ = ["TenantShieldPlugin"]
+
+_OUTER: Final = "tenantshield_mw.outer"
+_logger: Final = logging.getLogger(__name__)
+
+
+class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
+    """Bind each request and websocket of a Litestar application to its tenant::
+
+        app = Litestar(..., plugins=[TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))])
+
+    Handlers and dependencies may have a parameter ``tenant``, a
+    :class:`~tenantshield_mw.TenantContext`. Each tenant's cached responses are its own. The
+    server has to run the application's lifespan, which servers do by default.
+
+    Args:
+        resolve_tenant: see :class:`~tenantshield_mw.TenantSessionMiddleware`.
+        name: the name under which the tenant is injected.
+        **options: the middleware's other arguments.
+
+    Raises:
+        ConfigurationError: an argument is not one of these, or the app uses the name.
+    """
+
+    def __init__(self, *, resolve_tenant: Resolver, name: str = "tenant", **options: Any) -> None:
+        self._options: dict[str, Any] = {"resolve_tenant": resolve_tenant, **options}
+        self._name = name
+        # The app is made later: a mistake shows here.
+        _BeforeRouting(_note_error, self._options)
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        """Add what this plugin is for to the application's configuration."""
+        if self._name in app_config.dependencies:
+            raise ConfigurationError("the app has a dependency of that name: give another name=")
+        app_config.dependencies[self._name] = Provide(current_tenant, sync_to_thread=False)
+        app_config.signature_types.append(TenantContext)
+        for kind in REFUSED:
+            app_config.exception_handlers.setdefault(kind, _refuse)
+        app_config.after_exception.append(_note_error)
+        app_config.guards.append(_require_middleware)
+        app_config.on_startup.insert(0, self._wrap)
+        cache = app_config.response_cache_config
+        app_config.response_cache_config = replace(cache, key_builder=_apart(cache.key_builder))
+        return app_config
+
+    def receive_route(self, route: BaseRoute) -> None:
+        """Put the tenant into the key of cached responses, where a route makes its own."""
+        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            if build := handler.cache_key_builder:
+                handler.cache_key_builder = _apart(build)
+
+    def _wrap(self, app: Litestar) -> None:
+        # Within the handling of CORS, since a preflight names no tenant; and once, though
+        # an app may start several times.
+        holder: Any = app
+        name, handler = "asgi_handler", app.asgi_handler
+        while not isinstance(handler, _BeforeRouting):
+            inner = getattr(handler, "app", None)
+            if inner is None or inner is app.asgi_router:
+                return setattr(holder, name, _BeforeRouting(handler, self._options))
+            holder, name, handler = handler, "app", inner
+        return None
+
+
+class _BeforeRouting:
+    def __init__(self, handler: Any, options: dict[str, Any]) -> None:
+        self._handler: ASGIApp = handler
+        self._middleware = TenantSessionMiddleware(self._route, **options)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._middleware({**scope, _OUTER: scope}, receive, send)
+
+    async def _route(self, scope: Any, receive: Receive, send: Send) -> None:
+        # Litestar's hooks look for what routing adds in the scope that they were given.
+        outer: Scope = scope.pop(_OUTER)
+        outer.update(scope)
+        await self._handler(outer, receive, _refusing(outer, send))
+
+
+def _apart(build: Any) -> Any:
+    return lambda request: f"{request.scope.get(TENANT_KEY)!r} {build(request)}"
+
+
+def _require_middleware(connection: ASGIConnection[Any, Any, Any, Any], _: object) -> None:
+    if TENANT_KEY not in connection.scope:
+        raise ConfigurationError("TenantShieldPlugin needs a server that runs the app's lifespan")
+
+
+def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    refusal = refusal_for(error)
+    # RFC 9110 section 9.3.2: the same headers, no content.
+    body = b"" if request.method == "HEAD" else refusal.body
+    return Response(body, status_code=refusal.status, headers=dict(refusal.headers))
+
+
+async def _note_error(error: Exception, scope: Any) -> None:
+    if isinstance(error, REFUSED):
+        refusal = scope["state"][REFUSAL_KEY] = refusal_for(error)
+        # The error speaks to whoever writes the program, the refusal to whoever calls it.
+        _logger.warning("refused with %d %s", refusal.status, refusal.code, exc_info=error)
+
+
+def _refusing(scope: Any, send: Send) -> Send:
+    # Litestar asks no exception handler about a websocket, it closes it.
+    if scope["type"] == "http":
+        return send
+    accepted = False
+
+    async def send_refusing(message: Message) -> None:
+        nonlocal accepted
+        accepted = accepted or message["type"] == "websocket.accept"
+        refusal = scope["state"].get(REFUSAL_KEY)
+        if refusal is None or message["type"] != "websocket.close":
+            await send(message)
+        else:
+            # No response is possible any more once it was accepted.
+            await send_refusal(refusal, {"type": "websocket"} if accepted else scope, send)
+
+    return send_refusing

@@ -1,0 +1,146 @@
+"""The Starlette adapter, and what FastAPI needs besides.
+
+It registers :class:`~tenantshield_mw.TenantSessionMiddleware`, puts the tenant where
+Starlette's code looks for it, and answers the errors that are raised inside of the app
+like the middleware answers its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketState
+
+from tenantshield_mw import (
+    TENANT_KEY,
+    ConfigurationError,
+    TenantContext,
+    TenantSessionMiddleware,
+    current_tenant,
+)
+from tenantshield_mw.dispatch import Resolver
+from tenantshield_mw.refusal import POLICY_VIOLATION, REFUSED, refusal_for, send_refusal
+
+if TYPE_CHECKING:
+    from fastapi.security.base import SecurityBase
+
+__all__ = ["add_refusal_handlers", "install", "tenant_dependency"]
+
+_logger: Final = logging.getLogger(__name__)
+
+
+def install(app: Starlette, *, resolve_tenant: Resolver, **options: Any) -> None:
+    """Bind each request and websocket of ``app`` to its tenant.
+
+    ::
+
+        install(app, resolve_tenant=header("X-Tenant-ID"), exempt=["/health"])
+
+    Middleware that is added afterwards runs outside of the tenant, as Starlette orders it.
+    The tenant is in ``request.state.tenant``, ``None`` where a request runs without one.
+
+    Args:
+        app: a Starlette or FastAPI application.
+        resolve_tenant: see :class:`~tenantshield_mw.TenantSessionMiddleware`.
+        **options: the middleware's other arguments.
+
+    Raises:
+        ConfigurationError: an argument is not one that the middleware takes.
+    """
+    # Starlette makes its middleware when the first request comes: a mistake shows here.
+    TenantSessionMiddleware(app, resolve_tenant=resolve_tenant, **options)
+    app.add_middleware(_TenantInState)
+    app.add_middleware(TenantSessionMiddleware, resolve_tenant=resolve_tenant, **options)
+    add_refusal_handlers(app)
+
+
+def add_refusal_handlers(app: Starlette) -> None:
+    """Answer the errors that a refusal stands for with that refusal.
+
+    :func:`install` does this. A mounted application that is a Starlette or FastAPI of its
+    own answers errors by itself, so it needs this too.
+
+    Args:
+        app: a Starlette or FastAPI application.
+    """
+    for kind in REFUSED:
+        app.add_exception_handler(kind, _refuse)
+
+
+class _TenantInState:
+    """Puts the tenant that the middleware has bound into ``request.state``."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            # Each request has a state of its own (ASGI, "Lifespan State"), and middleware
+            # further out may look for what the app puts there.
+            scope.setdefault("state", {})["tenant"] = scope[TENANT_KEY]
+        await self.app(scope, receive, send)
+
+
+async def _refuse(connection: HTTPConnection, error: Exception) -> Any:
+    refusal = refusal_for(error)
+    # The error speaks to whoever writes the program, the refusal to whoever calls it.
+    _logger.warning("refused with %d %s", refusal.status, refusal.code, exc_info=error)
+    if not isinstance(connection, WebSocket):
+        # RFC 9110 section 9.3.2: the same headers, no content.
+        is_head = isinstance(connection, Request) and connection.method == "HEAD"
+        body = b"" if is_head else refusal.body
+        return Response(body, refusal.status, dict(refusal.headers))
+    if connection.application_state is WebSocketState.CONNECTING:
+        await send_refusal(refusal, connection.scope, connection.send)
+    elif connection.application_state is WebSocketState.CONNECTED:
+        await connection.close(POLICY_VIOLATION)
+    return None
+
+
+async def _tenant() -> TenantContext:
+    return current_tenant()
+
+
+def tenant_dependency(*, header: str | None = None, security: SecurityBase | None = None) -> Any:
+    """Return a FastAPI dependency that yields the tenant, for ``Annotated``.
+
+    ::
+
+        Tenant = Annotated[TenantContext, tenant_dependency(header="X-Tenant-ID")]
+
+        @app.get("/invoices")
+        async def invoices(tenant: Tenant) -> list[InvoiceOut]: ...
+
+    Which tenant it is was settled by the middleware. What is given here goes into the
+    OpenAPI schema, and has to be there where the tenant is.
+
+    Args:
+        header: the name of a request header, shown as a parameter.
+        security: one of ``fastapi.security``, shown as a security scheme.
+
+    Raises:
+        ConfigurationError: both were given.
+        MissingTenantContextError: from the dependency, where a request runs without a tenant.
+    """
+    from fastapi import Depends, Header, Security
+
+    if header is not None and security is not None:
+        raise ConfigurationError("tenant_dependency() takes header= or security=, not both")
+    # FastAPI asks one dependency after the other before it looks at parameters: without a
+    # tenant the refusal comes first.
+    tenant = Depends(_tenant)
+    if header is None and security is None:
+        return tenant
+    scheme: Any = security
+    source: Any = Header(alias=header) if scheme is None else Security(scheme)
+
+    async def documented(_named: Any = source, bound: Any = tenant) -> TenantContext:
+        assert isinstance(bound, TenantContext)
+        return bound
+
+    return Depends(documented)
