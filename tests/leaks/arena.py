@@ -11,7 +11,7 @@ import contextvars
 import inspect
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
@@ -103,7 +103,7 @@ class Arena:
         return self._runner.run(self._async(way), context=context)
 
     @contextmanager
-    def _entered(self, way: Way) -> Iterator[None]:
+    def _entered(self, way: Way) -> Generator[None, None, None]:
         if way.tenant == "mine":
             with self.protection.scope(self.protection.mine):
                 yield
@@ -126,13 +126,14 @@ class Arena:
                 hand.session = hand.a.sync_session
                 if not inspect.iscoroutinefunction(way.run):
                     try:
-                        return await hand.a.run_sync(lambda _: self._act(way, hand))
+                        found: list[Any] = await hand.a.run_sync(lambda _: self._act(way, hand))
+                        return found
                     finally:
                         await hand.a.run_sync(lambda _: hand.close())
                 self.protection.opened(hand.session)
-                found = flat(await way.run(hand, self.models))
+                result = flat(await way.run(hand, self.models))
                 await hand.a.commit()
-                return found
+                return result
 
     def _act(self, way: Way, hand: Hand) -> list[Any]:
         self.protection.opened(hand.session)
@@ -226,7 +227,7 @@ def _is_something(value: Any) -> bool:
 @contextmanager
 def arena(
     protection: Protection, models: Models, name: DatabaseName, runner: asyncio.Runner
-) -> Iterator[Arena]:
+) -> Generator[Arena, None, None]:
     """Yield an arena on a database of its own.
 
     Args:

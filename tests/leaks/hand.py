@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy import inspect as inspect_object
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import InstanceState, Session
@@ -30,8 +30,9 @@ class Hand:
         database: which kind of database this is.
     """
 
-    session: Session
-    a: AsyncSession
+    # The models have no static types here, and so their queries have none.
+    session: Any
+    a: Any
 
     def __init__(self, store: Store, engine: Engine, async_engine: AsyncEngine | None) -> None:
         self._store = store
@@ -46,7 +47,7 @@ class Hand:
         self._stack = ExitStack()
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> Any:
         """The session's connection, for Core statements."""
         return self.session.connection()
 
@@ -66,14 +67,14 @@ class Hand:
         """Return ``function`` with the present tenant, for another thread."""
         return self._protection.carry(function)
 
-    def new_session(self, **options: Any) -> Session:
+    def new_session(self, **options: Any) -> Any:
         """Return one more session; it is closed at the end."""
         session = Session(self.engine, **options)
         self._protection.opened(session)
         self._stack.callback(session.close)
         return session
 
-    def new_async_session(self, **options: Any) -> AsyncSession:
+    def new_async_session(self, **options: Any) -> Any:
         """Return one more async session, which the caller closes."""
         assert self.async_engine is not None
         session = AsyncSession(self.async_engine, **options)
@@ -93,7 +94,7 @@ class Hand:
         return self._store.database.read(self._store.named(sql))
 
     @contextmanager
-    def changed(self, there: str, back: str) -> Iterator[None]:
+    def changed(self, there: str, back: str) -> Generator[None, None, None]:
         """Let the driver run ``there`` now and ``back`` at the end.
 
         What a mistake left behind long ago: rows of one tenant that refer to another's.

@@ -8,7 +8,7 @@ begin with ``own``; each of their tables ends at id 900, so that new rows get id
 
 # The mixin that brings the tenant column is another one for each protection.
 # mypy: disable-error-code="misc,valid-type"
-# pyright: reportUntypedBaseClass=false
+# pyright: reportUntypedBaseClass=false, reportUnusedClass=false
 
 from __future__ import annotations
 

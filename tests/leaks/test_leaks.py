@@ -9,11 +9,12 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.databases import NAMES, DatabaseName, require
+from tests.databases import NAMES, DatabaseName, require, why_unavailable
 
 from .arena import FLAVOURS, Arena, Flavour, arena
 from .catalogue import Way, catalogue, legitimate_operations
 from .protections import load
+from .results import run_apart
 from .schema import Models
 
 Arenas = Callable[[DatabaseName], Arena]
@@ -68,3 +69,20 @@ def test_a_legitimate_operation_succeeds_with_the_right_result(
     outcome = arenas(name).run(way, flavour)
 
     assert outcome.verdict == "confined", outcome.detail
+
+
+def test_every_way_is_open_where_nothing_protects() -> None:
+    # Otherwise it would prove nothing that it is shut under the guard.
+    names: list[DatabaseName] = [each for each in NAMES if why_unavailable(each) is None]
+
+    results = run_apart("none", names, each_flavour=False)
+
+    tried = [each for each in results if each.kind != "legitimate" and each.verdict != "n/a"]
+    assert {each.database for each in tried} == set(names)
+    assert [each for each in tried if (each.verdict == "LEAK") is each.harmless] == []
+
+
+def test_the_catalogue_is_as_large_as_promised() -> None:
+    assert len(WAYS) >= 250
+    assert len(OPERATIONS) >= 60
+    assert all(reason for way in [*WAYS, *OPERATIONS] for reason in way.why_not.values())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
-    DDL,
     Column,
     Integer,
     MetaData,
@@ -15,10 +16,13 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.ext.automap import automap_base
+from sqlalchemy.schema import DDL
 
 from tests.leaks.catalogue import legitimate
 from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
+
+ddl: Any = DDL  # which has no types
 
 
 @legitimate("text: SELECT 1")
@@ -89,7 +93,9 @@ def _(hand: Hand, m: Models) -> None:
 
 @legitimate("literal_column: an expression over a guarded table's column")
 def _(hand: Hand, m: Models) -> None:
-    statement = select(literal_column("amount * 2")).select_from(m.Invoice).order_by(m.Invoice.id)
+    statement: Any = (
+        select(literal_column("amount * 2")).select_from(m.Invoice).order_by(m.Invoice.id)
+    )
     assert hand.session.scalars(statement).all() == [20, 40, 60]
 
 
@@ -142,7 +148,7 @@ def _(hand: Hand, m: Models) -> None:
     try:
         made.create(hand.connection)
         hand.connection.execute(made.insert().values(id=5))
-        hand.connection.execute(DDL("ALTER TABLE acct_temporary ADD COLUMN extra INTEGER"))
+        hand.connection.execute(ddl("ALTER TABLE acct_temporary ADD COLUMN extra INTEGER"))
         assert hand.connection.scalar(select(made.c.id)) == 5
         made.drop(hand.connection)
     finally:

@@ -163,7 +163,8 @@ def _(hand: Hand, m: Models) -> Any:
 
 @path("execute: compiled beforehand for a dialect made by hand", **COMPILED)
 def _(hand: Hand, m: Models) -> Any:
-    dialect = type(hand.engine.dialect)(paramstyle=hand.engine.dialect.paramstyle)
+    kind: Any = type(hand.engine.dialect)
+    dialect = kind(paramstyle=hand.engine.dialect.paramstyle)
     return hand.connection.execute(select(m.Invoice.__table__).compile(dialect=dialect)).all()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import sqlalchemy
@@ -230,18 +231,17 @@ writes(
     why_not={"mariadb": "no UPDATE ... RETURNING"},
 )
 
-try:
-    from sqlalchemy import tstring
-    from sqlalchemy.util.compat import Template
-except ImportError:
-    WITHOUT = dict.fromkeys(("sqlite", "postgresql", "mariadb"), "template strings came with 2.1")
-else:
-    WITHOUT = {}
+WITHOUT: dict[str, str] = (
+    {}
+    if hasattr(sqlalchemy, "tstring")
+    else dict.fromkeys(("sqlite", "postgresql", "mariadb"), "template strings came with 2.1")
+)
 
 
 def template(*parts: Any) -> Any:
     """Return a template string, whose texts and values are ``parts`` in turn."""
-    return tstring(Template(*parts))
+    made: Any = import_module("sqlalchemy.util.compat")
+    return getattr(sqlalchemy, "tstring")(made.Template(*parts))  # noqa: B009
 
 
 reads(
@@ -251,6 +251,7 @@ reads(
     "template string: in WHERE, closing it",
     lambda m: select(m.Invoice.note).where(template(WIDE)),
     why_not=WITHOUT,
+    **CLOSES,
 )
 reads(
     "template string: a Table as its value",

@@ -26,7 +26,7 @@ from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
 
-def tag(m: Models, number: int = 1, **more: Any) -> dict[str, Any]:
+def tag(m: Models, number: Any = 1, **more: Any) -> dict[str, Any]:
     return {"slug": f"own-{number}", "label": "own new", **more}
 
 

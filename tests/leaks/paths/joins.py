@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import and_, func, join, literal_column, outerjoin, select, true
 from sqlalchemy.orm import aliased
 from sqlalchemy.orm import join as orm_join
@@ -9,7 +11,7 @@ from sqlalchemy.orm import outerjoin as orm_outerjoin
 
 from tests.leaks.catalogue import NOTHING, reads
 
-FULL = {"only": "sqlite postgresql", "why": "no FULL JOIN"}
+FULL: dict[str, Any] = {"only": "sqlite postgresql", "why": "no FULL JOIN"}
 
 reads(
     "join: inner, by relationship",

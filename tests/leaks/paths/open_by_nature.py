@@ -149,9 +149,9 @@ def _(hand: Hand, m: Models) -> Any:
         options = {"isolation_level": "AUTOCOMMIT"}
         connection.execution_options(**options).execute(text("COMMIT"))
         connection.execute(text(f"VACUUM INTO '{copy}'"))
+    other = sqlite3.connect(copy)
     try:
-        with sqlite3.connect(copy) as other:
-            return other.execute("SELECT note FROM acct_invoice").fetchall()
+        return other.execute("SELECT note FROM acct_invoice").fetchall()
     finally:
         other.close()
         copy.unlink()

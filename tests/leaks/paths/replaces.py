@@ -11,8 +11,8 @@ from tests.leaks.catalogue import path
 from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
-IN_THE_WAY = {"id": 401, "account_id": 1, "text": "x"}
-REPLACES = {"why_not": {"postgresql": "no REPLACE"}}
+IN_THE_WAY: dict[str, Any] = {"id": 401, "account_id": 1, "text": "x"}
+REPLACES: dict[str, Any] = {"why_not": {"postgresql": "no REPLACE"}}
 
 
 @path("replace: prefix_with OR REPLACE", "write", only="sqlite", why="no INSERT OR REPLACE")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, text, update
@@ -111,6 +111,13 @@ def after(
 
 
 GONE = (DetachedInstanceError,)
+
+
+def renamed(invoice: Any) -> Any:
+    invoice.note = "x"
+    return invoice
+
+
 after(
     "a lazy many-to-one",
     lambda h, m, kept: (h.session.expire(kept, ["customer"]), kept.category.title)[1],
@@ -125,8 +132,8 @@ after("refresh", lambda h, m, kept: (h.session.refresh(kept), kept.note)[1], err
 after("get() from memory", lambda h, m, kept: h.session.get(m.Invoice, 401))
 after("a query", lambda h, m, kept: h.session.scalars(select(m.Invoice)).all())
 after("merge", lambda h, m, kept: h.session.merge(m.Invoice(id=401)).note)
-after("a flush", lambda h, m, kept: (setattr(kept, "note", "x"), h.session.flush()), "write")
-after("a commit", lambda h, m, kept: (setattr(kept, "note", "x"), h.session.commit()), "write")
+after("a flush", lambda h, m, kept: (renamed(kept), h.session.flush()), "write")
+after("a commit", lambda h, m, kept: (renamed(kept), h.session.commit()), "write")
 
 
 @path("after the scope: a generator goes on reading", sees=NOTHING, **OWN)
@@ -156,7 +163,7 @@ def _(hand: Hand, m: Models) -> Any:
 
 @path("after the scope: a generator that holds a scope open around its yields", **OWN)
 def _(hand: Hand, m: Models) -> Any:
-    def rows() -> Iterator[Any]:
+    def rows() -> Generator[Any, None, None]:
         with hand.scope(hand.theirs):
             yield "begun"
             yield "more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import event, select, update
@@ -17,7 +18,7 @@ OWN: dict[str, Any] = {"tenant": "own", "needs": "ambient"}
 GONE = (ObjectDeletedError, DetachedInstanceError, InvalidRequestError, StaleDataError)
 
 
-def session_path(name: str, kind: Any = "read", **options: Any) -> Any:
+def session_path(name: str, kind: Any = "read", **options: Any) -> Callable[[Any], Any]:
     return path(f"session: {name}", kind, **{**OWN, **options})
 
 

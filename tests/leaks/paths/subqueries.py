@@ -28,7 +28,7 @@ from tests.leaks.catalogue import NOTHING, path, reads
 from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
-LATERAL = {"only": "postgresql", "why": "no LATERAL"}
+LATERAL: dict[str, Any] = {"only": "postgresql", "why": "no LATERAL"}
 
 reads(
     "subquery: in FROM", lambda m: (lambda s: select(s.c.note))(select(m.Invoice.note).subquery())

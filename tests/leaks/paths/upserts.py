@@ -12,11 +12,11 @@ from tests.leaks.catalogue import NOTHING, path
 from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
-THEIRS = {"slug": "bravo-urgent", "label": "x"}
+THEIRS: dict[str, Any] = {"slug": "bravo-urgent", "label": "x"}
 """Collides with the other tenant's tag, whose slug is unique across tenants."""
 
-ON_CONFLICT = {"only": "sqlite postgresql", "why": "no ON CONFLICT"}
-ON_DUPLICATE = {"only": "mariadb", "why": "no ON DUPLICATE KEY UPDATE"}
+ON_CONFLICT: dict[str, Any] = {"only": "sqlite postgresql", "why": "no ON CONFLICT"}
+ON_DUPLICATE: dict[str, Any] = {"only": "mariadb", "why": "no ON DUPLICATE KEY UPDATE"}
 
 
 def upsert(hand: Hand, target: Any) -> Any:

@@ -27,7 +27,7 @@ from tests.leaks.catalogue import path, writes
 from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
-RETURNING = {"why_not": {"mariadb": "no UPDATE ... RETURNING"}}
+RETURNING: dict[str, Any] = {"why_not": {"mariadb": "no UPDATE ... RETURNING"}}
 
 # UPDATE.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -108,7 +108,7 @@ _tenant: ContextVar[Any] = ContextVar("tenant", default=None)
 
 
 @contextmanager
-def _remembered(tenant: Any) -> Iterator[None]:
+def _remembered(tenant: Any) -> Generator[None, None, None]:
     token = _tenant.set(tenant)
     try:
         yield
