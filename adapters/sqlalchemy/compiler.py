@@ -29,6 +29,7 @@ from .raw import (
     REPLACES_ROWS,
     RUNS_SQL,
     begins_a_clause,
+    ends_a_select,
     is_one_value,
     stands_alone,
     unmarked_names,
@@ -85,12 +86,15 @@ class GuardedCompiler(_Base):
         self._tenantshield_schemas = default_schemas(self.dialect)
         self._tenantshield_changed: TableClause | None = None
         plain = self.preparer
-        self.preparer = marking(plain)
+        raw_names: list[str] = []
+        self.preparer = marking(plain, raw_names)
         try:
             text = super().process(obj, **kwargs)
         finally:
             self.preparer = plain
             self._tenantshield_busy = False
+        for name in raw_names:
+            self._tenantshield_part(name)
         self._tenantshield_check(text)
         return self._tenantshield_unmark(text)
 
@@ -118,8 +122,8 @@ class GuardedCompiler(_Base):
             raise UnguardedStatementError(
                 "raw SQL in a statement on tenants' rows could undo the condition that confines "
                 "it: it has a parenthesis, a quote or a comment that it does not close, or closes "
-                "one that it did not open, is more than one value, or follows the criteria without "
-                "beginning a clause; "
+                "one that it did not open, is more than one value, ends the SELECT that it is a "
+                "part of, or follows the criteria without beginning a clause; "
                 "complete it, or, if it was reviewed, mark the statement with "
                 ".execution_options(tenantshield_reviewed=True)"
             )
@@ -207,6 +211,8 @@ class GuardedCompiler(_Base):
             self._tenantshield_trailer(getattr(suffix, "text", ""))
         for _, hint in select._statement_hints:
             self._tenantshield_trailer(hint)
+        for hint in select._hints.values():
+            self._tenantshield_part(hint)
         self._tenantshield_enter(select, plan)
         return froms
 
@@ -297,42 +303,53 @@ class GuardedCompiler(_Base):
         return f"({text})"
 
     def visit_textclause(self, textclause: Any, *args: Any, **kw: Any) -> Any:
-        self._tenantshield_fragment(textclause.text)
+        # private: a statement that is text as a whole stands in parentheses of its own.
+        whole = self.stack and getattr(self.stack[-1]["selectable"], "element", None) is textclause
+        if whole:
+            self._tenantshield_fragment(textclause.text)
+        elif self.stack:
+            self._tenantshield_part(textclause.text)
         return super().visit_textclause(textclause, *args, **kw)
 
     def visit_tstring(self, tstring: Any, *args: Any, **kw: Any) -> Any:
         # New in 2.1. The raw parts need not stand alone, all of them together must.
         parts = [getattr(part, "text", "x") for part in tstring.parts]
-        self._tenantshield_fragment("".join(parts))
+        if self.stack:
+            self._tenantshield_part("".join(parts))
         return super().visit_tstring(tstring, *args, **kw)
 
     # private: infix and prefix operators made with op() and custom_op.
     def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> Any:
-        self._tenantshield_fragment(operator.opstring)
+        self._tenantshield_part(operator.opstring)
         return super().visit_custom_op_binary(element, operator, **kw)
 
     def visit_custom_op_unary_operator(self, element: Any, operator: Any, **kw: Any) -> Any:
-        self._tenantshield_fragment(operator.opstring)
+        self._tenantshield_part(operator.opstring)
         return super().visit_custom_op_unary_operator(element, operator, **kw)
 
     def visit_custom_op_unary_modifier(self, element: Any, operator: Any, **kw: Any) -> Any:
-        self._tenantshield_fragment(operator.opstring)
+        self._tenantshield_part(operator.opstring)
         return super().visit_custom_op_unary_modifier(element, operator, **kw)
 
     def _tenantshield_trailer(self, text: str) -> None:
         if not begins_a_clause(text):
             self._tenantshield_open_ended = True
 
+    def _tenantshield_part(self, text: str) -> None:
+        self._tenantshield_fragment(text)
+        if ends_a_select(text):
+            self._tenantshield_open_ended = True
+
     def _tenantshield_fragment(self, text: str) -> None:
         mysql = self.dialect.name in ("mysql", "mariadb")
-        if self.stack and not stands_alone(text, hash_comments=mysql):
+        if not stands_alone(text, hash_comments=mysql):
             self._tenantshield_open_ended = True
 
     def visit_column(self, column: Any, *args: Any, **kw: Any) -> Any:
         table = column.table
         if column.is_literal:
             # MySQL's upserts put rendered names, with their marks, into these.
-            self._tenantshield_fragment(without_marks(column.name))
+            self._tenantshield_part(without_marks(column.name))
         if (
             kw.get("include_table", True)
             and table is not None
@@ -393,6 +410,8 @@ class GuardedCompiler(_Base):
     def _tenantshield_state(self, statement: Any, operation: str, kw: dict[str, Any]) -> Any:
         state = state_of(statement, self, kw)
         final = state.statement
+        for hint in final._hints.values():
+            self._tenantshield_part(hint)
         if self.dialect.name in ("mysql", "mariadb"):
             self._tenantshield_changed = base_table(final.table)
         plan = self._tenantshield_plan(operation).add(

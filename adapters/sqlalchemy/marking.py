@@ -22,12 +22,18 @@ else:
 
 
 class _MarkingPreparer(_Base):
-    """Puts the mark behind every identifier that it renders."""
+    """Puts marks around every identifier that it renders."""
+
+    raw_names: list[str]
+    """The names that went out as they are."""
 
     def quote(self, ident: str, force: Any = None) -> str:
         text = super().quote(ident)
         # A name that is told not to be quoted goes out as it is and may be anything.
-        if text.startswith(OPEN) or (text == ident and not ident.isidentifier()):
+        if text.startswith(OPEN):
+            return text
+        if text == ident and not ident.isidentifier():
+            self.raw_names.append(text)
             return text
         return OPEN + text + CLOSE
 
@@ -38,8 +44,13 @@ class _MarkingPreparer(_Base):
 _classes: Final[dict[type[IdentifierPreparer], type[IdentifierPreparer]]] = {}
 
 
-def marking(preparer: IdentifierPreparer) -> IdentifierPreparer:
-    """Return a copy of ``preparer`` that marks what it renders."""
+def marking(preparer: IdentifierPreparer, raw_names: list[str]) -> IdentifierPreparer:
+    """Return a copy of ``preparer`` that marks what it renders.
+
+    Args:
+        preparer: a compiler's own.
+        raw_names: takes the names that are told not to be quoted and may be anything.
+    """
     kind = type(preparer)
     if kind not in _classes:
         made = type(f"Marking{kind.__name__}", (_MarkingPreparer, kind), {})
@@ -48,4 +59,5 @@ def marking(preparer: IdentifierPreparer) -> IdentifierPreparer:
     marked.__dict__.update(preparer.__dict__)
     # private: a cache of quoted identifiers, which must not get the marked ones.
     marked._strings = {}
+    marked.__dict__["raw_names"] = raw_names
     return marked

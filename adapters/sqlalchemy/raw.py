@@ -20,6 +20,7 @@ __all__ = [
     "RUNS_SQL",
     "SCHEMA_ONLY",
     "begins_a_clause",
+    "ends_a_select",
     "is_one_value",
     "stands_alone",
     "unmarked_names",
@@ -169,6 +170,26 @@ def begins_a_clause(text: str) -> bool:
 
 
 _COMPLETE_QUOTES: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`""")
+
+
+_ENDS_A_SELECT: Final = re.compile(r"\b(?:WHERE|UNION|EXCEPT|INTERSECT|MINUS)\b|;", re.IGNORECASE)
+
+
+def ends_a_select(text: str) -> bool:
+    """Say whether ``text`` would end the ``SELECT`` that it is a part of, before its ``WHERE``.
+
+    What follows, with the condition in it, would belong to another ``SELECT`` then.
+    Inside of parentheses anything may stand, since they hold a statement of their own.
+    """
+    if _DOUBTFUL.search(text):
+        return _ENDS_A_SELECT.search(text) is not None
+    bare = _COMPLETE_QUOTES.sub("", text)
+    while (inner := _INNERMOST.sub("", bare)) != bare:
+        bare = inner
+    return _ENDS_A_SELECT.search(bare) is not None
+
+
+_INNERMOST: Final = re.compile(r"\([^()]*\)")
 
 
 def is_one_value(text: str) -> bool:
