@@ -179,14 +179,14 @@ def asgi_batch(loop: asyncio.AbstractEventLoop, app: ASGI, scope: dict[str, Any]
     return lambda repeats: loop.run_until_complete(requests(repeats))
 
 
-def wsgi_batch(app: WSGI) -> Batch:
+def wsgi_batch(app: WSGI, environ: dict[str, Any] = ENVIRON) -> Batch:
     def start_response(status: str, headers: list[tuple[str, str]]) -> None:
         pass
 
     def requests(repeats: int) -> None:
         for _ in range(repeats):
             # The app may change the environ, so a server makes one for each request.
-            body = app(ENVIRON.copy(), start_response)
+            body = app(environ.copy(), start_response)
             for _chunk in body:
                 pass
             close = getattr(body, "close", None)

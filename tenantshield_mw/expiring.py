@@ -98,6 +98,19 @@ class ExpiringMemory(Generic[V]):
         self._entries: OrderedDict[Hashable, tuple[float, V]] = OrderedDict()
         self._flights: dict[Hashable, Future[V]] = {}
 
+    def known(self, key: Hashable) -> V | None:
+        """Return the answer for ``key`` if it is remembered, else ``None``."""
+        entry = self._entries.get(key)
+        if entry is None or self._clock() >= entry[0]:
+            return None
+        # Without the lock, since each of these is one step, and the worst that another
+        # thread can do in between is to let the entry go.
+        try:  # noqa: SIM105 - suppress() costs more than all the rest
+            self._entries.move_to_end(key)
+        except KeyError:
+            pass
+        return entry[1]
+
     def get(
         self, key: Hashable, load: Callable[[], V | Awaitable[V]], *, blocking: bool
     ) -> V | Awaitable[V]:

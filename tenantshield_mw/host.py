@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias, final
 
 from .errors import ConfigurationError, TenantResolutionError
-from .request import HeaderField, Request, peer
+from .request import HeaderField, HeaderFields, Request, peer
 
 __all__ = [
     "FORWARDING_HEADERS",
@@ -168,7 +168,7 @@ def host_of(trusted_proxies: Iterable[str], proxy_headers: Iterable[str]) -> Hos
 class ForwardedHost:
     """Reads the host that a request was sent to, through proxies of which some are trusted."""
 
-    __slots__ = ("_direct", "_fields", "_is_trusted", "varies_on")
+    __slots__ = ("_direct", "_is_trusted", "_told", "varies_on")
 
     def __init__(self, networks: tuple[Network, ...], names: tuple[str, ...]) -> None:
         def is_trusted(address: str) -> bool:
@@ -184,7 +184,7 @@ class ForwardedHost:
             "X-Forwarded-Host": _the_one_host,
             "Forwarded": self._forwarded,
         }
-        self._fields = [HeaderField(name, judges[name]) for name in names]
+        self._told = HeaderFields(*(HeaderField(name, judges[name]) for name in names))
         self._direct = HeaderField("Host", host_name, varies=False)
         self.varies_on = names
 
@@ -196,10 +196,12 @@ class ForwardedHost:
         """
         if not self._is_trusted(peer(request)):
             return self._direct(request)
-        told = {name for field in self._fields if (name := field(request)) is not None}
-        if len(told) > 1:
-            raise TenantResolutionError("X-Forwarded-Host and Forwarded name different hosts")
-        return told.pop() if told else self._direct(request)
+        told: str | None = None
+        for name in self._told(request):
+            if told is not None and name != told:
+                raise TenantResolutionError("X-Forwarded-Host and Forwarded name different hosts")
+            told = name
+        return self._direct(request) if told is None else told
 
     def _forwarded(self, value: bytes) -> str | None:
         """Return the host in a ``Forwarded`` field (RFC 7239 section 5.3).

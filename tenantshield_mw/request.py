@@ -8,8 +8,7 @@ asked for: the view has no object of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Generic, TypeAlias, TypeVar, final
 
 from .errors import ConfigurationError, TenantResolutionError
@@ -19,15 +18,17 @@ __all__ = [
     "SESSION_KEY",
     "TENANT_KEY",
     "HeaderField",
+    "HeaderFields",
+    "Remembered",
     "Request",
     "over_asgi",
     "path",
     "peer",
     "query_string",
-    "remembered",
 ]
 
 T = TypeVar("T")
+K = TypeVar("K", bytes, str)
 
 Request: TypeAlias = Mapping[str, Any]
 """An ASGI scope of type ``http`` or ``websocket``, or a WSGI environ."""
@@ -46,16 +47,42 @@ object, a mapping or ``None``, or a function that takes nothing and returns one 
 In ASGI it is ``user`` in the scope."""
 
 _REMEMBERED: Final = 1024
-"""How many values of a header are remembered before all are forgotten."""
+"""How many values are remembered before all are forgotten."""
 
 _REMEMBERED_LENGTH: Final = 255
-"""How long a value may be to be remembered, in bytes."""
+"""How long a value may be to be remembered."""
 
 # RFC 9110 section 5.1, but for "_": WSGI, like CGI, spells "-" that way.
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 
 # The two that PEP 3333 hands on without the prefix.
 _WITHOUT_PREFIX: Final = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
+
+
+@final
+class Remembered(dict[K, T]):
+    """What ``judge`` made of short values that came lately, by value.
+
+    A mapping that fills itself: what is remembered costs no call of a function.
+
+    Args:
+        judge: what makes something of a value, or raises. It must make the same of the
+            same value every time.
+    """
+
+    __slots__ = ("_judge",)
+
+    def __init__(self, judge: Callable[[K], T]) -> None:
+        super().__init__()
+        self._judge: Callable[[K], T] = judge
+
+    def __missing__(self, value: K) -> T:
+        meaning = self._judge(value)
+        if len(value) <= _REMEMBERED_LENGTH:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[value] = meaning
+        return meaning
 
 
 @final
@@ -74,7 +101,7 @@ class HeaderField(Generic[T]):
         ConfigurationError: ``name`` is no such name.
     """
 
-    __slots__ = ("_environ_key", "_judge", "_known", "_length", "_name", "name", "varies_on")
+    __slots__ = ("_environ_key", "_known", "_length", "_name", "name", "varies_on")
 
     def __init__(self, name: str, judge: Callable[[bytes], T], *, varies: bool = True) -> None:
         if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
@@ -84,8 +111,7 @@ class HeaderField(Generic[T]):
             )
         self.name = name
         self.varies_on: tuple[str, ...] = (name,) if varies else ()
-        self._judge = judge
-        self._known: dict[bytes, T] = {}
+        self._known = Remembered(judge)
         self._name = name.lower().encode("ascii")
         self._length = len(self._name)
         key = name.upper().replace("-", "_")
@@ -117,15 +143,7 @@ class HeaderField(Generic[T]):
                 raise TenantResolutionError(f"the header {self.name} is not latin-1") from None
         if found is None:
             return None
-        try:
-            return self._known[found]
-        except KeyError:
-            meaning = self._judge(found)
-            if len(found) <= _REMEMBERED_LENGTH:
-                if len(self._known) >= _REMEMBERED:
-                    self._known.clear()
-                self._known[found] = meaning
-            return meaning
+        return self._known[found]
 
     def raw(self, request: Request, joint: bytes = b",") -> bytes | None:
         """Return the field's value as it came; ``None`` where ``request`` has no such field.
@@ -140,12 +158,14 @@ class HeaderField(Generic[T]):
             TenantResolutionError: the value is not what the transport allows.
         """
         if "headers" in request:
-            values: list[bytes] = [
-                value
-                for name, value in request["headers"]
-                if len(name) == self._length and name.lower() == self._name
-            ]
-            return joint.join(values) if values else None
+            found: bytes | None = None
+            name: bytes
+            value: bytes
+            length = self._length
+            for name, value in request["headers"]:
+                if len(name) == length and (name == self._name or name.lower() == self._name):
+                    found = value if found is None else found + joint + value
+            return found
         text: str | None = request.get(self._environ_key)
         if text is None:
             return None
@@ -155,17 +175,39 @@ class HeaderField(Generic[T]):
             raise TenantResolutionError(f"the header {self.name} is not latin-1") from None
 
 
-def remembered(judge: Callable[[bytes], T]) -> Callable[[bytes], T]:
-    """Return ``judge`` so that it remembers what it made of short values that came lately.
+@final
+class HeaderFields(Generic[T]):
+    """Several header fields, which are looked for in one pass.
 
-    It must make the same of the same value every time. What it raises is not remembered.
+    Args:
+        fields: the fields; the order is that in which they are asked for their meaning.
     """
-    known = lru_cache(_REMEMBERED)(judge)
 
-    def recall(value: bytes) -> T:
-        return known(value) if len(value) <= _REMEMBERED_LENGTH else judge(value)
+    __slots__ = ("_fields", "_lengths")
 
-    return recall
+    def __init__(self, *fields: HeaderField[T]) -> None:
+        self._fields = {field._name: field for field in fields}
+        self._lengths = frozenset(map(len, self._fields))
+
+    def __call__(self, request: Request) -> Iterator[T]:
+        """Yield what the values of those fields mean that ``request`` has.
+
+        Raises:
+            TenantResolutionError: a value is not what the transport allows, or is refused.
+        """
+        if "headers" not in request:
+            for field in self._fields.values():
+                if (meaning := field(request)) is not None:
+                    yield meaning
+            return
+        found: dict[bytes, bytes] = {}
+        for name, value in request["headers"]:
+            if len(name) in self._lengths and (lowered := name.lower()) in self._fields:
+                found[lowered] = b"%b,%b" % (found[lowered], value) if lowered in found else value
+        if found:
+            for name, field in self._fields.items():
+                if name in found and (meaning := field._known[found[name]]) is not None:
+                    yield meaning
 
 
 def over_asgi(request: Request) -> bool:

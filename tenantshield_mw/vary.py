@@ -72,19 +72,6 @@ def varying_asgi(app: ASGIApp, names: tuple[str, ...]) -> ASGIApp:
     """Return ``app`` with ``names`` in the ``Vary`` of each response."""
     entry = (b"vary", ", ".join(names).encode("ascii"))
 
-    def with_vary(message: Any) -> Any:
-        headers = [*message.get("headers", ())]
-        for name, _ in headers:
-            # Most names differ in length already, which is the cheapest thing to compare.
-            if len(name) == 4 and name.lower() == b"vary":
-                headers = merged_fields(headers)
-                break
-        else:
-            headers.append(entry)
-        message = message.copy()
-        message["headers"] = headers
-        return message
-
     def merged_fields(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         fields = b",".join(value for name, value in headers if name.lower() == b"vary")
         others = [header for header in headers if header[0].lower() != b"vary"]
@@ -99,7 +86,15 @@ def varying_asgi(app: ASGIApp, names: tuple[str, ...]) -> ASGIApp:
 
         def send_with_vary(message: Any) -> Any:
             if message["type"] == "http.response.start":
-                return send(with_vary(message))
+                headers = [*message.get("headers", ())]
+                for name, _ in headers:
+                    # Most names differ in length already, the cheapest thing to compare.
+                    if len(name) == 4 and name.lower() == b"vary":
+                        headers = merged_fields(headers)
+                        break
+                else:
+                    headers.append(entry)
+                message = {**message, "headers": headers}
             return send(message)
 
         return app(scope, receive, send_with_vary)

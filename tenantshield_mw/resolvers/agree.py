@@ -40,7 +40,7 @@ class Agree:
             answer: object = resolve(request)
             if answer is None:
                 continue
-            if over_asgi(request) and is_awaitable(answer):
+            if type(answer) is not TenantContext and (over_asgi(request) and is_awaitable(answer)):
                 return self._go_on(request, named, answer, index)
             named = _agreed(named, answer, CANNOT_AWAIT)
         return named
@@ -58,7 +58,9 @@ class Agree:
 def _agreed(
     named: TenantContext | None, answer: object, if_awaitable: str = TWICE_AWAITABLE
 ) -> TenantContext | None:
-    tenant = tenant_of(answer, if_awaitable=if_awaitable)
+    tenant = (
+        answer if type(answer) is TenantContext else tenant_of(answer, if_awaitable=if_awaitable)
+    )
     if tenant is None or named == tenant:
         return named
     if named is None:

@@ -66,6 +66,9 @@ class Cached:
         key = self._key(request)
         if key is None:
             return self._resolve(request)
+        known = self._memory.known(key)
+        if type(known) is TenantContext:
+            return known
         blocking = not over_asgi(request) or without_event_loop()
         outcome = self._memory.get(key, lambda: self._ask(request, blocking), blocking=blocking)
         if type(outcome) is TenantContext:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final, final
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.request import Request, over_asgi
+from tenantshield_mw.request import Remembered, Request, over_asgi
 from tenantshield_mw.tenant import TenantContext
 
 from .identifier import Kind, reader_of
@@ -26,7 +25,7 @@ _ESCAPED: Final = re.compile(r"\\([0-9A-Fa-f]{2})|\\(.)", re.DOTALL)
 class ClientCertificate:
     """What :func:`client_certificate` returns."""
 
-    __slots__ = ("_judge", "_subject", "_verified")
+    __slots__ = ("_known", "_subject", "_verified")
 
     varies_on: Final = ()
 
@@ -53,7 +52,7 @@ class ClientCertificate:
                 raise TenantResolutionError(f"the certificate's subject has several {attribute}")
             return TenantContext(read(values.pop()))
 
-        self._judge = lru_cache(1024)(judge)
+        self._known: Remembered[str, TenantContext | None] = Remembered(judge)
 
     def __call__(self, request: Request) -> TenantContext | None:
         """Return the tenant; ``None`` where there is no certificate, or no such attribute.
@@ -74,7 +73,7 @@ class ClientCertificate:
                 subject = None
         if failed:
             raise TenantResolutionError("the client's certificate was not verified")
-        return self._judge(subject) if subject else None
+        return self._known[subject] if subject else None
 
 
 def _values(subject: str, attribute: str) -> set[str]:

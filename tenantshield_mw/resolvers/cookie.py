@@ -9,7 +9,7 @@ from typing import Any, Final, final
 from uuid import UUID
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.request import HeaderField, Request, remembered
+from tenantshield_mw.request import HeaderField, Remembered, Request
 from tenantshield_mw.tenant import TenantContext, TenantId
 
 from .extra import required
@@ -24,11 +24,18 @@ _VALUE: Final = re.compile(rb'"?([!#-+\--:<-\[\]-~]*)"?')
 _BLANK: Final = b" \t"
 
 
+def _content(value: bytes) -> bytes:
+    plain = _VALUE.fullmatch(value)
+    if plain is None:
+        raise TenantResolutionError("the tenant's cookie has characters that no cookie has")
+    return plain[1]
+
+
 @final
 class Cookie:
     """What :func:`cookie` returns."""
 
-    __slots__ = ("_field", "_judge", "_max_age", "_name", "_now", "_serializer")
+    __slots__ = ("_field", "_known", "_max_age", "_now", "_serializer", "_values")
 
     varies_on: Final = ("Cookie",)
 
@@ -46,7 +53,9 @@ class Cookie:
                 'cookie("tenant")'
             )
         self._field = HeaderField("Cookie", bytes)
-        self._name = name.encode("ascii")
+        self._values = re.compile(
+            rb"(?:^|;)[ \t]*" + re.escape(name).encode("ascii") + rb"[ \t]*=[ \t]*([^;]*)"
+        )
         self._max_age = max_age
         self._now = now
         self._serializer: Any = None
@@ -54,8 +63,8 @@ class Cookie:
             if max_age is not None:
                 raise ConfigurationError("max_age needs a secret: only a signature has a time")
             read = reader_of(kind)
-            self._judge = remembered(
-                lambda value: (TenantContext(read(value.decode("latin-1"))), 0.0)
+            self._known: Remembered[bytes, tuple[TenantContext, float]] = Remembered(
+                lambda value: (TenantContext(read(_content(value).decode("latin-1"))), 0.0)
             )
             return
         if not isinstance(secret, str | bytes) or not secret:
@@ -72,13 +81,13 @@ class Cookie:
 
         def verified(value: bytes) -> tuple[TenantContext, float]:
             try:
-                payload, signed_at = self._serializer.loads(value, return_timestamp=True)
+                payload, signed_at = self._serializer.loads(_content(value), return_timestamp=True)
             except itsdangerous.BadData:
                 raise TenantResolutionError("the tenant's cookie is not signed by us") from None
             return judge(payload), signed_at.timestamp()
 
         # The signature of a value holds for ever or never, only its age is still to be seen.
-        self._judge = remembered(verified)
+        self._known = Remembered(verified)
 
     def __call__(self, request: Request) -> TenantContext | None:
         """Return the tenant; ``None`` where there is no such cookie.
@@ -91,20 +100,13 @@ class Cookie:
         octets = self._field.raw(request, b"; ")
         if octets is None:
             return None
-        found: bytes | None = None
-        for pair in octets.split(b";"):
-            name, equals, value = pair.partition(b"=")
-            if equals and name.strip(_BLANK) == self._name:
-                value = value.strip(_BLANK)
-                if found is not None and found != value:
-                    raise TenantResolutionError("the tenant's cookie comes twice, differently")
-                found = value
-        if found is None:
+        values: list[bytes] = self._values.findall(octets)
+        if not values:
             return None
-        plain = _VALUE.fullmatch(found)
-        if plain is None:
-            raise TenantResolutionError("the tenant's cookie has characters that no cookie has")
-        tenant, signed_at = self._judge(plain[1])
+        first = values[0].rstrip(_BLANK)
+        if len(values) > 1 and any(value.rstrip(_BLANK) != first for value in values):
+            raise TenantResolutionError("the tenant's cookie comes twice, differently")
+        tenant, signed_at = self._known[first]
         if self._max_age is not None and not 0 <= self._now() - signed_at <= self._max_age:
             raise TenantResolutionError("the tenant's cookie is too old, or from the future")
         return tenant

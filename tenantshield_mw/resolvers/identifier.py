@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
+from tenantshield_mw.request import Remembered
 from tenantshield_mw.tenant import TenantContext, TenantId
 
 __all__ = ["Kind", "judge_of", "reader_of"]
@@ -84,13 +85,16 @@ def judge_of(kind: object) -> Callable[[object], TenantContext]:
         ConfigurationError: ``kind`` is neither ``str``, ``int`` nor ``uuid.UUID``.
     """
     read = reader_of(kind)
+    known: Remembered[str, TenantContext] = Remembered(
+        lambda text: TenantContext(text if kind is str else read(text))
+    )
 
     def judge(value: object) -> TenantContext:
+        if type(value) is str:
+            return known[value]
         if isinstance(value, TenantContext):
             if type(value.tenant_id) is kind:
                 return value
-        elif type(value) is str:
-            return TenantContext(value if kind is str else read(value))
         elif type(value) is kind and (type(value) is not int or _SMALLEST <= value <= _LARGEST):
             # Neither a str nor a TenantContext is left, so it is an int or a UUID.
             return TenantContext(value)  # type: ignore[arg-type]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, final
 from urllib.parse import unquote_to_bytes
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.request import Request, query_string, remembered
+from tenantshield_mw.request import Remembered, Request, query_string
 from tenantshield_mw.tenant import TenantContext
 
 from .identifier import Kind, reader_of
@@ -23,7 +24,7 @@ def _decoded(text: bytes) -> bytes:
 class QueryParameter:
     """What :func:`query` returns."""
 
-    __slots__ = ("_judge", "_name")
+    __slots__ = ("_known", "_name", "_values")
 
     varies_on: Final = ()
 
@@ -32,8 +33,9 @@ class QueryParameter:
             raise ConfigurationError('query() takes the parameter\'s name, as in query("tenant")')
         read = reader_of(kind)
         self._name = name.encode()
-        self._judge = remembered(
-            lambda value: TenantContext(read(_decoded(value).decode("latin-1")))
+        self._values = re.compile(b"(?:^|&)" + re.escape(self._name) + rb"(?:=([^&]*))?(?=&|\Z)")
+        self._known: Remembered[bytes, TenantContext] = Remembered(
+            lambda value: TenantContext(read(value.decode("latin-1")))
         )
 
     def __call__(self, request: Request) -> TenantContext | None:
@@ -45,16 +47,18 @@ class QueryParameter:
         octets = query_string(request)
         if not octets:
             return None
-        name = self._name
-        found: bytes | None = None
-        for field in octets.split(b"&"):
-            key, _, value = field.partition(b"=")
-            if key != name and ((b"%" not in key and b"+" not in key) or _decoded(key) != name):
-                continue
-            if found is not None and found != value and _decoded(found) != _decoded(value):
-                raise TenantResolutionError("the query names the tenant twice, differently")
-            found = value
-        return None if found is None else self._judge(found)
+        values: list[bytes]
+        if b"%" in octets or b"+" in octets:
+            pairs = [field.partition(b"=") for field in octets.split(b"&")]
+            values = [_decoded(value) for key, _, value in pairs if _decoded(key) == self._name]
+        else:
+            values = self._values.findall(octets)
+        if not values:
+            return None
+        first = values[0]
+        if len(values) > 1 and any(value != first for value in values):
+            raise TenantResolutionError("the query names the tenant twice, differently")
+        return self._known[first]
 
 
 def query(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import final
 
 from tenantshield_mw.errors import ConfigurationError
 from tenantshield_mw.host import FORWARDING_HEADERS, domain_name, host_of
-from tenantshield_mw.request import Request
+from tenantshield_mw.request import Remembered, Request
 from tenantshield_mw.tenant import TenantContext
 
 from .identifier import Kind, reader_of
@@ -20,7 +19,7 @@ __all__ = ["Subdomain", "subdomain"]
 class Subdomain:
     """What :func:`subdomain` returns."""
 
-    __slots__ = ("_host", "_judge", "varies_on")
+    __slots__ = ("_host", "_known", "varies_on")
 
     def __init__(
         self,
@@ -44,7 +43,7 @@ class Subdomain:
                 return None
             return TenantContext(read(label))
 
-        self._judge = lru_cache(1024)(judge)
+        self._known: Remembered[str, TenantContext | None] = Remembered(judge)
 
     def __call__(self, request: Request) -> TenantContext | None:
         """Return the tenant; ``None`` where the host is not right below the domain.
@@ -53,7 +52,7 @@ class Subdomain:
             TenantResolutionError: the host is no host, or its label names no tenant.
         """
         host = self._host(request)
-        return None if host is None else self._judge(host)
+        return None if host is None else self._known[host]
 
 
 def subdomain(

@@ -57,7 +57,8 @@ def by_path(request: Any) -> Any:
 
 
 def remembering(resolver: Any, **options: Any) -> Any:
-    return cached(resolver, **{"key": by_path, "ttl": 60, "clock": Clock(), **options})
+    arguments: Any = {"key": by_path, "ttl": 60, "clock": Clock(), **options}
+    return cached(resolver, **arguments)
 
 
 def ask(resolver: Any, path: str) -> Any:

@@ -131,7 +131,7 @@ async def test_threads_do_not_wait_for_each_other() -> None:
         return "acme"
 
     waiting = in_thread(resolver)
-    assert await asyncio.gather(asked(waiting), asked(waiting)) == ["acme", "acme"]
+    assert list(await asyncio.gather(asked(waiting), asked(waiting))) == ["acme", "acme"]
 
 
 def test_in_thread_calls_the_resolver_as_it_is_in_wsgi() -> None:
@@ -150,6 +150,7 @@ def test_in_thread_calls_the_resolver_as_it_is_in_wsgi() -> None:
 
 
 def test_in_thread_refuses_what_needs_no_thread_or_cannot_be_called() -> None:
+    resolver: Any
     for resolver in (None, says_later("acme")):
         with pytest.raises(ConfigurationError):
             in_thread(resolver)

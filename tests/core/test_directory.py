@@ -203,8 +203,9 @@ async def test_a_request_without_a_tenant_is_not_looked_up() -> None:
     ],
 )
 def test_other_arguments_are_refused(options: dict[str, Any]) -> None:
+    arguments: Any = {"lookup": lambda tenant_id: None, **options}
     with pytest.raises(ConfigurationError):
-        TenantDirectory(**{"lookup": lambda tenant_id: None, **options})
+        TenantDirectory(**arguments)
 
 
 @pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])

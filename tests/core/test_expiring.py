@@ -193,7 +193,7 @@ async def test_a_cancelled_follower_takes_nobody_with_it() -> None:
     with pytest.raises(asyncio.CancelledError):
         await second
     go_on.set()
-    assert await asyncio.gather(first, third) == ["answer"] * 2
+    assert list(await asyncio.gather(first, third)) == ["answer"] * 2
 
 
 async def test_an_answer_that_nobody_awaits_holds_nobody_up() -> None:
@@ -224,10 +224,10 @@ async def test_what_is_forgotten_while_it_is_loaded_is_not_remembered() -> None:
         await go_on.wait()
         return answer
 
-    before: Any = asyncio.ensure_future(remembered.get("a", load, blocking=False))  # type: ignore[arg-type]
+    before: Any = asyncio.ensure_future(remembered.get("a", load, blocking=False))
     await asyncio.sleep(0)
     remembered.forget(lambda key, answer: False)
-    after: Any = asyncio.ensure_future(remembered.get("a", load, blocking=False))  # type: ignore[arg-type]
+    after: Any = asyncio.ensure_future(remembered.get("a", load, blocking=False))
     await asyncio.sleep(0)
     go_on.set()
     assert await before == "stale"

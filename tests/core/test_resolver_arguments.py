@@ -116,8 +116,9 @@ def test_a_domain_lookup_takes_the_name_that_dns_has() -> None:
 
 
 def test_a_server_that_names_no_tls_has_no_certificates() -> None:
-    for extensions in ({}, {"extensions": None}, {"extensions": {}}, {"extensions": {"tls": {}}}):
-        assert client_certificate()(http_scope(**extensions)) is None
+    more: Any
+    for more in ({}, {"extensions": None}, {"extensions": {}}, {"extensions": {"tls": {}}}):
+        assert client_certificate()(http_scope(**more)) is None
     environ = as_environ(SSL_CLIENT_S_DN="CN=acme")
     assert client_certificate()(environ) is None
 

@@ -71,8 +71,9 @@ def test_what_is_no_tenant_id_is_not_signed() -> None:
     ],
 )
 def test_other_arguments_are_refused(arguments: dict[str, Any]) -> None:
+    arguments = {"name": "tenant", **arguments}
     with pytest.raises(ConfigurationError):
-        cookie(**{"name": "tenant", **arguments})
+        cookie(**arguments)
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import jwt
 import pytest
+from jwt import algorithms
+from jwt.utils import base64url_encode
 
 from tenantshield_mw import ConfigurationError, TenantContext, TenantUnauthenticatedError, jwt_claim
 
@@ -17,15 +19,15 @@ from .tokens import EC_KEY, OTHER_RSA_KEY, RSA_KEY, SECRET, private_pem, public_
 
 
 def jwk(key: Any, **more: str) -> dict[str, Any]:
-    algorithm: Any = jwt.algorithms.RSAAlgorithm
+    algorithm: Any = algorithms.RSAAlgorithm
     if key is EC_KEY:
-        algorithm = jwt.algorithms.ECAlgorithm
+        algorithm = algorithms.ECAlgorithm
     document: dict[str, Any] = json.loads(algorithm.to_jwk(key.public_key()))
     document.pop("key_ops", None)
     return {**document, **more}
 
 
-SECRET_JWK = json.loads(jwt.algorithms.HMACAlgorithm.to_jwk(SECRET))
+SECRET_JWK = json.loads(algorithms.HMACAlgorithm.to_jwk(SECRET))
 KEYS = {
     "keys": [
         jwk(RSA_KEY, kid="rsa", use="sig"),
@@ -99,10 +101,10 @@ def test_a_client_of_a_key_server_is_asked_for_the_key() -> None:
 
 def test_the_public_key_is_never_taken_for_a_secret() -> None:
     header_and_claims = token(SECRET, "HS256").rsplit(b".", 1)[0]
-    signature = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256).sign(
+    signature = algorithms.HMACAlgorithm(algorithms.HMACAlgorithm.SHA256).sign(
         header_and_claims, public_pem(RSA_KEY)
     )
-    value = header_and_claims + b"." + jwt.utils.base64url_encode(signature)
+    value = header_and_claims + b"." + base64url_encode(signature)
     resolver = jwt_claim("tenant", public_pem(RSA_KEY), algorithms=["RS256"])
     with pytest.raises(TenantUnauthenticatedError):
         resolve(resolver, value)
@@ -184,8 +186,9 @@ PUBLIC = public_pem(RSA_KEY)
 def test_a_configuration_that_is_not_safe_is_refused(
     arguments: dict[str, Any], message: str
 ) -> None:
+    arguments = {"claim": "tenant", **arguments}
     with pytest.raises(ConfigurationError, match=message):
-        jwt_claim(**{"claim": "tenant", **arguments})
+        jwt_claim(**arguments)
 
 
 def test_a_private_key_verifies_too() -> None:
