@@ -81,6 +81,10 @@ class Hand:
         self._protection.opened(session.sync_session)
         return session
 
+    def opened(self, session: Session) -> None:
+        """Let the protection have its way with a session that the way made."""
+        self._protection.opened(session)
+
     def fresh_engine(self) -> Engine:
         """Return an engine with connections of its own; the caller disposes of it."""
         return self._store.database.engine()

@@ -11,14 +11,23 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    cast,
+    column,
+    event,
+    func,
     lambda_stmt,
+    literal,
     select,
+    table,
+    text,
     true,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ObjectNotExecutableError
+from sqlalchemy.orm import Bundle, Session
 
 from tests.leaks.catalogue import path, reads
-from tests.leaks.hand import Hand
+from tests.leaks.hand import Hand, flat
 from tests.leaks.schema import Models
 
 COMPILED: dict[str, Any] = {
@@ -251,3 +260,131 @@ def _(hand: Hand, m: Models) -> Any:
     source = select(m.Invoice.__table__).subquery()
     registry().map_imperatively(Sub, source, primary_key=[source.c.id])
     return hand.session.scalars(select(Sub)).all()
+
+
+@path("execute: a Bundle")
+def _(hand: Hand, m: Models) -> Any:
+    return hand.session.execute(select(Bundle("b", m.Invoice.id, m.Invoice.note))).all()
+
+
+@path("execute: a whole row as one value", only="postgresql", why="no whole-row references")
+def _(hand: Hand, m: Models) -> Any:
+    whole = m.Invoice.__table__.table_valued()
+    return hand.session.execute(
+        select(literal("own ") + cast(func.row_to_json(whole), String))
+    ).all()
+
+
+@path("execute: a whole row as one value, of an alias", only="postgresql", why="no such references")
+def _(hand: Hand, m: Models) -> Any:
+    whole = m.Invoice.__table__.alias("i").table_valued()
+    return hand.session.execute(
+        select(literal("own ") + cast(func.row_to_json(whole), String))
+    ).all()
+
+
+@path("execute: DISTINCT ON", only="postgresql", why="no DISTINCT ON")
+def _(hand: Hand, m: Models) -> Any:
+    # 2.1 has another spelling for it, and warns of this one.
+    on = getattr(postgresql, "distinct_on", None)
+    read = select(m.Invoice.note)
+    statement = read.distinct(m.Invoice.note) if on is None else read.ext(on(m.Invoice.note))
+    return hand.session.execute(statement).all()
+
+
+@path("execute: a CTE that is told to be MATERIALIZED", only="postgresql", why="no MATERIALIZED")
+def _(hand: Hand, m: Models) -> Any:
+    stored = select(m.Invoice.note).cte().prefix_with("MATERIALIZED")
+    return hand.session.execute(select(stored.c.note)).all()
+
+
+@path("execute: a Table of another schema, translated into the default one")
+def _(hand: Hand, m: Models) -> Any:
+    connection = hand.connection.execution_options(schema_translate_map={"elsewhere": None})
+    other = Table("acct_invoice", MetaData(), Column("note", String), schema="elsewhere")
+    return connection.execute(select(other.c.note)).all()
+
+
+@path("execute: search_path set to the other schema", only="postgresql", why="no search_path")
+def _(hand: Hand, m: Models) -> Any:
+    hand.session.execute(text(hand.named("SET LOCAL search_path TO {schema}")))
+    return hand.session.execute(select(column("body")).select_from(table("acct_record"))).all()
+
+
+@path("execute: another database in use", only="mariadb", why="no USE")
+def _(hand: Hand, m: Models) -> Any:
+    with hand.engine.connect() as connection:
+        connection.execute(text(hand.named("USE {schema}")))
+        try:
+            found = select(column("body")).select_from(table("acct_record"))
+            return connection.execute(found).all()
+        finally:
+            connection.invalidate()
+
+
+@path("execute: the same file attached under another name", only="sqlite", why="no ATTACH")
+def _(hand: Hand, m: Models) -> Any:
+    engine = hand.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("COMMIT"))
+        connection.execute(text(f"ATTACH DATABASE '{hand.engine.url.database}' AS twin"))
+        try:
+            found = select(column("note")).select_from(table("acct_invoice", schema="twin"))
+            return connection.execute(found).all()
+        finally:
+            connection.invalidate()
+
+
+@path("execute: an engine made inside of the scope", only="sync", why="see the sync flavour")
+def _(hand: Hand, m: Models) -> Any:
+    engine = hand.fresh_engine()
+    try:
+        with engine.connect() as connection:
+            return connection.execute(select(m.Invoice.__table__)).all()
+    finally:
+        engine.dispose()
+
+
+@path("execute: bind_arguments that name a connection")
+def _(hand: Hand, m: Models) -> Any:
+    with hand.engine.connect() as connection:
+        asked = {"bind": connection}
+        with Session() as session:
+            hand.opened(session)
+            return session.execute(select(m.Invoice.note), bind_arguments=asked).all()
+
+
+@path("execute: a horizontally sharded session")
+def _(hand: Hand, m: Models) -> Any:
+    from sqlalchemy.ext.horizontal_shard import ShardedSession
+
+    with ShardedSession(
+        shard_chooser=lambda *args, **kw: "one",
+        identity_chooser=lambda *args, **kw: ["one"],
+        execute_chooser=lambda *args, **kw: ["one"],
+        shards={"one": hand.engine},
+    ) as session:
+        hand.opened(session)
+        return flat(session.scalars(select(m.Invoice)).all())
+
+
+@path("execute: a listener of the application's that replaces the statement")
+def _(hand: Hand, m: Models) -> Any:
+    def replace(state: Any) -> None:
+        state.statement = select(m.Invoice.note)
+
+    event.listen(hand.session, "do_orm_execute", replace)
+    return hand.session.execute(select(m.Currency.name)).all()
+
+
+@path("execute: a listener of the application's that replaces it on the connection")
+def _(hand: Hand, m: Models) -> Any:
+    def replace(connection: Any, element: Any, many: Any, one: Any, options: Any) -> Any:
+        return select(m.Invoice.__table__.c.note), many, one
+
+    connection = hand.connection
+    event.listen(connection, "before_execute", replace, retval=True)
+    try:
+        return connection.execute(select(m.Currency.__table__.c.name)).all()
+    finally:
+        event.remove(connection, "before_execute", replace)

@@ -266,3 +266,47 @@ reads(
     "join: a polymorphic model to a shared table",
     lambda m: select(m.Currency.code, m.CardPayment.card).outerjoin(m.CardPayment, true()),
 )
+reads(
+    "join: full outer inside of a subquery",
+    lambda m: (lambda s: select(s.c.name, s.c.note))(
+        select(m.Customer.name, m.Invoice.note)
+        .join(m.Invoice, m.Invoice.customer_id == m.Customer.id, full=True)
+        .subquery()
+    ),
+    **FULL,
+)
+reads(
+    "join: full outer inside of a CTE",
+    lambda m: (lambda s: select(s.c.name, s.c.note))(
+        select(m.Customer.name, m.Invoice.note)
+        .join(m.Invoice, m.Invoice.customer_id == m.Customer.id, full=True)
+        .cte()
+        .alias()
+    ),
+    **FULL,
+)
+reads(
+    "join: full outer of a subquery and a table",
+    lambda m: (
+        lambda s: select(s.c.name, m.Invoice.note).join_from(
+            s, m.Invoice, m.Invoice.customer_id == s.c.id, full=True
+        )
+    )(select(m.Customer.id, m.Customer.name).subquery()),
+    **FULL,
+)
+reads(
+    "join: full outer, chained",
+    lambda m: (
+        select(m.Customer.name, m.Invoice.note, m.Tag.label)
+        .join_from(m.Customer, m.Invoice, m.Invoice.customer_id == m.Customer.id, full=True)
+        .join(m.Tag, m.Tag.id == m.Invoice.id, full=True)
+    ),
+    **FULL,
+)
+reads(
+    "join: full outer of a self-join",
+    lambda m: (
+        lambda c: select(m.Category.title, c.title).join(c, c.parent_id == m.Category.id, full=True)
+    )(aliased(m.Category)),
+    **FULL,
+)

@@ -247,3 +247,33 @@ def _(hand: Hand, m: Models) -> Any:
     other = m.Customer(id=401)
     make_transient_to_detached(other)
     return hand.session.scalars(select(m.Invoice).where(m.Invoice.customer == other)).all()
+
+
+@path("relationship: of an object that was never added")
+def _(hand: Hand, m: Models) -> Any:
+    each = m.Invoice(customer_id=401, category_id=401)
+    hand.session.enable_relationship_loading(each)
+    return [flat(each.customer), flat(each.category), "own end"]
+
+
+@path("relationship: refreshed by its name")
+def _(hand: Hand, m: Models) -> Any:
+    with hand.changed(
+        'UPDATE "acct_invoice" SET customer_id = 401 WHERE id = 1',
+        'UPDATE "acct_invoice" SET customer_id = 1 WHERE id = 1',
+    ):
+        each = hand.session.get(m.Invoice, 1)
+        hand.session.refresh(each, ["customer"])
+        return [flat(each.customer), "own end"]
+
+
+@path("relationship: an association proxy")
+def _(hand: Hand, m: Models) -> Any:
+    from sqlalchemy.ext.associationproxy import association_proxy
+
+    with hand.changed(
+        'UPDATE "acct_invoice_tag" SET tag_id = 401 WHERE invoice_id = 1',
+        'UPDATE "acct_invoice_tag" SET tag_id = 1 WHERE invoice_id = 1',
+    ):
+        m.Invoice.labels = association_proxy("tags", "label")
+        return [list(each.labels) for each in hand.session.scalars(select(m.Invoice))]

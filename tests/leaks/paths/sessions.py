@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import event, select, update
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
-from sqlalchemy.orm import Session, joinedload, scoped_session, sessionmaker
+from sqlalchemy.orm import Session, joinedload, scoped_session, selectinload, sessionmaker
 from sqlalchemy.orm.exc import DetachedInstanceError, ObjectDeletedError, StaleDataError
 
 from tests.leaks.catalogue import NOTHING, path
@@ -324,3 +324,37 @@ def _(hand: Hand, m: Models) -> Any:
         kept = hand.session.scalars(loaded).all()
     with hand.scope(hand.mine):
         return [hand.session.get(m.Customer, 401), kept == []]
+
+
+@session_path("get() of the first tenant's object that was added to the second's session")
+def _(hand: Hand, m: Models) -> Any:
+    with hand.scope(hand.theirs):
+        kept = hand.session.get(m.Invoice, 401)
+        hand.session.expunge(kept)
+        hand.session.close()
+    with hand.scope(hand.mine):
+        other = hand.new_session()
+        other.add(kept)
+        return [other.get(m.Invoice, 401), "own end"]
+
+
+@session_path(
+    "a result with an eager loader, opened under one tenant, read under the next",
+    why_not={"mariadb": "the driver wants results to be read to their ends"},
+)
+def _(hand: Hand, m: Models) -> Any:
+    statement = (
+        select(m.Customer)
+        .where(m.Customer.id.in_([401, 402]))
+        .options(selectinload(m.Customer.invoices))
+        .execution_options(yield_per=1)
+    )
+    with hand.scope(hand.theirs):
+        result = hand.session.scalars(statement)
+        rows = iter(result)
+        next(rows)
+    with hand.scope(hand.mine):
+        try:
+            return [flat(next(rows).invoices), "own end"]
+        finally:
+            result.close()
