@@ -8,11 +8,10 @@ comment says so; ``internals.py`` checks them at start-up.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from sqlalchemy import BindParameter, LargeBinary, and_, case, collate, util
 from sqlalchemy import cast as sql_cast
-from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import (
     ColumnElement,
     _truncated_label,
@@ -25,16 +24,8 @@ from .binds import filled, processor_for, role_of
 from .errors import UnguardedStatementError
 from .marking import marking
 from .predicate import Plan, Predicates, base_table, column_of
-from .raw import (
-    REPLACES_ROWS,
-    RUNS_SQL,
-    begins_a_clause,
-    ends_a_select,
-    is_one_value,
-    stands_alone,
-    unmarked_names,
-    without_marks,
-)
+from .raw import without_marks
+from .rawparts import RawParts
 from .references import Note, Target, notes_in
 from .registry import registry
 from .rules import OwnColumn, Reference, Rule, table_label
@@ -44,7 +35,6 @@ from .statements import (
     copy_of,
     default_schemas,
     further_tables,
-    is_extension_of,
     own_column,
     state_of,
     with_criteria,
@@ -53,13 +43,7 @@ from .statements import (
 __all__ = ["GuardedCompiler"]
 
 
-if TYPE_CHECKING:
-    _Base = SQLCompiler
-else:
-    _Base = object
-
-
-class GuardedCompiler(_Base):
+class GuardedCompiler(RawParts):
     """Mixed in before a dialect's own ``SQLCompiler``."""
 
     _tenantshield_scans: ClassVar[bool] = True
@@ -67,16 +51,12 @@ class GuardedCompiler(_Base):
 
     _tenantshield_busy = False
     _tenantshield_writes = False
-    _tenantshield_open_ended = False
 
     # -- the whole statement -----------------------------------------------------
 
     def process(self, obj: Any, **kwargs: Any) -> Any:
         if self._tenantshield_busy:
-            text = super().process(obj, **kwargs)
-            if self.stack and text and is_extension_of(self.stack[-1]["selectable"], obj):
-                self._tenantshield_trailer(text)
-            return text
+            return super().process(obj, **kwargs)
         # private: Compiled.__init__() renders the statement with one call of this.
         self._tenantshield_busy = True
         self._tenantshield_plans: dict[Any, Plan] = {}
@@ -95,43 +75,10 @@ class GuardedCompiler(_Base):
             self._tenantshield_busy = False
         for name in raw_names:
             self._tenantshield_part(name)
-        self._tenantshield_check(text)
+        if self._tenantshield_scans:
+            covers = any(plan.covered for plan in self._tenantshield_plans.values())
+            self._tenantshield_check(text, covers=covers, writes=self._tenantshield_writes)
         return self._tenantshield_unmark(text)
-
-    def _tenantshield_check(self, text: str) -> None:
-        if not self._tenantshield_scans:
-            return
-        named = unmarked_names(text, registry.names())
-        if named:
-            raise UnguardedStatementError(
-                f"raw SQL names {', '.join(sorted(named))}, which holds tenants' rows, and "
-                "cannot be confined to the tenant: write it with SQLAlchemy's constructs, "
-                "or, if it was reviewed, mark the statement with "
-                ".execution_options(tenantshield_reviewed=True)"
-            )
-        if RUNS_SQL.search(without_marks(text)):
-            raise UnguardedStatementError(
-                "the statement calls what runs SQL given as a string, or reads a table named by a "
-                "string, and that cannot be confined to the tenant; if it was reviewed, mark the "
-                "statement with .execution_options(tenantshield_reviewed=True)"
-            )
-        if self._tenantshield_open_ended and (
-            self._tenantshield_writes
-            or any(plan.covered for plan in self._tenantshield_plans.values())
-        ):
-            raise UnguardedStatementError(
-                "raw SQL in a statement on tenants' rows could undo the condition that confines "
-                "it: it has a parenthesis, a quote or a comment that it does not close, or closes "
-                "one that it did not open, is more than one value, ends the SELECT that it is a "
-                "part of, or follows the criteria without beginning a clause; "
-                "complete it, or, if it was reviewed, mark the statement with "
-                ".execution_options(tenantshield_reviewed=True)"
-            )
-        if self._tenantshield_writes and REPLACES_ROWS.search(text):
-            raise UnguardedStatementError(
-                "REPLACE deletes whatever row is in its way, also another tenant's: use "
-                "insert(...).on_conflict_do_update(...) or on_duplicate_key_update(...)"
-            )
 
     def _tenantshield_unmark(self, text: str) -> str:
         # private: what SQLAlchemy cut out of the text for batched inserts.
@@ -206,13 +153,7 @@ class GuardedCompiler(_Base):
         # A derived table has no primary key that GROUP BY could go by.
         plan.keeps_tables = self.dialect.name == "postgresql" and bool(select._group_by_clauses)
         plan.add(froms, select._where_criteria)
-        # private: what follows the criteria as raw SQL.
-        for suffix, _ in select._suffixes:
-            self._tenantshield_trailer(getattr(suffix, "text", ""))
-        for _, hint in select._statement_hints:
-            self._tenantshield_trailer(hint)
-        for hint in select._hints.values():
-            self._tenantshield_part(hint)
+        self._tenantshield_select_parts(select)
         self._tenantshield_enter(select, plan)
         return froms
 
@@ -292,64 +233,8 @@ class GuardedCompiler(_Base):
         )
         return f"(SELECT * FROM {text} WHERE {filtered}) AS {name}"
 
-    # -- raw SQL within a statement ----------------------------------------------
-
-    def visit_tenantshield_alone(self, element: Any, **kw: Any) -> str:
-        text: str = element.element._compiler_dispatch(self, **kw)
-        bare = without_marks(text)
-        self._tenantshield_fragment(bare)
-        if not is_one_value(bare):
-            self._tenantshield_open_ended = True
-        return f"({text})"
-
-    def visit_textclause(self, textclause: Any, *args: Any, **kw: Any) -> Any:
-        # private: a statement that is text as a whole stands in parentheses of its own.
-        whole = self.stack and getattr(self.stack[-1]["selectable"], "element", None) is textclause
-        if whole:
-            self._tenantshield_fragment(textclause.text)
-        elif self.stack:
-            self._tenantshield_part(textclause.text)
-        return super().visit_textclause(textclause, *args, **kw)
-
-    def visit_tstring(self, tstring: Any, *args: Any, **kw: Any) -> Any:
-        # New in 2.1. The raw parts need not stand alone, all of them together must.
-        parts = [getattr(part, "text", "x") for part in tstring.parts]
-        if self.stack:
-            self._tenantshield_part("".join(parts))
-        return super().visit_tstring(tstring, *args, **kw)
-
-    # private: infix and prefix operators made with op() and custom_op.
-    def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> Any:
-        self._tenantshield_part(operator.opstring)
-        return super().visit_custom_op_binary(element, operator, **kw)
-
-    def visit_custom_op_unary_operator(self, element: Any, operator: Any, **kw: Any) -> Any:
-        self._tenantshield_part(operator.opstring)
-        return super().visit_custom_op_unary_operator(element, operator, **kw)
-
-    def visit_custom_op_unary_modifier(self, element: Any, operator: Any, **kw: Any) -> Any:
-        self._tenantshield_part(operator.opstring)
-        return super().visit_custom_op_unary_modifier(element, operator, **kw)
-
-    def _tenantshield_trailer(self, text: str) -> None:
-        if not begins_a_clause(text):
-            self._tenantshield_open_ended = True
-
-    def _tenantshield_part(self, text: str) -> None:
-        self._tenantshield_fragment(text)
-        if ends_a_select(text):
-            self._tenantshield_open_ended = True
-
-    def _tenantshield_fragment(self, text: str) -> None:
-        mysql = self.dialect.name in ("mysql", "mariadb")
-        if not stands_alone(text, hash_comments=mysql):
-            self._tenantshield_open_ended = True
-
     def visit_column(self, column: Any, *args: Any, **kw: Any) -> Any:
         table = column.table
-        if column.is_literal:
-            # MySQL's upserts put rendered names, with their marks, into these.
-            self._tenantshield_part(without_marks(column.name))
         if (
             kw.get("include_table", True)
             and table is not None
@@ -410,8 +295,7 @@ class GuardedCompiler(_Base):
     def _tenantshield_state(self, statement: Any, operation: str, kw: dict[str, Any]) -> Any:
         state = state_of(statement, self, kw)
         final = state.statement
-        for hint in final._hints.values():
-            self._tenantshield_part(hint)
+        self._tenantshield_hints(final)
         if self.dialect.name in ("mysql", "mariadb"):
             self._tenantshield_changed = base_table(final.table)
         plan = self._tenantshield_plan(operation).add(

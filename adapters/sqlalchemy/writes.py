@@ -212,7 +212,12 @@ def complete_update(
                 )
     noted = target.note(given, keys, updates=True)
     if noted:
-        state._dict_parameters = _alone(noted) if _is_guarded(target, others) else noted
+        if _is_guarded(target, others):
+            noted = _alone(noted)
+        state._dict_parameters = noted
+        if getattr(state, "_ordered_values", None):
+            # private: 2.0 keeps ordered_values() in a second place.
+            state._ordered_values = list(noted.items())
         state._no_parameters = False
 
 
