@@ -39,9 +39,9 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
 
         app = Litestar(..., plugins=[TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))])
 
-    Handlers and dependencies may have a parameter ``tenant``, a
-    :class:`~tenantshield_mw.TenantContext`. Each tenant's cached responses are its own. The
-    server has to run the application's lifespan, which servers do by default.
+    Handlers and dependencies may have a parameter ``tenant: NamedDependency[TenantContext]``.
+    Each tenant's cached responses are its own. The server has to run the application's
+    lifespan, which servers do by default.
 
     Args:
         resolve_tenant: see :class:`~tenantshield_mw.TenantSessionMiddleware`.
