@@ -200,7 +200,7 @@ def complete_update(
     keys = frozenset(column_keys or ())
     others = list(others)
     given = state._dict_parameters or {}
-    _check_set(target, _set_of(given, target, is_target=True) | keys)
+    _check_set(target, _set_of(given, target, is_target=True) | keys | _set_by_default(target))
     for other in others:
         changed = _set_of(given, other, is_target=False)
         _check_set(other, changed)
@@ -234,6 +234,16 @@ def _set_of(given: Mapping[Any, Any], target: Target, *, is_target: bool) -> fro
         or (table is None and is_target)
         # The ORM names the mapped table's column where the target is an alias of it.
         or (is_target and base_table(target.table) == table)
+    )
+
+
+def _set_by_default(target: Target) -> frozenset[str]:
+    """Return the keys of those columns that SQLAlchemy sets in every ``UPDATE``.
+
+    The declared table has none on its tenant column, but a copy of it may.
+    """
+    return frozenset(
+        column.key for column in target.table.c if getattr(column, "onupdate", None) is not None
     )
 
 
