@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias, final
 
 from .errors import ConfigurationError, TenantResolutionError
-from .request import HeaderField, HeaderFields, Request, peer
+from .request import HeaderField, HeaderFields, Remembered, Request, peer
 
 __all__ = [
     "FORWARDING_HEADERS",
@@ -168,7 +167,7 @@ def host_of(trusted_proxies: Iterable[str], proxy_headers: Iterable[str]) -> Hos
 class ForwardedHost:
     """Reads the host that a request was sent to, through proxies of which some are trusted."""
 
-    __slots__ = ("_direct", "_is_trusted", "_told", "varies_on")
+    __slots__ = ("_direct", "_fields", "_is_trusted", "varies_on")
 
     def __init__(self, networks: tuple[Network, ...], names: tuple[str, ...]) -> None:
         def is_trusted(address: str) -> bool:
@@ -179,13 +178,15 @@ class ForwardedHost:
             mapped = getattr(found, "ipv4_mapped", None)
             return any((mapped or found) in network for network in networks)
 
-        self._is_trusted = lru_cache(1024)(is_trusted)
+        self._is_trusted: Remembered[str, bool] = Remembered(is_trusted)
         judges: dict[str, Callable[[bytes], str | None]] = {
             "X-Forwarded-Host": _the_one_host,
             "Forwarded": self._forwarded,
         }
-        self._told = HeaderFields(*(HeaderField(name, judges[name]) for name in names))
-        self._direct = HeaderField("Host", host_name, varies=False)
+        self._direct: HeaderField[str | None] = HeaderField("Host", host_name, varies=False)
+        self._fields = HeaderFields(
+            *(HeaderField(name, judges[name]) for name in names), self._direct
+        )
         self.varies_on = names
 
     def __call__(self, request: Request) -> str | None:
@@ -194,14 +195,18 @@ class ForwardedHost:
         Raises:
             TenantResolutionError: it is no name, or there are several.
         """
-        if not self._is_trusted(peer(request)):
+        if not self._is_trusted[peer(request)]:
             return self._direct(request)
         told: str | None = None
-        for name in self._told(request):
-            if told is not None and name != told:
+        for field, value in self._fields(request):
+            # The last, where nobody has told otherwise.
+            if field is self._direct:
+                return field.meaning(value) if told is None else told
+            name = field.meaning(value)
+            if told is not None and name is not None and name != told:
                 raise TenantResolutionError("X-Forwarded-Host and Forwarded name different hosts")
-            told = name
-        return self._direct(request) if told is None else told
+            told = name or told
+        return told
 
     def _forwarded(self, value: bytes) -> str | None:
         """Return the host in a ``Forwarded`` field (RFC 7239 section 5.3).
@@ -215,7 +220,7 @@ class ForwardedHost:
             if b"host" in element:
                 hosts.add(host_name(element[b"host"]))
             node = _FORWARDED_NODE.fullmatch(element.get(b"for", b"").decode("latin-1"))
-            if node is None or not self._is_trusted(node[1] or node[2]):
+            if node is None or not self._is_trusted[node[1] or node[2]]:
                 break
         if len(hosts) > 1:
             raise TenantResolutionError("the proxies name different hosts in Forwarded")

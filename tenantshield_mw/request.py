@@ -8,7 +8,7 @@ asked for: the view has no object of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeAlias, TypeVar, final
 
 from .errors import ConfigurationError, TenantResolutionError
@@ -145,6 +145,14 @@ class HeaderField(Generic[T]):
             return None
         return self._known[found]
 
+    def meaning(self, value: bytes) -> T:
+        """Return what a value of the field means.
+
+        Raises:
+            TenantResolutionError: ``judge`` refuses it.
+        """
+        return self._known[value]
+
     def raw(self, request: Request, joint: bytes = b",") -> bytes | None:
         """Return the field's value as it came; ``None`` where ``request`` has no such field.
 
@@ -180,7 +188,7 @@ class HeaderFields(Generic[T]):
     """Several header fields, which are looked for in one pass.
 
     Args:
-        fields: the fields; the order is that in which they are asked for their meaning.
+        fields: the fields, in the order in which they come back.
     """
 
     __slots__ = ("_fields", "_lengths")
@@ -189,25 +197,23 @@ class HeaderFields(Generic[T]):
         self._fields = {field._name: field for field in fields}
         self._lengths = frozenset(map(len, self._fields))
 
-    def __call__(self, request: Request) -> Iterator[T]:
-        """Yield what the values of those fields mean that ``request`` has.
+    def __call__(self, request: Request) -> list[tuple[HeaderField[T], bytes]]:
+        """Return those of the fields that ``request`` has, with their values as they came.
 
         Raises:
-            TenantResolutionError: a value is not what the transport allows, or is refused.
+            TenantResolutionError: a value is not what the transport allows.
         """
+        fields = self._fields
         if "headers" not in request:
-            for field in self._fields.values():
-                if (meaning := field(request)) is not None:
-                    yield meaning
-            return
+            raw = [(field, field.raw(request)) for field in fields.values()]
+            return [(field, value) for field, value in raw if value is not None]
         found: dict[bytes, bytes] = {}
+        lengths = self._lengths
         for name, value in request["headers"]:
-            if len(name) in self._lengths and (lowered := name.lower()) in self._fields:
-                found[lowered] = b"%b,%b" % (found[lowered], value) if lowered in found else value
-        if found:
-            for name, field in self._fields.items():
-                if name in found and (meaning := field._known[found[name]]) is not None:
-                    yield meaning
+            if len(name) in lengths and (name in fields or name.lower() in fields):
+                name = name.lower()  # noqa: PLW2901
+                found[name] = b"%b,%b" % (found[name], value) if name in found else value
+        return [(field, found[name]) for name, field in fields.items() if name in found]
 
 
 def over_asgi(request: Request) -> bool:

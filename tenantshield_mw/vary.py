@@ -86,7 +86,11 @@ def varying_asgi(app: ASGIApp, names: tuple[str, ...]) -> ASGIApp:
 
         def send_with_vary(message: Any) -> Any:
             if message["type"] == "http.response.start":
-                headers = [*message.get("headers", ())]
+                message = message.copy()
+                try:
+                    headers = [*message["headers"]]
+                except KeyError:
+                    headers = []
                 for name, _ in headers:
                     # Most names differ in length already, the cheapest thing to compare.
                     if len(name) == 4 and name.lower() == b"vary":
@@ -94,7 +98,7 @@ def varying_asgi(app: ASGIApp, names: tuple[str, ...]) -> ASGIApp:
                         break
                 else:
                     headers.append(entry)
-                message = {**message, "headers": headers}
+                message["headers"] = headers
             return send(message)
 
         return app(scope, receive, send_with_vary)

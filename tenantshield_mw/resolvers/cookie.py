@@ -35,7 +35,7 @@ def _content(value: bytes) -> bytes:
 class Cookie:
     """What :func:`cookie` returns."""
 
-    __slots__ = ("_field", "_known", "_max_age", "_now", "_serializer", "_values")
+    __slots__ = ("_field", "_known", "_max_age", "_name", "_now", "_serializer")
 
     varies_on: Final = ("Cookie",)
 
@@ -53,9 +53,7 @@ class Cookie:
                 'cookie("tenant")'
             )
         self._field = HeaderField("Cookie", bytes)
-        self._values = re.compile(
-            rb"(?:^|;)[ \t]*" + re.escape(name).encode("ascii") + rb"[ \t]*=[ \t]*([^;]*)"
-        )
+        self._name = name.encode("ascii")
         self._max_age = max_age
         self._now = now
         self._serializer: Any = None
@@ -100,12 +98,17 @@ class Cookie:
         octets = self._field.raw(request, b"; ")
         if octets is None:
             return None
-        values: list[bytes] = self._values.findall(octets)
-        if not values:
+        name = self._name
+        first: bytes | None = None
+        for pair in octets.split(b";"):
+            key, equals, value = pair.partition(b"=")
+            if equals and (key == name or key.strip(_BLANK) == name):
+                value = value.strip(_BLANK)
+                if first is not None and first != value:
+                    raise TenantResolutionError("the tenant's cookie comes twice, differently")
+                first = value
+        if first is None:
             return None
-        first = values[0].rstrip(_BLANK)
-        if len(values) > 1 and any(value.rstrip(_BLANK) != first for value in values):
-            raise TenantResolutionError("the tenant's cookie comes twice, differently")
         tenant, signed_at = self._known[first]
         if self._max_age is not None and not 0 <= self._now() - signed_at <= self._max_age:
             raise TenantResolutionError("the tenant's cookie is too old, or from the future")

@@ -21,8 +21,9 @@ def credentials_in(header: str, scheme: str | None) -> Callable[[Request], bytes
 
     Args:
         header: the header's name.
-        scheme: the authentication scheme that stands before it; ``None`` for none. A field
-            with another scheme counts as none.
+        scheme: the authentication scheme that stands before it; ``None`` for none, and
+            then the token is all there is, without a comma. A field with another scheme
+            counts as none.
 
     Raises:
         ConfigurationError: ``header`` is no such name; from the function,
@@ -46,7 +47,9 @@ def credentials_in(header: str, scheme: str | None) -> Callable[[Request], bytes
                     raise TenantResolutionError(f"the header {header} has several credentials")
                 return None
             value = value.strip(_SPACE)
-        if _TOKEN.fullmatch(value):
+            if _TOKEN.fullmatch(value):
+                return value
+        elif value and value.find(b",") < 0:
             return value
         raise TenantResolutionError(f"the header {header} does not have one token")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final, final
 from urllib.parse import unquote_to_bytes
 
@@ -24,7 +23,7 @@ def _decoded(text: bytes) -> bytes:
 class QueryParameter:
     """What :func:`query` returns."""
 
-    __slots__ = ("_known", "_name", "_values")
+    __slots__ = ("_known", "_name")
 
     varies_on: Final = ()
 
@@ -33,7 +32,6 @@ class QueryParameter:
             raise ConfigurationError('query() takes the parameter\'s name, as in query("tenant")')
         read = reader_of(kind)
         self._name = name.encode()
-        self._values = re.compile(b"(?:^|&)" + re.escape(self._name) + rb"(?:=([^&]*))?(?=&|\Z)")
         self._known: Remembered[bytes, TenantContext] = Remembered(
             lambda value: TenantContext(read(value.decode("latin-1")))
         )
@@ -47,18 +45,19 @@ class QueryParameter:
         octets = query_string(request)
         if not octets:
             return None
-        values: list[bytes]
-        if b"%" in octets or b"+" in octets:
-            pairs = [field.partition(b"=") for field in octets.split(b"&")]
-            values = [_decoded(value) for key, _, value in pairs if _decoded(key) == self._name]
-        else:
-            values = self._values.findall(octets)
-        if not values:
-            return None
-        first = values[0]
-        if len(values) > 1 and any(value != first for value in values):
-            raise TenantResolutionError("the query names the tenant twice, differently")
-        return self._known[first]
+        name = self._name
+        # "in" takes twice as long on bytes.
+        encoded = octets.find(b"%") >= 0 or octets.find(b"+") >= 0
+        first: bytes | None = None
+        for field in octets.split(b"&"):
+            key, _, value = field.partition(b"=")
+            if encoded:
+                key, value = _decoded(key), _decoded(value)
+            if key == name:
+                if first is not None and first != value:
+                    raise TenantResolutionError("the query names the tenant twice, differently")
+                first = value
+        return None if first is None else self._known[first]
 
 
 def query(

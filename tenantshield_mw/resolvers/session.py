@@ -36,9 +36,10 @@ class SessionEntry:
             ConfigurationError: the request has no session.
         """
         found: Any = request.get("session" if over_asgi(request) else SESSION_KEY)
-        if callable(found):
+        if type(found) is not dict and callable(found):
             found = found()
-        if not isinstance(found, Mapping):
+        # The abstract class is slow to answer.
+        if type(found) is not dict and not isinstance(found, Mapping):
             raise ConfigurationError(
                 "the request has no session: the framework's session middleware must run "
                 "before this one, and under WSGI put the session into the environ under "
