@@ -189,7 +189,7 @@ class Arena:
             outcome = self._judge_then(way, outcome)
         theirs = not_mine(self.models, content, self.protection.mine)
         crossed = crossings(self.models, content)
-        copied = copies(self.models, content, self.protection.theirs)
+        copied = copies(self.models, content, self.protection.mine)
         self._store.restore(
             [name for name, rows in content.items() if rows != self._store.seed[name]]
         )

@@ -101,7 +101,7 @@ def summary(columns: list[Column], own: int) -> str:
         "n/a: the database or the flavour has no such form, or the protection has no way to",
         "declare what the way is about (a table tied to a tenant through a foreign key, a `Table`",
         "without a model, another name for the tenant column, a tenant that is in scope for code",
-        "and not for one session object).",
+        "and not for one session object, a tenant left out of statements).",
         "",
         f"## {len(operations)} legitimate operations",
         "",

@@ -217,15 +217,15 @@ def not_mine(m: Models, content: Content, mine: Any) -> dict[str, list[list[Any]
     }
 
 
-def copies(m: Models, content: Content, theirs: Any) -> list[str]:
-    """Return a sentence for each of ``theirs`` texts in a row that is not theirs."""
+def copies(m: Models, content: Content, mine: Any) -> list[str]:
+    """Return a sentence for each text of another's in a row that is ``mine`` or shared."""
     owners = _Owners(m, content)
     return [
         f"a text of another tenant's stands in a row of {name}"
         for name, rows in content.items()
         for row in rows
         if any(isinstance(value, str) and is_theirs(value) for value in row.values())
-        and owners.of(name, row) != theirs
+        and owners.of(name, row) in (mine, None)
     ]
 
 

@@ -194,7 +194,7 @@ def _(hand: Hand, m: Models) -> None:
     }
 
 
-@legitimate("join: a nested outer join keeps its outer rows")
+@legitimate("join: a nested outer join keeps its outer rows", needs="ties")
 def _(hand: Hand, m: Models) -> None:
     customer, invoice, line = (each.__table__ for each in (m.Customer, m.Invoice, m.InvoiceLine))
     source = customer.outerjoin(
@@ -327,7 +327,7 @@ def _(hand: Hand, m: Models) -> None:
         assert hand.session.execute(text("SELECT count(*) FROM acct_invoice")).scalar() == 5
 
 
-@legitimate("execute: Core on an engine's connection")
+@legitimate("execute: Core on an engine's connection", needs="core")
 def _(hand: Hand, m: Models) -> None:
     with hand.engine.connect() as connection:
         found = connection.execute(select(m.note.c.body).order_by(m.note.c.id)).all()

@@ -31,13 +31,15 @@ def upsert(hand: Hand, target: Any, rows: Any) -> Any:
     )
 
 
-@legitimate("upsert: a new row", **holds("own-new"))
+@legitimate("upsert: a new row", needs="fills", **holds("own-new"))
 def _(hand: Hand, m: Models) -> None:
     hand.session.execute(upsert(hand, m.Tag, {"slug": "own-new", "label": "own"}))
 
 
 @legitimate(
-    "upsert: an own row", then=("SELECT label FROM acct_tag WHERE id = 900", [("own later",)])
+    "upsert: an own row",
+    then=("SELECT label FROM acct_tag WHERE id = 900", [("own later",)]),
+    needs="fills",
 )
 def _(hand: Hand, m: Models) -> None:
     hand.session.execute(upsert(hand, m.Tag, {"slug": "own-late", "label": "own later"}))
@@ -49,6 +51,7 @@ def _(hand: Hand, m: Models) -> None:
         "SELECT label FROM acct_tag WHERE slug IN ('own-late', 'own-new') ORDER BY slug",
         [("own later",), ("own",)],
     ),
+    needs="fills",
 )
 def _(hand: Hand, m: Models) -> None:
     rows = [{"slug": "own-late", "label": "own later"}, {"slug": "own-new", "label": "own"}]
@@ -61,13 +64,16 @@ def _(hand: Hand, m: Models) -> None:
         "SELECT label FROM acct_tag WHERE slug IN ('own-late', 'own-new') ORDER BY slug",
         [("own later",), ("own",)],
     ),
+    needs="fills",
 )
 def _(hand: Hand, m: Models) -> None:
     rows = [{"slug": "own-late", "label": "own later"}, {"slug": "own-new", "label": "own"}]
     hand.connection.execute(upsert(hand, m.Tag.__table__, None), rows)
 
 
-@legitimate("upsert: DO NOTHING", why_not={"mariadb": "no ON CONFLICT"}, **holds("own-new"))
+@legitimate(
+    "upsert: DO NOTHING", why_not={"mariadb": "no ON CONFLICT"}, needs="fills", **holds("own-new")
+)
 def _(hand: Hand, m: Models) -> None:
     dialect = sqlite if hand.database == "sqlite" else postgresql
     rows = [{"slug": "own-late", "label": "x"}, {"slug": "own-new", "label": "own"}]
@@ -78,6 +84,7 @@ def _(hand: Hand, m: Models) -> None:
     "upsert: with a WHERE of the caller's",
     why_not={"mariadb": "no WHERE in ON DUPLICATE KEY UPDATE"},
     then=("SELECT label FROM acct_tag WHERE id = 900", [("own late",)]),
+    needs="fills",
 )
 def _(hand: Hand, m: Models) -> None:
     dialect = sqlite if hand.database == "sqlite" else postgresql
@@ -93,7 +100,7 @@ def _(hand: Hand, m: Models) -> None:
 
 @legitimate(
     "upsert: a composite key with the tenant",
-    needs="keys",
+    needs="keys fills",
     why_not={"mariadb": "the same by ON DUPLICATE KEY"},
     then=("SELECT percent FROM acct_rate WHERE code = 'std' ORDER BY percent", [(20,), (77019,)]),
 )

@@ -17,12 +17,12 @@ def holds(*slugs: str) -> dict[str, Any]:
     return {"then": (NEW_TAGS, [(slug, "{mine}") for slug in slugs])}
 
 
-@legitimate("insert: ORM, the tenant left out", **holds("own-new"))
+@legitimate("insert: ORM, the tenant left out", needs="fills", **holds("own-new"))
 def _(hand: Hand, m: Models) -> None:
     hand.session.execute(insert(m.Tag).values(slug="own-new", label="own"))
 
 
-@legitimate("insert: Core, the tenant left out", **holds("own-new"))
+@legitimate("insert: Core, the tenant left out", needs="fills", **holds("own-new"))
 def _(hand: Hand, m: Models) -> None:
     hand.connection.execute(insert(m.Tag.__table__), {"slug": "own-new", "label": "own"})
 
@@ -34,19 +34,19 @@ def _(hand: Hand, m: Models) -> None:
     )
 
 
-@legitimate("insert: executemany", **holds("own-new-a", "own-new-b"))
+@legitimate("insert: executemany", needs="fills", **holds("own-new-a", "own-new-b"))
 def _(hand: Hand, m: Models) -> None:
     rows = [{"slug": f"own-new-{n}", "label": "own"} for n in "ab"]
     hand.connection.execute(insert(m.Tag.__table__), rows)
 
 
-@legitimate("insert: several VALUES", **holds("own-new-a", "own-new-b"))
+@legitimate("insert: several VALUES", needs="fills", **holds("own-new-a", "own-new-b"))
 def _(hand: Hand, m: Models) -> None:
     rows = [{"slug": f"own-new-{n}", "label": "own"} for n in "ab"]
     hand.session.execute(insert(m.Tag).values(rows))
 
 
-@legitimate("insert: ORM bulk with RETURNING, in the order of the parameters")
+@legitimate("insert: ORM bulk with RETURNING, in the order of the parameters", needs="fills")
 def _(hand: Hand, m: Models) -> None:
     rows = [{"slug": f"own-{n}", "label": f"own {n}"} for n in (3, 1, 2)]
     statement = insert(m.Tag).returning(m.Tag, sort_by_parameter_order=True)
@@ -55,7 +55,7 @@ def _(hand: Hand, m: Models) -> None:
     assert {getattr(each, hand.key) for each in made} == {hand.mine}
 
 
-@legitimate("insert: RETURNING", **holds("own-new"))
+@legitimate("insert: RETURNING", needs="fills", **holds("own-new"))
 def _(hand: Hand, m: Models) -> None:
     statement = insert(m.Tag).values(slug="own-new", label="own").returning(m.Tag.label)
     assert hand.session.scalar(statement) == "own"
@@ -64,13 +64,14 @@ def _(hand: Hand, m: Models) -> None:
 @legitimate(
     "insert: many rows in batches",
     then=("SELECT count(*) FROM acct_note WHERE {key} = {mine}", [(1502,)]),
+    needs="core fills",
 )
 def _(hand: Hand, m: Models) -> None:
     hand.connection.execute(insert(m.note), [{"body": f"own {n}"} for n in range(1500)])
     hand.session.commit()
 
 
-@legitimate("insert: from a SELECT", **holds("own-new-EUR", "own-new-USD"))
+@legitimate("insert: from a SELECT", needs="fills", **holds("own-new-EUR", "own-new-USD"))
 def _(hand: Hand, m: Models) -> None:
     source = select(literal("own-new-") + m.Currency.code, m.Currency.name)
     hand.session.execute(insert(m.Tag).from_select(["slug", "label"], source))
@@ -87,6 +88,7 @@ def _(hand: Hand, m: Models) -> None:
 @legitimate(
     "insert: a tied row to an own parent",
     then=("SELECT invoice_id FROM acct_invoice_line WHERE text = 'own new'", [(1,)]),
+    needs="ties",
 )
 def _(hand: Hand, m: Models) -> None:
     hand.session.execute(insert(m.InvoiceLine).values(invoice_id=1, text="own new"))
@@ -95,13 +97,18 @@ def _(hand: Hand, m: Models) -> None:
 @legitimate(
     "insert: association rows to own parents",
     then=("SELECT count(*) FROM acct_invoice_tag", [(5,)]),
+    needs="ties",
 )
 def _(hand: Hand, m: Models) -> None:
     rows = [{"invoice_id": 1, "tag_id": 900}, {"invoice_id": 2, "tag_id": 1}]
     hand.connection.execute(insert(m.invoice_tag), rows)
 
 
-@legitimate("insert: bulk_insert_mappings and bulk_save_objects", **holds("own-new-a", "own-new-b"))
+@legitimate(
+    "insert: bulk_insert_mappings and bulk_save_objects",
+    needs="fills",
+    **holds("own-new-a", "own-new-b"),
+)
 def _(hand: Hand, m: Models) -> None:
     hand.session.bulk_insert_mappings(m.Tag.__mapper__, [{"slug": "own-new-a", "label": "own"}])
     hand.session.bulk_save_objects([m.Tag(slug="own-new-b", label="own")])
@@ -187,6 +194,7 @@ def _(hand: Hand, m: Models) -> None:
 
 @legitimate(
     "update: a tied table",
+    needs="ties",
     then=("SELECT quantity FROM acct_invoice_line WHERE id < 3 ORDER BY id", [(9,), (9,)]),
 )
 def _(hand: Hand, m: Models) -> None:
@@ -233,6 +241,6 @@ def _(hand: Hand, m: Models) -> None:
     hand.session.execute(delete(posting).where(posting.c.account_id == account.c.id))
 
 
-@legitimate("delete: a tied table", then=("SELECT id FROM acct_line_note", [(401,)]))
+@legitimate("delete: a tied table", needs="ties", then=("SELECT id FROM acct_line_note", [(401,)]))
 def _(hand: Hand, m: Models) -> None:
     hand.session.execute(delete(m.LineNote))

@@ -316,7 +316,7 @@ def _(hand: Hand, m: Models) -> Any:
     with hand.engine.connect() as connection:
         connection.execute(text(hand.named("USE {schema}")))
         try:
-            found = select(column("body")).select_from(table("acct_record"))
+            found: Any = select(column("body")).select_from(table("acct_record"))
             return connection.execute(found).all()
         finally:
             connection.invalidate()
@@ -329,7 +329,7 @@ def _(hand: Hand, m: Models) -> Any:
         connection.execute(text("COMMIT"))
         connection.execute(text(f"ATTACH DATABASE '{hand.engine.url.database}' AS twin"))
         try:
-            found = select(column("note")).select_from(table("acct_invoice", schema="twin"))
+            found: Any = select(column("note")).select_from(table("acct_invoice", schema="twin"))
             return connection.execute(found).all()
         finally:
             connection.invalidate()

@@ -202,6 +202,7 @@ writes(
 writes(
     "insert: an association table, to one foreign parent",
     lambda m: insert(m.invoice_tag).values(invoice_id=1, tag_id=401),
+    needs="ties",
 )
 writes(
     "insert: a joined-inheritance child's Table, for a foreign base row",

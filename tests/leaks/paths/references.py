@@ -63,6 +63,7 @@ flushed(
 flushed(
     "a new object of a tied table, by column",
     lambda h, m: m.InvoiceLine(invoice_id=401, text="own"),
+    needs="ties",
 )
 flushed(
     "a new object of a tied table of a tied table",
@@ -84,7 +85,7 @@ flushed(
     changed("Payment", 1, invoice_id=402),
 )
 flushed("a change, self-referential", changed("Category", 2, parent_id=402))
-flushed("a change of a tied table's tie", changed("InvoiceLine", 1, invoice_id=401))
+flushed("a change of a tied table's tie", changed("InvoiceLine", 1, invoice_id=401), needs="ties")
 flushed(
     "a change of a tied table's tie, two levels", changed("LineNote", 1, line_id=402), needs="ties"
 )
@@ -97,7 +98,9 @@ def _(hand: Hand, m: Models) -> Any:
     hand.session.flush()
 
 
-@path("reference: flush, a many-to-many link to a foreign object", "write", errors=GONE)
+@path(
+    "reference: flush, a many-to-many link to a foreign object", "write", errors=GONE, needs="ties"
+)
 def _(hand: Hand, m: Models) -> Any:
     invoice = hand.session.get(m.Invoice, 1)
     invoice.tags.append(ghost(hand, m.Tag, 401))
@@ -214,10 +217,12 @@ writes(
 writes(
     "reference: update, a tied table's tie",
     lambda m: update(m.InvoiceLine).where(m.InvoiceLine.id == 1).values(invoice_id=401),
+    needs="ties",
 )
 writes(
     "reference: update, an association table",
     lambda m: update(m.invoice_tag).where(m.invoice_tag.c.invoice_id == 1).values(tag_id=401),
+    needs="ties",
 )
 writes(
     "reference: update, of a composite key's own part",
@@ -248,7 +253,7 @@ def _(hand: Hand, m: Models) -> Any:
     hand.connection.execute(insert(m.Invoice.__table__), bill(m, customer_id=401))
 
 
-@path("reference: insert, an association table, executemany", "write")
+@path("reference: insert, an association table, executemany", "write", needs="ties")
 def _(hand: Hand, m: Models) -> Any:
     hand.connection.execute(
         insert(m.invoice_tag), [{"invoice_id": 2, "tag_id": 1}, {"invoice_id": 1, "tag_id": 401}]

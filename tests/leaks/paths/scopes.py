@@ -31,9 +31,15 @@ def unscoped(
 
 unscoped("select, ORM", lambda h, m: h.session.scalars(select(m.Invoice)).all())
 unscoped("select, Core", lambda h, m: h.connection.execute(select(m.Invoice.__table__)).all())
-unscoped("select, a tied table", lambda h, m: h.session.scalars(select(m.InvoiceLine)).all())
 unscoped(
-    "select, an association table", lambda h, m: h.session.execute(select(m.invoice_tag)).all()
+    "select, a tied table",
+    lambda h, m: h.session.scalars(select(m.InvoiceLine)).all(),
+    needs="ties",
+)
+unscoped(
+    "select, an association table",
+    lambda h, m: h.session.execute(select(m.invoice_tag)).all(),
+    needs="ties",
 )
 unscoped(
     "select, joined to a shared table",

@@ -31,7 +31,7 @@ def _(hand: Hand, m: Models) -> Any:
         return [found, kept is found]
 
 
-@session_path("get() of a tied row under the second tenant", sees=NOTHING)
+@session_path("get() of a tied row under the second tenant", sees=NOTHING, needs="ambient ties")
 def _(hand: Hand, m: Models) -> Any:
     with hand.scope(hand.theirs):
         kept = hand.session.get(m.InvoiceLine, 401)

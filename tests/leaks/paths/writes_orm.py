@@ -217,7 +217,7 @@ def _(hand: Hand, m: Models) -> Any:
     hand.session.flush()
 
 
-@path("flush: a cascade of deletions from a foreign parent", "write", errors=GONE)
+@path("flush: a cascade of deletions from a foreign parent", "write", errors=GONE, needs="ties")
 def _(hand: Hand, m: Models) -> Any:
     each = spoofed(hand, m.Invoice, hand.mine, id=402)
     line = m.InvoiceLine(id=402)
@@ -281,7 +281,7 @@ def _(hand: Hand, m: Models) -> Any:
     hand.session.flush()
 
 
-@path("flush: a many-to-many link between foreign rows", "write", errors=GONE)
+@path("flush: a many-to-many link between foreign rows", "write", errors=GONE, needs="ties")
 def _(hand: Hand, m: Models) -> Any:
     invoice = spoofed(hand, m.Invoice, id=402)
     tag = spoofed(hand, m.Tag, id=401)
@@ -290,7 +290,9 @@ def _(hand: Hand, m: Models) -> Any:
     hand.session.flush()
 
 
-@path("flush: a many-to-many link between foreign rows taken away", "write", errors=GONE)
+@path(
+    "flush: a many-to-many link between foreign rows taken away", "write", errors=GONE, needs="ties"
+)
 def _(hand: Hand, m: Models) -> Any:
     invoice = spoofed(hand, m.Invoice, id=401)
     tag = spoofed(hand, m.Tag, id=401)

@@ -48,7 +48,8 @@ class Protection:
             one name for the tenant column), ``keys`` (a tenant column in the primary key),
             ``concrete`` (concrete inheritance), ``ambient`` (a tenant is in scope for
             code, not for one session object), ``unbound`` (a scope without a tenant inside
-            of one that has one), ``system`` (a scope that sees all tenants).
+            of one that has one), ``system`` (a scope that sees all tenants), ``fills`` (the
+            tenant may be left out of every statement, not of new objects alone).
     """
 
     key: str = "tenant_id"
@@ -56,7 +57,7 @@ class Protection:
     theirs: Any = "bravo"
     own: Any = PlainColumn
     features: frozenset[str] = frozenset(
-        {"ties", "core", "columns", "keys", "concrete", "ambient", "unbound", "system"}
+        {"ties", "core", "columns", "keys", "concrete", "ambient", "unbound", "system", "fills"}
     )
     refusals: tuple[type[Exception], ...] = ()
 
