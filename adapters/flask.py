@@ -17,6 +17,7 @@ from werkzeug.local import LocalProxy
 import tenantshield_mw
 from tenantshield_mw import (
     ConfigurationError,
+    MissingTenantContextError,
     TenantContext,
     TenantResolutionError,
     TenantSessionMiddlewareWSGI,
@@ -35,7 +36,21 @@ _OPTION: Final = "tenantshield_tenant"
 
 _logger: Final = logging.getLogger(__name__)
 
-current_tenant: TenantContext = LocalProxy(tenantshield_mw.current_tenant)  # type: ignore[assignment]
+
+class _UnboundProxyError(MissingTenantContextError, RuntimeError):
+    """What ``LocalProxy`` takes for unbound: ``isinstance`` and ``repr`` do without a tenant,
+    and ``flask --app`` tries the former on all that a module holds.
+    """
+
+
+def _current() -> TenantContext:
+    try:
+        return tenantshield_mw.current_tenant()
+    except MissingTenantContextError as error:
+        raise _UnboundProxyError(*error.args) from None
+
+
+current_tenant: TenantContext = LocalProxy(_current)  # type: ignore[assignment]
 """The tenant of the request; raises :class:`~tenantshield_mw.MissingTenantContextError`
 where there is none."""
 

@@ -181,6 +181,11 @@ class TestProxy:
             assert current_tenant == TenantContext("acme")
             assert current_tenant.attributes["plan"] == "free"
 
+    def test_a_module_that_holds_it_can_be_searched_for_an_app(self) -> None:
+        assert not isinstance(current_tenant, Flask)
+        assert not current_tenant
+        assert "unbound" in repr(current_tenant)
+
     def test_it_raises_where_there_is_no_tenant(self) -> None:
         with pytest.raises(MissingTenantContextError):
             _ = current_tenant.tenant_id

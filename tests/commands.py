@@ -1,0 +1,56 @@
+"""Starts a command that serves, in a process of its own, and finds out where it listens."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+__all__ = ["ROOT", "serving"]
+
+ROOT: Final = Path(__file__).parents[1]
+
+_ADDRESS: Final = re.compile(r"http://127\.0\.0\.1:\d+")
+
+
+@contextmanager
+def serving(*arguments: str, environ: Mapping[str, str]) -> Generator[str]:
+    """Yield the address that ``python -m`` with ``arguments`` says it serves on.
+
+    Args:
+        *arguments: a module and its arguments.
+        environ: what to add to the environment.
+    """
+    server = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert server.stdout is not None
+    said: list[str] = []
+    with server.stdout:
+        for line in server.stdout:
+            said.append(line)
+            if found := _ADDRESS.search(line):
+                break
+        else:
+            server.wait()
+            raise AssertionError("".join(said))
+        # What is said from here on is read, so that the server never waits for a reader.
+        reading = threading.Thread(target=server.stdout.read)
+        reading.start()
+        try:
+            yield found[0]
+        finally:
+            server.terminate()
+            server.wait()
+            reading.join()
