@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -112,7 +112,7 @@ def app(engine: AsyncEngine) -> FastAPI:
         await websocket.send_json([tenant.tenant_id, *await session.scalars(select(Note.body))])
 
     router = APIRouter()
-    for path, endpoint in {
+    endpoints: dict[str, Callable[..., Any]] = {
         "/notes": notes,
         "/forge": forge,
         "/named": named,
@@ -121,7 +121,8 @@ def app(engine: AsyncEngine) -> FastAPI:
         "/keyed": keyed,
         "/bearer": bearer,
         "/public/named": named,
-    }.items():
+    }
+    for path, endpoint in endpoints.items():
         router.add_api_route(path, endpoint)
     router.add_api_websocket_route("/ws", greet)
     app.include_router(router)

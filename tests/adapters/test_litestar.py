@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -201,7 +201,7 @@ def app(engine: AsyncEngine) -> Litestar:
 
 
 @asynccontextmanager
-async def started(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+async def started(app: Litestar) -> AsyncGenerator[httpx.AsyncClient]:
     async with app.lifespan(), asgi_client(app) as client:
         yield client
 
