@@ -148,10 +148,12 @@ async def _(hand: Hand, m: Models) -> Any:
 
 @path("async: gather of two tenants", **OWN)
 async def _(hand: Hand, m: Models) -> Any:
+    all_in_scope = asyncio.Barrier(6)
+
     async def read(tenant: Any) -> Any:
         with hand.scope(tenant):
             async with hand.new_async_session() as session:
-                await asyncio.sleep(0)
+                await all_in_scope.wait()
                 return flat((await session.scalars(select(m.Invoice))).all())
 
     found = await asyncio.gather(*(read(each) for each in [hand.theirs, hand.mine] * 3))
@@ -160,17 +162,20 @@ async def _(hand: Hand, m: Models) -> Any:
 
 @path("async: gather without a tenant beside one that has one", sees=NOTHING, **OWN)
 async def _(hand: Hand, m: Models) -> Any:
-    begun = asyncio.Event()
+    begun, done = asyncio.Event(), asyncio.Event()
 
     async def with_tenant() -> None:
         with hand.scope(hand.theirs):
             begun.set()
-            await asyncio.sleep(0)
+            await done.wait()
 
     async def without() -> Any:
         await begun.wait()
-        async with hand.new_async_session() as session:
-            return flat((await session.scalars(select(m.Invoice))).all())
+        try:
+            async with hand.new_async_session() as session:
+                return flat((await session.scalars(select(m.Invoice))).all())
+        finally:
+            done.set()
 
     _, found = await asyncio.gather(with_tenant(), without())
     return found
@@ -252,12 +257,15 @@ async def _(hand: Hand, m: Models) -> Any:
 
 @path("async: a cancelled task leaves no tenant behind", sees=NOTHING, **OWN)
 async def _(hand: Hand, m: Models) -> Any:
+    begun = asyncio.Event()
+
     async def never() -> None:
         with hand.scope(hand.theirs):
+            begun.set()
             await asyncio.Event().wait()
 
     task = asyncio.create_task(never())
-    await asyncio.sleep(0)
+    await begun.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     return flat((await hand.a.scalars(select(m.Invoice))).all())
