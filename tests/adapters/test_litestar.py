@@ -187,7 +187,8 @@ HANDLERS = [
 def make_app(
     engine: AsyncEngine, *plugins: Any, handlers: Any = HANDLERS, **config: Any
 ) -> Litestar:
-    app = Litestar(handlers, plugins=[*plugins], **config)
+    # Its configuration of logging would hold for the whole process of the tests.
+    app = Litestar(handlers, plugins=[*plugins], logging_config=None, **config)
     app.state.engine = engine
     app.state.seen = []
     return app
