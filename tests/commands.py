@@ -12,9 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ROOT", "serving"]
+__all__ = ["ROOT", "STRICT", "serving"]
 
 ROOT: Final = Path(__file__).parents[1]
+
+STRICT: Final = ("-W", "error", "-W", "ignore:The declarative_mixin decorator")
+"""Warnings are errors, but for what Advanced Alchemy, which Litestar imports where it is
+installed, does on SQLAlchemy 2.1."""
 
 _ADDRESS: Final = re.compile(r"http://127\.0\.0\.1:\d+")
 
@@ -28,7 +32,7 @@ def serving(*arguments: str, environ: Mapping[str, str]) -> Generator[str]:
         environ: what to add to the environment.
     """
     server = subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", *arguments],
+        [sys.executable, *STRICT, "-m", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONUNBUFFERED": "1", **environ},
         stdout=subprocess.PIPE,

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import STRICT
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
-# What each block has to do once it ran. It runs by itself, in an interpreter of its own,
-# since a table that it marks as tenant-aware is marked for the whole process.
-CHECKS = {
-    "Any ASGI app": """
+ASGI_CHECK = """
 import asyncio
 
 async def status_and_body(headers):
@@ -34,7 +33,12 @@ async def status_and_body(headers):
 
 assert asyncio.run(status_and_body([(b"x-tenant-id", b"acme")])) == (200, b"Hello, acme")
 assert asyncio.run(status_and_body([]))[0] == 400
-""",
+"""
+
+# What each block has to do once it ran. It runs by itself, in an interpreter of its own,
+# since a table that it marks as tenant-aware is marked for the whole process.
+CHECKS = {
+    "Any ASGI app": ASGI_CHECK,
     "Any WSGI app": """
 from wsgiref.util import setup_testing_defaults
 
@@ -52,6 +56,21 @@ def status_and_body(**headers):
 assert status_and_body(HTTP_X_TENANT_ID="acme") == ("200 OK", b"Hello, acme")
 assert status_and_body()[0].startswith("400 ")
 """,
+    "Starlette and FastAPI": ASGI_CHECK,
+    "Litestar": """
+import logging
+from litestar.testing import TestClient
+
+logging.disable()
+with TestClient(app) as client:
+    assert client.get("/", headers={"X-Tenant-ID": "acme"}).text == "Hello, acme"
+    assert client.get("/").status_code == 400
+""",
+    "Flask": """
+client = app.test_client()
+assert client.get("/", headers={"X-Tenant-ID": "acme"}).text == "Hello, acme"
+assert client.get("/").status_code == 400
+""",
     "SQLAlchemy": """
 from tenantshield_mw import MissingTenantContextError, system_scope
 
@@ -68,7 +87,25 @@ else:
     raise AssertionError("rows without a tenant")
 engine.dispose()
 """,
+    "What is not protected yet": """
+from tenantshield_mw import ConfigurationError
+
+class Forgotten(Base):
+    __tablename__ = "forgotten"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+try:
+    configure_mappers()
+except ConfigurationError as error:
+    assert "forgotten" in str(error) and "line" not in str(error)
+else:
+    raise AssertionError("a table was forgotten")
+engine.dispose()
+""",
 }
+
+# Blocks that go on where another ended.
+AFTER = {"What is not protected yet": "SQLAlchemy"}
 
 
 def python_blocks() -> dict[str, str]:
@@ -88,8 +125,10 @@ def test_each_python_block_has_a_check() -> None:
 
 @pytest.mark.parametrize("heading", CHECKS)
 def test_the_python_block_does_what_the_text_says(heading: str) -> None:
+    blocks = python_blocks()
+    before = blocks[AFTER[heading]] if heading in AFTER else ""
     finished = subprocess.run(
-        [sys.executable, "-W", "error", "-c", python_blocks()[heading] + CHECKS[heading]],
+        [sys.executable, *STRICT, "-c", before + blocks[heading] + CHECKS[heading]],
         capture_output=True,
         text=True,
         check=False,

@@ -6,7 +6,7 @@ engine of the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar, overload
 
 from sqlalchemy import MetaData, Table
@@ -107,11 +107,21 @@ def _mark(target: Any, marking: _Marking) -> Any:
         _declare(table, marking)
     if isinstance(target, type):
         setattr(target, _MARKING, marking)
+        for each in _subclasses(target):
+            # Those that were mapped before their base was marked.
+            if "__mapper__" in vars(each):
+                mapper_constructed(each.__mapper__, each)
     elif table is None:
         raise ConfigurationError(
             f"tenant_aware() marks a class or a Table, not a {type(target).__name__}"
         )
     return target
+
+
+def _subclasses(class_: type[Any]) -> Iterator[type[Any]]:
+    for each in class_.__subclasses__():
+        yield each
+        yield from _subclasses(each)
 
 
 def _declare(table: Table, marking: _Marking) -> None:
