@@ -228,3 +228,19 @@ def test_another_timeout_is_refused(middleware: Any, timeout: Any) -> None:
 def test_an_authorize_that_cannot_be_called_is_refused(middleware: Any) -> None:
     with pytest.raises(ConfigurationError, match="authorize"):
         middleware(Seen().asgi, resolve_tenant=RESOLVER, authorize=True)
+
+
+def test_a_thread_that_cannot_be_started_takes_no_place_from_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    seen = Seen()
+    app = TenantSessionMiddlewareWSGI(seen.wsgi, resolve_tenant=RESOLVER, timeout=60)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        for _ in range(80):
+            with pytest.raises(RuntimeError):
+                call_wsgi(app, as_environ(headers=ACME))
+    assert call_wsgi(app, as_environ(headers=ACME)).status == 200

@@ -20,7 +20,9 @@ from tenantshield_mw import (
     api_key,
     domain,
     first_of,
+    header,
     in_thread,
+    path_prefix,
 )
 
 from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
@@ -204,3 +206,25 @@ def test_an_async_lookup_is_refused_in_wsgi() -> None:
 async def test_a_resolver_error_is_one_of_resolution() -> None:
     with pytest.raises(TenantResolutionError, match="different tenants"):
         agree(says("acme"), says("globex"))(as_environ())
+
+
+async def test_the_path_is_taken_apart_where_any_of_several_prefixes_names_the_tenant() -> None:
+    mounted: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        mounted.append(scope["root_path"])
+        await Seen().asgi(scope, receive, send)
+
+    resolver = first_of(header("X-Tenant-ID"), path_prefix("/t/{tenant}"), path_prefix("/{tenant}"))
+    middleware = TenantSessionMiddleware(app, resolve_tenant=resolver)
+    for path in ("/t/acme/x", "/acme/x", "/globex/x", "/ü/x"):
+        await call_asgi(middleware, http_scope(path, headers=[(b"x-tenant-id", b"acme")]))
+    assert mounted == ["/t/acme", "/acme", "", ""]
+
+
+@pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])
+def test_a_mount_that_cannot_be_asked_is_refused(middleware: Any) -> None:
+    resolver = says("acme")
+    resolver.mount = "/t/acme"
+    with pytest.raises(ConfigurationError, match="mount"):
+        middleware(Seen().asgi, resolve_tenant=resolver)

@@ -216,22 +216,24 @@ async def test_an_answer_that_nobody_awaits_holds_nobody_up() -> None:
 
 async def test_what_is_forgotten_while_it_is_loaded_is_not_remembered() -> None:
     remembered = memory(Clock())
-    go_on = asyncio.Event()
-    answers = iter(["stale", "fresh"])
+    answers = {"stale": asyncio.Event(), "fresh": asyncio.Event()}
+    names = iter(answers)
 
     async def load() -> str:
-        answer = next(answers)
-        await go_on.wait()
-        return answer
+        name = next(names)
+        await answers[name].wait()
+        return name
 
     before: Any = asyncio.ensure_future(remembered.get("a", load, blocking=False))
     await asyncio.sleep(0)
     remembered.forget(lambda key, answer: False)
     after: Any = asyncio.ensure_future(remembered.get("a", load, blocking=False))
     await asyncio.sleep(0)
-    go_on.set()
-    assert await before == "stale"
+    answers["fresh"].set()
     assert await after == "fresh"
+    # The older answer comes last.
+    answers["stale"].set()
+    assert await before == "stale"
     assert remembered.get("a", load, blocking=False) == "fresh"
 
 

@@ -11,8 +11,10 @@ from tenantshield_mw import (
     SESSION_KEY,
     ConfigurationError,
     TenantContext,
+    TenantResolutionError,
     api_key,
     client_certificate,
+    cookie,
     domain,
     path_prefix,
     principal,
@@ -47,6 +49,7 @@ from .calling import as_environ, http_scope
             for of in (
                 *("", ".", "example.com:8000", "https://example.com", "a b", "10.0.0.1", "[::1]"),
                 *("*.example.com", "example..com", None, b"example.com", "straße.example", "xn--"),
+                *("ü" * 70 + ".example", "\u200b"),
             )
         ],
         (subdomain, {"of": "example.com", "ignore": "www"}),
@@ -127,3 +130,17 @@ def test_the_environs_variables_may_have_other_names() -> None:
     resolver = client_certificate("O", subject="SUBJECT", verified="VERIFIED")
     environ = as_environ(SUBJECT="CN=x,O=acme", VERIFIED="SUCCESS", SSL_CLIENT_VERIFY="NONE")
     assert resolver(environ) == TenantContext("acme")
+
+
+@pytest.mark.parametrize(
+    ("resolver", "variable"),
+    [
+        (query("tenant"), "QUERY_STRING"),
+        (cookie("tenant"), "HTTP_COOKIE"),
+        (subdomain(of="example.com"), "HTTP_HOST"),
+        (api_key("X-API-Key", str), "HTTP_X_API_KEY"),
+    ],
+)
+def test_a_server_that_hands_on_more_than_bytes_is_refused(resolver: Any, variable: str) -> None:
+    with pytest.raises(TenantResolutionError, match="latin-1"):
+        resolver(as_environ(**{variable: "tenant=acme\u20ac"}))

@@ -200,3 +200,10 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "jwt", None)
     with pytest.raises(ConfigurationError, match=r"tenantshield-mw\[jwt\]"):
         jwt_claim("tenant", SECRET, algorithms=["HS256"])
+
+
+def test_one_key_may_be_given_as_a_jwk() -> None:
+    resolver = jwt_claim("tenant", jwt.PyJWK(jwk(RSA_KEY)), algorithms=["RS256"])
+    assert resolve(resolver, token(RSA_KEY, "RS256")) == ACME
+    with pytest.raises(TenantUnauthenticatedError):
+        resolve(resolver, token(OTHER_RSA_KEY, "RS256"))
