@@ -142,5 +142,6 @@ def test_the_environs_variables_may_have_other_names() -> None:
     ],
 )
 def test_a_server_that_hands_on_more_than_bytes_is_refused(resolver: Any, variable: str) -> None:
+    environ = {**as_environ(), variable: "tenant=acme\u20ac"}
     with pytest.raises(TenantResolutionError, match="latin-1"):
-        resolver(as_environ(**{variable: "tenant=acme\u20ac"}))
+        resolver(environ)
