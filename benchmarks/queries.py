@@ -11,7 +11,7 @@ Run it as ``python -m benchmarks.queries``; ``make bench`` runs it with the othe
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
@@ -65,7 +65,7 @@ engine = create_engine("sqlite://", poolclass=StaticPool)
 
 
 @contextmanager
-def unguarded() -> Iterator[None]:
+def unguarded() -> Generator[None]:
     """Take the adapter's listeners and hooks out of SQLAlchemy."""
     for target, name, function, _ in sessions.LISTENERS:
         event.remove(target, name, function)

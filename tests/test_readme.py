@@ -149,3 +149,14 @@ def test_each_make_target_that_is_named_exists(document: str) -> None:
 def test_each_link_into_the_repository_leads_somewhere(document: str) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_table_of_ways_is_the_generated_one() -> None:
+    generated = (ROOT / "docs" / "leaks.md").read_text()
+    shown = re.search(
+        r"^\d+ ways to another tenant's rows.*?^Twelve", README, re.DOTALL | re.MULTILINE
+    )
+    assert shown is not None
+    rows = re.findall(r"^\|.*\|$", shown[0], re.MULTILINE)
+    assert len(rows) > 10
+    assert [row for row in rows if row not in generated] == []
