@@ -34,7 +34,8 @@ from .tokens import EC_KEY, RSA_KEY, SECRET, public_pem, token
 
 SOME_UUID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 PROXY = "10.0.0.1"
-SIGNED = cookie("tenant", secret=SECRET, max_age=60)
+# Made when the tests are collected, which may be long before they run.
+SIGNED = cookie("tenant", secret=SECRET, max_age=86_400)
 SIGNED_INT = cookie("tenant", secret=SECRET, type=int)
 SIGNED_UUID = cookie("tenant", secret=SECRET, type=UUID)
 FOREIGN = cookie("other", secret=SECRET)
@@ -498,7 +499,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
             (bearer(token(aud="us", iss="others")), INVALID_TOKEN),
             (bearer(token(aud="us")), INVALID_TOKEN),
             (bearer(token(aud="us", iss="issuer", exp=int(time.time()) - 5)), INVALID_TOKEN),
-            (bearer(token(aud="us", iss="issuer", nbf=int(time.time()) + 60)), INVALID_TOKEN),
+            (bearer(token(aud="us", iss="issuer", nbf=int(time.time()) + 86_400)), INVALID_TOKEN),
             (
                 bearer(token("another secret of thirty-two chars", aud="us", iss="issuer")),
                 INVALID_TOKEN,

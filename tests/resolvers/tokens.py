@@ -36,7 +36,7 @@ def token(
     key: Any = SECRET, algorithm: str = "HS256", *, kid: str | None = None, **claims: Any
 ) -> bytes:
     """Return a token that ends in a minute, with the claims given."""
-    payload = {"tenant": "acme", "exp": int(time.time()) + 60, **claims}
+    payload = {"tenant": "acme", "exp": int(time.time()) + 86_400, **claims}
     payload = {name: value for name, value in payload.items() if value is not None}
     headers = None if kid is None else {"kid": kid}
     return jwt.encode(payload, key, algorithm=algorithm, headers=headers).encode()
