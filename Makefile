@@ -22,7 +22,8 @@ CHECKED = noxfile.py $(foreach folder,tests benchmarks examples,\
 	$(if $(shell find $(folder) -name '*.py'),$(folder)))
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest test-core test-wheel static format bench leaks fuzz wheel lock clean
+.PHONY: help demo test test-lowest test-core test-wheel static format bench leaks fuzz soak \
+	screenshots servers wheel lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -32,6 +33,9 @@ help:
 	@echo 'make test-wheel   import every public name of the wheel from empty environments'
 	@echo 'make leaks        search for ways across tenants'
 	@echo 'make fuzz N=2000  that many random statements against the oracle'
+	@echo 'make soak         200 clients, faults and a restart, direct and through PgBouncer'
+	@echo 'make screenshots  renew docs/images/'
+	@echo 'make servers      install the servers and the browser that some tests need (Debian, root)'
 	@echo 'make format       ruff format, and the fixes ruff is sure of'
 	@echo 'make lock         renew the lock files in requirements/'
 	@echo 'make clean        remove what the other targets made'
@@ -42,8 +46,10 @@ demo: $(VENV)/.test
 test: $(VENV)/.test
 	$(PY) -m pytest --cov --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
 
+# What tries whole servers, and hardly touches what is pinned low, runs on the newest alone.
 test-lowest: build/venv-lowest/.done
-	build/venv-lowest/bin/python -m pytest $(ARGS)
+	build/venv-lowest/bin/python -m pytest $(addprefix --ignore=tests/,\
+		browser servers caches transparency soak) $(ARGS)
 
 test-core: build/venv-core/.done
 	build/venv-core/bin/python -m pytest tests/core $(ARGS)
@@ -58,6 +64,19 @@ leaks: $(VENV)/.test
 
 fuzz: $(VENV)/.test
 	$(PY) -m tests.fuzz $(N)
+
+soak: $(VENV)/.test
+	$(PY) -m tests.soak $(ARGS)
+
+screenshots: $(VENV)/.test
+	$(PY) -m tests.browser.screenshots
+
+# Tests that need one of these say so and are skipped where it is missing. Run level 1 keeps
+# the packages from starting services of their own: each test starts what it needs.
+SERVERS = nginx varnish pgbouncer chromium
+servers:
+	apt-get update -qq
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SERVERS)
 
 # mypy, pyright and import-linter do not follow an editable install of a package whose
 # folder lies elsewhere, so they look at a plain install, with copies of its users beside
@@ -89,7 +108,7 @@ test-wheel: wheel
 	build/venv-wheel/bin/python $(PIP) install --quiet dist/*.whl
 	cd / && $(CURDIR)/build/venv-wheel/bin/python -I $(CURDIR)/tests/packaging/import_public_names.py --core-only
 	set -e; for wheel in dist/*.whl; do \
-		build/venv-wheel/bin/python $(PIP) install --quiet "$$wheel[sqlalchemy,starlette,litestar,flask,jwt,signed]"; \
+		build/venv-wheel/bin/python $(PIP) install --quiet "$$wheel[sqlalchemy,starlette,litestar,flask,jwt,signed,alembic]"; \
 	done
 	cd / && $(CURDIR)/build/venv-wheel/bin/python -I $(CURDIR)/tests/packaging/import_public_names.py
 

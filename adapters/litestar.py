@@ -1,6 +1,5 @@
-"""The Litestar adapter: a plugin that puts the middleware in front of Litestar's routing,
-where Litestar's own middleware cannot be, and answers the errors raised inside of the app
-like the middleware answers its own.
+"""The Litestar adapter: a plugin that puts the middleware in front of Litestar's routing, where
+Litestar's own cannot be, and answers errors raised in the app as the middleware does its own.
 """
 
 from __future__ import annotations
@@ -11,19 +10,14 @@ from typing import Any, Final
 
 from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
-from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.plugins import InitPluginProtocol
 from litestar.plugins.base import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from tenantshield_mw import (
-    ConfigurationError,
-    TenantContext,
-    TenantSessionMiddleware,
-    current_tenant,
-)
+from tenantshield_mw import ConfigurationError, TenantContext, current_tenant
+from tenantshield_mw.asgi import TenantSessionMiddleware
 from tenantshield_mw.dispatch import Resolver
 from tenantshield_mw.refusal import REFUSAL_KEY, REFUSED, refusal_for, send_refusal
 from tenantshield_mw.request import TENANT_KEY
@@ -67,7 +61,7 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
         for kind in REFUSED:
             app_config.exception_handlers.setdefault(kind, _refuse)
         app_config.after_exception.append(_note_error)
-        app_config.guards.append(_require_middleware)
+        app_config.middleware.insert(0, _require_middleware)
         app_config.on_startup.insert(0, self._wrap)
         cache = app_config.response_cache_config
         app_config.response_cache_config = replace(cache, key_builder=_apart(cache.key_builder))
@@ -111,9 +105,15 @@ def _apart(build: Any) -> Any:
     return lambda request: f"{request.scope.get(TENANT_KEY)!r} {build(request)}"
 
 
-def _require_middleware(connection: ASGIConnection[Any, Any, Any, Any], _: object) -> None:
-    if TENANT_KEY not in connection.scope:
-        raise ConfigurationError("TenantShieldPlugin needs a server that runs the app's lifespan")
+# Litestar runs guards that are plain functions in threads, and copies the handler for each
+# guard of a request; a middleware costs neither, and comes before a response from the cache.
+def _require_middleware(app: ASGIApp) -> ASGIApp:
+    async def check(scope: Scope, receive: Receive, send: Send) -> None:
+        if TENANT_KEY not in scope:
+            raise ConfigurationError("TenantShieldPlugin: the server must run the app's lifespan")
+        await app(scope, receive, send)
+
+    return check
 
 
 def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from .admission import TWICE_AWAITABLE, Authorize, admission
 from .context import _binding, bind, unbind
 from .directory import Lookup, TenantDirectory
-from .dispatch import Resolver, is_awaitable, tenant_of
+from .dispatch import Resolver, is_awaitable, tenant_named, tenant_of
 from .errors import ConfigurationError, MissingTenantContextError, TenantResolutionError
 from .exempt import Exempt, exemption
 from .mount import Mounted, mounted_scope
@@ -127,6 +127,8 @@ class TenantSessionMiddleware:
                 answer: object = self._resolve(scope)
                 if type(answer) is TenantContext:
                     tenant = answer
+                elif type(answer) is str:
+                    tenant = tenant_named[answer]
                 else:
                     if is_awaitable(answer):
                         answer = await answer

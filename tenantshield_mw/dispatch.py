@@ -10,6 +10,7 @@ from uuid import UUID
 
 from .context import as_tenant_context
 from .errors import ConfigurationError
+from .request import Remembered
 from .tenant import TenantContext, TenantId
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "SyncResolver",
     "callable_directly",
     "is_awaitable",
+    "tenant_named",
     "tenant_of",
 ]
 
@@ -33,6 +35,10 @@ Resolver: TypeAlias = Callable[[Any], Answer | Awaitable[Answer]]
 
 EitherResolver: TypeAlias = Callable[[Any], Any]
 """One whose answer may be an awaitable under ASGI, if that of what it asks is."""
+
+tenant_named: Final[Remembered[str, TenantContext]] = Remembered(TenantContext)
+"""The tenant that a resolver means by a ``str``; raises what :class:`TenantContext` raises.
+Immutable, so requests for one tenant may share it."""
 
 _ANSWERS: Final = (TenantContext, str, int, UUID)
 
@@ -76,6 +82,8 @@ def tenant_of(answer: object, *, if_awaitable: str) -> TenantContext | None:
     """
     if answer is None:
         return None
+    if type(answer) is str:
+        return tenant_named[answer]
     if is_awaitable(answer):
         if inspect.iscoroutine(answer):
             answer.close()

@@ -158,8 +158,9 @@ def host_of(trusted_proxies: Iterable[str], proxy_headers: Iterable[str]) -> Hos
             "proxies set"
         )
     if not networks:
-        # What a cache keeps pages by holds the host already (RFC 9111 section 2).
-        return HeaderField("Host", host_name, varies=False)
+        # What a cache keeps pages by holds the host (RFC 9111 section 2), but nginx's
+        # proxy_cache_key comes with the host that it asks, not the one it was asked for.
+        return HeaderField("Host", host_name)
     return ForwardedHost(networks, tuple(names[name.lower()] for name in proxy_headers))
 
 
@@ -167,7 +168,7 @@ def host_of(trusted_proxies: Iterable[str], proxy_headers: Iterable[str]) -> Hos
 class ForwardedHost:
     """Reads the host that a request was sent to, through proxies of which some are trusted."""
 
-    __slots__ = ("_direct", "_fields", "_is_trusted", "varies_on")
+    __slots__ = ("_by_proxies", "_direct", "_fields", "_is_trusted", "varies_on")
 
     def __init__(self, networks: tuple[Network, ...], names: tuple[str, ...]) -> None:
         def is_trusted(address: str) -> bool:
@@ -183,11 +184,11 @@ class ForwardedHost:
             "X-Forwarded-Host": _the_one_host,
             "Forwarded": self._forwarded,
         }
-        self._direct: HeaderField[str | None] = HeaderField("Host", host_name, varies=False)
-        self._fields = HeaderFields(
-            *(HeaderField(name, judges[name]) for name in names), self._direct
-        )
-        self.varies_on = names
+        self._direct: HeaderField[str | None] = HeaderField("Host", host_name)
+        self._by_proxies = [HeaderField(name, judges[name]) for name in names]
+        self._fields = HeaderFields(*self._by_proxies, self._direct)
+        # Where the proxy that sets the others is the cache, requests come to it without them.
+        self.varies_on = (*names, "Host")
 
     def __call__(self, request: Request) -> str | None:
         """Return the host's name; ``None`` where the request gives none.
@@ -197,15 +198,18 @@ class ForwardedHost:
         """
         if not self._is_trusted[peer(request)]:
             return self._direct(request)
+        found = self._fields(request)
         told: str | None = None
-        for field, value in self._fields(request):
-            # The last, where nobody has told otherwise.
-            if field is self._direct:
-                return field.meaning(value) if told is None else told
-            name = field.meaning(value)
-            if told is not None and name is not None and name != told:
-                raise TenantResolutionError("X-Forwarded-Host and Forwarded name different hosts")
-            told = name or told
+        for field in self._by_proxies:
+            if field in found:
+                name = field.meaning(found[field])
+                if told is not None and name is not None and name != told:
+                    raise TenantResolutionError(
+                        "X-Forwarded-Host and Forwarded name different hosts"
+                    )
+                told = name or told
+        if told is None and self._direct in found:
+            return self._direct.meaning(found[self._direct])
         return told
 
     def _forwarded(self, value: bytes) -> str | None:

@@ -95,23 +95,24 @@ class HeaderField(Generic[T]):
         judge: what makes something of the value, or raises. It must make the same of
             the same value every time, for the answer is remembered. The values of a
             field that is repeated come joined by commas, as RFC 9110 section 5.3 says.
-        varies: whether responses name the field in ``Vary``.
 
     Raises:
         ConfigurationError: ``name`` is no such name.
     """
 
-    __slots__ = ("_environ_key", "_known", "_length", "_name", "name", "varies_on")
+    __slots__ = ("_environ_key", "_known", "_known_text", "_length", "_name", "name", "varies_on")
 
-    def __init__(self, name: str, judge: Callable[[bytes], T], *, varies: bool = True) -> None:
+    def __init__(self, name: str, judge: Callable[[bytes], T]) -> None:
         if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
             raise ConfigurationError(
                 "a header's name is a str of letters, digits and '-', as in "
                 "header(\"X-Tenant-ID\"); '_' is not allowed, since WSGI cannot tell it from '-'"
             )
         self.name = name
-        self.varies_on: tuple[str, ...] = (name,) if varies else ()
+        self.varies_on: tuple[str, ...] = (name,)
         self._known = Remembered(judge)
+        # Under WSGI a value comes as text. Remembered as such, it needs no encoding.
+        self._known_text: Remembered[str, T] = Remembered(lambda text: judge(self._octets(text)))
         self._name = name.lower().encode("ascii")
         self._length = len(self._name)
         key = name.upper().replace("-", "_")
@@ -124,8 +125,8 @@ class HeaderField(Generic[T]):
             TenantResolutionError: the value is not what the transport allows, or
                 ``judge`` refuses it.
         """
-        found: bytes | None = None
         if "headers" in request:
+            found: bytes | None = None
             name: bytes
             value: bytes
             length = self._length
@@ -134,29 +135,26 @@ class HeaderField(Generic[T]):
                 # names differ in length already, which is the cheapest thing to compare.
                 if len(name) == length and (name == self._name or name.lower() == self._name):
                     found = value if found is None else b"%b,%b" % (found, value)
-        elif self._environ_key in request:
-            # The server has joined the values, and has taken a field X_Tenant_ID, if it
-            # lets that through, for X-Tenant-ID.
-            try:
-                found = request[self._environ_key].encode("latin-1")
-            except UnicodeEncodeError:
-                raise TenantResolutionError(f"the header {self.name} is not latin-1") from None
-        if found is None:
-            return None
-        return self._known[found]
+            return None if found is None else self._known[found]
+        # The server has joined the values, and has taken a field X_Tenant_ID, if it
+        # lets that through, for X-Tenant-ID.
+        text: str | None = request.get(self._environ_key)
+        return None if text is None else self._known_text[text]
 
-    def meaning(self, value: bytes) -> T:
+    def meaning(self, value: bytes | str) -> T:
         """Return what a value of the field means.
 
         Raises:
-            TenantResolutionError: ``judge`` refuses it.
+            TenantResolutionError: the value is not what the transport allows, or
+                ``judge`` refuses it.
         """
-        return self._known[value]
+        return self._known_text[value] if type(value) is str else self._known[value]  # type: ignore[index]
 
-    def raw(self, request: Request, joint: bytes = b",") -> bytes | None:
+    def raw(self, request: Request, joint: bytes = b",") -> bytes | str | None:
         """Return the field's value as it came; ``None`` where ``request`` has no such field.
 
-        The same search as above, which is written out there since every request makes it.
+        It comes as bytes in ASGI, and in WSGI as text, a character for each of them. The
+        same search as above, which is written out there since every request makes it.
 
         Args:
             request: the request.
@@ -175,8 +173,11 @@ class HeaderField(Generic[T]):
                     found = value if found is None else found + joint + value
             return found
         text: str | None = request.get(self._environ_key)
-        if text is None:
-            return None
+        if text is not None and not text.isascii():
+            self._octets(text)
+        return text
+
+    def _octets(self, text: str) -> bytes:
         try:
             return text.encode("latin-1")
         except UnicodeEncodeError:
@@ -185,10 +186,10 @@ class HeaderField(Generic[T]):
 
 @final
 class HeaderFields(Generic[T]):
-    """Several header fields, which are looked for in one pass.
+    """Several header fields of different names, which are looked for in one pass.
 
     Args:
-        fields: the fields, in the order in which they come back.
+        fields: the fields.
     """
 
     __slots__ = ("_fields", "_lengths")
@@ -197,23 +198,22 @@ class HeaderFields(Generic[T]):
         self._fields = {field._name: field for field in fields}
         self._lengths = frozenset(map(len, self._fields))
 
-    def __call__(self, request: Request) -> list[tuple[HeaderField[T], bytes]]:
-        """Return those of the fields that ``request`` has, with their values as they came.
-
-        Raises:
-            TenantResolutionError: a value is not what the transport allows.
-        """
+    def __call__(self, request: Request) -> dict[HeaderField[T], Any]:
+        """Return those of the fields that ``request`` has, with their values as they came."""
         fields = self._fields
+        found: dict[HeaderField[T], Any] = {}
         if "headers" not in request:
-            raw = [(field, field.raw(request)) for field in fields.values()]
-            return [(field, value) for field, value in raw if value is not None]
-        found: dict[bytes, bytes] = {}
+            for field in fields.values():
+                if field._environ_key in request:
+                    found[field] = request[field._environ_key]
+            return found
         lengths = self._lengths
         for name, value in request["headers"]:
-            if len(name) in lengths and (name in fields or name.lower() in fields):
-                name = name.lower()  # noqa: PLW2901
-                found[name] = b"%b,%b" % (found[name], value) if name in found else value
-        return [(field, found[name]) for name, field in fields.items() if name in found]
+            if len(name) in lengths:
+                sought = fields.get(name) or fields.get(name.lower())
+                if sought is not None:
+                    found[sought] = b"%b,%b" % (found[sought], value) if sought in found else value
+        return found
 
 
 def over_asgi(request: Request) -> bool:
@@ -221,20 +221,22 @@ def over_asgi(request: Request) -> bool:
     return "headers" in request
 
 
-def query_string(request: Request) -> bytes:
-    """Return the part of the URL after ``?``, percent-encoded.
+def query_string(request: Request) -> str:
+    """Return the part of the URL after ``?``, percent-encoded, a character for each octet.
 
     Raises:
         TenantResolutionError: it is not what the transport allows.
     """
     if "headers" in request:
         octets: bytes = request.get("query_string", b"")
-        return octets
-    try:
-        text: str = request.get("QUERY_STRING", "")
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        raise TenantResolutionError("the query string is not latin-1") from None
+        return octets.decode("latin-1")
+    text: str = request.get("QUERY_STRING", "")
+    if not text.isascii():
+        try:
+            text.encode("latin-1")
+        except UnicodeEncodeError:
+            raise TenantResolutionError("the query string is not latin-1") from None
+    return text
 
 
 def peer(request: Request) -> str:

@@ -110,17 +110,17 @@ def varying_wsgi(app: WSGIApplication, names: tuple[str, ...]) -> WSGIApplicatio
     """Return ``app`` with ``names`` in the ``Vary`` of each response."""
     entry = ("Vary", ", ".join(names))
 
-    def with_vary(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        for name, _ in headers:
-            if len(name) == 4 and name.lower() == "vary":
-                fields = ",".join(value for name, value in headers if name.lower() == "vary")
-                others = [header for header in headers if header[0].lower() != "vary"]
-                return [*others, ("Vary", merged(fields, names))]
-        return [*headers, entry]
+    def merged_fields(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        fields = ",".join(value for name, value in headers if name.lower() == "vary")
+        others = [header for header in headers if header[0].lower() != "vary"]
+        return [*others, ("Vary", merged(fields, names))]
 
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         def start_with_vary(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            return start_response(status, with_vary(headers), *exc_info)
+            for name, _ in headers:
+                if len(name) == 4 and name.lower() == "vary":
+                    return start_response(status, merged_fields(headers), *exc_info)
+            return start_response(status, [*headers, entry], *exc_info)
 
         return app(environ, start_with_vary)
 

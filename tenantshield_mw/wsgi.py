@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from .admission import CANNOT_AWAIT, Authorize, blocking_admission
 from .context import _binding
 from .directory import Lookup, TenantDirectory
-from .dispatch import SyncResolver, tenant_of
+from .dispatch import SyncResolver, tenant_named, tenant_of
 from .errors import ConfigurationError, MissingTenantContextError, TenantResolutionError
 from .exempt import Exempt, exemption
 from .mount import Mounted, mount_environ
@@ -132,6 +132,8 @@ class TenantSessionMiddlewareWSGI:
                 answer: object = self._resolve(environ)
                 if type(answer) is TenantContext:
                     tenant = answer
+                elif type(answer) is str:
+                    tenant = tenant_named[answer]
                 elif type(answer) is Mounted:
                     mount_environ(environ, answer.prefix)
                     tenant = answer.tenant

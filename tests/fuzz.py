@@ -4,6 +4,8 @@
 
     python -m tests.fuzz 100000
     python -m tests.fuzz 5000 --database postgresql --seed 7
+    python -m tests.fuzz 5000 --floor           # on PostgreSQL, with policies as well
+    python -m tests.fuzz 5000 --floor --no-guard  # with nothing but policies
 
 Exits with 1 at the first mismatch, after printing the smallest statement that shows it,
 what was expected and what came.
@@ -12,8 +14,10 @@ what was expected and what came.
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import random
+import subprocess
 import sys
 import time
 import warnings
@@ -23,11 +27,12 @@ from typing import Final, get_args
 
 import hypothesis
 import sqlalchemy
+from hypothesis import strategies as st
 
 from tests.databases import DatabaseName, why_unavailable
 from tests.oracle.fuzzing import Tally, fuzz
 from tests.oracle.oracle import Mismatch, Pair, pair
-from tests.oracle.strategies import statements
+from tests.oracle.strategies import Composed, statements
 
 BATCH: Final = 500
 """Examples between two seeds. Hypothesis remembers all examples of a seed."""
@@ -52,7 +57,13 @@ def main() -> int:
     parser.add_argument("examples", type=int, help="how many statements to compare")
     parser.add_argument("--database", choices=get_args(DatabaseName), help="only this one")
     parser.add_argument("--seed", type=int, help="repeats an earlier run")
+    parser.add_argument("--floor", action="store_true", help="with policies in PostgreSQL")
+    parser.add_argument("--no-guard", action="store_true", help="with nothing but these")
     arguments = parser.parse_args()
+    if arguments.no_guard and not arguments.floor:
+        parser.error("--no-guard needs --floor: without both nothing protects")
+    if arguments.floor:
+        arguments.database = "postgresql"
     start = random.randrange(2**32) if arguments.seed is None else arguments.seed
     chosen: tuple[DatabaseName, ...] = (arguments.database,) if arguments.database else SHARES
     shares: list[DatabaseName] = [name for name in chosen if why_unavailable(name) is None]
@@ -61,22 +72,46 @@ def main() -> int:
         f"Hypothesis {hypothesis.__version__}; on {', '.join(dict.fromkeys(shares))}",
         flush=True,
     )
-    return run(arguments.examples, start, shares)
+    return run(
+        arguments.examples,
+        start,
+        shares,
+        guard=not arguments.no_guard,
+        policies=_policies() if arguments.floor else None,
+    )
 
 
-def run(examples: int, start: int, shares: Sequence[DatabaseName]) -> int:
+def _policies() -> list[str]:
+    """Work the policies out in another process; this one may have to do without a guard."""
+    code = "import json; from tests.oracle.schema import policies; print(json.dumps(policies()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found: list[str] = json.loads(done.stdout)
+    return found
+
+
+def run(
+    examples: int,
+    start: int,
+    shares: Sequence[DatabaseName],
+    *,
+    guard: bool = True,
+    policies: Sequence[str] | None = None,
+) -> int:
     """Compare that many statements; return the exit status."""
     tallies: dict[DatabaseName, Tally] = {name: Tally() for name in dict.fromkeys(shares)}
     began = time.monotonic()
     mismatches = 0
     with ExitStack() as stack:
         pairs: dict[DatabaseName, Pair] = {
-            name: stack.enter_context(pair(name)) for name in tallies
+            name: stack.enter_context(pair(name, guard=guard, policies=policies))
+            for name in tallies
         }
         for number, done in enumerate(range(0, examples, BATCH)):
             name = shares[number % len(shares)]
             try:
-                _batch(pairs[name], tallies[name], min(BATCH, examples - done), start + number)
+                strategy = statements(name, fills=guard)
+                count = min(BATCH, examples - done)
+                _batch(pairs[name], strategy, tallies[name], count, start + number)
             except Mismatch as found:
                 mismatches += 1
                 print(f"\nmismatch, seed {start + number}:\n{found}\n")
@@ -93,10 +128,16 @@ def run(examples: int, start: int, shares: Sequence[DatabaseName]) -> int:
     return 1 if mismatches else 0
 
 
-def _batch(compared: Pair, tally: Tally, examples: int, seed: int) -> None:
+def _batch(
+    compared: Pair,
+    strategy: st.SearchStrategy[Composed],
+    tally: Tally,
+    examples: int,
+    seed: int,
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fuzz(compared, statements(compared.database), examples, start=seed, tally=tally)
+        fuzz(compared, strategy, examples, start=seed, tally=tally)
 
 
 if __name__ == "__main__":

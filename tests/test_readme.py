@@ -87,6 +87,22 @@ else:
     raise AssertionError("rows without a tenant")
 engine.dispose()
 """,
+    "PostgreSQL holds the line too": """
+here.run("INSERT INTO invoice (tenant_id, total) VALUES ('globex', 900)")
+
+def seen(session):
+    cursor = session.connection().connection.cursor()
+    return cursor.execute("SELECT tenant_id, total FROM invoice").fetchall()
+
+with tenant_scope("acme"), Session(engine) as session:
+    assert seen(session) == [("acme", 100)]
+with Session(engine) as session:
+    assert seen(session) == []
+engine.dispose()
+owner.dispose()
+here.run(f"DROP OWNED BY {here.app}")
+stack.close()
+""",
     "What is not protected yet": """
 from tenantshield_mw import ConfigurationError
 
@@ -105,7 +121,27 @@ engine.dispose()
 }
 
 # Blocks that go on where another ended.
-AFTER = {"What is not protected yet": "SQLAlchemy"}
+AFTER = {
+    "What is not protected yet": "SQLAlchemy",
+    "PostgreSQL holds the line too": "SQLAlchemy",
+}
+
+# What a block needs before it runs.
+SETUP = {
+    "PostgreSQL holds the line too": """
+from contextlib import ExitStack
+from tests.floored import floored_database
+
+engine.dispose()
+stack = ExitStack()
+here = stack.enter_context(floored_database())
+here.run(
+    f"ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {here.app}",
+    f"ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO {here.app}",
+)
+OWNER_URL, APP_URL = here.url, here.url.set(username=here.app)
+""",
+}
 
 
 def python_blocks() -> dict[str, str]:
@@ -128,7 +164,13 @@ def test_the_python_block_does_what_the_text_says(heading: str) -> None:
     blocks = python_blocks()
     before = blocks[AFTER[heading]] if heading in AFTER else ""
     finished = subprocess.run(
-        [sys.executable, *STRICT, "-c", before + blocks[heading] + CHECKS[heading]],
+        [
+            sys.executable,
+            *STRICT,
+            "-c",
+            before + SETUP.get(heading, "") + blocks[heading] + CHECKS[heading],
+        ],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

@@ -6,6 +6,8 @@ from tenantshield_mw import TenantSessionMiddleware, TenantSessionMiddlewareWSGI
 
 from . import install
 from .declare import require_declared, shared_across_tenants, tenant_aware
+from .directory import tenants_in
+from .invalidation import invalidate_on_commit
 from .keys import tenant_foreign_key
 from .scopes import (
     AsyncSessionScope,
@@ -21,10 +23,12 @@ __all__ = [
     "TenantSessionMiddlewareWSGI",
     "bind_async_session_to_tenant",
     "bind_session_to_tenant",
+    "invalidate_on_commit",
     "require_declared",
     "shared_across_tenants",
     "tenant_aware",
     "tenant_foreign_key",
+    "tenants_in",
 ]
 
 install.install()

@@ -90,6 +90,14 @@ def processor_for(role: Role, inner: Processor | None) -> Processor:
         return checked_id if inner is None else inner(checked_id)
 
     def check(value: object) -> Any:
+        # So does every row that a session inserts.
+        binding = current_binding()
+        if binding is not None:
+            bound = binding[0]
+            if type(bound) is TenantContext and type(value) is python_type:
+                tenant_id = bound.tenant_id
+                if type(tenant_id) is python_type and value == tenant_id:
+                    return value if inner is None else inner(value)
         tenant_id = tenant_id_for(rule, operation)
         if value is None:
             raise CrossTenantAccessError(

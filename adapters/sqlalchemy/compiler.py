@@ -34,6 +34,7 @@ from .statements import (
     alone,
     copy_of,
     default_schemas,
+    found_first,
     further_tables,
     own_column,
     state_of,
@@ -269,6 +270,11 @@ class GuardedCompiler(RawParts):
         return super().visit_update(cast("Any", Prepared(state)), *args, **kw)
 
     def visit_delete(self, delete_stmt: Any, *args: Any, **kw: Any) -> Any:
+        table = base_table(delete_stmt.table)
+        if table is not None and self.dialect.name != "postgresql":
+            key = registry.key_of_parent(table, self._tenantshield_schemas)
+            if key:
+                delete_stmt = found_first(delete_stmt, key)
         state = self._tenantshield_state(delete_stmt, "DELETE", kw)
         return super().visit_delete(Prepared(state), *args, **kw)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from sqlalchemy import delete, select, update
@@ -12,11 +13,11 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from .binds import role_of
 from .compiler import GuardedCompiler
 from .errors import ConfigurationError, UnguardedStatementError
-from .raw import RUNS_SQL, SCHEMA_ONLY, unmarked_names
+from .raw import CHANGES_TENANT, RUNS_SQL, SCHEMA_ONLY, unmarked_names
 from .references import check_references
 from .registry import registry
 
-__all__ = ["guarded_dialect", "is_guarded"]
+__all__ = ["TWINS", "guarded_dialect", "is_guarded"]
 
 SUPPORTED_DIALECTS: Final = frozenset({"sqlite", "postgresql", "mysql", "mariadb"})
 """The dialects on which every access path is tested. On another one a path could be
@@ -36,11 +37,7 @@ class _Guarded(_Base):
 
     _tenantshield_scans: ClassVar[bool] = True
 
-    # DefaultDialect leaves the types of these out.
-    def do_execute(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
-        self._tenantshield_before(statement, context)
-        super().do_execute(cursor, statement, parameters, context)
-
+    # DefaultDialect leaves the types of these out. For do_execute() see _class_for().
     def do_executemany(
         self, cursor: Any, statement: Any, parameters: Any, context: Any = None
     ) -> None:
@@ -68,6 +65,24 @@ class _Guarded(_Base):
             )
 
 
+def _executing(kind: Any) -> Callable[..., None]:
+    """Return the same for ``kind.do_execute``, which nearly every statement passes."""
+
+    def do_execute(
+        self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None
+    ) -> None:
+        if (
+            context is None
+            or context.compiled is None
+            or getattr(context.compiled, "tenantshield_references", None)
+        ):
+            self._tenantshield_before(statement, context)
+        # Without super(), which costs as much as all of this.
+        kind.do_execute(self, cursor, statement, parameters, context)
+
+    return do_execute
+
+
 def _check_driver_sql(statement: str) -> None:
     if SCHEMA_ONLY.match(statement):
         return
@@ -79,6 +94,12 @@ def _check_driver_sql(statement: str) -> None:
             f"driver SQL names {', '.join(sorted(named))}, which holds tenants' rows, and "
             "cannot be confined to the tenant: write it with SQLAlchemy's constructs, or, if "
             "it was reviewed, pass execution_options={'tenantshield_reviewed': True}"
+        )
+    if CHANGES_TENANT.search(statement):
+        raise UnguardedStatementError(
+            "driver SQL changes the role or a setting by which the database knows the tenant: "
+            'enter tenant_scope(...) or system_scope("why") instead, or, if it was reviewed, pass '
+            "execution_options={'tenantshield_reviewed': True}"
         )
 
 
@@ -95,6 +116,7 @@ def _class_for(kind: type[Dialect], *, scans: bool) -> type[Dialect]:
         # be cached; the guard changes nothing about that, since no tenant is compiled in.
         namespace = {
             "statement_compiler": compiler,
+            "do_execute": _executing(kind),
             "_tenantshield_scans": scans,
             "supports_statement_cache": kind.__dict__.get("supports_statement_cache", False),
         }
@@ -103,7 +125,9 @@ def _class_for(kind: type[Dialect], *, scans: bool) -> type[Dialect]:
     return _classes[kind, scans]
 
 
-_TWINS: Final = "_tenantshield_twins"
+TWINS: Final = "_tenantshield_twins"
+"""The key in a plain dialect's ``__dict__`` for a tuple: the registry's generation, the
+twin that looks raw SQL through, the twin that leaves it alone."""
 
 
 def guarded_dialect(dialect: Dialect, *, reviewed: bool = False) -> Dialect:
@@ -127,17 +151,17 @@ def guarded_dialect(dialect: Dialect, *, reviewed: bool = False) -> Dialect:
             "this engine's dialect object was given a statement_compiler of its own, which "
             "would be used in place of the guard: make it an attribute of a dialect class"
         )
-    twins = dialect.__dict__.get(_TWINS)
+    twins = dialect.__dict__.get(TWINS)
     if twins is None or twins[0] != generation:
         registry.check_required()
         twins = (generation, _twin(dialect, scans=True), _twin(dialect, scans=False))
-        dialect.__dict__[_TWINS] = twins
+        dialect.__dict__[TWINS] = twins
     return cast("Dialect", twins[2 if reviewed else 1])
 
 
 def is_guarded(dialect: Dialect) -> bool:
     """Say whether ``dialect`` is a guarded twin under the registry as it is now."""
-    return isinstance(dialect, _Guarded) and dialect in dialect.__dict__.get(_TWINS, ())[1:]
+    return isinstance(dialect, _Guarded) and dialect in dialect.__dict__.get(TWINS, ())[1:]
 
 
 def _twin(dialect: Dialect, *, scans: bool) -> Dialect:

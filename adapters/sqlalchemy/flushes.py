@@ -7,76 +7,144 @@ what is known from the session itself is not asked at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
-from weakref import ref
+from uuid import UUID
 
 from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import InstanceState, Mapper, Session
-from sqlalchemy.orm import registry as orm_registry
 from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.sql.expression import ClauseElement
 
-from tenantshield_mw.context import current_binding
+from tenantshield_mw.context import Binding, current_binding
 from tenantshield_mw.tenant import TenantContext
 
 from .registry import registry
 from .rules import OwnColumn, Reference
 
-__all__ = ["Facts", "Flush", "facts_of", "flush_on"]
+__all__ = ["Facts", "begin_flush", "end_flush", "facts_of", "flush_of", "flush_on"]
 
 Values = tuple[Any, ...]
 
-_ON_CONNECTION: Final = "_tenantshield_flush"
+# The flush that is under way, as an attribute of the session, and of the connection that
+# it has last sent something over.
+_FLUSH: Final = "_tenantshield_flush"
+setattr(Session, _FLUSH, None)
+setattr(Connection, _FLUSH, None)
 
 
-def flush_on(connection: Connection) -> Flush | None:
+def begin_flush(session: Any) -> None:
+    """Take note that ``session`` begins to flush."""
+    session._tenantshield_flush = _TO_BEGIN
+
+
+def end_flush(session: Any) -> None:
+    """Forget what was known for the flush of ``session``, if there is one."""
+    flush = session._tenantshield_flush
+    if flush is not None:
+        session._tenantshield_flush = None
+        flush.end()
+
+
+def flush_of(connection: Any, state: InstanceState[Any]) -> Flush | None:
+    """Return the flush that is about to write the object of ``state``, if any."""
+    flush: Flush | None = connection._tenantshield_flush
+    # Two sessions may share a connection, and one may flush while the other does.
+    if flush is not None and flush.session_id == state.session_id:
+        return flush
+    session: Any = state.session
+    if session is None:
+        return None
+    flush = session._tenantshield_flush
+    if flush is _TO_BEGIN:
+        flush = session._tenantshield_flush = Flush(session)
+    if flush is not None:
+        connection._tenantshield_flush = flush
+    return flush
+
+
+def flush_on(connection: Any) -> Flush | None:
     """Return the flush that is sending its statements over ``connection``, if any."""
-    flush: Flush | None = connection.__dict__.get(_ON_CONNECTION)
-    return None if flush is None or flush.is_over else flush
+    flush: Flush | None = connection._tenantshield_flush
+    return flush if flush is not None and flush.is_for(current_binding()) else None
 
 
 class Flush:
-    """One flush of one session."""
+    """One flush of one session, for one tenant."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = ref(session)
+    __slots__ = (
+        "_bound",
+        "_objects",
+        "_places",
+        "_proven",
+        "_session",
+        "session_id",
+    )
+
+    def __init__(self, session: Session | None) -> None:
+        binding = current_binding()
+        self._bound = None if binding is None else binding[0]
+        self._session = session
         self._objects: list[InstanceState[Any]] = []
-        self._wanted: dict[Reference, set[Values]] = {}
         self._proven: dict[Reference, set[Values]] = {}
-        self._registries: set[orm_registry] = set()
-        self.is_over = False
+        # By mapper and not by reference, since a Reference takes long to hash.
+        self._places: dict[Facts, list[set[Values]]] = {}
+        self.session_id = 0 if session is None else session.hash_key
+        """The session's ``hash_key``, which is its objects' ``session_id``; 0 at the end."""
+
+    def end(self) -> None:
+        """Forget everything; the connection may live on and keep this."""
+        self.session_id = 0
+        self._session = None
+        self._objects.clear()
+        self._places.clear()
+        self._proven.clear()
+
+    def is_for(self, binding: Binding | None) -> bool:
+        """Say whether this is under way, and for whoever is bound."""
+        return bool(self.session_id) and binding is not None and binding[0] == self._bound
 
     def takes(
         self,
-        mapper: Mapper[Any],
-        connection: Connection,
+        facts: Facts,
         state: InstanceState[Any],
+        values: Mapping[str, Any],
         *,
         is_new: bool,
     ) -> None:
-        """Take note of an object that is about to be written."""
-        facts = facts_of(mapper)
-        connection.__dict__[_ON_CONNECTION] = self
-        self._registries.add(mapper.registry)
+        """Take note of an object that is about to be written.
+
+        Args:
+            facts: what is known of its mapper.
+            state: its state.
+            values: its attributes.
+            is_new: whether it is inserted.
+        """
         if is_new and facts.is_referred_to:
             # By the time anybody asks, its row is inserted under this tenant. An object
             # to be updated may have been put together by hand, with any primary key.
             self._objects.append(state)
-        for reference, attributes in facts.references:
+        places = self._places.get(facts)
+        if places is None:
+            places = self._places[facts] = [set() for _ in facts.references]
+        for (_, attributes), wanted in zip(facts.references, places, strict=True):
             if not is_new and state.committed_state.keys().isdisjoint(attributes):
                 continue
-            values = _plain_values(state, attributes)
-            if values is not None:
-                self._wanted.setdefault(reference, set()).add(values)
+            given = _plain_values(values, attributes)
+            if given is not None:
+                wanted.add(given)
 
     def unproven(self, reference: Reference, values: set[Values]) -> set[Values]:
         """Return which of ``values``, and of those still to come, must be looked up."""
         values = values - self._proven.setdefault(reference, set())
         if not values:
             return values
-        values |= self._wanted.pop(reference, set())
+        for facts, places in self._places.items():
+            for (other, _), gathered in zip(facts.references, places, strict=True):
+                if other == reference:
+                    values |= gathered
+                    gathered.clear()
         known = set(self._known(reference, values))
         self._proven[reference] |= known
         return values - self._proven[reference]
@@ -88,11 +156,12 @@ class Flush:
     def _known(self, reference: Reference, values: set[Values]) -> Iterator[Values]:
         for state in self._objects:
             attributes = _attributes_of(state.mapper, reference)
-            written = None if attributes is None else _plain_values(state, attributes)
+            written = None if attributes is None else _plain_values(state.dict, attributes)
             if written is not None:
                 yield written
-        session = self._session()
-        mapper = _mapper_of(reference, {each for one in self._registries for each in one.mappers})
+        session = self._session
+        registries = {facts.registry for facts in self._places}
+        mapper = _mapper_of(reference, {each for one in registries for each in one.mappers})
         if session is None or mapper is None:
             return
         for each in values:
@@ -102,28 +171,34 @@ class Flush:
                 yield each
 
 
-def _plain_values(state: InstanceState[Any], attributes: Iterable[str]) -> Values | None:
+_PLAIN: Final = frozenset({int, str, UUID, bytes})
+
+
+def _plain_values(values: Mapping[str, Any], attributes: Iterable[str]) -> Values | None:
     """Return the values of ``attributes``; ``None`` if one is not there or an expression.
 
     Of expressions the compiler sees to it that they can only yield this tenant's rows.
     """
-    values = tuple(map(state.dict.get, attributes))
-    if any(
-        value is None or isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
-        for value in values
-    ):
-        return None
-    return values
+    given = tuple(map(values.get, attributes))
+    for value in given:
+        if type(value) not in _PLAIN and (
+            value is None
+            or isinstance(value, ClauseElement)
+            or hasattr(value, "__clause_element__")
+        ):
+            return None
+    return given
 
 
 class Facts:
     """What the registry says of a mapper's tables, in terms of its attributes."""
 
-    __slots__ = ("generation", "is_referred_to", "own", "references")
+    __slots__ = ("generation", "is_noted", "is_referred_to", "own", "references", "registry")
 
     def __init__(self, mapper: Mapper[Any]) -> None:
         tables = [table for table in mapper.tables if isinstance(table, Table)]
         self.generation = registry.generation
+        self.registry = mapper.registry
         self.own = _own_column(mapper, tables)
         self.references = [
             (reference, attributes)
@@ -132,16 +207,22 @@ class Facts:
             if (attributes := _attributes(mapper, table, reference.columns)) is not None
         ]
         self.is_referred_to = any(map(registry.is_referred_to, tables))
+        self.is_noted = self.is_referred_to or bool(self.references)
+        """Whether a flush takes note of new objects."""
 
+
+_TO_BEGIN: Final = Flush(None)
+"""Stands for the flush of a session that has not written anything yet."""
 
 _FACTS: Final = "_tenantshield_facts"
+setattr(Mapper, _FACTS, None)
 
 
-def facts_of(mapper: Mapper[Any]) -> Facts:
+def facts_of(mapper: Any) -> Facts:
     """Return what is known of ``mapper``'s tables under the registry as it is now."""
-    facts: Facts | None = mapper.__dict__.get(_FACTS)
+    facts: Facts | None = mapper._tenantshield_facts
     if facts is None or facts.generation != registry.generation:
-        facts = mapper.__dict__[_FACTS] = Facts(mapper)
+        facts = mapper._tenantshield_facts = Facts(mapper)
     return facts
 
 

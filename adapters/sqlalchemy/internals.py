@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-import itertools
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import Delete, Insert, Update, util
@@ -25,7 +25,10 @@ from sqlalchemy.sql.base import HasCompileState
 from sqlalchemy.sql.compiler import IdentifierPreparer, SQLCompiler
 from sqlalchemy.sql.dml import DeleteDMLState, InsertDMLState, UpdateDMLState
 
+from tenantshield_mw.context import current_binding
+
 from .errors import ConfigurationError
+from .flushes import begin_flush, end_flush
 from .sessions import same_scope, serve, serve_lookup, serve_object
 
 __all__ = ["HOOKS", "check_internals", "hook_connections", "hook_sessions"]
@@ -65,6 +68,7 @@ _EXPECTED: Final[tuple[tuple[Any, str, str], ...]] = (
     (DefaultDialect, "do_execute_no_params", "self cursor statement context"),
     (SessionTransaction, "_connection_for_bind", "self bind execution_options"),
     (Session, "_identity_lookup", "self mapper primary_key_identity"),
+    (Session, "_flush", "self objects"),
     (Session, "_merge", "self state state_dict"),
     (Session, "_bulk_save_mappings", "self mapper mappings"),
     (_LAZY_LOADER, "_load_for_state", "self state passive"),
@@ -201,6 +205,7 @@ def hook_sessions() -> None:
     """Have every session ask :func:`serve` before it answers."""
     connection_for_bind = SessionTransaction._connection_for_bind
     identity_lookup = Session._identity_lookup
+    flush = Session._flush
     merge = Session._merge
     bulk = Session._bulk_save_mappings
     load_lazily = _LAZY_LOADER._load_for_state
@@ -213,7 +218,10 @@ def hook_sessions() -> None:
     def serving_connection(
         self: SessionTransaction, bind: Any, execution_options: Any
     ) -> Connection:
-        serve(self.session)
+        session: Any = self.session
+        binding = current_binding()
+        if binding is not None and binding[0] is not session._tenantshield_serves:
+            serve(session)
         return connection_for_bind(self, bind, execution_options)
 
     # private: get() and many-to-one loading look here, and send no SQL on a hit.
@@ -221,6 +229,21 @@ def hook_sessions() -> None:
     def serving_lookup(self: Session, mapper: Mapper[Any], *args: Any, **kw: Any) -> Any:
         serve_lookup(self, mapper)
         return identity_lookup(self, mapper, *args, **kw)
+
+    # private: a flush that has something to do. The public event, before_flush, makes each
+    # flush work out twice what there is to do. Before it begins a transaction, which an
+    # error in it would roll back together with what is pending in the session.
+    @functools.wraps(flush)
+    def serving_flush(self: Any, *args: Any, **kw: Any) -> Any:
+        binding = current_binding()
+        if binding is not None and binding[0] is not self._tenantshield_serves:
+            serve(self)
+        begin_flush(self)
+        try:
+            return flush(self, *args, **kw)
+        finally:
+            if self._tenantshield_flush is not None:
+                end_flush(self)
 
     # private: merge() takes what it finds in the identity map.
     @functools.wraps(merge)
@@ -245,32 +268,43 @@ def hook_sessions() -> None:
     @functools.wraps(instances)
     def serving_instances(cursor: Any, context: Any) -> Any:
         result: Any = instances(cursor, context)
-        result.chunks = _checked(result.chunks, same_scope())
-        result.iterator = itertools.chain.from_iterable(result.chunks(result._yield_per))
+        check, chunks = same_scope(), result.chunks
+        result.chunks = functools.partial(_checked, chunks, check)
+        if result._yield_per:
+            result.iterator = chain.from_iterable(_checked(chunks, check, result._yield_per))
+        else:
+            # Not made anew, for it costs more to throw a generator away than to make one.
+            result.iterator = chain(iter(check, None), result.iterator)
         return result
 
     _hook(_LAZY_LOADER, serving_lazy_load)
     _hook(loading, serving_instances)
     _hook(SessionTransaction, serving_connection)
     _hook(Session, serving_lookup)
+    _hook(Session, serving_flush)
     _hook(Session, serving_merge)
     _hook(Session, serving_bulk)
 
 
 def _checked(
-    chunks: Callable[[int | None], Iterator[Any]], check: Callable[[], None]
-) -> Callable[[int | None], Iterator[Any]]:
-    def checked(size: int | None) -> Iterator[Any]:
-        remaining = chunks(size)
-        while True:
-            check()
-            for chunk in remaining:
-                yield chunk
-                break
-            else:
-                return
+    chunks: Callable[[int | None], Iterator[Any]], check: Callable[[], None], size: int | None
+) -> Iterator[Any]:
+    """Return ``chunks(size)`` with a ``check`` before each chunk is made."""
+    if size:
+        return _each_checked(chunks(size), check)
+    # All rows come in one chunk. An iterator that calls the check and is at its end then
+    # stands before it, which takes no generator of ours.
+    return chain(iter(check, None), chunks(size))
 
-    return checked
+
+def _each_checked(chunks: Iterator[Any], check: Callable[[], None]) -> Iterator[Any]:
+    while True:
+        check()
+        for chunk in chunks:
+            yield chunk
+            break
+        else:
+            return
 
 
 HOOKS: Final[list[tuple[Any, Callable[..., Any]]]] = []

@@ -14,6 +14,7 @@ from collections.abc import Collection
 from typing import Final
 
 __all__ = [
+    "CHANGES_TENANT",
     "CLOSE",
     "OPEN",
     "REPLACES_ROWS",
@@ -53,6 +54,14 @@ RUNS_SQL: Final = re.compile(
     re.IGNORECASE,
 )
 """What runs SQL, or reads a table, that it is given as a string."""
+
+CHANGES_TENANT: Final = re.compile(
+    r"\bset_config\s*\"?\s*\("
+    r"|\b(?:RE)?SET\s+(?:(?:SESSION|LOCAL)\s+)?(?:ROLE\b|AUTHORIZATION\b|\"?tenantshield\b)"
+    r"|\bRESET\s+ALL\b|\bDISCARD\s+ALL\b",
+    re.IGNORECASE,
+)
+"""What changes for whom PostgreSQL takes the transaction, where it has policies."""
 
 SCHEMA_ONLY: Final = re.compile(
     r"\s*(?:PRAGMA\s[^;]*|(?:SHOW|DESCRIBE|DESC)\s(?!\s*SELECT\b)[^;()]*);?\s*\Z",

@@ -13,6 +13,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from .errors import UnguardedStatementError
 from .raw import (
+    CHANGES_TENANT,
     REPLACES_ROWS,
     RUNS_SQL,
     begins_a_clause,
@@ -63,6 +64,12 @@ class RawParts(_Base):
                 "the statement calls what runs SQL given as a string, or reads a table named by a "
                 "string, and that cannot be confined to the tenant; if it was reviewed, mark the "
                 "statement with .execution_options(tenantshield_reviewed=True)"
+            )
+        if CHANGES_TENANT.search(without_marks(text)):
+            raise UnguardedStatementError(
+                "the statement changes the role or a setting by which the database knows the "
+                'tenant: enter tenant_scope(...) or system_scope("why") instead, or, if it was '
+                "reviewed, mark it with .execution_options(tenantshield_reviewed=True)"
             )
         if self._tenantshield_open_ended and (covers or writes):
             raise UnguardedStatementError(

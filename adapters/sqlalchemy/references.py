@@ -9,7 +9,7 @@ needs neither: it cannot point at another tenant's row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -231,13 +231,15 @@ def check_references(
         CrossTenantAccessError: one points at a row that this tenant does not have.
     """
     parameters = list(parameters)
-    flush = flush_on(connection)
     for reference, names in rows.items():
-        wanted = set(_values(reference, names, parameters))
-        if flush is not None:
-            wanted = flush.unproven(reference, wanted)
+        wanted = _values(reference, names, parameters)
         if not wanted:
             continue
+        flush = flush_on(connection)
+        if flush is not None:
+            wanted = flush.unproven(reference, wanted)
+            if not wanted:
+                continue
         if not _all_there(connection, reference, list(wanted)):
             raise CrossTenantAccessError(
                 f"a foreign key of {reference.label} ({', '.join(reference.columns)}) points at a "
@@ -249,14 +251,20 @@ def check_references(
 
 def _values(
     reference: Reference, names: list[tuple[str, ...]], parameters: list[Mapping[str, Any]]
-) -> Iterator[tuple[Any, ...]]:
+) -> set[tuple[Any, ...]]:
+    """Return the different values that are not ``NULL``."""
+    values: set[tuple[Any, ...]] = set()
     for row in names:
-        for each in parameters:
-            values = tuple(each[name] for name in row)
-            if None not in values:
-                yield values
-            elif reference.owns:
-                refuse_orphan(reference)
+        if len(parameters) == 1:
+            values.add(tuple(map(parameters[0].__getitem__, row)))
+            continue
+        values.update(zip(*([each[name] for each in parameters] for name in row), strict=True))
+    nowhere = [each for each in values if None in each]
+    if nowhere:
+        if reference.owns:
+            refuse_orphan(reference)
+        values.difference_update(nowhere)
+    return values
 
 
 def _all_there(connection: Connection, reference: Reference, wanted: list[tuple[Any, ...]]) -> bool:

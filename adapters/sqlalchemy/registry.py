@@ -190,6 +190,26 @@ class Registry:
             )
         return table_key(table) in self._referred_to
 
+    def key_of_parent(
+        self, table: TableClause, default_schemas: frozenset[str] = frozenset()
+    ) -> tuple[str, ...]:
+        """Return the primary key of ``table`` if rows of others are tied to its own.
+
+        Where it has none, what the first of them refers to.
+        """
+        key = self._resolve(table, default_schemas)
+        ties = [
+            tie
+            for rule in self._settled().values()
+            if isinstance(rule, Ties)
+            for tie in rule.ties
+            if table_key(tie.parent) == key
+        ]
+        if not ties:
+            return ()
+        names = tuple(each.name for each in ties[0].parent.primary_key)
+        return names or ties[0].parent_columns
+
     def _resolve(self, table: TableClause, default_schemas: frozenset[str]) -> TableKey | None:
         """Return the key of the known table that ``table`` is; its own if there is none."""
         key = table_key(table)

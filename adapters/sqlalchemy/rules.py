@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Column, Table
+from sqlalchemy import Table
 from sqlalchemy.sql.expression import FromClause, TableClause
 from sqlalchemy.types import Integer, String, TypeDecorator, TypeEngine, Uuid
 
@@ -23,6 +23,7 @@ __all__ = [
     "own_column",
     "table_key",
     "table_label",
+    "tenant_id_type",
 ]
 
 TableKey: TypeAlias = tuple[str | None, str]
@@ -126,11 +127,21 @@ def own_column(table: Table, column: str) -> OwnColumn:
             f"{table_label(table)}.{found.name} is computed or has an onupdate: a row never "
             "changes tenant; remove it"
         )
-    return OwnColumn(table, found.name, found.key, found.type, _python_type(table, found))
+    python_type = tenant_id_type(found.type, f"{table_label(table)}.{found.name}")
+    return OwnColumn(table, found.name, found.key, found.type, python_type)
 
 
-def _python_type(table: Table, column: Column[Any]) -> type:
-    kind: Any = column.type
+def tenant_id_type(type_: TypeEngine[Any], label: str) -> type:
+    """Return which type of tenant id a column of ``type_`` holds: ``str``, ``int`` or ``UUID``.
+
+    Args:
+        type_: the column's.
+        label: what the column is called in the message.
+
+    Raises:
+        ConfigurationError: it holds none of them.
+    """
+    kind: Any = type_
     while isinstance(kind, TypeDecorator):
         # A decorator may say itself what it takes; if not, its impl does.
         try:
@@ -147,8 +158,7 @@ def _python_type(table: Table, column: Column[Any]) -> type:
     if isinstance(kind, String) and kind.python_type is str:
         return str
     raise ConfigurationError(
-        f"{table_label(table)}.{column.name} is a {kind!r}: a tenant column is a String, "
-        "an Integer or a Uuid"
+        f"{label} is a {kind!r}: a tenant column is a String, an Integer or a Uuid"
     )
 
 

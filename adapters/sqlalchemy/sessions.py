@@ -8,6 +8,7 @@ the database passes :func:`serve` first.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Table, event
@@ -19,25 +20,20 @@ from tenantshield_mw.tenant import TenantContext
 
 from .binds import tenant_id_for
 from .errors import CrossTenantAccessError, MissingTenantContextError, ScopeMismatchError
-from .flushes import Facts, Flush, facts_of
+from .flushes import Facts, end_flush, facts_of, flush_of
+from .held import describe, is_same
 from .registry import registry
 from .rules import table_label
 
 __all__ = ["LISTENERS", "listen", "same_scope", "serve", "serve_lookup", "serve_object"]
 
-_SERVES: Final = "tenantshield_mw.serves"
-"""The key in ``Session.info`` under which a session notes whom it serves."""
-
-_FLUSH: Final = "tenantshield_mw.flush"
-"""The key in ``Session.info`` for the flush that is under way."""
-
-
-def _bound() -> Bound:
-    binding = current_binding()
-    return None if binding is None else binding[0]
+# A session notes whom it serves in an attribute of its own. Each query asks for it, and
+# Session.info is three times as dear.
+_SERVES: Final = "_tenantshield_serves"
+setattr(Session, _SERVES, None)
 
 
-def serve(session: Session) -> None:
+def serve(session: Any) -> None:
     """Make sure that ``session`` serves whoever is bound now.
 
     A session that served somebody else starts empty. Where it holds work that is not
@@ -46,35 +42,38 @@ def serve(session: Session) -> None:
     Raises:
         ScopeMismatchError: it holds pending work of another scope.
     """
-    bound = _bound()
-    if bound is None:
+    binding = current_binding()
+    if binding is None or binding[0] is None:
         # Nothing of a tenant's can be reached without a scope: statements raise, and so
         # do look-ups, see serve_lookup().
         return
-    serves = session.info.get(_SERVES)
+    bound = binding[0]
+    serves = session._tenantshield_serves
     if serves is bound:
         return
-    if serves is not None and not _is_same(serves, bound):
+    if serves is not None and not is_same(serves, bound):
         if session.new or session.dirty or session.deleted:
             raise ScopeMismatchError(
-                f"this session holds pending work of {_describe(serves)} and is used in "
-                f"{_describe(bound)}: flush and commit it, or roll it back, in the scope that "
+                f"this session holds pending work of {describe(serves)} and is used in "
+                f"{describe(bound)}: flush and commit it, or roll it back, in the scope that "
                 "it belongs to, or use another session"
             )
         session.expunge_all()
-    session.info[_SERVES] = bound
+    session._tenantshield_serves = bound
 
 
-def serve_lookup(session: Session, mapper: Mapper[Any]) -> None:
+def serve_lookup(session: Any, mapper: Mapper[Any]) -> None:
     """Do the same before ``session`` looks for an object of ``mapper`` in its memory.
 
     Raises:
         ScopeMismatchError: it holds pending work of another scope.
         MissingTenantContextError: it has served a tenant and now none is in scope.
     """
-    if _bound() is not None:
-        serve(session)
-    elif session.info.get(_SERVES) is not None:
+    binding = current_binding()
+    if binding is not None and binding[0] is not None:
+        if session._tenantshield_serves is not binding[0]:
+            serve(session)
+    elif session._tenantshield_serves is not None:
         table = mapper.local_table
         if isinstance(table, Table) and registry.rule_for(table) is not None:
             raise MissingTenantContextError(
@@ -91,12 +90,12 @@ def serve_object(state: InstanceState[Any]) -> None:
             be looked for under the wrong tenant.
     """
     bound = _bound()
-    session = state.session
-    serves = None if session is None else session.info.get(_SERVES)
-    if bound is not None and serves is not None and not _is_same(serves, bound):
+    session: Any = state.session
+    serves = None if session is None else session._tenantshield_serves
+    if bound is not None and serves is not None and not is_same(serves, bound):
         raise ScopeMismatchError(
-            f"a {state.class_.__name__} that was loaded in {_describe(serves)} is to load more "
-            f"in {_describe(bound)}: load it in the scope that it belongs to"
+            f"a {state.class_.__name__} that was loaded in {describe(serves)} is to load more "
+            f"in {describe(bound)}: load it in the scope that it belongs to"
         )
 
 
@@ -107,29 +106,24 @@ def same_scope() -> Callable[[], None]:
         ScopeMismatchError: another one is bound. Reading on a result may send further
             statements, for relationships, and these would run under the wrong tenant.
     """
-    begun = _bound()
-
-    def check() -> None:
-        bound = _bound()
-        if bound is not begun and bound is not None and not _is_same(begun, bound):
-            raise ScopeMismatchError(
-                f"a result of {_describe(begun)} is read on in {_describe(bound)}: read it in "
-                "the scope that it belongs to, to the end"
-            )
-
-    return check
+    return partial(_check_same, _bound())
 
 
-def _is_same(left: Bound, right: Bound) -> bool:
-    if isinstance(left, SystemContext):
-        return isinstance(right, SystemContext)
-    return left == right
+def _check_same(begun: Bound) -> None:
+    binding = current_binding()
+    if binding is None or binding[0] is begun:
+        return
+    bound = binding[0]
+    if bound is not None and not is_same(begun, bound):
+        raise ScopeMismatchError(
+            f"a result of {describe(begun)} is read on in {describe(bound)}: read it in "
+            "the scope that it belongs to, to the end"
+        )
 
 
-def _describe(bound: Bound) -> str:
-    if bound is None:
-        return "no scope"
-    return "one tenant's scope" if isinstance(bound, TenantContext) else "a system scope"
+def _bound() -> Bound:
+    binding = current_binding()
+    return None if binding is None else binding[0]
 
 
 # -- objects ---------------------------------------------------------------------
@@ -137,16 +131,23 @@ def _describe(bound: Bound) -> str:
 
 def before_insert(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> Any:
     """Put the tenant in scope on a new object, or refuse another one."""
-    if registry.is_empty or _is_system():
+    binding = current_binding()
+    bound = None if binding is None else binding[0]
+    if registry.is_empty or type(bound) is SystemContext:
         return EXT_CONTINUE
     facts = facts_of(mapper)
-    if facts.references or facts.is_referred_to:
-        _take(mapper, connection, state, is_new=True)
+    values = state.dict
+    if facts.is_noted:
+        flush = flush_of(connection, state)
+        if flush is not None:
+            flush.takes(facts, state, values, is_new=True)
     if facts.own is None:
         return EXT_CONTINUE
     rule, attribute = facts.own
-    tenant_id = tenant_id_for(rule, "INSERT")
-    values = state.dict
+    if type(bound) is TenantContext and type(bound.tenant_id) is rule.python_type:
+        tenant_id = bound.tenant_id
+    else:
+        tenant_id = tenant_id_for(rule, "INSERT")
     given = values.get(attribute)
     if given is None:
         # Straight into the object's state: the flush that is under way reads it from
@@ -165,7 +166,9 @@ def before_update(mapper: Mapper[Any], connection: Connection, state: InstanceSt
     if not registry.is_empty and not _is_system():
         facts = facts_of(mapper)
         if facts.references:
-            _take(mapper, connection, state, is_new=False)
+            flush = flush_of(connection, state)
+            if flush is not None:
+                flush.takes(facts, state, state.dict, is_new=False)
         _check_own(facts, state, "UPDATE")
     return EXT_CONTINUE
 
@@ -199,44 +202,24 @@ def _is_system() -> bool:
     return binding is not None and type(binding[0]) is SystemContext
 
 
-def _take(
-    mapper: Mapper[Any], connection: Connection, state: InstanceState[Any], *, is_new: bool
-) -> None:
-    session = state.session
-    flush = None if session is None else session.info.get(_FLUSH)
-    if flush is not None:
-        flush.takes(mapper, connection, state, is_new=is_new)
+def _after_flush(session: Any, context: Any) -> None:
+    # Here already, since what others do in this event may change what was known.
+    end_flush(session)
 
 
-def _before_flush(session: Session, context: Any, instances: Any) -> None:
-    serve(session)
-    _end_flush(session)
-    session.info[_FLUSH] = Flush(session)
-
-
-def _after_flush(session: Session, context: Any) -> None:
-    _end_flush(session)
-
-
-def _after_soft_rollback(session: Session, previous_transaction: Any) -> None:
-    _end_flush(session)
-
-
-def _end_flush(session: Session) -> None:
-    flush = session.info.pop(_FLUSH, None)
-    if flush is not None:
-        flush.is_over = True
-
-
-def _before_attach(session: Session, state: InstanceState[Any]) -> None:
-    serve(session)
+def _before_attach(session: Any, state: InstanceState[Any]) -> None:
     binding = current_binding()
-    if state.key is None or binding is None or not isinstance(binding[0], TenantContext):
+    if binding is None:
+        return
+    bound = binding[0]
+    if bound is not session._tenantshield_serves:
+        serve(session)
+    if state.key is None or not isinstance(bound, TenantContext):
         return
     facts = facts_of(state.mapper)
     if facts.own is not None:
         given = state.dict.get(facts.own[1])
-        if given is not None and given != binding[0].tenant_id:
+        if given is not None and given != bound.tenant_id:
             raise CrossTenantAccessError(
                 f"an object of {facts.own[0].label} that was loaded for another tenant is added "
                 "to a session of this one's; load it anew"
@@ -246,9 +229,7 @@ def _before_attach(session: Session, state: InstanceState[Any]) -> None:
 # Raw listeners get the state itself; those with a return value are called without a
 # wrapper. Both are for speed: they are called for each object.
 LISTENERS: Final[tuple[tuple[Any, str, Callable[..., Any], dict[str, bool]], ...]] = (
-    (Session, "before_flush", _before_flush, {}),
     (Session, "after_flush", _after_flush, {}),
-    (Session, "after_soft_rollback", _after_soft_rollback, {}),
     (Session, "before_attach", _before_attach, {"raw": True}),
     (Mapper, "before_insert", before_insert, {"raw": True, "retval": True}),
     (Mapper, "before_update", before_update, {"raw": True, "retval": True}),

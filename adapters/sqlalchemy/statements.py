@@ -7,10 +7,10 @@ leaves what it was given alone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from sqlalchemy import BindParameter
+from sqlalchemy import BindParameter, select, tuple_
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import (
@@ -22,9 +22,10 @@ from sqlalchemy.sql.elements import (
     TextClause,
     True_,
 )
-from sqlalchemy.sql.expression import FromClause
+from sqlalchemy.sql.expression import FromClause, SelectBase
+from sqlalchemy.sql.visitors import iterate
 
-from .predicate import Plan, leaves
+from .predicate import Plan, column_of, leaves
 
 __all__ = [
     "Alone",
@@ -33,6 +34,7 @@ __all__ = [
     "alone_value",
     "copy_of",
     "default_schemas",
+    "found_first",
     "further_tables",
     "is_extension_of",
     "own_column",
@@ -70,6 +72,37 @@ def with_criteria(statement: Any, plan: Plan) -> Any:
     """Return ``statement`` with the plan's criteria before its own."""
     statement = statement._clone()  # private: a shallow copy
     statement._where_criteria = (*plan.where, *alone(statement._where_criteria))
+    return statement
+
+
+def found_first(statement: Any, key: Sequence[str]) -> Any:
+    """Return a ``DELETE`` that finds all its rows before it deletes the first of them.
+
+    SQLite (up to 3.40) and MariaDB delete while they look, and run a subquery when they
+    first need its value. One that reads a tied table then also reads, through the guard,
+    the parents that are left, and finds too few where these are being deleted. The list of
+    keys is needed for the very first row.
+
+    Args:
+        statement: the ``DELETE``.
+        key: the names of the columns of its table's primary key.
+    """
+    table = statement.table
+    if not any(
+        isinstance(part, SelectBase) for each in statement._where_criteria for part in iterate(each)
+    ):
+        return statement
+    columns = [column_of(table, name) for name in key]
+    found = (
+        select(*columns)
+        .select_from(table)
+        .where(*statement._where_criteria)
+        .distinct()
+        .correlate(None)
+        .subquery()
+    )
+    statement = statement._clone()  # private: a shallow copy
+    statement._where_criteria = (tuple_(*columns).in_(select(*found.c)),)
     return statement
 
 

@@ -1,110 +1,114 @@
-"""Invoices of many tenants, with Flask and Flask-SQLAlchemy.
+"""Customers and invoices of many tenants in one database, with Flask and Flask-SQLAlchemy.
 
 No query mentions a tenant. The line with ``TenantShield`` binds each request to one, and
-the mark on the model does the rest.
+the marks on the models do the rest.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import click
 from flask import Blueprint, Flask, abort, jsonify, request
 from flask.typing import ResponseReturnValue
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import func, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.exc import IntegrityError
 
-from tenantshield_mw import header, tenant_scope
+from examples.invoices.attempts import PUBLIC, attempts_json
+from examples.invoices.bodies import INVOICE, LARGEST_INTEGER, UNGUARDED, checked
+from examples.invoices.models import Currency, Customer, Invoice
+from examples.invoices.page import page
+from examples.invoices.seed import database_file, seed
+from tenantshield_mw import UnguardedStatementError, header
 from tenantshield_mw.adapters.flask import TenantShield, current_tenant, tenant_option
-from tenantshield_mw.adapters.sqlalchemy import require_declared, tenant_aware
+
+from .careless import careless
+from .database import db
 
 __all__ = ["create_app"]
 
+START_PAGE: Final = page(
+    "Flask, with Flask-SQLAlchemy",
+    'TenantShield(app, resolve_tenant=header("X-Tenant-ID"), exempt=is_public)',
+)
 
-class Base(DeclarativeBase):
-    pass
-
-
-@tenant_aware
-class Invoice(Base):
-    __tablename__ = "invoice"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str]
-    number: Mapped[str]
-    amount: Mapped[int]  # in hundredths
-
-
-require_declared(Base)
-
-db = SQLAlchemy(model_class=Base)
-pages = Blueprint("pages", __name__)
+invoices = Blueprint("invoices", __name__)
 
 
 def create_app() -> Flask:
     """Return the application, on the SQLite file that ``INVOICES_DATABASE`` names."""
-    database = Path(os.environ.get("INVOICES_DATABASE", "flask-invoices.sqlite3")).absolute()
+    database = database_file()
+    seed(database)
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{database}"
     db.init_app(app)
-    TenantShield(app, resolve_tenant=header("X-Tenant-ID"))
-    app.register_blueprint(pages)
+    TenantShield(app, resolve_tenant=header("X-Tenant-ID"), exempt=is_public)
+    app.register_blueprint(invoices)
+    app.register_blueprint(careless)
+    app.register_error_handler(UnguardedStatementError, not_sent)
     app.cli.add_command(total)
-    with app.app_context():
-        Base.metadata.create_all(db.engine)
-        seed()
     return app
 
 
-def seed() -> None:
-    """Give each of two tenants two invoices, unless it has some."""
-    for tenant_id, prefix in (("acme", "ACM"), ("globex", "GLX")):
-        with tenant_scope(tenant_id):
-            if db.session.scalar(select(func.count()).select_from(Invoice)) == 0:
-                for number in (1, 2):
-                    db.session.add(Invoice(number=f"{prefix}-{number}", amount=1000 * number))
-                db.session.commit()
-            db.session.remove()
+def is_public(environ: Mapping[str, Any]) -> bool:
+    return environ["PATH_INFO"] in PUBLIC
 
 
-@pages.get("/invoices")
+@invoices.get("/")
+def start_page() -> ResponseReturnValue:
+    return START_PAGE
+
+
+@invoices.get("/attempts")
+def list_attempts() -> ResponseReturnValue:
+    return jsonify(attempts_json())
+
+
+@invoices.get("/currencies")
+def list_currencies() -> ResponseReturnValue:
+    found = db.session.scalars(select(Currency).order_by(Currency.code))
+    return jsonify([each.as_json() for each in found])
+
+
+@invoices.get("/customers")
+def list_customers() -> ResponseReturnValue:
+    found = db.session.scalars(select(Customer).order_by(Customer.id))
+    return jsonify([each.as_json() for each in found])
+
+
+@invoices.get("/invoices")
 def list_invoices() -> ResponseReturnValue:
-    return jsonify([as_json(each) for each in db.session.scalars(select(Invoice))])
+    found = db.session.scalars(select(Invoice).order_by(Invoice.id))
+    return jsonify([each.as_json() for each in found])
 
 
-@pages.post("/invoices")
+@invoices.post("/invoices")
 def create_invoice() -> ResponseReturnValue:
-    body = request.get_json()
-    if not isinstance(body, dict) or {"number": str, "amount": int} != {
-        name: type(value) for name, value in body.items()
-    }:
-        abort(422)
-    return add(Invoice(**body))
-
-
-@pages.get("/invoices/<int:invoice_id>")
-def get_invoice(invoice_id: int) -> ResponseReturnValue:
-    invoice = db.session.scalar(select(Invoice).where(Invoice.id == invoice_id))
-    return jsonify(as_json(invoice)) if invoice else abort(404)
-
-
-@pages.post("/careless")
-def careless() -> ResponseReturnValue:
-    """What nobody should write: whatever the client sends becomes a row."""
-    return add(Invoice(**request.get_json()))
-
-
-def add(invoice: Invoice) -> ResponseReturnValue:
+    try:
+        values = checked(request.get_json(), INVOICE, all_of=True)
+    except ValueError as error:
+        abort(422, str(error))
+    if db.session.get(Customer, values["customer_id"]) is None:
+        abort(422, "There is no such customer.")
+    if db.session.get(Currency, values["currency_code"]) is None:
+        abort(422, "There is no such currency.")
+    invoice = Invoice(**values)
     db.session.add(invoice)
-    db.session.commit()
-    return jsonify(as_json(invoice)), 201
+    try:
+        db.session.commit()
+    except IntegrityError:
+        abort(409, "The number is taken.")
+    return jsonify(invoice.as_json()), 201
 
 
-def as_json(invoice: Invoice) -> dict[str, Any]:
-    return {"id": invoice.id, "number": invoice.number, "amount": invoice.amount}
+@invoices.get(f"/invoices/<int(max={LARGEST_INTEGER}):invoice_id>")
+def get_invoice(invoice_id: int) -> ResponseReturnValue:
+    return jsonify(db.get_or_404(Invoice, invoice_id).as_json())
+
+
+def not_sent(error: UnguardedStatementError) -> ResponseReturnValue:
+    return jsonify(UNGUARDED), 500, {"Content-Type": "application/problem+json"}
 
 
 @click.command()

@@ -1,139 +1,169 @@
-"""Invoices of many tenants, with Litestar and an ``AsyncSession``.
+"""Customers and invoices of many tenants in one database, with Litestar and Advanced Alchemy.
 
-No query mentions a tenant. The line with ``TenantShieldPlugin`` binds each request to one,
-and the mark on the model does the rest.
+No query mentions a tenant. The line with ``TenantShieldPlugin`` binds each request and
+websocket to one, and the marks on the models do the rest.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 
-from litestar import Litestar, get, post, websocket
+from advanced_alchemy.extensions.litestar import (
+    AsyncSessionConfig,
+    SQLAlchemyAsyncConfig,
+    SQLAlchemyPlugin,
+)
+from litestar import Litestar, MediaType, Request, Response, get, post, websocket
 from litestar.connection import WebSocket
-from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
-from litestar.exceptions import NotFoundException
-from litestar.params import FromPath, JSONBody
-from sqlalchemy import URL, func, select
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from litestar.exceptions import ClientException
+from litestar.params import JSONBody, PathParameter
+from msgspec import Meta, Struct
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from tenantshield_mw import TenantContext, atenant_scope, header
+from examples.invoices.attempts import PUBLIC, attempts_json
+from examples.invoices.bodies import LARGEST_INTEGER, UNGUARDED
+from examples.invoices.models import Invoice
+from examples.invoices.page import page
+from examples.invoices.seed import database_file, seed
+from tenantshield_mw import UnguardedStatementError, header
 from tenantshield_mw.adapters.litestar import TenantShieldPlugin
-from tenantshield_mw.adapters.sqlalchemy import require_declared, tenant_aware
+
+from .careless import careless
+from .repositories import (
+    Currencies,
+    Customers,
+    Invoices,
+    provide_currencies,
+    provide_customers,
+    provide_invoices,
+)
 
 __all__ = ["create_app"]
 
+START_PAGE: Final = page(
+    "Litestar, with Advanced Alchemy",
+    'TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"), exempt=is_public)',
+)
 
-class Base(DeclarativeBase):
-    pass
-
-
-@tenant_aware
-class Invoice(Base):
-    __tablename__ = "invoice"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str]
-    number: Mapped[str]
-    amount: Mapped[int]  # in hundredths
+Whole = Annotated[int, Meta(ge=0, le=LARGEST_INTEGER)]
+Row = dict[str, Any]
 
 
-require_declared(Base)
-
-
-@dataclass
-class NewInvoice:
-    number: str
-    amount: int
+class NewInvoice(Struct, forbid_unknown_fields=True):
+    number: Annotated[str, Meta(min_length=1, max_length=20)]
+    customer_id: Whole
+    currency_code: str
+    amount: Whole
 
 
 def create_app() -> Litestar:
     """Return the application, on the SQLite file that ``INVOICES_DATABASE`` names."""
+    database = database_file()
+    seed(database)
+    alchemy = SQLAlchemyAsyncConfig(
+        connection_string=f"sqlite+aiosqlite:///{database}",
+        session_config=AsyncSessionConfig(expire_on_commit=False),
+    )
     return Litestar(
-        [list_invoices, create_invoice, get_invoice, careless, watch],
-        dependencies={"session": Provide(new_session)},
-        lifespan=[database],
-        plugins=[TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))],
+        [
+            start_page,
+            list_attempts,
+            list_currencies,
+            list_customers,
+            list_invoices,
+            create_invoice,
+            get_invoice,
+            feed,
+            careless,
+        ],
+        dependencies={
+            "currencies": Provide(provide_currencies),
+            "customers": Provide(provide_customers),
+            "invoices": Provide(provide_invoices),
+        },
+        exception_handlers={UnguardedStatementError: not_sent},
+        plugins=[
+            SQLAlchemyPlugin(alchemy),
+            TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"), exempt=is_public),
+        ],
     )
 
 
-@asynccontextmanager
-async def database(app: Litestar) -> AsyncGenerator[None]:
-    path = Path(os.environ.get("INVOICES_DATABASE", "litestar-invoices.sqlite3"))
-    engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)))
-    async with engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
-    sessions = app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
-    await seed(sessions)
-    yield
-    await engine.dispose()
+def is_public(scope: Mapping[str, Any]) -> bool:
+    return scope["path"] in PUBLIC
 
 
-async def seed(sessions: async_sessionmaker[AsyncSession]) -> None:
-    """Give each of two tenants two invoices, unless it has some."""
-    for tenant_id, prefix in (("acme", "ACM"), ("globex", "GLX")):
-        async with atenant_scope(tenant_id), sessions() as session:
-            if await session.scalar(select(func.count()).select_from(Invoice)) == 0:
-                for number in (1, 2):
-                    session.add(Invoice(number=f"{prefix}-{number}", amount=1000 * number))
-                await session.commit()
+@get("/", media_type=MediaType.HTML)
+async def start_page() -> str:
+    return START_PAGE
 
 
-async def new_session(state: State) -> AsyncGenerator[AsyncSession]:
-    async with state.sessions() as session:
-        yield session
+@get("/attempts")
+async def list_attempts() -> list[Row]:
+    return attempts_json()
 
 
-Session = NamedDependency[AsyncSession]
+@get("/currencies")
+async def list_currencies(currencies: NamedDependency[Currencies]) -> list[Row]:
+    return [each.as_json() for each in await currencies.get_many()]
+
+
+@get("/customers")
+async def list_customers(customers: NamedDependency[Customers]) -> list[Row]:
+    return [each.as_json() for each in await customers.get_many()]
 
 
 @get("/invoices")
-async def list_invoices(session: Session) -> list[dict[str, Any]]:
-    return [as_json(each) for each in await session.scalars(select(Invoice))]
+async def list_invoices(invoices: NamedDependency[Invoices]) -> list[Row]:
+    return [each.as_json() for each in await invoices.get_many()]
 
 
 @post("/invoices")
-async def create_invoice(data: JSONBody[NewInvoice], session: Session) -> dict[str, Any]:
-    return await add(session, Invoice(number=data.number, amount=data.amount))
+async def create_invoice(
+    data: JSONBody[NewInvoice],
+    invoices: NamedDependency[Invoices],
+    customers: NamedDependency[Customers],
+    currencies: NamedDependency[Currencies],
+) -> Row:
+    if await customers.get_one_or_none(id=data.customer_id) is None:
+        raise ClientException("There is no such customer.", status_code=422)
+    if await currencies.get_one_or_none(code=data.currency_code) is None:
+        raise ClientException("There is no such currency.", status_code=422)
+    invoice = Invoice(
+        number=data.number,
+        customer_id=data.customer_id,
+        currency_code=data.currency_code,
+        amount=data.amount,
+    )
+    # A number that is taken is a 409: the plugin answers the repository's errors.
+    return (await invoices.add(invoice, auto_commit=True)).as_json()
 
 
 @get("/invoices/{invoice_id:int}")
-async def get_invoice(invoice_id: FromPath[int], session: Session) -> dict[str, Any]:
-    invoice = await session.scalar(select(Invoice).where(Invoice.id == invoice_id))
-    if invoice is None:
-        raise NotFoundException("There is no such invoice.")
-    return as_json(invoice)
+async def get_invoice(
+    invoice_id: Annotated[int, PathParameter(le=LARGEST_INTEGER)],
+    invoices: NamedDependency[Invoices],
+) -> Row:
+    # And one that is not there is a 404.
+    return (await invoices.get(invoice_id)).as_json()
 
 
-@post("/careless")
-async def careless(data: JSONBody[dict[str, Any]], session: Session) -> dict[str, Any]:
-    """What nobody should write: whatever the client sends becomes a row."""
-    return await add(session, Invoice(**data))
-
-
-@websocket("/watch")
-async def watch(
-    socket: WebSocket[Any, Any, Any], tenant: NamedDependency[TenantContext], session: Session
+@websocket("/feed")
+async def feed(
+    socket: WebSocket[Any, Any, Any],
+    invoices: NamedDependency[Invoices],
+    db_session: NamedDependency[AsyncSession],
 ) -> None:
-    """Tell whose socket this is and how many invoices there are, whenever asked."""
+    """Tell the numbers of the tenant's invoices upon each ``list``."""
     await socket.accept()
-    while await socket.receive_text() == "count":
-        count = await session.scalar(select(func.count()).select_from(Invoice))
-        await socket.send_json({"tenant": str(tenant.tenant_id), "invoices": count})
+    while await socket.receive_text() == "list":
+        await socket.send_json([each.number for each in await invoices.get_many()])
+        # No connection is held while nothing is asked.
+        await db_session.close()
     await socket.close()
 
 
-async def add(session: AsyncSession, invoice: Invoice) -> dict[str, Any]:
-    session.add(invoice)
-    await session.commit()
-    return as_json(invoice)
-
-
-def as_json(invoice: Invoice) -> dict[str, Any]:
-    return {"id": invoice.id, "number": invoice.number, "amount": invoice.amount}
+def not_sent(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    return Response(UNGUARDED, status_code=500, media_type="application/problem+json")

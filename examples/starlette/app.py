@@ -1,71 +1,73 @@
-"""Customers and invoices of many tenants in one database.
+"""Customers and invoices of many tenants in one database, with Starlette.
 
-No query in this module mentions a tenant. The line with ``add_middleware`` binds each
-request to one, and the marks on the models do the rest.
+No query in this module mentions a tenant. The line with ``install`` binds each request and
+websocket to one, and the marks on the models do the rest.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import joinedload
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
-from tenantshield_mw import TenantSessionMiddleware, current_tenant, header
+from examples.invoices.attempts import PUBLIC, attempts_json
+from examples.invoices.bodies import INVOICE, INVOICE_CHANGE, LARGEST_INTEGER, UNGUARDED, checked
+from examples.invoices.models import Currency, Customer, Invoice
+from examples.invoices.page import page
+from examples.invoices.seed import database_file, seed
+from tenantshield_mw import UnguardedStatementError, current_tenant, header
+from tenantshield_mw.adapters.starlette import install
 
 from . import careless
-from .bodies import INVOICE, INVOICE_CHANGE, LARGEST_INTEGER, json_object, members_of
-from .database import engine_for, new_session, sessions_for
-from .models import Base, Currency, Customer, Invoice
-from .page import START_PAGE, invoices_page
-from .problems import HANDLERS
+from .database import engine_for, new_session
+from .listing import invoices_listed
 
 __all__ = ["create_app"]
 
-DATABASE_VARIABLE: Final = "INVOICES_DATABASE"
-
-# Requests to these have no tenant. The second one is there to show what that means for a
-# query that needs one.
-PUBLIC: Final = frozenset({"/", "/careless/public"})
+START_PAGE: Final = page(
+    "Starlette, with an AsyncSession",
+    'install(app, resolve_tenant=header("X-Tenant-ID"), exempt=is_public)',
+)
 
 
 def create_app(database: Path | None = None) -> Starlette:
     """Return the application.
 
     Args:
-        database: the SQLite file; made if it is not there. By default the file that the
-            environment variable ``INVOICES_DATABASE`` names, or else ``invoices.sqlite3``
-            in the working directory.
+        database: the SQLite file; made, with two tenants in it, if it is not there. By
+            default the file that ``INVOICES_DATABASE`` names, or else
+            ``invoices.sqlite3`` in the working directory.
     """
-    if database is None:
-        database = Path(os.environ.get(DATABASE_VARIABLE, "invoices.sqlite3"))
-    engine = engine_for(database)
+    path = database or database_file()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        async with engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
-        app.state.sessions = sessions_for(engine)
+        seed(path)
+        engine = engine_for(path)
+        app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
         yield
         await engine.dispose()
 
     app = Starlette(
         routes=[
             Route("/", start_page),
-            Route("/page", page),
+            Route("/attempts", list_attempts),
+            Route("/page", tenant_page),
             Route("/currencies", list_currencies),
             Route("/customers", list_customers),
             Route("/invoices", list_invoices),
@@ -73,16 +75,17 @@ def create_app(database: Path | None = None) -> Starlette:
             Route("/invoices/export", export_invoices),
             Route("/invoices/{id:int}", get_invoice),
             Route("/invoices/{id:int}", change_invoice, methods=["PATCH"]),
+            WebSocketRoute("/feed", feed),
             Mount("/careless", routes=careless.ROUTES),
         ],
-        exception_handlers=HANDLERS,
+        exception_handlers={UnguardedStatementError: not_sent},
         lifespan=lifespan,
     )
-    app.add_middleware(TenantSessionMiddleware, resolve_tenant=header("X-Tenant-ID"), exempt=public)
+    install(app, resolve_tenant=header("X-Tenant-ID"), exempt=is_public)
     return app
 
 
-def public(scope: Mapping[str, Any]) -> bool:
+def is_public(scope: Mapping[str, Any]) -> bool:
     return scope["path"] in PUBLIC
 
 
@@ -90,39 +93,40 @@ async def start_page(request: Request) -> Response:
     return HTMLResponse(START_PAGE)
 
 
-async def page(request: Request) -> Response:
+async def list_attempts(request: Request) -> Response:
+    return JSONResponse(attempts_json())
+
+
+async def tenant_page(request: Request) -> Response:
+    """The tenant's invoices, as a server that renders its pages shows them."""
     async with new_session(request) as session:
         found = await session.scalars(
             select(Invoice).options(joinedload(Invoice.customer)).order_by(Invoice.number)
         )
-        html = invoices_page(str(current_tenant().tenant_id), found.all())
+        html = invoices_listed(str(current_tenant().tenant_id), found.all())
     return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
 
 async def list_currencies(request: Request) -> Response:
     async with new_session(request) as session:
         found = await session.scalars(select(Currency).order_by(Currency.code))
-        return JSONResponse([{"code": each.code, "name": each.name} for each in found])
+        return JSONResponse([each.as_json() for each in found])
 
 
 async def list_customers(request: Request) -> Response:
     async with new_session(request) as session:
         found = await session.scalars(select(Customer).order_by(Customer.id))
-        return JSONResponse([{"id": each.id, "name": each.name} for each in found])
+        return JSONResponse([each.as_json() for each in found])
 
 
 async def list_invoices(request: Request) -> Response:
     async with new_session(request) as session:
         found = await session.scalars(select(Invoice).order_by(Invoice.id))
-        return JSONResponse([invoice_json(each) for each in found])
+        return JSONResponse([each.as_json() for each in found])
 
 
 async def create_invoice(request: Request) -> Response:
-    values = members_of(await json_object(request), INVOICE)
-    if len(values) < len(INVOICE):
-        raise HTTPException(
-            HTTPStatus.UNPROCESSABLE_ENTITY, f"These members are needed: {', '.join(INVOICE)}."
-        )
+    values = await sent(request, INVOICE, all_of=True)
     async with new_session(request) as session:
         if await session.get(Customer, values["customer_id"]) is None:
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "There is no such customer.")
@@ -135,23 +139,23 @@ async def create_invoice(request: Request) -> Response:
         except IntegrityError:
             raise HTTPException(HTTPStatus.CONFLICT, "The number is taken.") from None
     return JSONResponse(
-        invoice_json(invoice), HTTPStatus.CREATED, {"Location": f"/invoices/{invoice.id}"}
+        invoice.as_json(), HTTPStatus.CREATED, {"Location": f"/invoices/{invoice.id}"}
     )
 
 
 async def get_invoice(request: Request) -> Response:
     async with new_session(request) as session:
-        return JSONResponse(invoice_json(await requested_invoice(request, session)))
+        return JSONResponse((await requested_invoice(request, session)).as_json())
 
 
 async def change_invoice(request: Request) -> Response:
-    changes = members_of(await json_object(request), INVOICE_CHANGE)
+    changes = await sent(request, INVOICE_CHANGE)
     async with new_session(request) as session:
         invoice = await requested_invoice(request, session)
         for name, value in changes.items():
             setattr(invoice, name, value)
         await session.commit()
-        return JSONResponse(invoice_json(invoice))
+        return JSONResponse(invoice.as_json())
 
 
 async def export_invoices(request: Request) -> Response:
@@ -163,9 +167,31 @@ async def export_invoices(request: Request) -> Response:
                 select(Invoice).order_by(Invoice.id).execution_options(yield_per=100)
             )
             async for invoice in found:
-                yield json.dumps(invoice_json(invoice)) + "\n"
+                yield json.dumps(invoice.as_json()) + "\n"
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+async def feed(websocket: WebSocket) -> None:
+    """Tell the numbers of the tenant's invoices upon each ``list``."""
+    await websocket.accept()
+    while await websocket.receive_text() == "list":
+        async with new_session(websocket) as session:
+            numbers = await session.scalars(select(Invoice.number).order_by(Invoice.id))
+            await websocket.send_json(numbers.all())
+    await websocket.close()
+
+
+async def sent(request: Request, allowed: dict[str, type], *, all_of: bool = False) -> Any:
+    """Return the request's body, as far as it is what ``allowed`` says."""
+    try:
+        body = await request.json()
+    except (JSONDecodeError, UnicodeDecodeError, RecursionError):
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "The body is not JSON.") from None
+    try:
+        return checked(body, allowed, all_of=all_of)
+    except ValueError as error:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
 
 
 async def requested_invoice(request: Request, session: AsyncSession) -> Invoice:
@@ -178,12 +204,6 @@ async def requested_invoice(request: Request, session: AsyncSession) -> Invoice:
     return invoice
 
 
-def invoice_json(invoice: Invoice) -> dict[str, Any]:
-    return {
-        "id": invoice.id,
-        "number": invoice.number,
-        "customer_id": invoice.customer_id,
-        "currency_code": invoice.currency_code,
-        "amount": invoice.amount,
-        "paid": invoice.paid,
-    }
+async def not_sent(request: Request, error: Exception) -> Response:
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return JSONResponse(UNGUARDED, status, media_type="application/problem+json")

@@ -1,39 +1,21 @@
-"""The database: an SQLite file, and a session for each request."""
+"""A session for each request or websocket."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import URL, event
-from sqlalchemy.ext.asyncio import (
-    AsyncEngine,
-    AsyncSession,
-    async_sessionmaker,
-    create_async_engine,
-)
-from starlette.requests import Request
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from starlette.requests import HTTPConnection
 
-__all__ = ["engine_for", "new_session", "sessions_for"]
+__all__ = ["engine_for", "new_session"]
 
 
 def engine_for(database: Path) -> AsyncEngine:
-    engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(database)))
-    event.listen(engine.sync_engine, "connect", _check_foreign_keys)
-    return engine
+    return create_async_engine(URL.create("sqlite+aiosqlite", database=str(database)))
 
 
-def _check_foreign_keys(connection: Any, record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def sessions_for(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
-    return async_sessionmaker(engine, expire_on_commit=False)
-
-
-def new_session(request: Request) -> AsyncSession:
+def new_session(connection: HTTPConnection) -> AsyncSession:
     """Return a session; which tenant's rows it sees follows from the request's scope."""
-    sessions: async_sessionmaker[AsyncSession] = request.app.state.sessions
-    return sessions()
+    session: AsyncSession = connection.app.state.sessions()
+    return session

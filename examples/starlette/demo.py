@@ -21,11 +21,14 @@ from tempfile import TemporaryDirectory
 import httpx
 import uvicorn
 
+from examples.invoices.attempts import ATTEMPTS, Attempt
+from examples.invoices.contents import read_contents
+from examples.invoices.seed import TENANTS, seed
+
 from .app import create_app
-from .attempts import ATTEMPTS, VIEWS, Attempt, Caller
-from .contents import read_contents
+from .caller import Caller
 from .judgement import Answer, Verdict, judge
-from .seed import TENANTS, seed
+from .views import VIEWS
 
 __all__ = ["main"]
 
@@ -54,9 +57,9 @@ def send(client: httpx.Client, attempt: Attempt, caller: Caller) -> Answer:
     names = {"own": [caller.tenant_id], "none": [], "both": [_FIRST, _SECOND]}
     response = client.request(
         attempt.method,
-        attempt.path.format(own=caller.own_invoice, theirs=caller.their_invoice),
+        caller.path(attempt),
         headers=[("X-Tenant-ID", name) for name in names[attempt.tenants]],
-        json=None if attempt.body is None else attempt.body(caller),
+        json=caller.body(attempt),
     )
     kind = response.headers.get("content-type", "")
     return Answer(response.status_code, kind == "application/problem+json", response.text)
@@ -157,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--once", action="store_true", help="stop after the tables")
     once: bool = parser.parse_args(arguments).once
     # What the application logs of each refusal would stand between the lines.
-    logging.getLogger("examples.starlette").addHandler(logging.NullHandler())
+    logging.getLogger("tenantshield_mw").addHandler(logging.NullHandler())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with TemporaryDirectory(prefix="invoices-") as folder:
         return 0 if serve_and_demonstrate(Path(folder), once=once) else 1

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from html import unescape
 from typing import Final
 
-from .attempts import Attempt, Caller
-from .contents import Contents, Rows
+from examples.invoices.attempts import Attempt
+from examples.invoices.contents import Contents, Rows
+
+from .caller import Caller
 
 __all__ = ["Answer", "Verdict", "judge"]
 
-_REFUSED: Final = {400: "refused", 403: "refused", 404: "not found", 500: "refused"}
+_NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,9 @@ def _listed(ids: set[int]) -> str:
 def _in_words(answer: Answer, own: int, foreign: int, changed: int) -> str:
     words = [str(answer.status)]
     if answer.is_problem:
-        words[0] += f" {_REFUSED.get(answer.status, '')}".rstrip()
+        words[0] += " refused"
+    elif answer.status == _NOT_FOUND:
+        words[0] += " not found"
     elif answer.status >= 500:
         words[0] += " crashed"
     if own:

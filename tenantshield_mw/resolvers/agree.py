@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from typing import Any, final
 
 from tenantshield_mw.admission import CANNOT_AWAIT, TWICE_AWAITABLE
@@ -36,23 +36,31 @@ class Agree:
             TenantResolutionError: two of the resolvers name different tenants.
         """
         named: TenantContext | None = None
-        for index, resolve in enumerate(self._resolvers):
+        remaining = iter(self._resolvers)
+        for resolve in remaining:
             answer: object = resolve(request)
             if answer is None:
                 continue
-            if type(answer) is not TenantContext and (over_asgi(request) and is_awaitable(answer)):
-                return self._go_on(request, named, answer, index)
-            named = _agreed(named, answer, CANNOT_AWAIT)
+            if named is None and type(answer) is TenantContext:
+                named = answer
+            elif type(answer) is not TenantContext and over_asgi(request) and is_awaitable(answer):
+                return _go_on(request, named, answer, remaining)
+            else:
+                named = _agreed(named, answer, CANNOT_AWAIT)
         return named
 
-    async def _go_on(
-        self, request: Any, named: TenantContext | None, answer: Awaitable[object], index: int
-    ) -> TenantContext | None:
-        named = _agreed(named, await answer)
-        for resolve in self._resolvers[index + 1 :]:
-            following: object = resolve(request)
-            named = _agreed(named, await following if is_awaitable(following) else following)
-        return named
+
+async def _go_on(
+    request: Any,
+    named: TenantContext | None,
+    answer: Awaitable[object],
+    remaining: Iterator[EitherResolver],
+) -> TenantContext | None:
+    named = _agreed(named, await answer)
+    for resolve in remaining:
+        following: object = resolve(request)
+        named = _agreed(named, await following if is_awaitable(following) else following)
+    return named
 
 
 def _agreed(
@@ -61,10 +69,14 @@ def _agreed(
     tenant = (
         answer if type(answer) is TenantContext else tenant_of(answer, if_awaitable=if_awaitable)
     )
-    if tenant is None or named == tenant:
+    if tenant is None:
         return named
     if named is None:
         return tenant
+    # As the two contexts compare, without the call.
+    one, other = named.tenant_id, tenant.tenant_id
+    if one == other and type(one) is type(other):
+        return named
     raise TenantResolutionError("two parts of the request name different tenants")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from typing import Any, final
 
 from tenantshield_mw.dispatch import callable_directly, is_awaitable
 from tenantshield_mw.errors import ConfigurationError, TenantUnauthenticatedError
 from tenantshield_mw.request import Request
+from tenantshield_mw.tenant import TenantContext
 
 from .credentials import credentials_in
 
@@ -43,7 +44,9 @@ class ApiKey:
         key = self._key(request)
         if key is None:
             return None
-        answer: object = self._find(hashlib.sha256(key).hexdigest())
+        answer: object = self._find(sha256(key).hexdigest())
+        if type(answer) is str or type(answer) is TenantContext:
+            return answer
         if answer is None:
             raise self._nobodys()
         if "headers" in request and is_awaitable(answer):

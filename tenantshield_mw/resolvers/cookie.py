@@ -19,12 +19,12 @@ __all__ = ["Cookie", "cookie"]
 
 # RFC 6265 section 4.1.1.
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE: Final = re.compile(rb'"?([!#-+\--:<-\[\]-~]*)"?')
+_VALUE: Final = re.compile(r'"?([!#-+\--:<-\[\]-~]*)"?')
 
-_BLANK: Final = b" \t"
+_BLANK: Final = " \t"
 
 
-def _content(value: bytes) -> bytes:
+def _content(value: str) -> str:
     plain = _VALUE.fullmatch(value)
     if plain is None:
         raise TenantResolutionError("the tenant's cookie has characters that no cookie has")
@@ -35,7 +35,15 @@ def _content(value: bytes) -> bytes:
 class Cookie:
     """What :func:`cookie` returns."""
 
-    __slots__ = ("_field", "_known", "_max_age", "_name", "_now", "_serializer")
+    __slots__ = (
+        "_beginning",
+        "_field",
+        "_known",
+        "_max_age",
+        "_name",
+        "_now",
+        "_serializer",
+    )
 
     varies_on: Final = ("Cookie",)
 
@@ -53,7 +61,8 @@ class Cookie:
                 'cookie("tenant")'
             )
         self._field = HeaderField("Cookie", bytes)
-        self._name = name.encode("ascii")
+        self._name = name
+        self._beginning = f"{name}="
         self._max_age = max_age
         self._now = now
         self._serializer: Any = None
@@ -61,8 +70,8 @@ class Cookie:
             if max_age is not None:
                 raise ConfigurationError("max_age needs a secret: only a signature has a time")
             read = reader_of(kind)
-            self._known: Remembered[bytes, tuple[TenantContext, float]] = Remembered(
-                lambda value: (TenantContext(read(_content(value).decode("latin-1"))), 0.0)
+            self._known: Remembered[str, tuple[TenantContext, float]] = Remembered(
+                lambda value: (TenantContext(read(_content(value))), 0.0)
             )
             return
         if not isinstance(secret, str | bytes) or not secret:
@@ -77,7 +86,7 @@ class Cookie:
         self._serializer = itsdangerous.URLSafeTimedSerializer(secret, salt=salt)
         judge = judge_of(kind)
 
-        def verified(value: bytes) -> tuple[TenantContext, float]:
+        def verified(value: str) -> tuple[TenantContext, float]:
             try:
                 payload, signed_at = self._serializer.loads(_content(value), return_timestamp=True)
             except itsdangerous.BadData:
@@ -95,24 +104,43 @@ class Cookie:
                 be or too old, or there are several that differ.
         """
         # RFC 9113 section 8.2.3: a Cookie field that is split is joined like this.
-        octets = self._field.raw(request, b"; ")
-        if octets is None:
+        field = self._field.raw(request, b"; ")
+        if field is None:
             return None
+        text = field if isinstance(field, str) else field.decode("latin-1")
         name = self._name
-        first: bytes | None = None
-        for pair in octets.split(b";"):
-            key, equals, value = pair.partition(b"=")
-            if equals and (key == name or key.strip(_BLANK) == name):
+        if name not in text:
+            return None
+        before, found, after = text.partition(self._beginning)
+        value: str | None
+        if (
+            found
+            and (not before or before[-2:] == "; ")
+            and name not in before
+            and name not in after
+        ):
+            # As browsers send it, and nowhere else: no need to look at the other pairs.
+            value = after.partition(";")[0] if ";" in after else after
+            value = value.strip(_BLANK)
+        else:
+            value = self._among(text)
+            if value is None:
+                return None
+        tenant, signed_at = self._known[value]
+        if self._max_age is not None and not 0 <= self._now() - signed_at <= self._max_age:
+            raise TenantResolutionError("the tenant's cookie is too old, or from the future")
+        return tenant
+
+    def _among(self, text: str) -> str | None:
+        first: str | None = None
+        for pair in text.split(";"):
+            key, equals, value = pair.partition("=")
+            if equals and key.strip(_BLANK) == self._name:
                 value = value.strip(_BLANK)
                 if first is not None and first != value:
                     raise TenantResolutionError("the tenant's cookie comes twice, differently")
                 first = value
-        if first is None:
-            return None
-        tenant, signed_at = self._known[first]
-        if self._max_age is not None and not 0 <= self._now() - signed_at <= self._max_age:
-            raise TenantResolutionError("the tenant's cookie is too old, or from the future")
-        return tenant
+        return first
 
     def sign(self, tenant_id: TenantId) -> str:
         """Return the cookie's value that names ``tenant_id``, signed as of now.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, final
 
 from tenantshield_mw.dispatch import Answer, EitherResolver, is_awaitable
@@ -28,23 +29,29 @@ class FirstOf:
 
     def __call__(self, request: Any) -> Any:
         """Return the first answer that is not ``None``, or what to await for it."""
-        for index, resolve in enumerate(self._resolvers):
+        remaining = iter(self._resolvers)
+        for resolve in remaining:
             answer: object = resolve(request)
-            if type(answer) is TenantContext:
+            if answer is None:
+                continue
+            if type(answer) is TenantContext or type(answer) is str:
                 return answer
-            if answer is not None:
-                # Under WSGI the middleware says that it cannot be awaited.
-                later = over_asgi(request) and is_awaitable(answer)
-                return self._go_on(request, answer, index) if later else answer
+            # Under WSGI the middleware says that it cannot be awaited.
+            later = over_asgi(request) and is_awaitable(answer)
+            return _go_on(request, answer, remaining) if later else answer
         return None
 
-    async def _go_on(self, request: Any, answer: Any, index: int) -> Answer:
-        awaited: Any = await answer
-        while awaited is None and (index := index + 1) < len(self._resolvers):
-            awaited = self._resolvers[index](request)
+
+async def _go_on(request: Any, answer: Any, remaining: Iterator[EitherResolver]) -> Answer:
+    awaited: Any = await answer
+    if awaited is None:
+        for resolve in remaining:
+            awaited = resolve(request)
             if is_awaitable(awaited):
                 awaited = await awaited
-        return awaited  # type: ignore[no-any-return]
+            if awaited is not None:
+                break
+    return awaited  # type: ignore[no-any-return]
 
 
 def first_of(*resolvers: EitherResolver) -> FirstOf:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, final
 
 from tenantshield_mw.errors import ConfigurationError
-from tenantshield_mw.request import PRINCIPAL_KEY, Request, over_asgi
+from tenantshield_mw.request import PRINCIPAL_KEY, Request
 from tenantshield_mw.tenant import TenantContext
 
 from .identifier import Kind, judge_of
@@ -41,14 +41,15 @@ class PrincipalAttribute:
             ConfigurationError: nothing has authenticated the request, or what it found
                 has no such attribute.
         """
-        user: Any = request.get("user" if over_asgi(request) else PRINCIPAL_KEY, _MISSING)
+        over_asgi = "headers" in request
+        user: Any = request.get("user" if over_asgi else PRINCIPAL_KEY, _MISSING)
         if user is _MISSING:
             raise ConfigurationError(
                 "the request has not been through authentication: the framework's "
                 "authentication must run before this middleware, and under WSGI put whom it "
                 f"found into the environ under {PRINCIPAL_KEY!r}"
             )
-        if not over_asgi(request) and callable(user):
+        if not over_asgi and callable(user):
             user = user()
         if user is None:
             return None

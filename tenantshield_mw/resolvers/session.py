@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, final
 
 from tenantshield_mw.errors import ConfigurationError
-from tenantshield_mw.request import SESSION_KEY, Request, over_asgi
+from tenantshield_mw.request import SESSION_KEY, Request
 from tenantshield_mw.tenant import TenantContext
 
 from .identifier import Kind, judge_of
@@ -35,7 +35,7 @@ class SessionEntry:
             TenantResolutionError: the value names no tenant.
             ConfigurationError: the request has no session.
         """
-        found: Any = request.get("session" if over_asgi(request) else SESSION_KEY)
+        found: Any = request.get("session" if "headers" in request else SESSION_KEY)
         if type(found) is not dict and callable(found):
             found = found()
         # The abstract class is slow to answer.

@@ -259,19 +259,19 @@ def nobody(key: object) -> None:
         (session("tenant"), ("Cookie",)),
         (principal("tenant_id"), ("Authorization", "Cookie")),
         (api_key("X-API-Key", nobody), ("X-API-Key",)),
-        # What a cache keeps pages by anyway: the URL, with its host.
+        # What a cache keeps pages by anyway: the URL, but for its host in some.
         (query("tenant"), ()),
         (path_prefix(), ()),
-        (subdomain(of="example.com"), ()),
-        (domain({}), ()),
         (client_certificate(), ()),
+        (subdomain(of="example.com"), ("Host",)),
+        (domain({}), ("Host",)),
         (
             subdomain(of="example.com", trusted_proxies=["10.0.0.1"]),
-            ("X-Forwarded-Host", "Forwarded"),
+            ("X-Forwarded-Host", "Forwarded", "Host"),
         ),
         (
             domain({}, trusted_proxies=["10.0.0.1"], proxy_headers=["forwarded"]),
-            ("Forwarded",),
+            ("Forwarded", "Host"),
         ),
         (first_of(header("X-A"), query("t"), header("x-a"), header("X-B")), ("X-A", "X-B")),
         (agree(header("X-A"), cookie("tenant")), ("X-A", "Cookie")),

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from tests.databases import Database, DatabaseName, database
+from tests.floored import floored_database
 
 from .catalogue import NOTHING, Way
 from .hand import Hand, flat
@@ -95,6 +96,8 @@ class Arena:
             return f"cannot be declared: {', '.join(sorted(missing))}"
         if inspect.iscoroutinefunction(way.run) and flavour == "sync":
             return "async code"
+        if self.protection.is_floored and "floor" in way.why_not:
+            return way.why_not["floor"]
         return way.why_not.get(self.database.name, way.why_not.get(flavour))
 
     def _run(self, way: Way, flavour: Flavour, context: contextvars.Context) -> list[Any]:
@@ -161,14 +164,19 @@ class Arena:
         theirs = [each for each in found if is_theirs(each)]
         if theirs:
             return Outcome("LEAK", f"saw {theirs[0]!r}")
+        if way.open and self.protection.is_floored:
+            # A cursor that was opened past SQLAlchemy is in no transaction that has a
+            # tenant, and so sees nothing at all.
+            return Outcome("confined")
         if not any(isinstance(each, str) and each.startswith("own") for each in found):
             return Outcome("wrong", f"saw nothing of the caller's own: {found!r}"[:200])
         return Outcome("confined")
 
     def _judge_error(self, way: Way, error: Exception) -> Outcome:
         name = type(error).__name__
-        if isinstance(error, self.protection.refusals):
-            if is_theirs(str(error)):
+        if self.protection.is_refusal(error):
+            # What the database says of it; SQLAlchemy adds the way's own parameters.
+            if is_theirs(str(getattr(error, "orig", error))):
                 return Outcome("LEAK", f"{name} tells: {error}")
             return Outcome("refused", name)
         if isinstance(error, way.errors):
@@ -236,7 +244,7 @@ def arena(
         name: which kind of database.
         runner: the event loop of the async ways, whose engine keeps connections to it.
     """
-    with database(name) as here:
+    with floored_database() if protection.is_floored else database(name) as here:
         home = Arena(protection, models, here, runner)
         try:
             yield home

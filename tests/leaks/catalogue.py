@@ -11,7 +11,9 @@ from typing import Any, Final, Literal, TypeAlias
 from sqlalchemy.orm import Session
 
 __all__ = [
+    "IN_MEMORY",
     "NOTHING",
+    "NOT_OWNER",
     "Way",
     "catalogue",
     "legitimate",
@@ -27,6 +29,14 @@ Attack: TypeAlias = Callable[..., Any]
 NOTHING: Final = object()
 """What a read must return that asks for the other tenant's rows alone."""
 
+NOT_OWNER: Final[Mapping[str, str]] = {
+    "floor": "the role of the application does not own the tables"
+}
+"""Why there is no such form where the database has policies."""
+
+IN_MEMORY: Final = "a session answers from memory, and the database hears nothing of it"
+"""Why policies alone cannot close a way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -39,12 +49,15 @@ class Way:
             what it returns is searched for the other tenant's values. A coroutine
             function gets an async session and runs in the async flavour only.
         theme: the module that it stands in.
-        why_not: reasons by database, or ``sync``/``async``, for which it does not exist.
+        why_not: reasons by database, ``sync``/``async`` or ``floor`` (a database with
+            policies), for which it does not exist.
         sees: what a read must return exactly, where values alone do not tell (a count).
         errors: what it may raise, apart from a refusal.
         needs: what a protection must be able to declare for it to mean anything.
         tenant: whose scope it starts in; not so if it enters scopes itself.
         open: why it is open by nature; ``None`` for all others.
+        open_still: why it is open by nature even where the database has policies.
+        beyond_floor: why policies alone, without the guard, cannot close it.
         harmless: why it takes nothing from anybody where there is no protection.
         then: a query for the driver, and the rows that it must return afterwards.
     """
@@ -59,6 +72,8 @@ class Way:
     needs: frozenset[str] = frozenset()
     tenant: Literal["mine", "none", "own"] = "mine"
     open: str | None = None
+    open_still: str | None = None
+    beyond_floor: str | None = None
     harmless: str | None = None
     then: tuple[str, list[tuple[Any, ...]]] | None = None
 

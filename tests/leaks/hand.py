@@ -12,6 +12,8 @@ from sqlalchemy import inspect as inspect_object
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import InstanceState, Session
 
+from tests.floored import FlooredDatabase
+
 from .store import Store
 
 __all__ = ["Hand", "flat"]
@@ -123,8 +125,9 @@ class Hand:
         self._store.change(f"DROP {kind} IF EXISTS {name}")
 
     def driver(self) -> AbstractContextManager[Any]:
-        """Return a connection of the driver's own."""
-        return self._store.database.dbapi()
+        """Return a connection of the driver's own, as the application could open one."""
+        database = self._store.database
+        return database.app_dbapi() if isinstance(database, FlooredDatabase) else database.dbapi()
 
     def close(self) -> None:
         self._stack.close()

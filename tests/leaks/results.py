@@ -46,6 +46,7 @@ class Result:
     detail: str
     open: bool
     harmless: bool
+    beyond_floor: bool
 
 
 def collect(
@@ -60,6 +61,7 @@ def collect(
     """
     protection = load(protection_name)
     models = Models(protection)
+    opened = "open_still" if protection.is_floored else "open"
     found: list[Result] = []
     with asyncio.Runner() as runner:
         for name in databases:
@@ -76,8 +78,9 @@ def collect(
                                 flavour,
                                 outcome.verdict,
                                 outcome.detail,
-                                way.open is not None,
+                                getattr(way, opened) is not None,
                                 way.harmless is not None,
+                                way.beyond_floor is not None,
                             )
                         )
     return found

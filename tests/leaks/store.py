@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Collection, Mapping
-from contextlib import ExitStack
+from collections.abc import Collection, Generator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Engine, Table, create_mock_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.databases import Database, DatabaseName
+from tests.floored import FlooredDatabase
 
 from .protections import Protection
 from .rows import Content, seed
@@ -59,7 +60,20 @@ class Store:
 
     def change(self, sql: str) -> None:
         """Run ``sql`` by the driver."""
-        self._cursor.execute(self.named(sql))
+        with self._as_owner():
+            self._cursor.execute(self.named(sql))
+
+    @contextmanager
+    def _as_owner(self) -> Generator[None, None, None]:
+        """Let what is made belong to somebody for whom policies hold, if there are any."""
+        if not isinstance(self.database, FlooredDatabase):
+            yield
+            return
+        self._cursor.execute(f"SET ROLE {self.database.owner}")
+        try:
+            yield
+        finally:
+            self._cursor.execute("RESET ROLE")
 
     def read(self) -> Content:
         content: Content = {}
@@ -83,6 +97,8 @@ class Store:
                 _attach_to(engine, self._attached())
         else:
             self.database.run(f"CREATE SCHEMA {SCHEMA}")
+            if isinstance(self.database, FlooredDatabase):
+                self.database.open_schema(SCHEMA)
         # Kept open, since every way is judged by it.
         self._cursor = self._stack.enter_context(self.database.dbapi()).cursor()
         if self.database.name == "sqlite":
@@ -95,14 +111,17 @@ class Store:
             lambda element, *_, **__: statements.append(str(element.compile(dialect=mock.dialect))),
         )
         self.models.metadata.create_all(mock, checkfirst=False)
-        self._ddl = statements
+        self._ddl = [*statements, *self.protection.policies(self.models.metadata)]
         self._create()
         self.restore(self.seed)
         assert self.read() == self.seed
 
     def _create(self) -> None:
-        for statement in self._ddl:
-            self._cursor.execute(statement)
+        with self._as_owner():
+            for statement in self._ddl:
+                self._cursor.execute(statement)
+        if isinstance(self.database, FlooredDatabase):
+            self.database.grant()
 
     def restore(self, names: Collection[str]) -> None:
         """Put the rows of these tables back."""

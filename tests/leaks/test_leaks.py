@@ -11,7 +11,7 @@ import pytest
 
 from tests.databases import NAMES, DatabaseName, require, why_unavailable
 
-from .arena import FLAVOURS, Arena, Flavour, arena
+from .arena import FLAVOURS, Arena, Flavour, Outcome, arena
 from .catalogue import Way, catalogue, legitimate_operations
 from .protections import load
 from .results import run_apart
@@ -32,13 +32,34 @@ def _cases(ways: list[Way]) -> Iterator[object]:
                     yield pytest.param(way, name, flavour, id=f"{way.name} | {name} | {flavour}")
 
 
+def _floored_cases(ways: list[Way]) -> Iterator[object]:
+    """What needs no look at the whole again: everything in the flavour that costs less."""
+    for way in ways:
+        flavour: Flavour = "async" if inspect.iscoroutinefunction(way.run) else "sync"
+        if not {"postgresql", "floor", flavour} & way.why_not.keys():
+            yield pytest.param(way, flavour, id=f"{way.name} | {flavour}")
+
+
 @pytest.fixture(scope="module")
-def arenas() -> Iterator[Arenas]:
+def models() -> Models:
+    return Models(load("ours"))
+
+
+@pytest.fixture(scope="module")
+def floored(models: Models) -> Iterator[Arena]:
+    with (
+        asyncio.Runner() as runner,
+        arena(load("ours_floored"), models, "postgresql", runner) as home,
+    ):
+        yield home
+
+
+@pytest.fixture(scope="module")
+def arenas(models: Models) -> Iterator[Arenas]:
     made: dict[DatabaseName, Arena] = {}
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
         protection = load("ours")
-        models = Models(protection)
 
         def get(name: DatabaseName) -> Arena:
             require(name)
@@ -55,7 +76,18 @@ def test_a_way_to_another_tenants_rows_is_confined_or_refused(
 ) -> None:
     outcome = arenas(name).run(way, flavour)
 
-    if way.open is None:
+    _judge(outcome, way.open)
+
+
+@pytest.mark.parametrize(("way", "flavour"), list(_floored_cases(WAYS)))
+def test_policies_in_the_database_close_what_is_open_by_nature_too(
+    floored: Arena, way: Way, flavour: Flavour
+) -> None:
+    _judge(floored.run(way, flavour), way.open_still)
+
+
+def _judge(outcome: Outcome, why_open: str | None) -> None:
+    if why_open is None:
         assert outcome.verdict in {"confined", "refused"}, outcome.detail
     else:
         # So that what the documents call open stays true.
@@ -69,6 +101,24 @@ def test_a_legitimate_operation_succeeds_with_the_right_result(
     outcome = arenas(name).run(way, flavour)
 
     assert outcome.verdict == "confined", outcome.detail
+
+
+@pytest.mark.parametrize(("way", "flavour"), list(_floored_cases(OPERATIONS)))
+def test_a_legitimate_operation_succeeds_under_policies_too(
+    floored: Arena, way: Way, flavour: Flavour
+) -> None:
+    outcome = floored.run(way, flavour)
+
+    assert outcome.verdict == "confined", outcome.detail
+
+
+def test_policies_alone_close_all_but_what_never_reaches_the_database() -> None:
+    results = run_apart("floor_alone", ["postgresql"], each_flavour=False)
+
+    crossed = {each.name for each in results if each.verdict == "LEAK"}
+    assert crossed == {each.name for each in results if each.beyond_floor or each.open}
+    tried = [each for each in results if each.verdict in ("confined", "refused")]
+    assert len(tried) > 700
 
 
 def test_every_way_is_open_where_nothing_protects() -> None:

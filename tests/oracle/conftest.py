@@ -10,6 +10,7 @@ import pytest
 from tests.databases import DatabaseName, require
 
 from .oracle import AsyncPair, Pair, async_pair, pair
+from .schema import policies
 
 PairOf: TypeAlias = Callable[[DatabaseName], Pair]
 AsyncPairOf: TypeAlias = Callable[[DatabaseName], AsyncPair]
@@ -25,6 +26,13 @@ def pair_of() -> Generator[PairOf, None, None]:
             require(name)
             return stack.enter_context(pair(name))
 
+        yield made
+
+
+@pytest.fixture(scope="session")
+def floored_pair() -> Generator[Pair, None, None]:
+    """Yield two PostgreSQL databases, the one with everybody's rows with policies."""
+    with pair("postgresql", policies=policies()) as made:
         yield made
 
 

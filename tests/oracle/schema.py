@@ -276,6 +276,29 @@ def mark() -> None:
     shared_across_tenants(Harbour)
 
 
+def policies() -> list[str]:
+    """Return the statements that protect the tables in PostgreSQL itself."""
+    from tenantshield_mw.adapters.sqlalchemy import floor
+
+    mark()
+    return floor.policy_statements(Base.metadata)
+
+
+MENDING: Final = tuple(
+    f"UPDATE {child} SET {column} = NULL WHERE NOT EXISTS (SELECT 1 FROM {parent} AS parent "
+    f"WHERE parent.id = {child}.{column} AND parent.{theirs} = {child}.{ours})"
+    for child, ours, column, parent, theirs in (
+        ("sailor", "tenant_id", "fleet_id", "fleet", "tenant_id"),
+        ("vessel", "org_id", "fleet_id", "fleet", "tenant_id"),
+        ("vessel", "org_id", "parent_id", "vessel", "org_id"),
+        ("document", "tenant_id", "vessel_id", "vessel", "org_id"),
+        ("yard.remark", "tenant_id", "vessel_id", "vessel", "org_id"),
+    )
+)
+"""What takes out references from one tenant's rows to another's. A policy looks at a row
+as it is written, and refuses every change to one that has such a reference."""
+
+
 def plain_tables() -> MetaData:
     """Return the tables without the database's own foreign keys.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,8 @@ from tests.databases import DatabaseName
 from .fuzzing import fuzz
 from .oracle import Pair
 from .strategies import Composed, copies, deletes, objects, selects, updates
+
+ROOT = Path(__file__).parents[2]
 
 Strategy = Callable[[DatabaseName], st.SearchStrategy[Composed]]
 
@@ -34,6 +39,21 @@ STRATEGIES: dict[str, Strategy] = {
 def test_there_are_enough_of_them() -> None:
     assert sum(EXAMPLES["sqlite"].values()) >= 2000
     assert all(counts.keys() == STRATEGIES.keys() for counts in EXAMPLES.values())
+
+
+@pytest.mark.parametrize("kind", STRATEGIES)
+def test_so_they_do_with_policies_in_the_database(kind: str, floored_pair: Pair) -> None:
+    examples = EXAMPLES["postgresql"][kind]
+    strategy: Any = STRATEGIES[kind]("postgresql")
+    assert fuzz(floored_pair, strategy, examples).compared >= examples
+
+
+def test_so_they_do_with_nothing_but_policies() -> None:
+    # In a process of its own, where nothing is declared to the guard.
+    command = [sys.executable, "-m", "tests.fuzz", "400", "--floor", "--no-guard", "--seed", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "400 examples, " in done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("kind", STRATEGIES)

@@ -32,6 +32,14 @@ def test_a_statement_acts_as_if_the_tenant_were_alone(
     pair_of(name).compare(statement.run, writes=statement.writes)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [pytest.param(each, id=each.name) for each in CATALOGUE.values() if "postgresql" in each.only],
+)
+def test_so_it_does_with_policies_in_the_database(statement: Statement, floored_pair: Pair) -> None:
+    floored_pair.compare(statement.run, writes=statement.writes)
+
+
 @pytest.mark.parametrize(("statement", "name"), list(_every()))
 async def test_an_async_session_does_the_same(
     statement: Statement, name: DatabaseName, async_pair_of: Callable[[DatabaseName], AsyncPair]

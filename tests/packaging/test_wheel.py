@@ -80,7 +80,15 @@ def test_asgiref_is_the_only_hard_dependency(metadata: Message) -> None:
 
 def test_the_extras_are_the_documented_ones(metadata: Message) -> None:
     extras = metadata.get_all("Provides-Extra") or []
-    assert sorted(extras) == ["flask", "jwt", "litestar", "signed", "sqlalchemy", "starlette"]
+    assert sorted(extras) == [
+        "alembic",
+        "flask",
+        "jwt",
+        "litestar",
+        "signed",
+        "sqlalchemy",
+        "starlette",
+    ]
 
 
 def test_the_licence_is_in_the_wheel(wheel: ZipFile, metadata: Message) -> None:

@@ -17,7 +17,7 @@ from examples.starlette.tests.serving import ROOT, serving
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("starlette") / "invoices.sqlite3"
     subprocess.run(
-        [sys.executable, "-W", "error", "-m", "examples.starlette.seed", str(path)],
+        [sys.executable, "-W", "error", "-m", "examples.invoices.seed", str(path)],
         cwd=ROOT,
         check=True,
     )

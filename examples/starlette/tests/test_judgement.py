@@ -7,8 +7,9 @@ from typing import Literal
 
 import pytest
 
-from examples.starlette.attempts import Attempt, Caller
-from examples.starlette.contents import Contents
+from examples.invoices.attempts import Attempt
+from examples.invoices.contents import Contents
+from examples.starlette.caller import Caller
 from examples.starlette.judgement import Answer, Verdict, judge
 
 CONTENTS = Contents(
@@ -22,8 +23,8 @@ CONTENTS = Contents(
     },
 )
 ACME = Caller("acme", "globex", CONTENTS)
-LIST = Attempt("a list", "GET", "/invoices", 200, shows="numbers")
-CHANGE = Attempt("a change", "POST", "/change", 204, changes=True)
+LIST = Attempt("a list", "", "GET", "/invoices", 200, shows="numbers")
+CHANGE = Attempt("a change", "", "POST", "/change", 204, changes=True)
 
 
 def answer(text: str, status: int = 200, *, is_problem: bool = False) -> Answer:

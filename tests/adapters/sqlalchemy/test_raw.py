@@ -25,7 +25,12 @@ from sqlalchemy import (
 
 from tenantshield_mw import UnguardedStatementError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
-from tenantshield_mw.adapters.sqlalchemy.raw import REPLACES_ROWS, stands_alone, unmarked_names
+from tenantshield_mw.adapters.sqlalchemy.raw import (
+    CHANGES_TENANT,
+    REPLACES_ROWS,
+    stands_alone,
+    unmarked_names,
+)
 from tests.databases import memory_engine
 
 from .watching import fill, sent
@@ -333,3 +338,52 @@ def test_raw_sql_on_shared_tables_runs(engine: Engine, scoped: bool) -> None:
                     connection.execute(statement).all()
             else:
                 connection.execute(statement).all()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT set_config('x', 'y', true)",
+        "SELECT pg_catalog.SET_CONFIG ('x', 'y', true)",
+        "SELECT \"set_config\" ('x', 'y', true)",
+        "SET tenantshield.text = 'globex'",
+        "SET LOCAL tenantshield.uuid TO 'x'",
+        "SET ROLE postgres",
+        "set  local\nrole x",
+        "RESET ROLE",
+        "SET SESSION AUTHORIZATION x",
+        "RESET ALL",
+    ],
+)
+def test_what_changes_whom_the_database_sees_is_refused(engine: Engine, sql: str) -> None:
+    with (
+        tenant_scope("acme"),
+        engine.connect() as connection,
+        sent(engine) as statements,
+    ):
+        with pytest.raises(UnguardedStatementError, match="knows the tenant"):
+            connection.execute(text(sql))
+        with pytest.raises(UnguardedStatementError, match="knows the tenant"):
+            connection.exec_driver_sql(sql)
+    assert statements == []
+
+
+def test_so_is_the_function_for_it(engine: Engine) -> None:
+    with (
+        tenant_scope("acme"),
+        engine.connect() as connection,
+        pytest.raises(UnguardedStatementError, match="knows the tenant"),
+    ):
+        connection.execute(select(func.set_config("x", "y", True)))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SET LOCAL statement_timeout = 5",
+        "SELECT role FROM t",
+        "SELECT current_setting('tenantshield.text')",
+    ],
+)
+def test_other_settings_are_left_alone(sql: str) -> None:
+    assert CHANGES_TENANT.search(sql) is None

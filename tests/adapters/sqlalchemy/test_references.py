@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     case,
+    event,
     func,
     insert,
     literal,
@@ -640,3 +643,50 @@ def test_very_many_different_references_are_checked_to_the_last(engine: Engine) 
         connection.execute(insert(DEAL), many)
     many = [{"id": n + 50_000, "firm_id": n} for n in range(10_000, 21_999)]
     refused(engine, insert(DEAL), [*many, {"id": 99_999, "firm_id": 2}])
+
+
+# -- one flush within another ----------------------------------------------------
+
+
+@contextmanager
+def whenever(name: str, act: Callable[[Any], None]) -> Generator[None, None, None]:
+    """Have ``act`` called with each deal that a session writes."""
+
+    def listener(mapper: Any, connection: Any, deal: Deal) -> None:
+        act(deal)
+
+    event.listen(Deal, name, listener)
+    try:
+        yield
+    finally:
+        event.remove(Deal, name, listener)
+
+
+def test_what_a_flush_has_looked_up_proves_nothing_to_another_tenant(engine: Engine) -> None:
+    def write(deal: Deal) -> None:
+        with tenant_scope("globex"):
+            connection.execute(insert(DEAL).values(id=51, firm_id=3))
+
+    with tenant_scope("acme"), engine.connect() as connection:
+        session = Session(connection)
+        session.add(Deal(id=50, firm_id=3))
+        with whenever("after_insert", write), pytest.raises(CrossTenantAccessError):
+            session.flush()
+        session.close()
+
+
+def test_what_another_session_inserts_meanwhile_proves_nothing_to_a_flush(engine: Engine) -> None:
+    theirs = Firm(id=60)
+
+    def write(deal: Deal) -> None:
+        if deal.id == 51:
+            with tenant_scope("globex"), Session(connection) as other:
+                other.add(theirs)
+                other.flush()
+
+    with tenant_scope("acme"), engine.connect() as connection:
+        session = Session(connection)
+        session.add_all([Deal(id=50, firm_id=1), Deal(id=51, firm_id=60)])
+        with whenever("before_insert", write), pytest.raises(CrossTenantAccessError):
+            session.flush()
+        session.close()

@@ -735,6 +735,25 @@ def test_a_streamed_result_read_on_without_a_scope_raises(engine: Engine) -> Non
             next(result)
 
 
+@pytest.mark.parametrize("size", [None, 1])
+def test_a_result_read_first_in_another_scope_runs_nothing_and_keeps_its_rows(
+    engine: Engine, size: int | None
+) -> None:
+    with Session(engine) as session:
+        with tenant_scope("acme"):
+            result = session.scalars(LOADING)
+            if size:
+                result = result.yield_per(size)
+        with tenant_scope("globex"), sent(engine) as statements:
+            with pytest.raises(ScopeMismatchError, match="read it in the scope"):
+                result.fetchmany(1)
+            assert statements == []
+            assert len(session.identity_map) == 0
+        if not size:
+            with tenant_scope("acme"):
+                assert [(each.id, len(each.chairs)) for each in result] == [(1, 1), (2, 1)]
+
+
 def test_a_streamed_result_is_read_to_its_end_in_its_own_scope(engine: Engine) -> None:
     with Session(engine) as session, tenant_scope("acme"):
         result = streamed(session, LOADING)

@@ -109,6 +109,7 @@ def _(hand: Hand, m: Models) -> Any:
 @path(
     "open: the key of another tenant's row, told by a unique constraint",
     open="a constraint holds for all tenants; make it part of a key with the tenant",
+    open_still="a constraint holds for all rows, those that are not shown included",
 )
 def _(hand: Hand, m: Models) -> Any:
     from sqlalchemy import insert

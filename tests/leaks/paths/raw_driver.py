@@ -9,7 +9,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import DDL, DropTable
 
-from tests.leaks.catalogue import path, writes
+from tests.leaks.catalogue import NOT_OWNER, path, writes
 from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
@@ -81,7 +81,7 @@ def _(hand: Hand, m: Models) -> Any:
     m.metadata.drop_all(hand.connection)
 
 
-@path("ddl: a listener of the application's on create_all", "write")
+@path("ddl: a listener of the application's on create_all", "write", why_not=NOT_OWNER)
 def _(hand: Hand, m: Models) -> Any:
     from sqlalchemy import Column, Integer, MetaData, Table, event
 
@@ -103,3 +103,28 @@ def _(hand: Hand, m: Models) -> Any:
     finally:
         hand.session.commit()
         hand.drop("acct_view", "VIEW")
+
+
+SETTABLE = "whoever may run any SQL may also set what the policies go by"
+
+
+def forged(name: str, sql: str, beyond_floor: str | None = SETTABLE) -> None:
+    """Enter a way that tells the database's policies another tenant, and reads past the guard."""
+
+    def run(hand: Hand, m: Models) -> Any:
+        hand.session.execute(text(sql))
+        cursor = hand.connection.connection.cursor()
+        try:
+            cursor.execute("SELECT note FROM acct_invoice")
+            return cursor.fetchall()
+        finally:
+            cursor.close()
+
+    run.__module__ = __name__
+    why = "a cursor of the driver's"
+    path(f"policies: {name}", only="postgresql sync", why=why, beyond_floor=beyond_floor)(run)
+
+
+forged("another tenant in the setting", "SET LOCAL tenantshield.text = 'bravo'")
+forged("another tenant by set_config()", "SELECT set_config('tenantshield.text', 'bravo', true)")
+forged("another role", "SET LOCAL ROLE NONE", beyond_floor=None)

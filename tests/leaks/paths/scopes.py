@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.orm.exc import DetachedInstanceError
 
-from tests.leaks.catalogue import NOTHING, path
+from tests.leaks.catalogue import IN_MEMORY, NOTHING, path
 from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
@@ -135,9 +135,17 @@ after(
     "an expired attribute", lambda h, m, kept: (h.session.expire(kept), kept.note)[1], errors=GONE
 )
 after("refresh", lambda h, m, kept: (h.session.refresh(kept), kept.note)[1], errors=GONE)
-after("get() from memory", lambda h, m, kept: h.session.get(m.Invoice, 401))
+after(
+    "get() from memory",
+    lambda h, m, kept: h.session.get(m.Invoice, 401),
+    beyond_floor=IN_MEMORY,
+)
 after("a query", lambda h, m, kept: h.session.scalars(select(m.Invoice)).all())
-after("merge", lambda h, m, kept: h.session.merge(m.Invoice(id=401)).note)
+after(
+    "merge",
+    lambda h, m, kept: h.session.merge(m.Invoice(id=401)).note,
+    beyond_floor=IN_MEMORY,
+)
 after("a flush", lambda h, m, kept: (renamed(kept), h.session.flush()), "write")
 after("a commit", lambda h, m, kept: (renamed(kept), h.session.commit()), "write")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, Final, TypeVar
 
-from sqlalchemy import String, Table
+from sqlalchemy import MetaData, String, Table
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 
 __all__ = ["PEERS", "Protection", "load", "remembered"]
@@ -50,6 +50,8 @@ class Protection:
             code, not for one session object), ``unbound`` (a scope without a tenant inside
             of one that has one), ``system`` (a scope that sees all tenants), ``fills`` (the
             tenant may be left out of every statement, not of new objects alone).
+        is_floored: whether the database has policies, and the application a role for which
+            they hold.
     """
 
     key: str = "tenant_id"
@@ -60,6 +62,7 @@ class Protection:
         {"ties", "core", "columns", "keys", "concrete", "ambient", "unbound", "system", "fills"}
     )
     refusals: tuple[type[Exception], ...] = ()
+    is_floored: bool = False
 
     reviewed: ClassVar[dict[str, Any]] = {}
 
@@ -100,6 +103,14 @@ class Protection:
     def carry(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function`` so that it runs under the present tenant in another thread."""
         return function
+
+    def policies(self, metadata: MetaData) -> list[str]:
+        """Return the statements that protect the tables in the database itself."""
+        return []
+
+    def is_refusal(self, error: Exception) -> bool:
+        """Say whether ``error`` is how the protection refuses something."""
+        return isinstance(error, self.refusals)
 
     def opened(self, session: Session) -> None:
         """Do what is to be done with every new session."""

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from sqlalchemy import Table
+from sqlalchemy import MetaData, Table
 
 from tenantshield_mw import TenantShieldError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import (
     SessionScope,
+    floor,
     shared_across_tenants,
     tenant_aware,
 )
 from tenantshield_mw.context import carry_tenant
+from tests.floored import is_refused_by_policy
 
 from . import Protection, T
 
@@ -45,9 +47,15 @@ class _Ours(Protection):
     def system(self) -> AbstractContextManager[Any]:
         return system_scope("to see whether it sees everything")
 
+    def policies(self, metadata: MetaData) -> list[str]:
+        return floor.policy_statements(metadata) if self.is_floored else []
+
+    def is_refusal(self, error: Exception) -> bool:
+        return super().is_refusal(error) or (self.is_floored and is_refused_by_policy(error))
+
     def carry(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return carry_tenant(function)
 
 
-def protection() -> Protection:
-    return _Ours(refusals=(TenantShieldError,))
+def protection(*, is_floored: bool = False) -> Protection:
+    return _Ours(refusals=(TenantShieldError,), is_floored=is_floored)

@@ -1,0 +1,222 @@
+"""Autogenerate: what of the policies a database lacks, as operations in a script."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from alembic import util
+from alembic.autogenerate import comparators, renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations.ops import CreateTableOp, MigrateOperation, UpgradeOps
+from sqlalchemy import MetaData, Table
+
+from ..floor.catalog import OURS, Catalog, FoundTable, read_catalog
+from ..floor.inspection import compare
+from ..floor.policies import policies_of
+from ..floor.record import read_record
+from ..floor.tables import TableFloor, floor_of_table
+from .policies import DropTenantPoliciesOp, PutTenantPoliciesOp
+
+__all__ = ["compare_policies"]
+
+_IMPORT: Final = (
+    "from tenantshield_mw.adapters.sqlalchemy.floor import Along, TableFloor, TenantColumn"
+)
+
+# Alembic has priorities since 1.18. Before, the order is that of registration.
+_LAST: Final[dict[str, Any]] = (
+    {"priority": util.DispatchPriority.LAST} if hasattr(util, "DispatchPriority") else {}
+)
+
+
+@comparators.dispatch_for("schema", **_LAST)
+def compare_policies(
+    autogen_context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Collection[str | None]
+) -> None:
+    """Add the operations that make the policies what the models want.
+
+    What is taken away comes before all changes of tables and columns, what is put in place
+    after them: a policy holds on to the columns that it reads.
+
+    Args:
+        autogen_context: of Alembic.
+        upgrade_ops: the script.
+        schemas: those that are compared; ``None`` for the default one.
+    """
+    connection = autogen_context.connection
+    if connection is None or connection.dialect.name != "postgresql":
+        return
+    wanted = {
+        floor: table
+        for table in autogen_context.sorted_tables
+        if (floor := floor_of_table(table)) is not None
+    }
+    default = connection.dialect.default_schema_name
+    catalog = read_catalog(connection, list(wanted))
+    comparison = _Comparison(catalog, list(wanted), upgrade_ops)
+    for floor, table in wanted.items():
+        if (None if floor.schema == default else floor.schema) in schemas and (
+            autogen_context.run_object_filters(table, table.name, "table", False, None)  # noqa: FBT003
+        ):
+            comparison.compare(floor)
+    for found in comparison.strays():
+        schema = None if found.schema == default else found.schema
+        # Not in the models, so there is nothing to hand to a filter of objects but this.
+        stray = Table(found.name, MetaData(), schema=schema)
+        if (
+            schema in schemas
+            and autogen_context.run_name_filters(found.name, "table", {"schema_name": schema})
+            and autogen_context.run_object_filters(stray, found.name, "table", True, None)  # noqa: FBT003
+        ):
+            comparison.remove(found, schema)
+    upgrade_ops.ops[:0] = comparison.first
+    upgrade_ops.ops.extend(comparison.last)
+
+
+class _Comparison:
+    """Of what a database has with what the models want, and the operations that follow.
+
+    Attributes:
+        first: those that come before all others of the script.
+        last: those that come after them.
+    """
+
+    def __init__(
+        self, catalog: Catalog, floors: Sequence[TableFloor], upgrade_ops: UpgradeOps
+    ) -> None:
+        self.first: list[MigrateOperation] = []
+        self.last: list[MigrateOperation] = []
+        self._catalog = catalog
+        self._floors = floors
+        self._recorded = [
+            floor
+            for table in catalog.tables
+            for policy in table.policies.values()
+            if (floor := read_record(policy.comment)) is not None
+        ]
+        self._created = {
+            (each.schema, each.table_name)
+            for each in upgrade_ops.ops
+            if isinstance(each, CreateTableOp)
+        }
+
+    def compare(self, floor: TableFloor) -> None:
+        """Add what has to be done for one table of the models."""
+        found = self._catalog.table(floor.schema, floor.name)
+        if found is None:
+            if (floor.schema, floor.name) in self._created:
+                self._put(floor)
+            return
+        if all(each.harmless for each in compare(self._catalog, floor, self._floors)):
+            return
+        before = self._made_from(found)
+        if before is not None and before != floor:
+            # Enabled in between, it shows no row at all.
+            self._drop(before, leave_enabled=True)
+            self._put(floor, leave_enabled=True)
+        elif _has_ours(found):
+            self._put(floor, before=floor)
+        else:
+            self._put(floor, leave_enabled=found.is_enabled)
+
+    def strays(self) -> list[FoundTable]:
+        """Return the tables with policies that nothing asks for."""
+        wanted = [self._catalog.table(each.schema, each.name) for each in self._floors]
+        return [each for each in self._catalog.tables if _has_ours(each) and each not in wanted]
+
+    def remove(self, found: FoundTable, schema: str | None) -> None:
+        """Add what takes the policies of one table away."""
+        before = self._made_from(found) or TableFloor(found.name, schema)
+        others = [each for each in found.policies if each not in OURS]
+        self._drop(before, leave_enabled=bool(others))
+
+    def _put(self, floor: TableFloor, **options: Any) -> None:
+        among = _among(floor, self._floors)
+        self.last.append(PutTenantPoliciesOp(floor, among=among, **options))
+
+    def _drop(self, floor: TableFloor, *, leave_enabled: bool) -> None:
+        among = _among(floor, self._recorded)
+        self.first.append(DropTenantPoliciesOp(floor, among=among, leave_enabled=leave_enabled))
+
+    def _made_from(self, found: FoundTable) -> TableFloor | None:
+        """Return what the policies were made from, if they still are what was made."""
+        for floor in self._recorded:
+            if self._catalog.table(floor.schema, floor.name) is found:
+                differences = compare(self._catalog, floor, self._recorded)
+                return None if any(not each.harmless for each in differences) else floor
+        return None
+
+
+def _has_ours(found: FoundTable) -> bool:
+    return any(each in OURS for each in found.policies)
+
+
+def _among(floor: TableFloor, floors: Sequence[TableFloor]) -> tuple[TableFloor, ...]:
+    """Return those of ``floors`` without which the table's policies would be others."""
+    if policies_of(floor, floors) == policies_of(floor):
+        return ()
+    by_name = {(each.schema, each.name): each for each in floors}
+    ahead = [(each.parent_schema, each.parent) for each in floor.references]
+    reached: dict[tuple[str | None, str], TableFloor] = {}
+    while ahead:
+        here = ahead.pop()
+        if here in by_name and here not in reached:
+            reached[here] = by_name[here]
+            ahead.extend((each.parent_schema, each.parent) for each in by_name[here].ties)
+    return tuple(reached.values())
+
+
+# -- scripts -----------------------------------------------------------------------
+
+
+@renderers.dispatch_for(PutTenantPoliciesOp)
+def _render_put(autogen_context: AutogenContext, operation: PutTenantPoliciesOp) -> str:
+    return _render_call(
+        autogen_context,
+        "put_tenant_policies",
+        operation.floor,
+        among=operation.among,
+        before=operation.before,
+        leave_enabled=operation.leave_enabled,
+    )
+
+
+@renderers.dispatch_for(DropTenantPoliciesOp)
+def _render_drop(autogen_context: AutogenContext, operation: DropTenantPoliciesOp) -> str:
+    return _render_call(
+        autogen_context,
+        "drop_tenant_policies",
+        operation.floor,
+        among=operation.among,
+        leave_enabled=operation.leave_enabled,
+    )
+
+
+def _render_call(
+    autogen_context: AutogenContext, name: str, floor: TableFloor, **options: Any
+) -> str:
+    autogen_context.imports.add(_IMPORT)
+    prefix = autogen_context.opts.get("alembic_module_prefix") or ""
+    arguments = [
+        _render(floor),
+        *(f"{key}={_render(value)}" for key, value in options.items() if value),
+    ]
+    lines = "".join(f"    {each},\n" for each in arguments)
+    return f"{prefix}{name}(\n{lines})"
+
+
+def _render(value: Any) -> str:
+    """Return a value as Python, without what is left at its default."""
+    if isinstance(value, tuple):
+        items: tuple[Any, ...] = value
+        return f"({''.join(_render(each) + ', ' for each in items).rstrip()})"
+    if not dataclasses.is_dataclass(value):
+        return repr(value)
+    arguments = [
+        f"{each.name}={_render(getattr(value, each.name))}"
+        for each in dataclasses.fields(value)
+        if getattr(value, each.name) != each.default
+    ]
+    return f"{type(value).__name__}({', '.join(arguments)})"

@@ -1,0 +1,309 @@
+"""Operations for indexes and constraints with the tenant in them, beside the running
+application.
+
+Each step is a transaction of its own, and can be run again after it failed.
+
+https://www.postgresql.org/docs/current/sql-createindex.html, "Building Indexes Concurrently"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alembic.operations import MigrateOperation, Operations
+from alembic.operations.ops import DropConstraintOp, DropIndexOp
+
+from ..errors import ConfigurationError
+from ..floor.policies import quoted, table_name
+from .execution import LOCK_TIMEOUT, Steps, steps
+
+__all__ = ["CreateTenantForeignKeyOp", "CreateTenantIndexOp", "CreateTenantUniqueOp"]
+
+
+@Operations.register_operation("create_tenant_index")
+class CreateTenantIndexOp(MigrateOperation):
+    """Builds an index concurrently."""
+
+    def __init__(
+        self,
+        name: str,
+        table: str,
+        columns: Sequence[str] = ("tenant_id",),
+        *,
+        schema: str | None = None,
+    ) -> None:
+        self.name = name
+        self.table = table
+        self.columns = tuple(columns)
+        self.schema = schema
+
+    @classmethod
+    def create_tenant_index(
+        cls,
+        operations: Operations,
+        name: str,
+        table: str,
+        columns: Sequence[str] = ("tenant_id",),
+        *,
+        schema: str | None = None,
+    ) -> None:
+        """Build an index concurrently, so that the table can be written all the while.
+
+        An index of this name that a failed run has left, which PostgreSQL keeps up to date
+        but does not use, is dropped first. Nothing happens if there is a valid one.
+
+        Args:
+            operations: filled in by Alembic.
+            name: the index's name.
+            table: the table's name; it is not partitioned.
+            columns: its columns, the tenant's first.
+            schema: the table's schema; ``None`` for the default one.
+
+        Raises:
+            ConfigurationError: the database is not PostgreSQL, or env.py has begun the
+                transaction, or something else has the name.
+        """
+        operations.invoke(cls(name, table, columns, schema=schema))
+
+    def reverse(self) -> MigrateOperation:
+        """Return what undoes this."""
+        return DropIndexOp(self.name, self.table, schema=self.schema)
+
+
+@Operations.implementation_for(CreateTenantIndexOp)
+def _create_index(operations: Operations, operation: CreateTenantIndexOp) -> None:
+    with steps(operations, LOCK_TIMEOUT) as step:
+        _build_index(step, operation, unique=False)
+
+
+@Operations.register_operation("create_tenant_unique")
+class CreateTenantUniqueOp(MigrateOperation):
+    """Makes a unique constraint from an index that was built concurrently."""
+
+    def __init__(
+        self,
+        name: str,
+        table: str,
+        columns: Sequence[str] = ("tenant_id", "id"),
+        *,
+        schema: str | None = None,
+        lock_timeout: int = LOCK_TIMEOUT,
+    ) -> None:
+        self.name = name
+        self.table = table
+        self.columns = tuple(columns)
+        self.schema = schema
+        self.lock_timeout = lock_timeout
+
+    @classmethod
+    def create_tenant_unique(
+        cls,
+        operations: Operations,
+        name: str,
+        table: str,
+        columns: Sequence[str] = ("tenant_id", "id"),
+        *,
+        schema: str | None = None,
+        lock_timeout: int = LOCK_TIMEOUT,
+    ) -> None:
+        """Make a unique constraint from an index that was built concurrently.
+
+        It is what a composite foreign key refers to. Nothing happens if it is there.
+
+        Args:
+            operations: filled in by Alembic.
+            name: the constraint's name, and the index's.
+            table: the table's name; it is not partitioned.
+            columns: its columns, the tenant's first.
+            schema: the table's schema; ``None`` for the default one.
+            lock_timeout: see ``add_tenant_column``.
+
+        Raises:
+            ConfigurationError: the database is not PostgreSQL, or env.py has begun the
+                transaction, or something else has the name.
+            sqlalchemy.exc.IntegrityError: there are rows that are not unique.
+        """
+        operations.invoke(cls(name, table, columns, schema=schema, lock_timeout=lock_timeout))
+
+    def reverse(self) -> MigrateOperation:
+        """Return what undoes this."""
+        return DropConstraintOp(self.name, self.table, "unique", schema=self.schema)
+
+
+@Operations.implementation_for(CreateTenantUniqueOp)
+def _create_unique(operations: Operations, operation: CreateTenantUniqueOp) -> None:
+    table = table_name(operation.schema, operation.table)
+    with steps(operations, operation.lock_timeout) as step:
+        _build_index(step, operation, unique=True)
+        if not _has_constraint(step, table, operation.name):
+            step.lock(
+                f"ALTER TABLE {table} ADD CONSTRAINT {quoted(operation.name)} "
+                f"UNIQUE USING INDEX {quoted(operation.name)}"
+            )
+
+
+@Operations.register_operation("create_tenant_foreign_key")
+class CreateTenantForeignKeyOp(MigrateOperation):
+    """Makes a foreign key for new rows at once, and proves the old ones afterwards."""
+
+    def __init__(
+        self,
+        name: str,
+        table: str,
+        columns: Sequence[str],
+        parent: str,
+        parent_columns: Sequence[str],
+        *,
+        ondelete: str | None = None,
+        schema: str | None = None,
+        parent_schema: str | None = None,
+        lock_timeout: int = LOCK_TIMEOUT,
+    ) -> None:
+        self.name = name
+        self.table = table
+        self.columns = tuple(columns)
+        self.parent = parent
+        self.parent_columns = tuple(parent_columns)
+        self.ondelete = ondelete
+        self.schema = schema
+        self.parent_schema = parent_schema
+        self.lock_timeout = lock_timeout
+
+    @classmethod
+    def create_tenant_foreign_key(
+        cls,
+        operations: Operations,
+        name: str,
+        table: str,
+        columns: Sequence[str],
+        parent: str,
+        parent_columns: Sequence[str],
+        *,
+        ondelete: str | None = None,
+        schema: str | None = None,
+        parent_schema: str | None = None,
+        lock_timeout: int = LOCK_TIMEOUT,
+    ) -> None:
+        """Make a foreign key for new rows at once, and prove the old ones afterwards.
+
+        Args:
+            operations: filled in by Alembic.
+            name: the constraint's name.
+            table: the table's name.
+            columns: its columns, the tenant's among them.
+            parent: the name of the table that they refer to.
+            parent_columns: what they refer to there, in the same order.
+            ondelete: as in SQL, ``CASCADE`` for instance.
+            schema: the table's schema; ``None`` for the default one.
+            parent_schema: the parent's.
+            lock_timeout: see ``add_tenant_column``. The lock is on both tables.
+
+        Raises:
+            ConfigurationError: the database is not PostgreSQL, or env.py has begun the
+                transaction.
+            sqlalchemy.exc.IntegrityError: a row refers to another tenant's, or to none.
+        """
+        operations.invoke(
+            cls(
+                name,
+                table,
+                columns,
+                parent,
+                parent_columns,
+                ondelete=ondelete,
+                schema=schema,
+                parent_schema=parent_schema,
+                lock_timeout=lock_timeout,
+            )
+        )
+
+    def reverse(self) -> MigrateOperation:
+        """Return what undoes this."""
+        return DropConstraintOp(self.name, self.table, "foreignkey", schema=self.schema)
+
+
+@Operations.implementation_for(CreateTenantForeignKeyOp)
+def _create_foreign_key(operations: Operations, operation: CreateTenantForeignKeyOp) -> None:
+    table, name = table_name(operation.schema, operation.table), quoted(operation.name)
+    parent = table_name(operation.parent_schema, operation.parent)
+    with steps(operations, operation.lock_timeout) as step:
+        # In one statement, so that one that an earlier run has left is no obstacle.
+        step.lock(
+            f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}, ADD CONSTRAINT {name} "
+            f"FOREIGN KEY ({_list(operation.columns)}) "
+            f"REFERENCES {parent} ({_list(operation.parent_columns)})"
+            f"{f' ON DELETE {operation.ondelete}' if operation.ondelete else ''} NOT VALID"
+        )
+        step.run(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
+
+
+def _list(columns: Sequence[str]) -> str:
+    return ", ".join(map(quoted, columns))
+
+
+def _build_index(
+    step: Steps, operation: CreateTenantIndexOp | CreateTenantUniqueOp, *, unique: bool
+) -> None:
+    table = table_name(operation.schema, operation.table)
+    index = table_name(operation.schema, operation.name)
+    # It waits for transactions to end, and nobody waits for it.
+    step.run("SET lock_timeout = 0")
+    try:
+        if _left_over(step, operation, table, unique=unique):
+            step.run(f"DROP INDEX CONCURRENTLY IF EXISTS {index}")
+        step.run(
+            f"CREATE {'UNIQUE ' if unique else ''}INDEX CONCURRENTLY IF NOT EXISTS "
+            f"{quoted(operation.name)} ON {table} ({_list(operation.columns)})"
+        )
+    finally:
+        step.run("RESET lock_timeout")
+
+
+def _left_over(
+    step: Steps,
+    operation: CreateTenantIndexOp | CreateTenantUniqueOp,
+    table: str,
+    *,
+    unique: bool,
+) -> bool:
+    """Say whether a failed run has left an index of this name.
+
+    Raises:
+        ConfigurationError: the name belongs to something else.
+    """
+    if step.as_sql:
+        # What will be there is not known. A valid index that is not a constraint's is built
+        # anew; PostgreSQL refuses to drop one that is.
+        return True
+    found = step.rows(
+        "SELECT i.indisvalid, pg_get_indexdef(c.oid), i.indrelid = t.oid AND i.indisunique = "
+        f"{unique} AND ARRAY(SELECT a.attname::text FROM unnest(i.indkey) WITH ORDINALITY AS "
+        "k(number, place) LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND "
+        f"a.attnum = k.number ORDER BY k.place) = ARRAY[{', '.join(map(_text, operation.columns))}]"
+        " AND i.indpred IS NULL "
+        "FROM pg_catalog.pg_class t JOIN pg_catalog.pg_class c USING (relnamespace) "
+        "LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid "
+        f"WHERE t.oid = {_text(table)}::regclass AND c.relname = {_text(operation.name)}"
+    )
+    if not found:
+        return False
+    [(is_valid, definition, is_meant)] = found
+    if not is_meant:
+        raise ConfigurationError(
+            f"something else is called {operation.name!r} beside {table}, "
+            f"{definition or 'which is no index'}: choose another name"
+        )
+    return not is_valid
+
+
+def _has_constraint(step: Steps, table: str, name: str) -> bool:
+    return bool(
+        step.rows(
+            "SELECT 1 FROM pg_catalog.pg_constraint "
+            f"WHERE conrelid = to_regclass({_text(table)}) AND conname = {_text(name)}"
+        )
+    )
+
+
+def _text(value: str) -> str:
+    return "'{}'".format(value.replace("'", "''"))

@@ -1,0 +1,129 @@
+"""Gives a tenant to the rows of a table, a batch at a time, beside the running application.
+
+A table is gone through from front to back by the rows' places in it, so that each page is
+read once and no index is needed. A row that was written has a new place further on, and a
+tenant. Rows that somebody else has locked are passed over at first: a batch that waited for
+one, with locks on others, could be what that somebody waits for. In the end they are waited
+for, one at a time.
+
+https://www.postgresql.org/docs/current/ddl-system-columns.html
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from ..errors import ConfigurationError
+from ..floor.policies import quoted, table_name
+from .execution import Steps, log
+
+__all__ = ["Filled", "fill"]
+
+_START: Final = "(0,0)"
+
+
+class Filled(Protocol):
+    """What is to be filled with what."""
+
+    table: str
+    schema: str | None
+    column: str
+    expression: str
+    batch_rows: int
+
+
+def fill(step: Steps, what: Filled) -> None:
+    """Give a tenant to all rows that have none.
+
+    Raises:
+        ConfigurationError: the expression says nothing for some rows.
+    """
+    label = table_name(what.schema, what.table)
+    if step.as_sql:
+        step.run(_as_sql(what, label))
+        return
+    done = 0
+    for (leaf,) in step.rows(_leaves(label)):
+        while True:
+            place: str | None = _START
+            while place is not None:
+                place, written = _one_batch(step, what, leaf, place)
+                done += written
+                if written:
+                    log.info("%s: %d rows filled", label, done)
+            locked, written = _one_batch(step, what, leaf, None)
+            done += written
+            if locked is None:
+                break
+    log.info("%s: every row has a tenant; it was missing in %d", label, done)
+
+
+def _one_batch(step: Steps, what: Filled, leaf: str, after: str | None) -> tuple[str | None, int]:
+    """Return where the last row of the batch is, if there was any, and how many were written."""
+    [(place, written, unknown)] = step.rows(_batch(what, leaf, after))
+    if unknown:
+        raise ConfigurationError(
+            f"fill_tenant_column({what.table!r}): the expression says nothing for {unknown} of "
+            f"{written} rows, which stay as they were; have it name a tenant for every row: "
+            f"{what.expression}"
+        )
+    return place, written
+
+
+def _batch(what: Filled, leaf: str, after: str | None) -> str:
+    """Return the statement for one batch: rows behind ``after`` that nobody has locked; for
+    ``None`` one row that somebody may have.
+    """
+    column = quoted(what.column)
+    limit, skip = (1, "") if after is None else (what.batch_rows, " SKIP LOCKED")
+    return (
+        f"WITH batch AS MATERIALIZED (SELECT ctid AS place FROM ONLY {leaf} "
+        f"WHERE {column} IS NULL AND ctid > '{after or _START}'::tid "
+        f"LIMIT {limit} FOR NO KEY UPDATE{skip}), "
+        f"written AS (UPDATE ONLY {leaf} AS filled SET {column} = {what.expression} "
+        f"FROM batch WHERE filled.ctid = batch.place RETURNING filled.{column} AS tenant) "
+        "SELECT (SELECT max(place) FROM batch)::text, (SELECT count(*) FROM written), "
+        "(SELECT count(*) FROM written WHERE tenant IS NULL)"
+    )
+
+
+def _leaves(label: str) -> str:
+    """Return the query for where the rows are: in the table, or in its partitions."""
+    table = "'{}'::regclass".format(label.replace("'", "''"))
+    return (
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' "
+        f"AND (c.oid = {table} OR c.oid IN (SELECT relid FROM pg_partition_tree({table}))) "
+        "ORDER BY c.oid"
+    )
+
+
+def _as_sql(what: Filled, label: str) -> str:
+    """Return the same as one block that commits between two batches."""
+    batch = _batch(what, "<leaf>", "<after>")
+    single = _batch(what, "<leaf>", None)
+    return f"""DO $tenantshield$
+DECLARE
+    leaf text;
+    place text;
+    written bigint;
+    unknown bigint;
+BEGIN
+    FOR leaf IN {_leaves(label)} LOOP
+        LOOP
+            place := '{_START}';
+            WHILE place IS NOT NULL LOOP
+                EXECUTE replace(replace($batch${batch}$batch$, '<leaf>', leaf), '<after>', place)
+                INTO place, written, unknown;
+                IF unknown > 0 THEN
+                    RAISE EXCEPTION 'the expression says nothing for % rows', unknown;
+                END IF;
+                COMMIT;
+            END LOOP;
+            EXECUTE replace($batch${single}$batch$, '<leaf>', leaf)
+            INTO place, written, unknown;
+            COMMIT;
+            EXIT WHEN place IS NULL;
+        END LOOP;
+    END LOOP;
+END $tenantshield$"""

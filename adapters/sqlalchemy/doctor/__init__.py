@@ -1,0 +1,18 @@
+"""Looks for what weakens isolation, in the models and in a database.
+
+::
+
+    from tenantshield_mw.adapters.sqlalchemy.doctor import examine
+
+    findings = examine(Base.metadata, engine)
+    assert not [each for each in findings if each.severity != "info"]
+
+The command ``tenantshield-mw doctor`` does the same; see ``docs/doctor.md``.
+"""
+
+from __future__ import annotations
+
+from .examination import examine
+from .findings import KINDS, SEVERITIES, Finding, Kind, Nature, Place, Severity
+
+__all__ = ["KINDS", "SEVERITIES", "Finding", "Kind", "Nature", "Place", "Severity", "examine"]

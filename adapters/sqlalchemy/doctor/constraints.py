@@ -1,0 +1,189 @@
+"""Checks on the models' unique constraints, primary keys and foreign keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy.types import Uuid
+
+from ..registry import registry
+from ..rules import OwnColumn, Rule, Tie, Ties, table_key, table_label
+from .declared import is_confined, is_generated, references_of, tenant_references
+from .findings import Finding
+
+__all__ = ["Unique", "check_constraints", "confining_columns", "uniques_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """A unique constraint or index of a model.
+
+    Attributes:
+        name: as it is given; ``None`` where the database makes one.
+        columns: those that occur in it.
+        is_plain: whether it consists of columns and has no condition.
+        is_index: whether it is an index.
+    """
+
+    name: str | None
+    columns: tuple[Column[object], ...]
+    is_plain: bool
+    is_index: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self.columns)
+
+
+def uniques_of(table: Table) -> Iterator[Unique]:
+    """Yield the unique constraints and indexes of ``table``, without its primary key."""
+    for constraint in table.constraints:
+        if isinstance(constraint, UniqueConstraint):
+            name = None if constraint.name is None else str(constraint.name)
+            yield Unique(name, tuple(constraint.columns), is_plain=True, is_index=False)
+    for index in sorted(table.indexes, key=lambda each: str(each.name)):
+        if index.unique:
+            columns = tuple(index.columns)
+            plain = len(columns) == len(index.expressions) and all(
+                isinstance(each, Column) for each in index.expressions
+            )
+            conditions = (each.get("where") for each in index.dialect_options.values())
+            plain = plain and all(each is None for each in conditions)
+            yield Unique(str(index.name), columns, is_plain=plain, is_index=True)
+
+
+def confining_columns(rule: Rule) -> tuple[str, ...]:
+    """Return what makes values one tenant's: the tenant column, or the first tie."""
+    return (rule.column,) if isinstance(rule, OwnColumn) else rule.ties[0].columns
+
+
+def check_constraints(table: Table, rule: Rule | None, metadata: MetaData) -> Iterator[Finding]:
+    """Yield what weakens isolation in the constraints of a declared table.
+
+    Args:
+        table: a table of ``metadata``.
+        rule: how its rows belong to tenants; ``None`` if it is shared.
+        metadata: the tables.
+    """
+    if rule is not None:
+        yield from _check_uniques(table, rule)
+        yield from _check_primary_key(table, rule)
+        yield from _check_ties(table, rule)
+    yield from _check_foreign_keys(table, rule, metadata)
+
+
+def _check_uniques(table: Table, rule: Rule) -> Iterator[Finding]:
+    for unique in uniques_of(table):
+        names = unique.names
+        if is_confined(table, rule, set(names)) or any(map(is_generated, unique.columns)):
+            continue
+        wanted = ", ".join(f'"{each}"' for each in (*confining_columns(rule), *names))
+        if not unique.is_index:
+            name = "" if unique.name is None else f', name="{unique.name}"'
+            fix = f"UniqueConstraint({wanted}{name}) in its place, in __table_args__"
+        elif unique.is_plain:
+            fix = f'Index("{unique.name}", {wanted}, unique=True) in its place, in __table_args__'
+        else:
+            fix = f"put {', '.join(confining_columns(rule))} first in the index {unique.name}"
+        yield Finding(
+            "unique-without-tenant",
+            table_label(table),
+            f"{', '.join(names)} must be different across all tenants: one tenant's value keeps "
+            "the others from using it, and the error tells them that somebody has it.",
+            fix,
+            ", ".join(names),
+            unique.name,
+        )
+
+
+def _check_primary_key(table: Table, rule: Rule) -> Iterator[Finding]:
+    key: PrimaryKeyConstraint = table.primary_key
+    columns: list[Column[object]] = list(key.columns)
+    names = [each.name for each in columns]
+    if not columns or is_confined(table, rule, set(names)):
+        return
+    if any(is_generated(each) or isinstance(each.type, Uuid) for each in columns):
+        return
+    wanted = ", ".join(f'"{each}"' for each in (*confining_columns(rule), *names))
+    yield Finding(
+        "primary-key-without-tenant",
+        table_label(table),
+        f"The primary key {', '.join(names)} is chosen by users, since nothing makes its "
+        "values, and is without the tenant: one tenant's value keeps the others from using it, "
+        "and the error tells them that somebody has it.",
+        f"PrimaryKeyConstraint({wanted}), or a surrogate: an Integer that the database counts, "
+        "or a Uuid",
+        ", ".join(names),
+    )
+
+
+def _check_ties(table: Table, rule: Rule) -> Iterator[Finding]:
+    if not isinstance(rule, Ties):
+        return
+    for tie in rule.ties:
+        by_name: dict[str, Column[object]] = {each.name: each for each in table.columns}
+        nullable = [each for each in tie.columns if by_name[each].nullable]
+        if nullable:
+            yield Finding(
+                "tie-nullable",
+                table_label(table),
+                f"A row belongs to its tenant through {', '.join(nullable)}, which may be NULL: "
+                "such a row belongs to nobody.",
+                f"nullable=False on {', '.join(nullable)}",
+                ", ".join(nullable),
+            )
+
+
+def _check_foreign_keys(table: Table, rule: Rule | None, metadata: MetaData) -> Iterator[Finding]:
+    label = table_label(table)
+    looked_up = {(each.columns, table_key(each.parent)) for each in references_of(table)}
+    for tie, parent, has_tenant in tenant_references(table, metadata):
+        if has_tenant:
+            continue
+        columns, target = ", ".join(tie.columns), table_label(tie.parent)
+        if registry.is_shared(table):
+            yield Finding(
+                "shared-reference",
+                label,
+                f"It is shared across tenants and refers to {target} by {columns}: everybody "
+                "sees the identifiers of that tenant's rows.",
+                "@tenant_aware in place of @shared_across_tenants, unless that is what it is for",
+                columns,
+            )
+        elif (tie.columns, table_key(tie.parent)) not in looked_up:
+            yield Finding(
+                "references-unchecked",
+                label,
+                f"{columns} refers to {target} without the tenant, and check_references=False "
+                "keeps the guard from looking it up: it may point at another tenant's row.",
+                _composite(rule, parent, tie) or "leave check_references=False out",
+                columns,
+            )
+        elif composite := _composite(rule, parent, tie):
+            yield Finding(
+                "reference-without-tenant",
+                label,
+                f"{columns} refers to {target} without the tenant. The guard looks it up before "
+                "it is written; the database itself would not refuse another tenant's row.",
+                composite,
+                columns,
+            )
+
+
+def _composite(rule: Rule | None, parent: Rule, tie: Tie) -> str | None:
+    """Return the foreign key that would have the tenant in it, as code."""
+    if not isinstance(rule, OwnColumn) or not isinstance(parent, OwnColumn):
+        return None
+    ours = [f'"{each}"' for each in tie.columns]
+    theirs = [f'"{table_label(tie.parent)}.{each}"' for each in tie.parent_columns]
+    parts = [each[0] if len(each) == 1 else f"({', '.join(each)})" for each in (ours, theirs)]
+    if rule.column != "tenant_id":
+        parts.append(f'tenant="{rule.column}"')
+    if parent.column != rule.column:
+        parts.append(f'parent_tenant="{parent.column}"')
+    return (
+        f"tenant_foreign_key({', '.join(parts)}) in __table_args__, in place of the ForeignKey "
+        "on the column"
+    )

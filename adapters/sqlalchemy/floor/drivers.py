@@ -1,0 +1,139 @@
+"""Sends one statement at the start of a transaction, by whichever driver there is.
+
+psycopg sends ``BEGIN`` by itself before the first statement, and waits for the answer. Here
+both go to the server in one message, so that telling the tenant takes no trip of its own.
+Its pipeline mode would do the same; that costs the client and the server more than a trip
+over a local socket does. psycopg's own ``commit()`` and ``rollback()`` then find a
+transaction that has begun, as if the application had sent ``BEGIN``.
+
+https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from ..errors import ConfigurationError
+
+__all__ = ["SENDERS", "Send", "check_driver"]
+
+Send: TypeAlias = Callable[[Any, str, tuple[str, ...]], tuple[Any, ...]]
+"""Executes a statement, with ``%s`` for each of the values, on a connection as SQLAlchemy's
+pool has it; returns its one row."""
+
+
+def _by_psycopg(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
+    if hasattr(dbapi_connection.dbapi_connection, "run_async"):
+        row: tuple[Any, ...] = dbapi_connection.dbapi_connection.run_async(
+            lambda connection: _send_async(connection, sql, values)
+        )
+        return row
+    from psycopg.generators import execute
+
+    connection = dbapi_connection.driver_connection
+    with connection.lock:
+        connection.pgconn.send_query(_message(connection, sql, values))
+        return _row(connection, connection.wait(execute(connection.pgconn)))
+
+
+async def _send_async(connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
+    from psycopg.generators import execute
+
+    async with connection.lock:
+        connection.pgconn.send_query(_message(connection, sql, values))
+        return _row(connection, await connection.wait(execute(connection.pgconn)))
+
+
+def _message(connection: Any, sql: str, values: tuple[str, ...]) -> bytes:
+    from psycopg.pq import Escaping, TransactionStatus
+
+    encoding = connection.info.encoding
+    escape = Escaping(connection.pgconn).escape_literal
+    first, *others = sql.split("%s")
+    parts = [first.encode(encoding)]
+    for value, text in zip(values, others, strict=True):
+        # The escaping ends at the first zero byte, and what follows would be lost.
+        if "\0" in value:
+            raise ConfigurationError("the name of a tenant or a role has a zero byte in it")
+        parts += (bytes(escape(value.encode(encoding))), text.encode(encoding))
+    statement = b"".join(parts)
+    if connection.autocommit or connection.pgconn.transaction_status != TransactionStatus.IDLE:
+        return statement
+    return b"%b; %b" % (_begin(connection), statement)
+
+
+def _begin(connection: Any) -> bytes:
+    words = ["BEGIN"]
+    if connection.isolation_level is not None:
+        words += ("ISOLATION LEVEL", connection.isolation_level.name.replace("_", " "))
+    if connection.read_only is not None:
+        words.append("READ ONLY" if connection.read_only else "READ WRITE")
+    if connection.deferrable is not None:
+        words.append("DEFERRABLE" if connection.deferrable else "NOT DEFERRABLE")
+    return " ".join(words).encode()
+
+
+def _row(connection: Any, results: list[Any]) -> tuple[Any, ...]:
+    from psycopg.errors import error_from_result
+    from psycopg.pq import ExecStatus
+
+    encoding = connection.info.encoding
+    for result in results:
+        if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+            raise error_from_result(result, encoding)
+    last = results[-1]
+    found = (last.get_value(0, column) for column in range(last.nfields))
+    return tuple(None if each is None else each.decode(encoding) for each in found)
+
+
+def _by_asyncpg(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
+    for number in range(1, len(values) + 1):
+        sql = sql.replace("%s", f"${number}", 1)
+    cursor = dbapi_connection.cursor()
+    try:
+        cursor.execute(sql, values)
+        return tuple(cursor.fetchone())
+    finally:
+        cursor.close()
+
+
+def check_driver(driver: str) -> None:
+    """Make sure that psycopg still has what its transactions are begun with.
+
+    Args:
+        driver: SQLAlchemy's name of it.
+
+    Raises:
+        ConfigurationError: it has not.
+    """
+    if not driver.startswith("psycopg"):
+        return
+    import psycopg
+    from psycopg import generators
+
+    missing = [
+        name
+        for owner, name in (
+            (generators, "execute"),
+            (psycopg.Connection, "wait"),
+            (psycopg.AsyncConnection, "wait"),
+            (psycopg.pq.Escaping, "escape_literal"),
+            (psycopg.pq.PGconn, "send_query"),
+            (psycopg.errors, "error_from_result"),
+        )
+        if not hasattr(owner, name)
+    ]
+    if missing:
+        raise ConfigurationError(
+            f"this version of psycopg is not supported: {', '.join(missing)} changed; install "
+            "another release of psycopg 3, such as 3.3.9"
+        )
+
+
+SENDERS: Final[Mapping[str, Send]] = {
+    "psycopg": _by_psycopg,
+    "psycopg_async": _by_psycopg,
+    "asyncpg": _by_asyncpg,
+}
+"""What executes a statement, by the driver."""

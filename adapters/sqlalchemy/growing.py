@@ -1,0 +1,163 @@
+"""What spreads the declared tables over a Citus cluster, by tenant.
+
+The tenant column becomes the distribution column, so that all rows of a tenant lie together
+on one node, and a statement that the guard has confined goes to that node alone.
+
+https://docs.citusdata.com/en/stable/develop/api_udf.html
+https://docs.citusdata.com/en/stable/develop/reference_ddl.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Index, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy.sql.schema import ForeignKeyConstraint
+
+from .errors import ConfigurationError
+from .floor.policies import POSTGRESQL, table_name
+from .registry import registry
+from .rules import OwnColumn, table_label
+
+__all__ = ["citus_statements"]
+
+
+def citus_statements(metadata: MetaData) -> list[str]:
+    """Return what distributes the tables of ``metadata`` over a Citus cluster.
+
+    Tenant-aware tables are distributed by their tenant column, those with a column of the
+    same type next to each other; tables that are shared across tenants become reference
+    tables, of which each node has a copy. To be run on the coordinator, after the tables
+    were created and before they hold many rows::
+
+        with owner_engine.begin() as connection, system_scope("distribute the tables"):
+            Base.metadata.create_all(connection)
+            for statement in citus_statements(Base.metadata):
+                connection.exec_driver_sql(statement)
+
+    Args:
+        metadata: the tables; those of a declarative base are in ``Base.metadata``.
+
+    Returns:
+        One ``SELECT`` a table: the shared ones first, then parents before those that refer
+        to them.
+
+    Raises:
+        ConfigurationError: a table cannot be distributed by its tenant. The message lists
+            all that stands in the way, each with what to do.
+    """
+    problems = [each for table in metadata.sorted_tables for each in _problems(table)]
+    if problems:
+        raise ConfigurationError(
+            "these tables cannot be distributed by their tenant:\n  " + "\n  ".join(problems)
+        )
+    shared = [
+        f"SELECT create_reference_table({_literal(table)})"
+        for table in metadata.sorted_tables
+        if registry.is_shared(table)
+    ]
+    return shared + list(_distributed(metadata))
+
+
+def _distributed(metadata: MetaData) -> Iterator[str]:
+    first: dict[str, Table] = {}
+    for table in metadata.sorted_tables:
+        rule = registry.rule_for(table)
+        if isinstance(rule, OwnColumn):
+            neighbour = first.setdefault(_stored_as(rule), table)
+            beside = "'none'" if neighbour is table else _literal(neighbour)
+            yield (
+                f"SELECT create_distributed_table({_literal(table)}, {_quoted(rule.column)}, "
+                f"colocate_with => {beside})"
+            )
+
+
+def _problems(table: Table) -> Iterator[str]:
+    label = table_label(table)
+    rule = registry.rule_for(table)
+    if registry.is_shared(table):
+        for key in table.foreign_key_constraints:
+            if not registry.is_shared(key.referred_table):
+                yield (
+                    f"{label} is shared and refers to {table_label(key.referred_table)}, which "
+                    "is not: a reference table refers to reference tables alone"
+                )
+    elif rule is None:
+        yield (
+            f"{label} is not declared: mark it with @tenant_aware, or with "
+            "@shared_across_tenants if its rows are the same for all"
+        )
+    elif not isinstance(rule, OwnColumn):
+        (tie, *_) = rule.ties
+        parent = table_label(tie.parent)
+        yield (
+            f"{label} belongs to whom its row in {parent} belongs to and has no tenant column: "
+            "add one, mark the table with @tenant_aware, and make the foreign key "
+            f"tenant_foreign_key({_python(tie.columns)}, "
+            f"{_python(tuple(f'{parent}.{each}' for each in tie.parent_columns))})"
+        )
+    else:
+        yield from _problems_of_keys(table, rule)
+        yield from _problems_of_references(table, rule)
+
+
+def _problems_of_keys(table: Table, rule: OwnColumn) -> Iterator[str]:
+    label = table_label(table)
+    for constraint in table.constraints:
+        if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint):
+            names = [each.name for each in constraint.columns]
+            if names and rule.column not in names:
+                kind = "primary key" if isinstance(constraint, PrimaryKeyConstraint) else "unique"
+                yield (
+                    f"{label}: {kind} ({', '.join(names)}) is without the tenant: make it "
+                    f"({', '.join([rule.column, *names])})"
+                )
+    for index in sorted(table.indexes, key=lambda each: str(each.name)):
+        if index.unique and rule.column not in _names_in(index):
+            yield (
+                f"{label}: the unique index {index.name} is without the tenant: put "
+                f"{rule.column} in front of what it indexes"
+            )
+
+
+def _problems_of_references(table: Table, rule: OwnColumn) -> Iterator[str]:
+    label = table_label(table)
+    for key in table.foreign_key_constraints:
+        parent = registry.rule_for(key.referred_table)
+        # What is tied, or not declared, is named on its own account.
+        if isinstance(parent, OwnColumn) and not _carries_tenant(key, rule, parent):
+            ours = tuple(each.parent.name for each in key.elements)
+            theirs = tuple(
+                f"{table_label(key.referred_table)}.{each.column.name}" for each in key.elements
+            )
+            yield (
+                f"{label}: the foreign key ({', '.join(ours)}) is without the tenant: make it "
+                f"tenant_foreign_key({_python(ours)}, {_python(theirs)})"
+            )
+
+
+def _carries_tenant(key: ForeignKeyConstraint, rule: OwnColumn, parent: OwnColumn) -> bool:
+    pairs = {(each.parent.name, each.column.name) for each in key.elements}
+    return (rule.column, parent.column) in pairs
+
+
+def _names_in(index: Index) -> list[str]:
+    return [getattr(each, "name", "") for each in index.expressions]
+
+
+def _stored_as(rule: OwnColumn) -> str:
+    # Citus puts together what is distributed by the same type; a length is no part of it.
+    return str(rule.type_.compile(POSTGRESQL)).partition("(")[0]
+
+
+def _literal(table: Table) -> str:
+    return _quoted(table_name(table.schema, table.name))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _python(names: tuple[str, ...]) -> str:
+    quoted = ", ".join(f'"{each}"' for each in names)
+    return quoted if len(names) == 1 else f"({quoted})"

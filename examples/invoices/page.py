@@ -1,0 +1,31 @@
+"""The page that every example serves at ``/``."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Final
+
+__all__ = ["page"]
+
+_FOLDER: Final = Path(__file__).parent / "page"
+
+
+def page(framework: str, registration: str) -> str:
+    """Return the page as one HTML document, which asks the server for all else.
+
+    Args:
+        framework: what serves it, for people to read.
+        registration: the line that protects the application.
+    """
+    return Template(_read("index.html")).substitute(
+        framework=escape(framework),
+        registration=escape(registration),
+        style=_read("page.css"),
+        script=_read("page.js"),
+    )
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")

@@ -1,0 +1,148 @@
+"""docs/migrations.md, followed from its first line to its last on a real database."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.databases import Database, database
+
+ROOT = Path(__file__).parents[4]
+GUIDE = (ROOT / "docs" / "migrations.md").read_text()
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+BEFORE = (
+    "INSERT INTO customer (name) VALUES ('Ada'), ('Grace')",
+    "INSERT INTO invoice (customer_id, amount) VALUES (1, 10), (2, 20)",
+    "INSERT INTO invoice_line (invoice_id, text) VALUES (1, 'one')",
+)
+
+APPLICATION = """
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from database import engine
+from models import Customer, Invoice, InvoiceLine
+from tenantshield_mw import tenant_scope
+
+with tenant_scope("globex"), Session(engine) as session:
+    session.add(Customer(id=7, name="Hedy"))
+    session.commit()
+    assert [each.name for each in session.scalars(select(Customer))] == ["Hedy"]
+    cursor = session.connection().connection.cursor()
+    for table, rows in (("customer", 1), ("invoice", 0), ("invoice_line", 0)):
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        assert cursor.fetchone() == (rows,), table
+with tenant_scope("acme"), Session(engine) as session:
+    cursor = session.connection().connection.cursor()
+    for table, rows in (("customer", 3), ("invoice", 2), ("invoice_line", 1)):
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        assert cursor.fetchone() == (rows,), table
+"""
+
+
+@pytest.fixture
+def db() -> Iterator[Database]:
+    with database("postgresql") as here:
+        yield here
+        if here.read("SELECT 1 FROM pg_roles WHERE rolname = 'shop_app'"):
+            here.run("DROP OWNED BY shop_app", "DROP ROLE shop_app")
+
+
+class Reader:
+    """Somebody who does what the guide says."""
+
+    def __init__(self, folder: Path, db: Database) -> None:
+        self.folder = folder
+        self._db = db
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "MIGRATIONS_URL": db.url.render_as_string(hide_password=False),
+            "DATABASE_URL": db.url.set(username="shop_app").render_as_string(hide_password=False),
+        }
+
+    def python(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", *arguments],
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def shell(self, command: str) -> None:
+        program, *arguments = command.replace('"', "").split()
+        if program == "alembic":
+            self.python("-m", "alembic", *arguments)
+
+    def follow(self, language: str, block: str) -> str | None:
+        """Do what one block says; return the name of the file that it is."""
+        if language == "sh":
+            for command in block.splitlines():
+                self.shell(command)
+        elif language == "sql":
+            self._db.run(block)
+        elif block.startswith("# "):
+            name = block.partition("\n")[0].removeprefix("# ")
+            (self.folder / name).write_text(block)
+            return name
+        return None
+
+
+def test_the_guide_leads_to_the_guard_and_the_floor(db: Database, tmp_path: Path) -> None:
+    reader = Reader(tmp_path, db)
+    blocks = BLOCK.findall(GUIDE)
+    assert len(blocks) >= 10
+    seen: list[str | None] = []
+    for language, block in blocks:
+        name = reader.follow(language, block)
+        if name == "models.py" and "models.py" not in seen:
+            reader.python("-c", CREATE)
+            db.run(*BEFORE)
+        elif language == "sh" and seen[-1:] == ["migrations/versions/0001_tenants.py"]:
+            # The old application still writes.
+            db.run("INSERT INTO customer (name) VALUES ('Late')")
+            assert db.read("SELECT DISTINCT tenant_id FROM customer") == [("acme",)]
+            assert db.read("SELECT DISTINCT tenant_id FROM invoice") == [("acme",)]
+        seen.append(name)
+    assert "migrations/versions/0002_no_default.py" in seen
+    db.run("SELECT setval('customer_id_seq', 100)")
+    reader.python("-c", APPLICATION)
+    reader.python("startup.py")
+    # And all the way back.
+    reader.shell("alembic downgrade base")
+    assert db.read("SELECT count(*) FROM pg_policy") == [(0,)]
+    assert db.read("SELECT count(*) FROM customer") == [(4,)]
+    assert not db.read(
+        "SELECT 1 FROM information_schema.columns WHERE table_name IN ('customer', 'invoice') "
+        "AND column_name = 'tenant_id'"
+    )
+
+
+CREATE = """
+import os
+from sqlalchemy import create_engine
+from models import Base
+Base.metadata.create_all(create_engine(os.environ["MIGRATIONS_URL"]))
+"""
+
+
+def test_the_guide_is_what_is_written_out_for_somebody_else_too(
+    db: Database, tmp_path: Path
+) -> None:
+    reader = Reader(tmp_path, db)
+    for language, block in BLOCK.findall(GUIDE):
+        if language != "sh" or block.startswith("pip"):
+            reader.follow(language, block)
+    script = reader.python("-m", "alembic", "upgrade", "head", "--sql")
+    assert "CREATE UNIQUE INDEX CONCURRENTLY" in script
+    assert "VALIDATE CONSTRAINT" in script

@@ -1,0 +1,127 @@
+"""PostgreSQL with policies on its tables, and an application that logs in as nobody special."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.databases import Database, database
+
+__all__ = ["FlooredDatabase", "floored_database", "is_refused_by_policy"]
+
+INSUFFICIENT_PRIVILEGE: Final = "42501"
+"""https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+
+@dataclass(frozen=True, slots=True)
+class FlooredDatabase(Database):
+    """A database whose engines log in as a role for which policies hold.
+
+    What the judge reads, by :meth:`dbapi`, is read as a superuser.
+
+    Attributes:
+        owner: a role that owns the tables and is nothing else.
+        app: the role of the application.
+        system: a role that sees all rows, and may do to a table what its owner may.
+    """
+
+    owner: str
+    app: str
+    system: str
+
+    def engine(self, **options: Any) -> Engine:
+        # Not super(): a dataclass with slots is another class than the one defined here.
+        engine = Database.engine(self._as_app(), **options)
+        self._hold_tenant(engine)
+        return engine
+
+    def async_engine(self, **options: Any) -> AsyncEngine:
+        engine = Database.async_engine(self._as_app(), **options)
+        self._hold_tenant(engine)
+        return engine
+
+    @contextmanager
+    def app_dbapi(self) -> Generator[Any, None, None]:
+        """Yield a connection of the driver's own, as the application could open one."""
+        import psycopg
+
+        arguments: dict[str, Any] = {**self._connect, "user": self.app}
+        with psycopg.connect(**arguments, autocommit=True) as connection:
+            yield connection
+
+    def _hold_tenant(self, engine: Engine | AsyncEngine) -> None:
+        # Only here: where others are put to the test, this package is not installed.
+        from tenantshield_mw.adapters.sqlalchemy import floor
+
+        floor.hold_tenant(engine, system_role=self.system)
+
+    def _as_app(self) -> Database:
+        return Database(
+            self.name,
+            self.url.set(username=self.app),
+            self.async_url.set(username=self.app),
+            self._connect,
+        )
+
+    def open_schema(self, name: str) -> None:
+        """Let the roles use a schema."""
+        self.run(
+            f"GRANT ALL ON SCHEMA {name} TO {self.owner}",
+            f"GRANT USAGE ON SCHEMA {name} TO {self.app}, {self.system}",
+        )
+
+    def grant(self) -> None:
+        """Let the application and the system role use all tables that there are."""
+        for (schema,) in self.read(
+            "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'"
+        ):
+            for kind, rights in (
+                # Not TRUNCATE, for which no policy holds.
+                ("TABLES", "SELECT, INSERT, UPDATE, DELETE"),
+                ("SEQUENCES", "ALL"),
+            ):
+                roles = f"TO {self.app}, {self.system}"
+                self.run(
+                    f"GRANT {rights} ON ALL {kind} IN SCHEMA {schema} {roles}",
+                    # What a way makes later.
+                    f"ALTER DEFAULT PRIVILEGES FOR ROLE {self.owner} IN SCHEMA {schema} "
+                    f"GRANT {rights} ON {kind} {roles}",
+                )
+
+
+@contextmanager
+def floored_database() -> Generator[Database, None, None]:
+    """Yield an empty database with three roles of its own."""
+    with database("postgresql") as here:
+        suffix = uuid.uuid4().hex[:8]
+        owner, app, system = (f"{name}_{suffix}" for name in ("owner", "app", "system"))
+        here.run(
+            f"CREATE ROLE {owner}",
+            f"CREATE ROLE {app} LOGIN",
+            f"CREATE ROLE {system} BYPASSRLS IN ROLE {owner}",
+            f"GRANT {system} TO {app} WITH INHERIT FALSE",
+            f"GRANT ALL ON SCHEMA public TO {owner}",
+        )
+        try:
+            yield FlooredDatabase(
+                here.name, here.url, here.async_url, here._connect, owner, app, system
+            )
+        finally:
+            for role in (owner, app, system):
+                here.run(f"DROP OWNED BY {role} CASCADE")
+            here.run(f"DROP ROLE {owner}, {app}, {system}")
+
+
+def is_refused_by_policy(error: Exception) -> bool:
+    """Say whether PostgreSQL refused a row because of a policy, or a lack of rights."""
+    return (
+        isinstance(error, DBAPIError)
+        and getattr(error.orig, "sqlstate", None) == INSUFFICIENT_PRIVILEGE
+    )

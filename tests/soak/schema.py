@@ -1,0 +1,101 @@
+"""The tables of the soak, a view and a function over them, and who may do what.
+
+Each row says twice whose it is: in the tenant column, and in ``owner``, which the client
+that writes the row sets from a variable of its own. Whoever reads a row compares the latter
+with his own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import URL, ForeignKey, create_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from tenantshield_mw.adapters.sqlalchemy import floor, tenant_aware
+from tests.databases import Database
+
+__all__ = ["FUNCTION", "VIEW", "Base", "Detail", "Entry", "Roles", "prepare"]
+
+VIEW: Final = "everything_seen"
+FUNCTION: Final = "everything_found"
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+@tenant_aware
+class Entry(Base):
+    __tablename__ = "soak_entry"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(index=True)
+    owner: Mapped[str]
+    name: Mapped[str] = mapped_column(unique=True)
+    token: Mapped[str]
+    details: Mapped[list[Detail]] = relationship(cascade="all", passive_deletes=True)
+
+
+class Detail(Base):
+    """Belongs to whom its entry belongs to."""
+
+    __tablename__ = "soak_detail"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("soak_entry.id", ondelete="CASCADE"), index=True
+    )
+    owner: Mapped[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The names of the roles of one database.
+
+    Attributes:
+        owner: owns the tables, the view and the function.
+        application: what the clients log in as.
+        system: what a system scope's transaction takes on.
+    """
+
+    owner: str
+    application: str
+    system: str
+
+    def url(self, url: URL, folder: str) -> URL:
+        """Return ``url`` for the application, by the socket in ``folder``."""
+        return url.set(username=self.application).update_query_dict({"host": folder})
+
+
+def prepare(here: Database) -> Roles:
+    """Make the roles, the tables and the policies; return the roles.
+
+    The view and the function run with their owner's rights, as views do by default. Row-level
+    security is forced, so that it holds for the owner too.
+    """
+    name = here.url.database
+    roles = Roles(f"own_{name}", f"app_{name}", f"sys_{name}")
+    here.run(
+        f"CREATE ROLE {roles.owner} LOGIN",
+        f"CREATE ROLE {roles.application} LOGIN",
+        f"CREATE ROLE {roles.system} BYPASSRLS",
+        f"GRANT {roles.system} TO {roles.application}",
+        f"GRANT CREATE ON SCHEMA public TO {roles.owner}",
+    )
+    engine = create_engine(here.url.set(username=roles.owner))
+    with engine.begin() as connection:
+        Base.metadata.create_all(connection)
+        floor.create_policies(connection, Base.metadata)
+    engine.dispose()
+    here.run(
+        f"CREATE VIEW {VIEW} AS SELECT * FROM soak_entry",
+        f"CREATE FUNCTION {FUNCTION}() RETURNS SETOF soak_entry LANGUAGE sql STABLE "
+        "SECURITY DEFINER AS 'SELECT * FROM soak_entry'",
+        f"ALTER VIEW {VIEW} OWNER TO {roles.owner}",
+        f"ALTER FUNCTION {FUNCTION} OWNER TO {roles.owner}",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {roles.application}, {roles.system}",
+        f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {roles.application}, {roles.system}",
+    )
+    return roles
