@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Final, TypeAlias, final
+from typing import Any, Final, Generic, TypeAlias, TypeVar, final
 
 from .errors import ConfigurationError, TenantResolutionError
 from .request import HeaderField, HeaderFields, Remembered, Request, peer
@@ -20,8 +20,10 @@ __all__ = [
     "trusted_networks",
 ]
 
-HostOf: TypeAlias = "HeaderField[str] | ForwardedHost"
-"""Takes a request and returns the host's name, or ``None`` where it gives none."""
+T = TypeVar("T")
+
+HostOf: TypeAlias = "HeaderField[T | None] | ForwardedHost[T]"
+"""Takes a request and returns what its host means, or ``None`` where it gives none."""
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -137,13 +139,19 @@ def _is_text(address: object) -> bool:
     raise ValueError
 
 
-def host_of(trusted_proxies: Iterable[str], proxy_headers: Iterable[str]) -> HostOf:
+def host_of(
+    trusted_proxies: Iterable[str],
+    proxy_headers: Iterable[str],
+    meaning: Callable[[str], T | None],
+) -> HostOf[T]:
     """Return what reads the host of a request.
 
     Args:
         trusted_proxies: addresses and networks of the proxies whose word on the host
             counts; of none, and the connection's own ``Host`` counts.
         proxy_headers: which of :data:`FORWARDING_HEADERS` these proxies set.
+        meaning: what makes something of the host's name, or raises. It must make the same
+            of the same name every time, for the answer is remembered.
 
     Raises:
         ConfigurationError: an argument is not one of these.
@@ -160,17 +168,23 @@ def host_of(trusted_proxies: Iterable[str], proxy_headers: Iterable[str]) -> Hos
     if not networks:
         # What a cache keeps pages by holds the host (RFC 9111 section 2), but nginx's
         # proxy_cache_key comes with the host that it asks, not the one it was asked for.
-        return HeaderField("Host", host_name)
-    return ForwardedHost(networks, tuple(names[name.lower()] for name in proxy_headers))
+        return HeaderField("Host", lambda value: meaning(host_name(value)))
+    told = tuple(names[name.lower()] for name in proxy_headers)
+    return ForwardedHost(networks, told, meaning)
 
 
 @final
-class ForwardedHost:
+class ForwardedHost(Generic[T]):
     """Reads the host that a request was sent to, through proxies of which some are trusted."""
 
-    __slots__ = ("_by_proxies", "_direct", "_fields", "_is_trusted", "varies_on")
+    __slots__ = ("_by_proxies", "_direct", "_fields", "_is_trusted", "_known", "varies_on")
 
-    def __init__(self, networks: tuple[Network, ...], names: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        networks: tuple[Network, ...],
+        names: tuple[str, ...],
+        meaning: Callable[[str], T | None],
+    ) -> None:
         def is_trusted(address: str) -> bool:
             try:
                 found = ip_address(address)
@@ -184,21 +198,31 @@ class ForwardedHost:
             "X-Forwarded-Host": _the_one_host,
             "Forwarded": self._forwarded,
         }
+        self._known: Remembered[str, T | None] = Remembered(meaning)
         self._direct: HeaderField[str | None] = HeaderField("Host", host_name)
         self._by_proxies = [HeaderField(name, judges[name]) for name in names]
         self._fields = HeaderFields(*self._by_proxies, self._direct)
         # Where the proxy that sets the others is the cache, requests come to it without them.
         self.varies_on = (*names, "Host")
 
-    def __call__(self, request: Request) -> str | None:
-        """Return the host's name; ``None`` where the request gives none.
+    def __call__(self, request: Request) -> T | None:
+        """Return what the host's name means; ``None`` where the request gives none.
 
         Raises:
             TenantResolutionError: it is no name, or there are several.
         """
-        if not self._is_trusted[peer(request)]:
-            return self._direct(request)
-        found = self._fields(request)
+        if self._is_trusted[peer(request)]:
+            found = self._fields(request)
+            if len(found) == 1:
+                [(field, value)] = found.items()
+                host = field.meaning(value)
+            else:
+                host = self._told(found)
+        else:
+            host = self._direct(request)
+        return None if host is None else self._known[host]
+
+    def _told(self, found: dict[HeaderField[str | None], Any]) -> str | None:
         told: str | None = None
         for field in self._by_proxies:
             if field in found:

@@ -50,7 +50,7 @@ _REMEMBERED: Final = 1024
 """How many values are remembered before all are forgotten."""
 
 _REMEMBERED_LENGTH: Final = 255
-"""How long a value may be to be remembered."""
+"""How long a value may be to be remembered, if nothing else is said."""
 
 # RFC 9110 section 5.1, but for "_": WSGI, like CGI, spells "-" that way.
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
@@ -68,17 +68,19 @@ class Remembered(dict[K, T]):
     Args:
         judge: what makes something of a value, or raises. It must make the same of the
             same value every time.
+        length: how long a value may be to be remembered, in characters or octets.
     """
 
-    __slots__ = ("_judge",)
+    __slots__ = ("_judge", "_length")
 
-    def __init__(self, judge: Callable[[K], T]) -> None:
+    def __init__(self, judge: Callable[[K], T], length: int = _REMEMBERED_LENGTH) -> None:
         super().__init__()
         self._judge: Callable[[K], T] = judge
+        self._length = length
 
     def __missing__(self, value: K) -> T:
         meaning = self._judge(value)
-        if len(value) <= _REMEMBERED_LENGTH:
+        if len(value) <= self._length:
             if len(self) >= _REMEMBERED:
                 self.clear()
             self[value] = meaning
@@ -93,16 +95,34 @@ class HeaderField(Generic[T]):
         name: the field's name in any case, as RFC 9110 section 5.1 allows it, but
             without ``_``, which WSGI cannot tell from ``-``.
         judge: what makes something of the value, or raises. It must make the same of
-            the same value every time, for the answer is remembered. The values of a
-            field that is repeated come joined by commas, as RFC 9110 section 5.3 says.
+            the same value every time, for the answer is remembered.
+        joint: what stands between the values of a field that is repeated; a comma, as
+            RFC 9110 section 5.3 says, if nothing else is said.
+        length: how long a value may be for its meaning to be remembered, in octets.
 
     Raises:
         ConfigurationError: ``name`` is no such name.
     """
 
-    __slots__ = ("_environ_key", "_known", "_known_text", "_length", "_name", "name", "varies_on")
+    __slots__ = (
+        "_environ_key",
+        "_joint",
+        "_known",
+        "_known_text",
+        "_length",
+        "_name",
+        "name",
+        "varies_on",
+    )
 
-    def __init__(self, name: str, judge: Callable[[bytes], T]) -> None:
+    def __init__(
+        self,
+        name: str,
+        judge: Callable[[bytes], T],
+        *,
+        joint: bytes = b",",
+        length: int = _REMEMBERED_LENGTH,
+    ) -> None:
         if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
             raise ConfigurationError(
                 "a header's name is a str of letters, digits and '-', as in "
@@ -110,9 +130,12 @@ class HeaderField(Generic[T]):
             )
         self.name = name
         self.varies_on: tuple[str, ...] = (name,)
-        self._known = Remembered(judge)
+        self._joint = joint
+        self._known = Remembered(judge, length)
         # Under WSGI a value comes as text. Remembered as such, it needs no encoding.
-        self._known_text: Remembered[str, T] = Remembered(lambda text: judge(self._octets(text)))
+        self._known_text: Remembered[str, T] = Remembered(
+            lambda text: judge(self._octets(text)), length
+        )
         self._name = name.lower().encode("ascii")
         self._length = len(self._name)
         key = name.upper().replace("-", "_")
@@ -134,7 +157,7 @@ class HeaderField(Generic[T]):
                 # Servers need not lower the names (ASGI, "HTTP connection scope"); most
                 # names differ in length already, which is the cheapest thing to compare.
                 if len(name) == length and (name == self._name or name.lower() == self._name):
-                    found = value if found is None else b"%b,%b" % (found, value)
+                    found = value if found is None else found + self._joint + value
             return None if found is None else self._known[found]
         # The server has joined the values, and has taken a field X_Tenant_ID, if it
         # lets that through, for X-Tenant-ID.
@@ -150,15 +173,11 @@ class HeaderField(Generic[T]):
         """
         return self._known_text[value] if type(value) is str else self._known[value]  # type: ignore[index]
 
-    def raw(self, request: Request, joint: bytes = b",") -> bytes | str | None:
+    def raw(self, request: Request) -> bytes | str | None:
         """Return the field's value as it came; ``None`` where ``request`` has no such field.
 
         It comes as bytes in ASGI, and in WSGI as text, a character for each of them. The
         same search as above, which is written out there since every request makes it.
-
-        Args:
-            request: the request.
-            joint: what stands between the values of a field that is repeated.
 
         Raises:
             TenantResolutionError: the value is not what the transport allows.
@@ -170,7 +189,7 @@ class HeaderField(Generic[T]):
             length = self._length
             for name, value in request["headers"]:
                 if len(name) == length and (name == self._name or name.lower() == self._name):
-                    found = value if found is None else found + joint + value
+                    found = value if found is None else found + self._joint + value
             return found
         text: str | None = request.get(self._environ_key)
         if text is not None and not text.isascii():

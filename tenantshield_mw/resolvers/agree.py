@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator
-from typing import Any, final
+from typing import Any, Final, final
 
 from tenantshield_mw.admission import CANNOT_AWAIT, TWICE_AWAITABLE
 from tenantshield_mw.dispatch import EitherResolver, is_awaitable, tenant_of
@@ -16,6 +16,8 @@ from tenantshield_mw.vary import declared_by
 from .several import checked
 
 __all__ = ["Agree", "agree"]
+
+_DIFFERENT: Final = "two parts of the request name different tenants"
 
 
 @final
@@ -39,13 +41,17 @@ class Agree:
         remaining = iter(self._resolvers)
         for resolve in remaining:
             answer: object = resolve(request)
-            if answer is None:
-                continue
-            if named is None and type(answer) is TenantContext:
-                named = answer
-            elif type(answer) is not TenantContext and over_asgi(request) and is_awaitable(answer):
-                return _go_on(request, named, answer, remaining)
-            else:
+            if type(answer) is TenantContext:
+                if named is None:
+                    named = answer
+                # As the two contexts compare, without the call.
+                elif answer.tenant_id != named.tenant_id or (
+                    type(answer.tenant_id) is not type(named.tenant_id)
+                ):
+                    raise TenantResolutionError(_DIFFERENT)
+            elif answer is not None:
+                if over_asgi(request) and is_awaitable(answer):
+                    return _go_on(request, named, answer, remaining)
                 named = _agreed(named, answer, CANNOT_AWAIT)
         return named
 
@@ -66,18 +72,14 @@ async def _go_on(
 def _agreed(
     named: TenantContext | None, answer: object, if_awaitable: str = TWICE_AWAITABLE
 ) -> TenantContext | None:
-    tenant = (
-        answer if type(answer) is TenantContext else tenant_of(answer, if_awaitable=if_awaitable)
-    )
+    tenant = tenant_of(answer, if_awaitable=if_awaitable)
     if tenant is None:
         return named
     if named is None:
         return tenant
-    # As the two contexts compare, without the call.
-    one, other = named.tenant_id, tenant.tenant_id
-    if one == other and type(one) is type(other):
+    if named == tenant:
         return named
-    raise TenantResolutionError("two parts of the request name different tenants")
+    raise TenantResolutionError(_DIFFERENT)
 
 
 def agree(*resolvers: EitherResolver) -> Agree:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 from uuid import UUID
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
@@ -23,6 +23,12 @@ _VALUE: Final = re.compile(r'"?([!#-+\--:<-\[\]-~]*)"?')
 
 _BLANK: Final = " \t"
 
+# A browser sends all of a site's cookies, the same ones again and again.
+_REMEMBERED_LENGTH: Final = 4096
+
+Named: TypeAlias = tuple[TenantContext, float]
+"""The tenant, and when that was signed, in seconds since 1970; 0 where it is not signed."""
+
 
 def _content(value: str) -> str:
     plain = _VALUE.fullmatch(value)
@@ -36,7 +42,6 @@ class Cookie:
     """What :func:`cookie` returns."""
 
     __slots__ = (
-        "_beginning",
         "_field",
         "_known",
         "_max_age",
@@ -60,9 +65,9 @@ class Cookie:
                 'cookie() takes the cookie\'s name, of letters, digits, "-" and "_", as in '
                 'cookie("tenant")'
             )
-        self._field = HeaderField("Cookie", bytes)
+        # RFC 9113 section 8.2.3: a field that is split is joined like this.
+        self._field = HeaderField("Cookie", self._named, joint=b"; ", length=_REMEMBERED_LENGTH)
         self._name = name
-        self._beginning = f"{name}="
         self._max_age = max_age
         self._now = now
         self._serializer: Any = None
@@ -70,7 +75,7 @@ class Cookie:
             if max_age is not None:
                 raise ConfigurationError("max_age needs a secret: only a signature has a time")
             read = reader_of(kind)
-            self._known: Remembered[str, tuple[TenantContext, float]] = Remembered(
+            self._known: Remembered[str, Named] = Remembered(
                 lambda value: (TenantContext(read(_content(value))), 0.0)
             )
             return
@@ -86,7 +91,7 @@ class Cookie:
         self._serializer = itsdangerous.URLSafeTimedSerializer(secret, salt=salt)
         judge = judge_of(kind)
 
-        def verified(value: str) -> tuple[TenantContext, float]:
+        def verified(value: str) -> Named:
             try:
                 payload, signed_at = self._serializer.loads(_content(value), return_timestamp=True)
             except itsdangerous.BadData:
@@ -103,44 +108,24 @@ class Cookie:
             TenantResolutionError: the value names no tenant, is not signed as it should
                 be or too old, or there are several that differ.
         """
-        # RFC 9113 section 8.2.3: a Cookie field that is split is joined like this.
-        field = self._field.raw(request, b"; ")
-        if field is None:
+        named = self._field(request)
+        if named is None:
             return None
-        text = field if isinstance(field, str) else field.decode("latin-1")
-        name = self._name
-        if name not in text:
-            return None
-        before, found, after = text.partition(self._beginning)
-        value: str | None
-        if (
-            found
-            and (not before or before[-2:] == "; ")
-            and name not in before
-            and name not in after
-        ):
-            # As browsers send it, and nowhere else: no need to look at the other pairs.
-            value = after.partition(";")[0] if ";" in after else after
-            value = value.strip(_BLANK)
-        else:
-            value = self._among(text)
-            if value is None:
-                return None
-        tenant, signed_at = self._known[value]
+        tenant, signed_at = named
         if self._max_age is not None and not 0 <= self._now() - signed_at <= self._max_age:
             raise TenantResolutionError("the tenant's cookie is too old, or from the future")
         return tenant
 
-    def _among(self, text: str) -> str | None:
+    def _named(self, field: bytes) -> Named | None:
         first: str | None = None
-        for pair in text.split(";"):
+        for pair in field.decode("latin-1").split(";"):
             key, equals, value = pair.partition("=")
             if equals and key.strip(_BLANK) == self._name:
                 value = value.strip(_BLANK)
                 if first is not None and first != value:
                     raise TenantResolutionError("the tenant's cookie comes twice, differently")
                 first = value
-        return first
+        return None if first is None else self._known[first]
 
     def sign(self, tenant_id: TenantId) -> str:
         """Return the cookie's value that names ``tenant_id``, signed as of now.

@@ -7,36 +7,26 @@ from typing import Any, TypeAlias, final
 
 from tenantshield_mw.context import as_tenant_context
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.host import FORWARDING_HEADERS, domain_name, host_of
+from tenantshield_mw.host import FORWARDING_HEADERS, HostOf, domain_name, host_of
 from tenantshield_mw.request import Request
 from tenantshield_mw.tenant import TenantContext, TenantId
 
-__all__ = ["Domain", "Domains", "domain"]
+__all__ = ["Domains", "LookedUpDomain", "domain"]
 
 Domains: TypeAlias = Mapping[str, TenantContext | TenantId] | Callable[[str], Any]
 """Tenants by domain, or what finds them."""
 
 
 @final
-class Domain:
-    """What :func:`domain` returns."""
+class LookedUpDomain:
+    """What :func:`domain` returns for a callable, which is asked for each request."""
 
     __slots__ = ("_find", "_host", "varies_on")
 
-    def __init__(
-        self, domains: Domains, trusted_proxies: Iterable[str], proxy_headers: Iterable[str]
-    ) -> None:
-        self._host = host_of(trusted_proxies, proxy_headers)
-        self.varies_on = self._host.varies_on
-        if isinstance(domains, Mapping):
-            self._find: Callable[[str], Any] = _by_name(domains).get
-        elif callable(domains):
-            self._find = domains
-        else:
-            raise ConfigurationError(
-                'domain() takes a mapping, as in {"shop.acme.test": "acme"}, or a callable '
-                "that takes the domain and returns the tenant or None"
-            )
+    def __init__(self, find: Callable[[str], Any], host: HostOf[str]) -> None:
+        self._find = find
+        self._host = host
+        self.varies_on = host.varies_on
 
     def __call__(self, request: Request) -> Any:
         """Return the tenant, or what to await for it; ``None`` for a domain of nobody.
@@ -67,7 +57,7 @@ def domain(
     *,
     trusted_proxies: Iterable[str] = (),
     proxy_headers: Iterable[str] = FORWARDING_HEADERS,
-) -> Domain:
+) -> HostOf[TenantContext] | LookedUpDomain:
     """Return a resolver that finds the tenant by the host that the request is for.
 
     Args:
@@ -83,4 +73,11 @@ def domain(
     Raises:
         ConfigurationError: an argument is not one of these.
     """
-    return Domain(domains, trusted_proxies, proxy_headers)
+    if isinstance(domains, Mapping):
+        return host_of(trusted_proxies, proxy_headers, _by_name(domains).get)
+    if callable(domains):
+        return LookedUpDomain(domains, host_of(trusted_proxies, proxy_headers, lambda host: host))
+    raise ConfigurationError(
+        'domain() takes a mapping, as in {"shop.acme.test": "acme"}, or a callable '
+        "that takes the domain and returns the tenant or None"
+    )

@@ -3,56 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import final
 
 from tenantshield_mw.errors import ConfigurationError
-from tenantshield_mw.host import FORWARDING_HEADERS, domain_name, host_of
-from tenantshield_mw.request import Remembered, Request
+from tenantshield_mw.host import FORWARDING_HEADERS, HostOf, domain_name, host_of
 from tenantshield_mw.tenant import TenantContext
 
 from .identifier import Kind, reader_of
 
-__all__ = ["Subdomain", "subdomain"]
-
-
-@final
-class Subdomain:
-    """What :func:`subdomain` returns."""
-
-    __slots__ = ("_host", "_known", "varies_on")
-
-    def __init__(
-        self,
-        of: str,
-        ignore: Iterable[str],
-        trusted_proxies: Iterable[str],
-        proxy_headers: Iterable[str],
-        kind: Kind,
-    ) -> None:
-        below = f".{domain_name(of)}"
-        read = reader_of(kind)
-        if isinstance(ignore, str):
-            raise ConfigurationError('ignore is an iterable of labels, as in ignore=("www",)')
-        ignored = frozenset(domain_name(label) for label in ignore)
-        self._host = host_of(trusted_proxies, proxy_headers)
-        self.varies_on = self._host.varies_on
-
-        def judge(host: str) -> TenantContext | None:
-            label = host.removesuffix(below)
-            if label == host or "." in label or label in ignored:
-                return None
-            return TenantContext(read(label))
-
-        self._known: Remembered[str, TenantContext | None] = Remembered(judge)
-
-    def __call__(self, request: Request) -> TenantContext | None:
-        """Return the tenant; ``None`` where the host is not right below the domain.
-
-        Raises:
-            TenantResolutionError: the host is no host, or its label names no tenant.
-        """
-        host = self._host(request)
-        return None if host is None else self._known[host]
+__all__ = ["subdomain"]
 
 
 def subdomain(
@@ -62,7 +20,7 @@ def subdomain(
     trusted_proxies: Iterable[str] = (),
     proxy_headers: Iterable[str] = FORWARDING_HEADERS,
     type: Kind = str,  # noqa: A002
-) -> Subdomain:
+) -> HostOf[TenantContext]:
     """Return a resolver that reads the tenant id from the host, one label below ``of``.
 
     ``acme.example.com`` is the tenant ``acme`` of ``example.com``, in any case, with any
@@ -81,4 +39,16 @@ def subdomain(
     Raises:
         ConfigurationError: an argument is not one of these.
     """
-    return Subdomain(of, ignore, trusted_proxies, proxy_headers, type)
+    below = f".{domain_name(of)}"
+    read = reader_of(type)
+    if isinstance(ignore, str):
+        raise ConfigurationError('ignore is an iterable of labels, as in ignore=("www",)')
+    ignored = frozenset(domain_name(label) for label in ignore)
+
+    def judge(host: str) -> TenantContext | None:
+        label = host.removesuffix(below)
+        if label == host or "." in label or label in ignored:
+            return None
+        return TenantContext(read(label))
+
+    return host_of(trusted_proxies, proxy_headers, judge)
