@@ -19,6 +19,9 @@ SOME_UUID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 
 
 class Named:
+    def __repr__(self) -> str:
+        return "Named()"
+
     def __str__(self) -> str:
         return "acme"
 

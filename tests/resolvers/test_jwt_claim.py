@@ -62,6 +62,16 @@ def test_a_set_of_keys_finds_the_key_by_its_id() -> None:
         token(SECRET, "HS256", kid="rsa"),
         token(None, "none", kid="rsa"),
     ],
+    ids=[
+        "another key by the same name",
+        "the name of another key",
+        "the name of no key",
+        "no name",
+        "another algorithm",
+        "a key that does not sign",
+        "a secret",
+        "no signature",
+    ],
 )
 def test_a_token_that_no_key_of_the_set_has_signed_is_refused(value: bytes) -> None:
     resolver = jwt_claim("tenant", jwks=KEYS, algorithms=["RS256", "ES256"])
