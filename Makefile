@@ -1,19 +1,24 @@
 # Every target makes what it needs. Needed beforehand: Python 3.11 or newer with pip, and make.
 #
 #   make demo      run the Starlette example with two tenants; ONCE=1 stops after the table
-#   make test      the whole suite, warnings as errors, with branch coverage; ARGS="..." for pytest
+#   make test      the whole suite, warnings as errors, with branch coverage; ARGS="..." for
+#                  pytest, WORKERS=0 for one process
 #   make static    ruff, mypy, pyright, import-linter
 #   make bench     every module of benchmarks/
 #   make help      the rest
 
 PYTHON ?= python3
 N ?= 2000
+# How many processes the suite runs in; 0 for this one alone, to use a debugger.
+WORKERS ?= auto
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 PY := $(BIN)/python
 PIP := -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --require-hashes -r
+# Each process gets a stretch of the tests, so that it sets up little that the others do, too.
+SPREAD = -n $(WORKERS) --dist worksteal
 
 # A venv belongs to this checkout alone, whatever the caller has activated or exported.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -44,15 +49,15 @@ demo: $(VENV)/.test
 	$(PY) -m examples.starlette.demo $(if $(ONCE),--once)
 
 test: $(VENV)/.test
-	$(PY) -m pytest --cov --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
+	$(PY) -m pytest $(SPREAD) --cov --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
 
 # What tries whole servers, and hardly touches what is pinned low, runs on the newest alone.
 test-lowest: build/venv-lowest/.done
-	build/venv-lowest/bin/python -m pytest $(addprefix --ignore=tests/,\
+	build/venv-lowest/bin/python -m pytest $(SPREAD) $(addprefix --ignore=tests/,\
 		browser servers caches transparency soak) $(ARGS)
 
 test-core: build/venv-core/.done
-	build/venv-core/bin/python -m pytest tests/core $(ARGS)
+	build/venv-core/bin/python -m pytest $(SPREAD) tests/core $(ARGS)
 
 bench: $(VENV)/.test
 	@set -e; for module in $(basename $(notdir $(filter-out %/__init__.py,$(wildcard benchmarks/[!_]*.py)))); do \
