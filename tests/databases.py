@@ -2,7 +2,8 @@
 
 Nothing happens on import. PostgreSQL comes from a package that ships a server; it is
 started when first asked for, in a temporary folder, and is stopped and deleted when the
-process ends. MariaDB is used where one answers: at ``TENANTSHIELD_MARIADB_URL``, or as
+process ends; or, for another release, it is the one whose socket is in the folder
+``TENANTSHIELD_POSTGRESQL_SOCKET`` and that lets ``postgres`` in without a password. MariaDB is used where one answers: at ``TENANTSHIELD_MARIADB_URL``, or as
 root without a password on the local socket or on port 3306.
 
 ::
@@ -49,6 +50,7 @@ DatabaseName: TypeAlias = Literal["sqlite", "postgresql", "mariadb"]
 NAMES: Final[tuple[DatabaseName, ...]] = get_args(DatabaseName)
 
 MARIADB_URL: Final = "TENANTSHIELD_MARIADB_URL"
+POSTGRESQL_SOCKET: Final = "TENANTSHIELD_POSTGRESQL_SOCKET"
 
 _SOCKETS: Final = (
     "/run/mysqld/mysqld.sock",
@@ -98,6 +100,24 @@ class Database:
             yield connection
         finally:
             connection.close()
+
+    @contextmanager
+    def roles(self, **attributes: str) -> Generator[tuple[str, ...], None, None]:
+        """Yield roles of a PostgreSQL, and drop them with all that they own afterwards.
+
+        Args:
+            attributes: what each is created with, by the beginning of its name.
+        """
+        suffix = uuid.uuid4().hex[:8]
+        created = {f"{name}_{suffix}": given for name, given in attributes.items()}
+        names = tuple(created)
+        self.run(*(f"CREATE ROLE {name} {given}" for name, given in created.items()))
+        try:
+            yield names
+        finally:
+            for name in names:
+                self.run(f"DROP OWNED BY {name} CASCADE")
+            self.run(f"DROP ROLE {', '.join(names)}")
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of ``sql``, run by the driver alone."""
@@ -227,7 +247,11 @@ def postgresql_package() -> Any:
 
 @cache
 def _postgresql_server() -> str:
-    """Start the server, to be stopped and deleted at exit; return its socket's folder."""
+    """Return the folder of a server's socket: of the one that is given, or of one that is
+    started here, and stopped and deleted at exit.
+    """
+    if given := os.environ.get(POSTGRESQL_SOCKET):
+        return given
     get_server = postgresql_package()
     server = get_server(tempfile.mkdtemp(prefix="tenantshield-pg-"), cleanup_mode="delete")
     socket_folder = str(server.get_postmaster_info().socket_dir)

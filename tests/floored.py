@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,24 +98,18 @@ class FlooredDatabase(Database):
 @contextmanager
 def floored_database() -> Generator[Database, None, None]:
     """Yield an empty database with three roles of its own."""
-    with database("postgresql") as here:
-        suffix = uuid.uuid4().hex[:8]
-        owner, app, system = (f"{name}_{suffix}" for name in ("owner", "app", "system"))
+    with (
+        database("postgresql") as here,
+        here.roles(owner="", app="LOGIN", system="BYPASSRLS") as (owner, app, system),
+    ):
         here.run(
-            f"CREATE ROLE {owner}",
-            f"CREATE ROLE {app} LOGIN",
-            f"CREATE ROLE {system} BYPASSRLS IN ROLE {owner}",
+            f"GRANT {owner} TO {system}",
             f"GRANT {system} TO {app} WITH INHERIT FALSE",
             f"GRANT ALL ON SCHEMA public TO {owner}",
         )
-        try:
-            yield FlooredDatabase(
-                here.name, here.url, here.async_url, here._connect, owner, app, system
-            )
-        finally:
-            for role in (owner, app, system):
-                here.run(f"DROP OWNED BY {role} CASCADE")
-            here.run(f"DROP ROLE {owner}, {app}, {system}")
+        yield FlooredDatabase(
+            here.name, here.url, here.async_url, here._connect, owner, app, system
+        )
 
 
 def is_refused_by_policy(error: Exception) -> bool:

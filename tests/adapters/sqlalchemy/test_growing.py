@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,10 +25,9 @@ from tenantshield_mw.adapters.sqlalchemy import (
 )
 from tenantshield_mw.adapters.sqlalchemy.growing import citus_statements
 from tests.databases import Database, database
+from tests.guides import Reader, blocks_of
 
-ROOT = Path(__file__).parents[3]
-GUIDE = (ROOT / "docs" / "growing.md").read_text()
-BLOCKS = re.findall(r"^```([\w-]+)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+BLOCKS = blocks_of("growing.md")
 
 CREATE = """
 import os
@@ -92,48 +86,13 @@ def db() -> Iterator[Database]:
         yield here
 
 
-@pytest.fixture
-def roles(db: Database) -> Iterator[tuple[str, str]]:
-    owner, app = (f"{name}_{uuid.uuid4().hex[:8]}" for name in ("owner", "app"))
-    db.run(
-        f"CREATE ROLE {owner} LOGIN",
-        f"CREATE ROLE {app} LOGIN",
-        f"GRANT ALL ON SCHEMA public TO {owner}",
-    )
-    yield owner, app
-    for role in (owner, app):
-        db.run(f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
+def test_the_guide_spreads_a_table_over_partitions(db: Database, tmp_path: Path) -> None:
+    with db.roles(owner="LOGIN", app="LOGIN") as (owner, app):
+        db.run(f"GRANT ALL ON SCHEMA public TO {owner}")
+        spread(db, owner, app, tmp_path)
 
 
-class Reader:
-    """Somebody who does what the guide says."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder = folder
-        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-
-    def write(self, block: str) -> str:
-        name = block.partition("\n")[0].removeprefix("# ")
-        (self.folder / name).write_text(block)
-        return name
-
-    def python(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", *arguments],
-            cwd=self.folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-
-def test_the_guide_spreads_a_table_over_partitions(
-    db: Database, roles: tuple[str, str], tmp_path: Path
-) -> None:
-    owner, app = roles
+def spread(db: Database, owner: str, app: str, tmp_path: Path) -> None:
     urls = {
         name: db.url.set(username=role).render_as_string(hide_password=False)
         for name, role in (("OWNER_URL", owner), ("APP_URL", app))

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.databases import Database, database
+from tests.guides import Reader, blocks_of
 
-ROOT = Path(__file__).parents[4]
-GUIDE = (ROOT / "docs" / "migrations.md").read_text()
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = blocks_of("migrations.md")
 
 BEFORE = (
     "INSERT INTO customer (name) VALUES ('Ada'), ('Grace')",
@@ -54,30 +49,21 @@ def db() -> Iterator[Database]:
             here.run("DROP OWNED BY shop_app", "DROP ROLE shop_app")
 
 
-class Reader:
+class Migrating(Reader):
     """Somebody who does what the guide says."""
 
     def __init__(self, folder: Path, db: Database) -> None:
-        self.folder = folder
         self._db = db
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "MIGRATIONS_URL": db.url.render_as_string(hide_password=False),
-            "DATABASE_URL": db.url.set(username="shop_app").render_as_string(hide_password=False),
-        }
-
-    def python(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", *arguments],
-            cwd=self.folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
+        super().__init__(
+            folder,
+            {
+                name: url.render_as_string(hide_password=False)
+                for name, url in (
+                    ("MIGRATIONS_URL", db.url),
+                    ("DATABASE_URL", db.url.set(username="shop_app")),
+                )
+            },
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
     def shell(self, command: str) -> None:
         program, *arguments = command.replace('"', "").split()
@@ -92,18 +78,15 @@ class Reader:
         elif language == "sql":
             self._db.run(block)
         elif block.startswith("# "):
-            name = block.partition("\n")[0].removeprefix("# ")
-            (self.folder / name).write_text(block)
-            return name
+            return self.write(block)
         return None
 
 
 def test_the_guide_leads_to_the_guard_and_the_floor(db: Database, tmp_path: Path) -> None:
-    reader = Reader(tmp_path, db)
-    blocks = BLOCK.findall(GUIDE)
-    assert len(blocks) >= 10
+    reader = Migrating(tmp_path, db)
+    assert len(BLOCKS) >= 10
     seen: list[str | None] = []
-    for language, block in blocks:
+    for language, block in BLOCKS:
         name = reader.follow(language, block)
         if name == "models.py" and "models.py" not in seen:
             reader.python("-c", CREATE)
@@ -139,8 +122,8 @@ Base.metadata.create_all(create_engine(os.environ["MIGRATIONS_URL"]))
 def test_the_guide_is_what_is_written_out_for_somebody_else_too(
     db: Database, tmp_path: Path
 ) -> None:
-    reader = Reader(tmp_path, db)
-    for language, block in BLOCK.findall(GUIDE):
+    reader = Migrating(tmp_path, db)
+    for language, block in BLOCKS:
         if language != "sh" or block.startswith("pip"):
             reader.follow(language, block)
     script = reader.python("-m", "alembic", "upgrade", "head", "--sql")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -71,23 +70,16 @@ class Floored:
 @contextmanager
 def floored() -> Generator[Floored, None, None]:
     """Yield a new database with roles of its own."""
-    with database("postgresql") as here:
-        suffix = uuid.uuid4().hex[:8]
-        owner, app, system = (f"{name}_{suffix}" for name in ("owner", "app", "system"))
-        here.run(
-            f"CREATE ROLE {owner} LOGIN",
-            f"CREATE ROLE {app} LOGIN",
-            f"CREATE ROLE {system} BYPASSRLS",
-            f"GRANT {system} TO {app}",
-            f"GRANT CREATE, USAGE ON SCHEMA public TO {owner}",
-        )
+    with (
+        database("postgresql") as here,
+        here.roles(owner="LOGIN", app="LOGIN", system="BYPASSRLS") as (owner, app, system),
+    ):
+        here.run(f"GRANT {system} TO {app}", f"GRANT CREATE, USAGE ON SCHEMA public TO {owner}")
         made = Floored(here, owner, app, system)
         try:
             yield made
         finally:
             made.close()
-            for role in (owner, app, system):
-                here.run(f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
 
 
 class Client:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,10 +9,7 @@ from typing import Final
 import pytest
 
 from tests.databases import Database, database
-
-ROOT = Path(__file__).parents[4]
-GUIDE = (ROOT / "docs" / "postgresql.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+from tests.guides import Reader, blocks_of
 
 ROLES: Final = ("shop_app", "shop_system", "shop_owner")
 
@@ -100,26 +93,20 @@ def db() -> Iterator[Database]:
 
 
 def test_the_guide_does_what_it_says(db: Database, tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for name, role in zip(("APP_URL", "SYSTEM_URL", "OWNER_URL"), ROLES, strict=True):
-        environment[name] = db.url.set(username=role).render_as_string(hide_password=False)
+    reader = Reader(
+        tmp_path,
+        {
+            name: db.url.set(username=role).render_as_string(hide_password=False)
+            for name, role in zip(("APP_URL", "SYSTEM_URL", "OWNER_URL"), ROLES, strict=True)
+        },
+    )
     ran = []
-    for language, block in BLOCKS:
+    for language, block in blocks_of("postgresql.md"):
         if language == "sql":
             db.run(block)
-            continue
-        name = block.partition("\n")[0].removeprefix("# ")
-        (tmp_path / name).write_text(block)
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", block + CHECKS.get(name, "")],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, name + done.stdout + done.stderr
-        ran.append(name)
+        else:
+            ran.append(reader.write(block))
+            reader.python("-c", block + CHECKS.get(ran[-1], ""))
     assert ran == [
         "models.py",
         "tables.py",
