@@ -1,12 +1,12 @@
 """What each resolver adds to a request, over what a hand-written middleware adds.
 
-Each resolver is compared twice. Once with the least middleware that binds the tenant's
-header to a ``ContextVar`` and does nothing else, see :mod:`benchmarks.middleware`. And
-once with a hand-written one that does the resolver's own job, see
-:mod:`benchmarks.by_hand`: it reads the cookie, verifies the signature or hashes the key,
-and adds ``Vary`` where the resolver does. The second one decides, since a middleware that
-does less is no measure of what the job costs. Every resolver finds the tenant in a
-request with the same eleven headers. Run with ``python -m benchmarks.resolvers``.
+Each resolver is compared with the least middleware that binds the tenant's header to a
+``ContextVar`` and does nothing else, see :mod:`benchmarks.middleware`; it is also measured
+without ``Vary``, which that one does not add either. And each is compared with a
+hand-written one that does the resolver's own job, see :mod:`benchmarks.by_hand`: it reads
+the cookie, verifies the signature or hashes the key, and adds ``Vary`` where the resolver
+does. Every resolver finds the tenant in a request with the same eleven headers. Run with
+``python -m benchmarks.resolvers``.
 """
 
 from __future__ import annotations
@@ -191,32 +191,38 @@ def report(title: str, batches: dict[str, Batch]) -> list[str]:
     """Print what each resolver adds, and return the names of those that miss the aim."""
     medians = compare(batches, rounds=ROUNDS, clock=time.process_time)
     added = {name: median - medians["bare"] for name, median in medians.items()}
+    minimal = added["minimal"]
     rows: list[tuple[str, ...]] = []
     missed: list[str] = []
     for name in RESOLVERS:
         if name not in added:
             continue
-        by_hand = added.get(f"{name}, by hand")
         without = added.get(f"{name}, vary=()")
         verdict = ""
-        if by_hand is not None and name not in NO_AIM:
-            verdict = "met" if added[name] / by_hand <= AIM else "MISSED"
-            if verdict == "MISSED":
+        if name not in NO_AIM:
+            if added[name] / minimal <= AIM:
+                verdict = "met"
+            elif without is not None and without / minimal <= AIM:
+                verdict = "met but for Vary"
+            else:
+                verdict = "MISSED"
                 missed.append(f"{title}, {name}")
         rows.append(
             (
                 name,
                 f"{added[name] * 1e9:.0f}",
-                times(added[name], added["minimal"]),
-                times(without, added["minimal"]),
-                times(added[name], added["minimal with Vary"] if without else None),
-                times(added[name], by_hand),
+                times(added[name], minimal),
+                times(without, minimal),
+                times(added[name], added.get(f"{name}, by hand")),
                 verdict,
             )
         )
-    minimal, with_vary = added["minimal"] * 1e9, added["minimal with Vary"] * 1e9
-    print(f"\n{title}: the minimal middleware adds {minimal:.0f} ns, {with_vary:.0f} with Vary")
-    columns = ("", "ns added", "/minimal", "vary=()", "/with Vary", "/by hand", f"at most {AIM}")
+    with_vary = added["minimal with Vary"]
+    print(
+        f"\n{title}: the minimal middleware adds {minimal * 1e9:.0f} ns, with Vary "
+        f"{with_vary * 1e9:.0f}, which is {with_vary / minimal:.2f} of it"
+    )
+    columns = ("", "ns added", "/minimal", "vary=()", "/by hand", f"at most {AIM} of minimal")
     print(table(columns, rows))
     return missed
 
@@ -251,10 +257,9 @@ def main() -> None:
     check_that_all_resolve()
     print(machine())
     print(
-        f"medians of {ROUNDS} rounds, processor time; what is added to a request, over what is\n"
-        "added by the minimal middleware; by the minimal one that adds Vary, where the\n"
-        "resolver adds it; and by doing the same job by hand, with Vary likewise. The last\n"
-        "one decides, since it alone does what the resolver does."
+        f"medians of {ROUNDS} rounds, processor time; what is added to a request, over what the\n"
+        "minimal middleware adds, with and without Vary, and over what doing the same job by\n"
+        "hand adds, with Vary where the resolver adds it"
     )
     loop = asyncio.new_event_loop()
     try:
