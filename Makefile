@@ -27,13 +27,14 @@ CHECKED = noxfile.py $(foreach folder,tests benchmarks examples,\
 	$(if $(shell find $(folder) -name '*.py'),$(folder)))
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest test-core test-wheel static format bench leaks fuzz soak \
+.PHONY: help demo test test-lowest test-core test-postgresql test-wheel static format bench leaks fuzz soak \
 	screenshots servers wheel lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 	@echo 'make test-lowest  the suite on the lowest releases of the dependencies'
 	@echo 'make test-core    the core alone, with no extras installed'
+	@echo 'make test-postgresql  what needs PostgreSQL, on each release that Debian has installed here'
 	@echo 'make wheel        build the wheel into dist/'
 	@echo 'make test-wheel   import every public name of the wheel from empty environments'
 	@echo 'make leaks        search for ways across tenants'
@@ -59,6 +60,14 @@ test-lowest: build/venv-lowest/.done
 test-core: build/venv-core/.done
 	build/venv-core/bin/python -m pytest $(SPREAD) tests/core $(ARGS)
 
+POSTGRESQL = $(wildcard /usr/lib/postgresql/*/bin)
+test-postgresql: $(VENV)/.test
+	@test -n "$(POSTGRESQL)" || { echo 'no PostgreSQL in /usr/lib/postgresql; make servers installs one' >&2; exit 1; }
+	set -e; for programs in $(POSTGRESQL); do \
+		$(PY) -m tests.other_postgresql $$programs $(SPREAD) tests/adapters/sqlalchemy tests/leaks \
+			tests/oracle -k 'postgres or floor or alembic or doctor or growing or policies' $(ARGS); \
+	done
+
 bench: $(VENV)/.test
 	@set -e; for module in $(basename $(notdir $(filter-out %/__init__.py,$(wildcard benchmarks/[!_]*.py)))); do \
 		echo "== benchmarks.$$module"; $(PY) -m benchmarks.$$module; \
@@ -78,7 +87,7 @@ screenshots: $(VENV)/.test
 
 # Tests that need one of these say so and are skipped where it is missing. Run level 1 keeps
 # the packages from starting services of their own: each test starts what it needs.
-SERVERS = nginx varnish pgbouncer chromium
+SERVERS = nginx varnish pgbouncer chromium postgresql
 servers:
 	apt-get update -qq
 	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SERVERS)

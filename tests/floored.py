@@ -100,11 +100,11 @@ def floored_database() -> Generator[Database, None, None]:
     """Yield an empty database with three roles of its own."""
     with (
         database("postgresql") as here,
-        here.roles(owner="", app="LOGIN", system="BYPASSRLS") as (owner, app, system),
+        here.roles(owner="", app="LOGIN NOINHERIT", system="BYPASSRLS") as (owner, app, system),
     ):
         here.run(
             f"GRANT {owner} TO {system}",
-            f"GRANT {system} TO {app} WITH INHERIT FALSE",
+            f"GRANT {system} TO {app}",
             f"GRANT ALL ON SCHEMA public TO {owner}",
         )
         yield FlooredDatabase(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -247,7 +248,7 @@ def test_the_planner_evaluates_the_setting_once_and_can_use_an_index(
                 lambda s: by_cursor(s, """EXPLAIN SELECT * FROM "floor Cellar" """)
             )
         )
-    assert [line.strip() for line in plan.splitlines()].count("InitPlan 1") == 1
+    assert len(re.findall(r"^ *InitPlan", plan, re.MULTILINE)) == 1
     assert "Index Cond" in plan
     assert "Filter" not in plan
 
