@@ -1,10 +1,11 @@
 """The databases that tests run on: SQLite, PostgreSQL and MariaDB, sync and async.
 
-Nothing happens on import. PostgreSQL comes from a package that ships a server; it is
-started when first asked for, in a temporary folder, and is stopped and deleted when the
-process ends; or, for another release, it is the one whose socket is in the folder
-``TENANTSHIELD_POSTGRESQL_SOCKET`` and that lets ``postgres`` in without a password. MariaDB is used where one answers: at ``TENANTSHIELD_MARIADB_URL``, or as
-root without a password on the local socket or on port 3306.
+Nothing happens on import. PostgreSQL comes from a package that ships a server; it is started
+when first asked for, in a temporary folder, and is stopped and deleted when the process ends;
+or, for another release, it is the one whose socket is in the folder
+``TENANTSHIELD_POSTGRESQL_SOCKET`` and that lets ``postgres`` in without a password. MariaDB is
+used where one answers: at ``TENANTSHIELD_MARIADB_URL``, or as root without a password on the
+local socket or on port 3306.
 
 ::
 
