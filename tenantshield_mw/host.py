@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, Generic, TypeAlias, TypeVar, final
 
 from .errors import ConfigurationError, TenantResolutionError
-from .request import HeaderField, HeaderFields, Remembered, Request, peer
+from .request import LONGEST_PARSED, HeaderField, HeaderFields, Remembered, Request, peer
 
 __all__ = [
     "FORWARDING_HEADERS",
@@ -40,10 +40,12 @@ _MAX_NAME: Final = 253
 # What IDNA of 2003, which Python has, maps to something else than IDNA of 2008 does.
 _DEVIATIONS: Final = frozenset("\u00df\u03c2\u200c\u200d")
 
-_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-# RFC 7239 section 4, with the white space that lists may have around their members.
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+# RFC 7239 section 4, with the white space that lists may have around their members. No part
+# gives back what it took, or white space that nothing follows would be tried in all its parts.
 _FORWARDED_PAIR: Final = re.compile(
-    rb"[ \t]*(?:(" + _TOKEN + rb")=(?:(" + _TOKEN + rb')|"((?:[^"\\]|\\.)*)"))?[ \t]*([;,]|\Z)',
+    rb"[ \t]*+(?:(" + _TOKEN + rb")=(?:(" + _TOKEN + rb')|"([^"\\]*+(?:\\.[^"\\]*+)*)"))?'
+    rb"[ \t]*+([;,]|\Z)",
     re.DOTALL,
 )
 _FORWARDED_NODE: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\w+)?|([0-9.]+)(?::\w+)?")
@@ -242,7 +244,7 @@ class ForwardedHost(Generic[T]):
         The last element is by the proxy that is connected; the one before it is by the
         proxy that connected to that one, and counts as far as that one is trusted.
         """
-        elements = _elements(value)
+        elements = _elements(_short_enough("Forwarded", value))
         hosts: set[str] = set()
         for element in reversed(elements):
             if b"host" in element:
@@ -255,8 +257,15 @@ class ForwardedHost(Generic[T]):
         return hosts.pop() if hosts else None
 
 
+def _short_enough(name: str, value: bytes) -> bytes:
+    if len(value) > LONGEST_PARSED:
+        raise TenantResolutionError(f"{name} has more than {LONGEST_PARSED} octets")
+    return value
+
+
 def _the_one_host(value: bytes) -> str:
-    names = {host_name(member.strip(b" \t")) for member in value.split(b",")}
+    members = _short_enough("X-Forwarded-Host", value).split(b",")
+    names = {host_name(member.strip(b" \t")) for member in members}
     if len(names) > 1:
         raise TenantResolutionError("X-Forwarded-Host names different hosts")
     return names.pop()

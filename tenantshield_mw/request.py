@@ -14,6 +14,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar, final
 from .errors import ConfigurationError, TenantResolutionError
 
 __all__ = [
+    "LONGEST_PARSED",
     "PRINCIPAL_KEY",
     "SESSION_KEY",
     "TENANT_KEY",
@@ -45,6 +46,9 @@ PRINCIPAL_KEY: Final = "tenantshield_mw.principal"
 """The key of the environ under which stands whom a WSGI framework has authenticated: an
 object, a mapping or ``None``, or a function that takes nothing and returns one of these.
 In ASGI it is ``user`` in the scope."""
+
+LONGEST_PARSED: Final = 8192
+"""How long a field that has a grammar of its own may be, in characters or octets."""
 
 _REMEMBERED: Final = 1024
 """How many values are remembered before all are forgotten."""

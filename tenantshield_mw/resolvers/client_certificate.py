@@ -6,7 +6,7 @@ import re
 from typing import Final, final
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.request import Remembered, Request, over_asgi
+from tenantshield_mw.request import LONGEST_PARSED, Remembered, Request, over_asgi
 from tenantshield_mw.tenant import TenantContext
 
 from .identifier import Kind, reader_of
@@ -14,9 +14,11 @@ from .identifier import Kind, reader_of
 __all__ = ["ClientCertificate", "client_certificate"]
 
 _TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9\-]*")
-# RFC 4514 section 3; a value that is given as "#" and hexadecimal digits is not read.
+# RFC 4514 section 3; a value that is given as "#" and hexadecimal digits is not read. No part
+# gives back what it took, or blanks that nothing follows would be tried in all their parts.
 _ATTRIBUTE: Final = re.compile(
-    r' *([A-Za-z][A-Za-z0-9\-]*|[0-9]+(?:\.[0-9]+)*) *= *((?:[^\\",+;<>\x00]|\\[^\x00])*)([,+]|\Z)'
+    r" *+([A-Za-z][A-Za-z0-9\-]*+|[0-9]++(?:\.[0-9]++)*) *+= *+"
+    r'([^\\",+;<>\x00]*+(?:\\[^\x00][^\\",+;<>\x00]*+)*)([,+]|\Z)'
 )
 _ESCAPED: Final = re.compile(r"\\([0-9A-Fa-f]{2})|\\(.)", re.DOTALL)
 
@@ -78,6 +80,10 @@ class ClientCertificate:
 
 def _values(subject: str, attribute: str) -> set[str]:
     """Return the values of an attribute in a distinguished name (RFC 4514)."""
+    if len(subject) > LONGEST_PARSED:
+        raise TenantResolutionError(
+            f"the certificate's subject has more than {LONGEST_PARSED} characters"
+        )
     values: set[str] = set()
     position = 0
     while True:

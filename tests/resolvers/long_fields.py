@@ -1,0 +1,82 @@
+"""Have every resolver read long fields that almost fit what it reads.
+
+A program: it says how many there were, or, where the time that one takes grows with the
+square of its length, says nothing for hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+from tenantshield_mw import (
+    TenantResolutionError,
+    api_key,
+    client_certificate,
+    cookie,
+    header,
+    jwt_claim,
+    path_prefix,
+    query,
+    subdomain,
+)
+
+from .sending import Sent
+from .tokens import SECRET
+
+BEGINNINGS = (b"", b"for=1;", b'for="', b"O=", b"O=a", b"tenant=", b"Bearer ")
+REPEATED = (b" ", b"\t", b"a", b"1.", b"a=", b",", b";", b"=", b"\\a", b'"', b"xn--", b"%61")
+
+# The longest that are read, again and again; and much longer ones, where none is too long.
+PARSED, TIMES = 8_000, 100
+LONG = 200_000
+
+PARSING = (
+    subdomain(of="example.com", trusted_proxies=["203.0.113.7"], proxy_headers=["Forwarded"]),
+    subdomain(of="example.com", trusted_proxies=["203.0.113.7"]),
+    client_certificate("O"),
+)
+READING = (
+    *PARSING,
+    header("X-Tenant-ID"),
+    header("X-Tenant-ID", type=int),
+    cookie("tenant"),
+    cookie("tenant", SECRET),
+    query("tenant"),
+    path_prefix(),
+    jwt_claim("tenant", SECRET, algorithms=["HS256"]),
+    api_key("X-API-Key", {}.get),
+)
+
+
+def holding(value: bytes) -> dict[str, Any]:
+    """Return a scope that has ``value`` wherever a resolver looks."""
+    names = (b"host", b"forwarded", b"x-forwarded-host", b"x-tenant-id")
+    names += (b"cookie", b"authorization", b"x-api-key")
+    scope = Sent(
+        headers=tuple((name, value) for name in names), subject=value.decode("latin-1")
+    ).scope()
+    return {**scope, "path": "/t/" + value.decode("latin-1"), "query_string": value}
+
+
+def scopes(length: int) -> Iterator[dict[str, Any]]:
+    for beginning, repeated in product(BEGINNINGS, REPEATED):
+        yield holding(beginning + repeated * (length // len(repeated)) + b"<")
+
+
+def main() -> None:
+    count = 0
+    for resolvers, length, times in ((READING, LONG, 1), (PARSING, PARSED, TIMES)):
+        for scope in scopes(length):
+            for resolver, _ in product(resolvers, range(times)):
+                try:
+                    resolver(scope)
+                except TenantResolutionError:
+                    pass
+                count += 1
+    print(count)
+
+
+if __name__ == "__main__":
+    main()
