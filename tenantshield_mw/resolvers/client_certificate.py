@@ -104,7 +104,8 @@ def _values(subject: str, attribute: str) -> set[str]:
 
 def _unescaped(value: str) -> str:
     text = value.rstrip(" ")
-    if text.endswith("\\") and not text.endswith("\\\\"):
+    if (len(text) - len(text.rstrip("\\"))) % 2:
+        # The last blank was escaped; an even number escapes backslashes.
         text += " "
     octets = bytearray()
     position = 0

@@ -450,6 +450,8 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
             (Sent(subject="CN=acme,CN="), malformed),
             (Sent(subject="CN="), malformed),
             (Sent(subject=r"CN=acme\ "), malformed),
+            (Sent(subject=r"CN=acme\\\ "), malformed),
+            (Sent(subject=r"CN=acme\\ "), ran("acme\\")),
             (Sent(subject=r"CN=m\C3\BCller"), malformed),
             (Sent(subject="CN=#0C04"), malformed),
             (Sent(subject='CN="acme"'), malformed),
