@@ -17,7 +17,7 @@ from sqlalchemy.sql.ddl import DropSchema, DropTable, ExecutableDDLElement
 from sqlalchemy.sql.expression import SelectBase
 
 from .errors import UnguardedStatementError
-from .raw import unmarked_names
+from .raw import REACHES_UNNAMED, UNNAMED, unmarked_names
 from .registry import registry
 from .rules import table_label
 
@@ -48,9 +48,11 @@ def dialect_for(element: ExecutableDDLElement, plain: Dialect, guarded: Dialect)
         _refuse("DROP SCHEMA may delete every tenant's rows")
     text = str(element.compile(dialect=plain))
     if isinstance(element, DDL) or _TOUCHES_ROWS.search(text):
-        named = unmarked_names(text, registry.names())
+        named = unmarked_names(text, registry.names(), plain.name)
         if named and (isinstance(element, DDL) or not _is_structural(element)):
             _refuse(f"DDL names {', '.join(sorted(named))}, which holds tenants' rows")
+        if isinstance(element, DDL) and REACHES_UNNAMED.search(text):
+            _refuse(f"DDL {UNNAMED}")
     return plain
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from .binds import role_of
 from .compiler import GuardedCompiler
 from .errors import ConfigurationError, UnguardedStatementError
-from .raw import CHANGES_TENANT, RUNS_SQL, SCHEMA_ONLY, unmarked_names
+from .raw import CHANGES_TENANT, REACHES_UNNAMED, SCHEMA_ONLY, UNNAMED, unmarked_names
 from .references import check_references
 from .registry import registry
 
@@ -52,7 +52,7 @@ class _Guarded(_Base):
         compiled = None if context is None else context.compiled
         if context is None or compiled is None:
             if self._tenantshield_scans:
-                _check_driver_sql(statement)
+                _check_driver_sql(statement, self.name)
         elif (
             getattr(compiled, "tenantshield_references", None) and _CHECKED not in context.__dict__
         ):
@@ -83,17 +83,20 @@ def _executing(kind: Any) -> Callable[..., None]:
     return do_execute
 
 
-def _check_driver_sql(statement: str) -> None:
+def _check_driver_sql(statement: str, dialect: str) -> None:
     if SCHEMA_ONLY.match(statement):
         return
-    named = unmarked_names(statement, registry.names())
-    if not named and RUNS_SQL.search(statement):
-        named = {"SQL that is given as a string, or a table named by a string"}
+    named = unmarked_names(statement, registry.names(), dialect)
     if named:
         raise UnguardedStatementError(
             f"driver SQL names {', '.join(sorted(named))}, which holds tenants' rows, and "
             "cannot be confined to the tenant: write it with SQLAlchemy's constructs, or, if "
             "it was reviewed, pass execution_options={'tenantshield_reviewed': True}"
+        )
+    if REACHES_UNNAMED.search(statement):
+        raise UnguardedStatementError(
+            f"driver SQL {UNNAMED}, and that cannot be confined to the tenant; if it was "
+            "reviewed, pass execution_options={'tenantshield_reviewed': True}"
         )
     if CHANGES_TENANT.search(statement):
         raise UnguardedStatementError(

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from secrets import token_hex
 from typing import Final
 
 __all__ = [
     "CHANGES_TENANT",
     "CLOSE",
     "OPEN",
+    "REACHES_UNNAMED",
     "REPLACES_ROWS",
-    "RUNS_SQL",
     "SCHEMA_ONLY",
+    "UNNAMED",
     "begins_a_clause",
     "ends_a_select",
     "is_one_value",
@@ -28,15 +30,16 @@ __all__ = [
     "without_marks",
 ]
 
-OPEN: Final = "\ue000"
-CLOSE: Final = "\ue001"
-"""Private-use characters. While a statement is compiled they stand around every
-identifier that the compiler itself has rendered, and so tell those from raw text."""
+_SECRET: Final = token_hex(8)
 
-_MARKED: Final = re.compile(f"{OPEN}[^{OPEN}{CLOSE}]*{CLOSE}")
-_MARKS: Final = re.compile(f"[{OPEN}{CLOSE}]")
+OPEN: Final = f"\ue000{_SECRET}\ue002"
+CLOSE: Final = f"\ue001{_SECRET}\ue003"
+"""While a statement is compiled they stand around every identifier that the compiler itself
+has rendered, and so tell those from raw text. Nobody knows them who writes raw text."""
 
-_LITERAL: Final = re.compile(r"'(?:[^']|'')*'")
+_MARKED: Final = re.compile(f"{OPEN}(?:(?!{OPEN}|{CLOSE}).)*{CLOSE}", re.DOTALL)
+
+_LITERAL: Final = re.compile(r"'((?:[^']|'')*)'")
 # Bound parameters in the forms that compilers render, before they become positional.
 _PARAMETER: Final = re.compile(r"%\(\w+\)s|(?<![:\w]):\w+")
 # What can move the end of a string literal: comments, backslash escapes, dollar quotes.
@@ -46,47 +49,77 @@ _ESCAPED_IDENTIFIER: Final = re.compile(r"""\bU&["']""", re.IGNORECASE)
 _LOOKS_LIKE_SQL: Final = re.compile(
     r"\b(?:SELECT|TABLE|INSERT|UPDATE|DELETE|REPLACE|MERGE|COPY|TRUNCATE)\b", re.IGNORECASE
 )
-
-RUNS_SQL: Final = re.compile(
-    r"\b(?:query_to_xml\w*|table_to_xml\w*|cursor_to_xml\w*|schema_to_xml\w*|database_to_xml\w*"
-    r"|ts_stat|ts_rewrite|dblink\w*|crosstab\w*|connectby)\s*[\"`]?\s*\("
-    r"|\bEXECUTE\s+IMMEDIATE\b|\bPREPARE\s+\S+\s+FROM\b",
+# What a value is compared with, or made of: no table's name stands behind it.
+_BEFORE_A_VALUE: Final = re.compile(
+    r"(?:[=<>|+]|\bVALUES\s*\(|\b(?:SELECT|DISTINCT|RETURNING|WHERE|HAVING|BY|LIKE|GLOB|IS|NOT|WHEN"
+    r"|THEN|ELSE|AND|OR|BETWEEN))\s*\Z",
     re.IGNORECASE,
 )
-"""What runs SQL, or reads a table, that it is given as a string."""
 
-CHANGES_TENANT: Final = re.compile(
-    r"\bset_config\s*\"?\s*\("
-    r"|\b(?:RE)?SET\s+(?:(?:SESSION|LOCAL)\s+)?(?:ROLE\b|AUTHORIZATION\b|\"?tenantshield\b)"
-    r"|\bRESET\s+ALL\b|\bDISCARD\s+ALL\b",
-    re.IGNORECASE,
+# What may stand between two words. Not one comment within another, which PostgreSQL knows:
+# that is refused as a whole.
+_GAP: Final = r"(?:\s|/\*(?:[^*]|\*(?!/))*+\*/|--[^\n]*+(?:\n|\Z)|\#[^\n]*+(?:\n|\Z))"
+
+
+def _words(pattern: str) -> re.Pattern[str]:
+    """Compile ``pattern``, in which a space is some gap, and ``~`` is one or none."""
+    return re.compile(pattern.replace(" ", f"{_GAP}++").replace("~", f"{_GAP}*+"), re.IGNORECASE)
+
+
+REACHES_UNNAMED: Final = _words(
+    r"\b(?:query_to_xml\w*|table_to_xml\w*|cursor_to_xml\w*|schema_to_xml\w*|database_to_xml\w*"
+    r"|ts_stat|ts_rewrite|get_raw_page|dblink\w*|crosstab\w*|connectby)~[\"`]?~\("
+    r"|\bEXECUTE IMMEDIATE\b|\bPREPARE (?:`[^`]*`|\"[^\"]*\"|[^\s/\#]+) FROM\b"
+    r"|\bDO~(?:\$|(?:E|U&)?'|LANGUAGE\b)"
+    r"|/\*(?:(?!\*/)[\s\S])*?/\*"
+    r"|\bDROP (?:SCHEMA|DATABASE|OWNED)\b"
+    r"|\bpg_stats(?:_ext\w*)?\b|\bpg_statistic\w*|\bpg_mcv_list_items\b|\bsqlite_stat\d"
+    r"|\b(?:mysql|information_schema)`?~\.~`?column_stat"
+)
+"""What reaches rows, or values out of them, whose table it does not name: it runs SQL that
+it is given as a string, or names a table by a string, reads the planner's statistics, or drops
+a table together with all around it. And what could hide that."""
+
+UNNAMED: Final = (
+    "runs SQL that is given as a string, names a table by a string, reads the planner's "
+    "statistics, drops a schema or database, or has a comment within a comment"
+)
+"""The same in words, after "the statement"."""
+
+CHANGES_TENANT: Final = _words(
+    r"\bset_config~\"?~\("
+    r"|\b(?:RE)?SET (?:(?:SESSION|LOCAL) ){0,2}(?:\"?(?:ROLE|AUTHORIZATION|SESSION_AUTHORIZATION"
+    r"|tenantshield)\b|U&\")"
+    r"|\bRESET ALL\b|\bDISCARD ALL\b"
+    r"|\bUPDATE (?:ONLY )?(?:\"?pg_catalog\"?~\.~)?\"?pg_settings\b"
 )
 """What changes for whom PostgreSQL takes the transaction, where it has policies."""
 
 SCHEMA_ONLY: Final = re.compile(
-    r"\s*(?:PRAGMA\s[^;]*|(?:SHOW|DESCRIBE|DESC)\s(?!\s*SELECT\b)[^;()]*);?\s*\Z",
+    r"\s*(?:PRAGMA\s[^;]*|SHOW\s(?!\s*SELECT\b)[^;()]*"
+    r"|DESC(?:RIBE)?\s+(?:[\w$]+|`[^`]+`)(?:\.(?:[\w$]+|`[^`]+`))?);?\s*\Z",
     re.IGNORECASE | re.DOTALL,
 )
 """One statement that tells about tables and never about rows. Reflection needs these."""
 
-REPLACES_ROWS: Final = re.compile(
-    r"\bOR\s+REPLACE\b|\bREPLACE\s+(?:LOW_PRIORITY\s+|DELAYED\s+)?INTO\b|\A\s*REPLACE\b",
-    re.IGNORECASE,
+REPLACES_ROWS: Final = _words(
+    r"\bOR REPLACE\b|\bREPLACE (?:LOW_PRIORITY |DELAYED )?INTO\b|\A~REPLACE\b"
 )
 """A write that deletes whatever row is in its way, also another tenant's."""
 
 
 def without_marks(text: str) -> str:
     """Return ``text`` as the database is to see it."""
-    return _MARKS.sub("", text)
+    return text.replace(OPEN, "").replace(CLOSE, "")
 
 
-def unmarked_names(text: str, names: Collection[str]) -> set[str]:
+def unmarked_names(text: str, names: Collection[str], dialect: str) -> set[str]:
     """Return those of ``names`` that ``text`` contains and no compiler has marked.
 
     Args:
         text: SQL, whole or in part.
         names: table names, case folded.
+        dialect: the dialect's name.
     """
     if not names:
         return set()
@@ -94,13 +127,22 @@ def unmarked_names(text: str, names: Collection[str]) -> set[str]:
         return set(names)
     text = _PARAMETER.sub(" ", _MARKED.sub(" ", text))
     found = _named(text, names)
-    if found and not _DOUBTFUL.search(text) and not RUNS_SQL.search(text):
-        found = _named(_LITERAL.sub(_unless_sql, text), names)
+    if found and not _DOUBTFUL.search(text) and not REACHES_UNNAMED.search(text):
+
+        def unless_it_counts(literal: re.Match[str]) -> str:
+            if _LOOKS_LIKE_SQL.search(literal[0]):
+                return literal[0]
+            # SQLite takes 'invoice' for an identifier where a value cannot stand.
+            if (
+                dialect == "sqlite"
+                and literal[1].replace("''", "'").casefold() in names
+                and not _BEFORE_A_VALUE.search(text, 0, literal.start())
+            ):
+                return literal[0]
+            return " "
+
+        found = _named(_LITERAL.sub(unless_it_counts, text), names)
     return found
-
-
-def _unless_sql(literal: re.Match[str]) -> str:
-    return literal[0] if _LOOKS_LIKE_SQL.search(literal[0]) else " "
 
 
 def _named(text: str, names: Collection[str]) -> set[str]:

@@ -14,8 +14,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from .errors import UnguardedStatementError
 from .raw import (
     CHANGES_TENANT,
+    REACHES_UNNAMED,
     REPLACES_ROWS,
-    RUNS_SQL,
+    UNNAMED,
     begins_a_clause,
     ends_a_select,
     is_one_value,
@@ -51,7 +52,7 @@ class RawParts(_Base):
         Raises:
             UnguardedStatementError: it has such parts.
         """
-        named = unmarked_names(text, registry.names())
+        named = unmarked_names(text, registry.names(), self.dialect.name)
         if named:
             raise UnguardedStatementError(
                 f"raw SQL names {', '.join(sorted(named))}, which holds tenants' rows, and "
@@ -59,13 +60,13 @@ class RawParts(_Base):
                 "or, if it was reviewed, mark the statement with "
                 ".execution_options(tenantshield_reviewed=True)"
             )
-        if RUNS_SQL.search(without_marks(text)):
+        text = without_marks(text)
+        if REACHES_UNNAMED.search(text):
             raise UnguardedStatementError(
-                "the statement calls what runs SQL given as a string, or reads a table named by a "
-                "string, and that cannot be confined to the tenant; if it was reviewed, mark the "
-                "statement with .execution_options(tenantshield_reviewed=True)"
+                f"the statement {UNNAMED}, and that cannot be confined to the tenant; if it was "
+                "reviewed, mark it with .execution_options(tenantshield_reviewed=True)"
             )
-        if CHANGES_TENANT.search(without_marks(text)):
+        if CHANGES_TENANT.search(text):
             raise UnguardedStatementError(
                 "the statement changes the role or a setting by which the database knows the "
                 'tenant: enter tenant_scope(...) or system_scope("why") instead, or, if it was '

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import (
+    DDL,
     Column,
     Engine,
     Integer,
@@ -18,15 +19,19 @@ from sqlalchemy import (
     Table,
     column,
     func,
+    literal,
     literal_column,
     select,
+    table,
     text,
 )
+from sqlalchemy.exc import OperationalError
 
 from tenantshield_mw import UnguardedStatementError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.raw import (
     CHANGES_TENANT,
+    REACHES_UNNAMED,
     REPLACES_ROWS,
     stands_alone,
     unmarked_names,
@@ -87,7 +92,7 @@ def test_no_spelling_of_the_name_gets_through(
     before: str, gap: str, schema: str, quoting: str, name: str, after: str
 ) -> None:
     sql = f"{before}{gap}{schema}{quoting.format(name)}{after}"
-    assert unmarked_names(sql, NAMES) == NAMES
+    assert unmarked_names(sql, NAMES, "postgresql") == NAMES
 
 
 @pytest.mark.parametrize(
@@ -117,17 +122,19 @@ def test_no_spelling_of_the_name_gets_through(
     ],
 )
 def test_unusual_spellings_count_as_naming_the_table(sql: str) -> None:
-    assert unmarked_names(sql, NAMES) == NAMES
+    assert unmarked_names(sql, NAMES, "postgresql") == NAMES
 
 
 def test_a_name_with_a_quote_in_it_is_found_in_its_escaped_form() -> None:
     names = frozenset({'we"ird', "we`ird"})
-    assert unmarked_names('SELECT * FROM "we""ird"', names) == {'we"ird'}
-    assert unmarked_names("SELECT * FROM `we``ird`", names) == {"we`ird"}
+    assert unmarked_names('SELECT * FROM "we""ird"', names, "postgresql") == {'we"ird'}
+    assert unmarked_names("SELECT * FROM `we``ird`", names, "postgresql") == {"we`ird"}
 
 
 def test_a_name_of_several_words_is_found() -> None:
-    assert unmarked_names('SELECT * FROM "Order Line"', frozenset({"order line"})) == {"order line"}
+    assert unmarked_names(
+        'SELECT * FROM "Order Line"', frozenset({"order line"}), "postgresql"
+    ) == {"order line"}
 
 
 @pytest.mark.parametrize(
@@ -151,7 +158,7 @@ def test_every_character_that_an_identifier_may_have_is_part_of_it(name: str) ->
     for spelled in (name, name.casefold(), name.upper(), name.lower()):
         if spelled.casefold() == name.casefold():
             for sql in ("SELECT * FROM {}", 'SELECT * FROM "{}"', "DELETE FROM`{}`", "({})"):
-                assert unmarked_names(sql.format(spelled), names) == names
+                assert unmarked_names(sql.format(spelled), names, "postgresql") == names
 
 
 @pytest.mark.parametrize(
@@ -178,25 +185,25 @@ def test_every_character_that_an_identifier_may_have_is_part_of_it(name: str) ->
     ],
 )
 def test_text_that_does_not_name_it_passes(sql: str) -> None:
-    assert unmarked_names(sql, NAMES) == set()
+    assert unmarked_names(sql, NAMES, "postgresql") == set()
 
 
 @given(st.text(alphabet=string.ascii_letters + string.digits + "_ .,()=*<>\n\t'", max_size=60))
 def test_text_without_the_word_passes_whatever_it_is(sql: str) -> None:
     word = re.search(r"(?<!\w)raw_ledger(?!\w)", sql, re.IGNORECASE)
     if word is None:
-        assert unmarked_names(sql, NAMES) == set()
+        assert unmarked_names(sql, NAMES, "postgresql") == set()
 
 
 @given(st.text(max_size=80))
 @example("raw_ledger")
 def test_the_bare_word_outside_of_quotes_is_always_found(prefix: str) -> None:
     quiet = re.sub(r"['\"`\[\]:%]", "", prefix)
-    assert unmarked_names(f"{quiet} raw_ledger", NAMES) == NAMES
+    assert unmarked_names(f"{quiet} raw_ledger", NAMES, "postgresql") == NAMES
 
 
 def test_without_any_names_nothing_is_found() -> None:
-    assert unmarked_names('SELECT * FROM U&"x"', frozenset()) == set()
+    assert unmarked_names('SELECT * FROM U&"x"', frozenset(), "postgresql") == set()
 
 
 # -- fragments -------------------------------------------------------------------
@@ -270,6 +277,10 @@ def test_parentheses_are_counted(fragment: str) -> None:
         "insert or\nreplace into x values (1)",
         "REPLACE LOW_PRIORITY INTO x VALUES (1)",
         "REPLACE DELAYED INTO x VALUES (1)",
+        "INSERT OR/**/REPLACE INTO x VALUES (1)",
+        "INSERT OR -- x\nREPLACE INTO x VALUES (1)",
+        "/* x */ REPLACE x VALUES (1)",
+        "REPLACE/* * / */LOW_PRIORITY # x\n INTO x VALUES (1)",
     ],
 )
 def test_every_spelling_of_replace_is_known(sql: str) -> None:
@@ -323,6 +334,118 @@ def test_raw_sql_that_names_the_table_is_refused_wherever_it_stands(
     assert statements == []
 
 
+@pytest.mark.parametrize("character", [chr(code) for code in range(0xE000, 0xE004)])
+def test_a_character_for_private_use_hides_no_name(engine: Engine, character: str) -> None:
+    # By such characters the guard tells what it has rendered itself from raw text.
+    forms: list[Any] = [
+        text(f"SELECT id FROM raw_{character}ledger"),
+        text(f"SELECT id FROM {character}raw_ledger{character}"),
+        select(literal_column(f"(SELECT max(id) FROM raw_{character}ledger)")),
+        select(column("id")).select_from(table(f"raw_{character}ledger")),
+    ]
+    with engine.connect() as connection, tenant_scope("acme"):
+        for form in forms:
+            with pytest.raises((UnguardedStatementError, OperationalError)):
+                connection.execute(form)
+        assert connection.scalar(text(f"SELECT 'a{character}b'")) == f"a{character}b"
+        assert connection.scalar(select(literal(f"{character}b", literal_execute=True))) == (
+            f"{character}b"
+        )
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT id FROM 'raw_ledger'",
+        "SELECT id FROM 'RAW_LEDGER'",
+        "SELECT id FROM 'main' . 'raw_ledger'",
+        "SELECT x.id FROM raw_rates, 'raw_ledger' AS x",
+        "SELECT id FROM ('raw_ledger')",
+        "UPDATE 'raw_ledger' SET id = 1",
+        "UPDATE OR IGNORE 'raw_ledger' SET id = 1",
+        "DELETE FROM 'raw_ledger'",
+        "INSERT INTO 'raw_ledger' VALUES (1)",
+        "DROP TABLE IF EXISTS 'raw_ledger'",
+    ],
+)
+def test_a_name_in_single_quotes_is_a_name_on_sqlite(engine: Engine, sql: str) -> None:
+    with tenant_scope("acme"), engine.connect() as connection, sent(engine) as statements:
+        with pytest.raises(UnguardedStatementError, match="raw_ledger"):
+            connection.execute(text(sql))
+        with pytest.raises(UnguardedStatementError, match="raw_ledger"):
+            connection.exec_driver_sql(sql)
+        with pytest.raises(UnguardedStatementError, match="raw_ledger"):
+            connection.execute(DDL(sql))  # type: ignore[no-untyped-call]
+    assert statements == []
+    assert unmarked_names(sql, NAMES, "postgresql") == set()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 'raw_ledger'",
+        "SELECT id FROM raw_rates WHERE 'x' = 'raw_ledger' OR 'x' LIKE 'raw_ledger'",
+        "SELECT 'x' || 'raw_ledger' FROM raw_rates ORDER BY 'raw_ledger'",
+        "SELECT name FROM sqlite_master WHERE name = 'raw_ledger'",
+    ],
+)
+def test_it_is_a_value_where_no_table_can_stand(engine: Engine, sql: str) -> None:
+    with tenant_scope("acme"), engine.connect() as connection:
+        connection.execute(text(sql)).all()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT query_to_xml/**/('select 1', true, true, '')",
+        "SELECT pg_catalog.\"query_to_xml\" -- x\n ('select 1', true, true, '')",
+        "EXECUTE IMMEDIATE concat('a', 'b')",
+        "EXECUTE/* x */IMMEDIATE concat('a', 'b')",
+        "PREPARE q FROM concat('a', 'b')",
+        "PREPARE `q q` FROM concat('a', 'b')",
+        "PREPARE/**/q/**/FROM concat('a', 'b')",
+        "DO $$ BEGIN EXECUTE 'x' || 'y'; END $$",
+        "DO $x$ BEGIN EXECUTE 'x' || 'y'; END $x$",
+        "do/**/language plpgsql 'begin end'",
+        "DO E'begin end'",
+        "/* a /* b */ c */ SELECT 1",
+        "DROP SCHEMA public CASCADE",
+        "drop /* x */ database shop",
+        "DROP OWNED BY CURRENT_USER",
+        "SELECT most_common_vals FROM pg_stats",
+        "SELECT * FROM pg_catalog.pg_statistic",
+        "SELECT * FROM pg_stats_ext_exprs",
+        "SELECT sample FROM sqlite_stat4",
+        "SELECT min_value FROM mysql.column_stats",
+    ],
+)
+def test_what_reaches_rows_without_their_table_is_refused(engine: Engine, sql: str) -> None:
+    with tenant_scope("acme"), engine.connect() as connection, sent(engine) as statements:
+        with pytest.raises(UnguardedStatementError, match="cannot be confined"):
+            connection.execute(text(sql))
+        with pytest.raises(UnguardedStatementError, match="cannot be confined"):
+            connection.exec_driver_sql(sql)
+        with pytest.raises(UnguardedStatementError, match="system_scope"):
+            connection.execute(DDL(sql))  # type: ignore[no-untyped-call]
+    assert statements == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO x VALUES (1) ON CONFLICT DO NOTHING",
+        "INSERT INTO x VALUES (1) ON CONFLICT DO UPDATE SET a = 'b'",
+        "SELECT * FROM pg_stat_activity",
+        "SELECT 1 /* a */ + /* b */ 2",
+        "DROP TABLE x",
+        "EXECUTE q",
+        "SELECT do FROM x",
+    ],
+)
+def test_what_only_looks_like_it_is_left_alone(sql: str) -> None:
+    assert REACHES_UNNAMED.search(sql) is None
+
+
 @pytest.mark.parametrize("scoped", [True, False])
 def test_raw_sql_on_shared_tables_runs(engine: Engine, scoped: bool) -> None:
     statements: list[Any] = [
@@ -352,7 +475,16 @@ def test_raw_sql_on_shared_tables_runs(engine: Engine, scoped: bool) -> None:
         "set  local\nrole x",
         "RESET ROLE",
         "SET SESSION AUTHORIZATION x",
+        "SET LOCAL SESSION AUTHORIZATION x",
+        "SET session_authorization = x",
+        'SET "role" TO x',
         "RESET ALL",
+        "SET/**/tenantshield.text = 'globex'",
+        "SET LOCAL -- x\n ROLE x",
+        "SELECT set_config/* x */('x', 'y', true)",
+        "ALTER ROLE x SET tenantshield.text = 'globex'",
+        "UPDATE pg_settings SET setting = 'globex' WHERE name = 'tenantshield.text'",
+        'UPDATE ONLY "pg_catalog" . "pg_settings" SET setting = 1',
     ],
 )
 def test_what_changes_whom_the_database_sees_is_refused(engine: Engine, sql: str) -> None:

@@ -32,6 +32,14 @@ driver(
 )
 driver("next to comments", "/* x */SELECT note FROM/**/acct_invoice")
 driver("of a tied table", "SELECT text FROM acct_invoice_line", needs="ties")
+driver("in single quotes", "SELECT note FROM 'acct_invoice'", only="sqlite", why="a string")
+driver(
+    "DO, which puts a statement together",
+    "DO $$ BEGIN EXECUTE 'UPDATE acct_' || 'posting SET text = ''x'''; END $$",
+    "write",
+    only="postgresql",
+    why="no DO",
+)
 driver("UPDATE", "UPDATE acct_invoice SET amount = 1", "write")
 driver("DELETE", "DELETE FROM acct_posting", "write")
 driver(
@@ -67,6 +75,12 @@ def _(hand: Hand, m: Models) -> Any:
     hand.connection.exec_driver_sql(sql, [(1,), (401,)])
 
 
+writes(
+    "ddl: DDL() with a table in single quotes",
+    lambda m: ddl("DELETE FROM 'acct_posting'"),
+    only="sqlite",
+    why="a string",
+)
 writes("ddl: DDL() with a DELETE", lambda m: ddl("DELETE FROM acct_posting"))
 writes("ddl: DropTable", lambda m: DropTable(m.Posting.__table__))
 

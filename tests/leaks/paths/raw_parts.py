@@ -26,6 +26,12 @@ reads(
     lambda m: select(literal_column("(SELECT min(note) FROM acct_invoice WHERE id > 400)")),
 )
 reads(
+    "literal_column: a scalar subquery, of a table in single quotes",
+    lambda m: select(literal_column("(SELECT min(note) FROM 'acct_invoice' WHERE id > 400)")),
+    only="sqlite",
+    why="a string",
+)
+reads(
     "literal_column: in WHERE",
     lambda m: select(m.Currency.code, literal("own")).where(
         literal_column("(SELECT count(*) FROM acct_invoice)") > 3

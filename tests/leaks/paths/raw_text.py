@@ -109,6 +109,25 @@ raw("of an association table", "SELECT tag_id FROM acct_invoice_tag", needs="tie
 raw("of a joined-inheritance child", "SELECT card FROM acct_card_payment")
 raw("of a name that must be quoted", 'SELECT "Posted Text" FROM "acct_Ledger Entry"')
 raw("of a Table that has no model", "SELECT body FROM acct_note", needs="core")
+raw("in single quotes", "SELECT note FROM 'acct_invoice'", only="sqlite", why="a string")
+raw(
+    "in single quotes, in a list",
+    "SELECT i.note FROM acct_currency, 'acct_invoice' AS i",
+    only="sqlite",
+    why="a string",
+)
+raw(
+    "in single quotes, in parentheses",
+    "SELECT note FROM ('acct_invoice')",
+    only="sqlite",
+    why="a string",
+)
+raw(
+    "in single quotes, with a schema",
+    "SELECT note FROM 'main'.'acct_invoice'",
+    only="sqlite",
+    why="a string",
+)
 raw("COUNT", "SELECT count(*) FROM acct_invoice", sees=3)
 raw("UPDATE", "UPDATE acct_invoice SET amount = 1", "write")
 raw("DELETE", "DELETE FROM acct_posting", "write")
@@ -138,6 +157,27 @@ raw(
     why="no EXECUTE IMMEDIATE",
 )
 raw(
+    "DO, which puts a statement together",
+    "DO $$ BEGIN EXECUTE 'UPDATE acct_' || 'posting SET text = ''x'''; END $$",
+    "write",
+    only="postgresql",
+    why="no DO",
+)
+raw(
+    "DO, with a comment and a plain string",
+    "DO/**/LANGUAGE plpgsql "
+    "'BEGIN EXECUTE ''UPDATE acct_'' || ''posting SET text = ''''x''''''; END'",
+    "write",
+    only="postgresql",
+    why="no DO",
+)
+raw(
+    "EXECUTE IMMEDIATE with a comment in between",
+    "EXECUTE/**/IMMEDIATE concat('SELECT note FROM acct_', 'invoice')",
+    only="mariadb",
+    why="no EXECUTE IMMEDIATE",
+)
+raw(
     "EXECUTE IMMEDIATE",
     "EXECUTE IMMEDIATE 'SELECT note FROM acct_invoice'",
     only="mariadb",
@@ -163,6 +203,23 @@ raw(
 def _(hand: Hand, m: Models) -> Any:
     hand.session.execute(text("PREPARE s FROM 'SELECT note FROM acct_invoice'"))
     return hand.session.execute(text("EXECUTE s")).all()
+
+
+@path("text: PREPARE of a string that is put together", only="mariadb", why="no such PREPARE")
+def _(hand: Hand, m: Models) -> Any:
+    hand.session.execute(text("PREPARE s/**/FROM concat('SELECT note FROM acct_', 'invoice')"))
+    return hand.session.execute(text("EXECUTE s")).all()
+
+
+@path("text: the planner's statistics", only="postgresql", why="kept elsewhere")
+def _(hand: Hand, m: Models) -> Any:
+    hand.session.execute(text("ANALYZE"))
+    return hand.session.execute(
+        text(
+            "SELECT v FROM pg_stats, unnest(coalesce(most_common_vals::text::text[], '{}')"
+            " || coalesce(histogram_bounds::text::text[], '{}')) v WHERE attname = 'note'"
+        )
+    ).all()
 
 
 @path("text: CREATE TABLE AS")
