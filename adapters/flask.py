@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar, Unpack
 from uuid import UUID
 
 import click
@@ -24,6 +24,7 @@ from tenantshield_mw import (
     tenant_scope,
 )
 from tenantshield_mw.dispatch import SyncResolver
+from tenantshield_mw.options import WSGIOptions, reusable
 from tenantshield_mw.refusal import REFUSED, refusal_for
 
 __all__ = ["TenantShield", "current_tenant", "tenant_option"]
@@ -68,13 +69,19 @@ class TenantShield:
         **options: the middleware's other arguments.
 
     Raises:
-        ConfigurationError: an argument is not one that the middleware takes.
+        ConfigurationError: an argument is not as the middleware needs it, or ``app`` has such
+            an extension already.
+        TypeError: the middleware has no such argument.
     """
 
     def __init__(
-        self, app: Flask | None = None, *, resolve_tenant: SyncResolver, **options: Any
+        self,
+        app: Flask | None = None,
+        *,
+        resolve_tenant: SyncResolver,
+        **options: Unpack[WSGIOptions],
     ) -> None:
-        self._options: dict[str, Any] = {"resolve_tenant": resolve_tenant, **options}
+        self._kept = reusable(TenantSessionMiddlewareWSGI, resolve_tenant=resolve_tenant, **options)
         if app is not None:
             self.init_app(app)
 
@@ -85,15 +92,14 @@ class TenantShield:
             app: the application.
 
         Raises:
-            ConfigurationError: ``app`` has such an extension already, or an argument of
-                this one is not one that the middleware takes.
+            ConfigurationError: ``app`` has such an extension already.
         """
         if _EXTENSION in app.extensions:
             raise ConfigurationError(
                 "this Flask app has a TenantShield already; keep one, with first_of(...) "
                 "where tenants show in several ways"
             )
-        middleware = TenantSessionMiddlewareWSGI(app.wsgi_app, **self._options)
+        middleware = TenantSessionMiddlewareWSGI(app.wsgi_app, **self._kept)
         for kind in REFUSED:
             app.register_error_handler(kind, _refuse)
         app.extensions[_EXTENSION] = self

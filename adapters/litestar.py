@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
@@ -19,6 +19,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from tenantshield_mw import ConfigurationError, TenantContext, current_tenant
 from tenantshield_mw.asgi import TenantSessionMiddleware
 from tenantshield_mw.dispatch import Resolver
+from tenantshield_mw.options import ASGIOptions, reusable
 from tenantshield_mw.refusal import REFUSAL_KEY, REFUSED, refusal_for, send_refusal
 from tenantshield_mw.request import TENANT_KEY
 
@@ -43,14 +44,16 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
         **options: the middleware's other arguments.
 
     Raises:
-        ConfigurationError: an argument is not one of these, or the app uses the name.
+        ConfigurationError: an argument is not as the middleware needs it, or the app uses the name.
+        TypeError: the middleware has no such argument.
     """
 
-    def __init__(self, *, resolve_tenant: Resolver, name: str = "tenant", **options: Any) -> None:
-        self._options: dict[str, Any] = {"resolve_tenant": resolve_tenant, **options}
+    def __init__(
+        self, *, resolve_tenant: Resolver, name: str = "tenant", **options: Unpack[ASGIOptions]
+    ) -> None:
         self._name = name
         # The app is made later: a mistake shows here.
-        _BeforeRouting(_note_error, self._options)
+        self._kept = reusable(TenantSessionMiddleware, resolve_tenant=resolve_tenant, **options)
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Add what this plugin is for to the application's configuration."""
@@ -81,7 +84,7 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
         while not isinstance(handler, _BeforeRouting):
             inner = getattr(handler, "app", None)
             if inner is None or inner is app.asgi_router:
-                return setattr(holder, name, _BeforeRouting(handler, self._options))
+                return setattr(holder, name, _BeforeRouting(handler, self._kept))
             holder, name, handler = handler, "app", inner
         return None
 

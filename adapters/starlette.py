@@ -8,7 +8,7 @@ like the middleware answers its own.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
@@ -24,6 +24,7 @@ from tenantshield_mw import (
     current_tenant,
 )
 from tenantshield_mw.dispatch import Resolver
+from tenantshield_mw.options import ASGIOptions, reusable
 from tenantshield_mw.refusal import POLICY_VIOLATION, REFUSED, refusal_for, send_refusal
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ __all__ = ["add_refusal_handlers", "install", "tenant_dependency"]
 _logger: Final = logging.getLogger(__name__)
 
 
-def install(app: Starlette, *, resolve_tenant: Resolver, **options: Any) -> None:
+def install(app: Starlette, *, resolve_tenant: Resolver, **options: Unpack[ASGIOptions]) -> None:
     """Bind each request and websocket of ``app`` to its tenant.
 
     ::
@@ -50,12 +51,13 @@ def install(app: Starlette, *, resolve_tenant: Resolver, **options: Any) -> None
         **options: the middleware's other arguments.
 
     Raises:
-        ConfigurationError: an argument is not one that the middleware takes.
+        ConfigurationError: an argument is not as the middleware needs it.
+        TypeError: the middleware has no such argument.
     """
     # Starlette makes its middleware when the first request comes: a mistake shows here.
-    TenantSessionMiddleware(app, resolve_tenant=resolve_tenant, **options)
+    kept = reusable(TenantSessionMiddleware, resolve_tenant=resolve_tenant, **options)
     app.add_middleware(_TenantInState)
-    app.add_middleware(TenantSessionMiddleware, resolve_tenant=resolve_tenant, **options)
+    app.add_middleware(TenantSessionMiddleware, **kept)
     add_refusal_handlers(app)
 
 

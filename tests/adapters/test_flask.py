@@ -28,6 +28,7 @@ from tenantshield_mw import (
     header,
     path_prefix,
     tenant_scope,
+    try_current_tenant,
 )
 from tenantshield_mw.adapters.flask import TenantShield, current_tenant, tenant_option
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
@@ -175,6 +176,24 @@ class TestExtension:
         with pytest.raises(ConfigurationError):
             TenantShield(app, resolve_tenant=header("X-Tenant-ID"), exempt="/public")
         assert "tenantshield" not in app.extensions
+
+    def test_a_wrong_argument_is_found_before_there_is_an_app(self) -> None:
+        with pytest.raises(ConfigurationError):
+            TenantShield(resolve_tenant=header("X-Tenant-ID"), exempt="/public")
+        with pytest.raises(TypeError):
+            TenantShield(resolve_tenant=header("X-Tenant-ID"), exemptions=["/public"])  # type: ignore[call-arg]
+
+    def test_what_an_iterator_gives_is_there_for_each_app(self) -> None:
+        shield = TenantShield(
+            resolve_tenant=lambda environ: "acme", exempt=iter(["/public"]), vary=iter(["X-Who"])
+        )
+        for _ in range(2):
+            app = Flask(__name__)
+            app.add_url_rule("/", "start", lambda: "")
+            app.add_url_rule("/public", "public", lambda: repr(try_current_tenant()))
+            shield.init_app(app)
+            assert app.test_client().get("/").headers["vary"] == "X-Who"
+            assert app.test_client().get("/public").text == "None"
 
 
 class TestProxy:

@@ -293,6 +293,17 @@ class TestPlugin:
     def test_a_wrong_argument_is_found_at_once(self) -> None:
         with pytest.raises(ConfigurationError):
             TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"), exempt="/public")
+        with pytest.raises(TypeError):
+            TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"), exemptions=["/public"])  # type: ignore[call-arg]
+
+    async def test_what_an_iterator_gives_is_there_for_each_app(self, engine: AsyncEngine) -> None:
+        plugin = TenantShieldPlugin(
+            resolve_tenant=lambda scope: "acme", exempt=iter(["/public"]), vary=iter(["X-Who"])
+        )
+        for _ in range(2):
+            async with started(make_app(engine, plugin)) as client:
+                assert (await client.get("/public/notes")).status_code == 400
+                assert (await client.get("/tenant")).headers["vary"] == "X-Who"
 
     async def test_an_app_may_start_again(self, app: Litestar) -> None:
         for _ in range(2):

@@ -161,7 +161,15 @@ class TestRequests:
         with pytest.raises(ConfigurationError):
             install(app, resolve_tenant=header("X-Tenant-ID"), exempt="/public")
         with pytest.raises(TypeError):
-            install(app, resolve_tenant=header("X-Tenant-ID"), exemptions=["/public"])
+            install(app, resolve_tenant=header("X-Tenant-ID"), exemptions=["/public"])  # type: ignore[call-arg]
+
+    async def test_what_an_iterator_gives_is_not_used_up_by_the_check(self, app: Starlette) -> None:
+        install(
+            app, resolve_tenant=lambda scope: "acme", exempt=iter(["/public"]), vary=iter(["X-Who"])
+        )
+        async with asgi_client(app) as client:
+            assert (await client.get("/public/tenant")).json() is None
+            assert (await client.get("/tenant")).headers["vary"] == "X-Who"
 
     async def test_a_background_task_runs_under_the_tenant(self) -> None:
         seen: list[TenantContext] = []
