@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar, Unpack
-from uuid import UUID
 
 import click
 from flask import Flask, Response
@@ -26,6 +25,7 @@ from tenantshield_mw import (
 from tenantshield_mw.dispatch import SyncResolver
 from tenantshield_mw.options import WSGIOptions, reusable
 from tenantshield_mw.refusal import REFUSED, refusal_for
+from tenantshield_mw.resolvers.identifier import Kind, judge_of
 
 __all__ = ["TenantShield", "current_tenant", "tenant_option"]
 
@@ -113,22 +113,7 @@ def _refuse(error: Exception) -> Response:
     return Response(refusal.body, refusal.status, list(refusal.headers))
 
 
-def _reader(kind: type[str | int | UUID]) -> Callable[..., TenantContext]:
-    def read(ctx: click.Context, param: click.Parameter, value: str) -> TenantContext:  # noqa: ARG001
-        try:
-            return TenantContext(kind(value))
-        except TenantResolutionError as error:
-            raise click.BadParameter(str(error)) from None
-        except ValueError:
-            raise click.BadParameter(f"the tenant id is not of type {kind.__name__}") from None
-
-    return read
-
-
-def tenant_option(
-    *,
-    type: type[str | int | UUID] = str,  # noqa: A002
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def tenant_option(*, type: Kind = str) -> Callable[[Callable[P, R]], Callable[P, R]]:  # noqa: A002
     """Return a decorator that gives a command ``--tenant``, and runs it under that tenant.
 
     ::
@@ -139,8 +124,19 @@ def tenant_option(
             for invoice in db.session.scalars(select(Invoice)): ...
 
     Args:
-        type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
+        type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns. The id is
+            read as the resolvers read one: a UUID with hyphens, a number without ``+``.
+
+    Raises:
+        ConfigurationError: ``type`` is anything else.
     """
+    judge = judge_of(type)
+
+    def read(ctx: click.Context, param: click.Parameter, value: str) -> TenantContext:  # noqa: ARG001
+        try:
+            return judge(value)
+        except TenantResolutionError as error:
+            raise click.BadParameter(str(error)) from None
 
     def decorate(command: Callable[P, R]) -> Callable[P, R]:
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -148,7 +144,6 @@ def tenant_option(
             with tenant_scope(tenant):
                 return command(*args, **kwargs)
 
-        read = _reader(type)
         option = click.option("--tenant", _OPTION, required=True, callback=read, help="Whose rows.")
         return option(wraps(command)(run))
 

@@ -58,6 +58,9 @@ class Note(Model):
     body: Mapped[str]
 
 
+KNOWN = UUID("5b2e1d3c-0f5e-4b0a-8a83-3d8f0b1c2d3e")
+
+
 def bodies() -> list[str]:
     return [*db.session.scalars(select(Note.body))]
 
@@ -266,10 +269,12 @@ class TestCommands:
             for body in bodies():
                 click.echo(f"{prefix} {current_tenant.tenant_id} {body}")
 
-        @app.cli.command("kind")
-        @tenant_option(type=UUID)
-        def kind() -> None:
-            click.echo(type(current_tenant.tenant_id).__name__)
+        for kind in (str, int, UUID):
+
+            @app.cli.command(kind.__name__)
+            @tenant_option(type=kind)
+            def show() -> None:
+                click.echo(repr(current_tenant.tenant_id))
 
         return app
 
@@ -294,11 +299,39 @@ class TestCommands:
         assert "the tenant id" in result.output
         assert "x" * 256 not in result.output
 
-    def test_the_option_takes_the_type_of_the_tenant_columns(self, app: Flask) -> None:
-        runner = app.test_cli_runner()
-        known = "5b2e1d3c-0f5e-4b0a-8a83-3d8f0b1c2d3e"
-        assert runner.invoke(args=["kind", "--tenant", known]).output == "UUID\n"
-        assert runner.invoke(args=["kind", "--tenant", "acme"]).exit_code == 2
+    @pytest.mark.parametrize(
+        ("kind", "text", "tenant_id"),
+        [
+            ("str", "Grüße", "Grüße"),
+            ("int", "7", 7),
+            ("int", "-7", -7),
+            ("UUID", "5B2E1D3C-0f5e-4b0a-8a83-3d8f0b1c2d3e", KNOWN),
+        ],
+    )
+    def test_the_option_takes_the_type_of_the_tenant_columns(
+        self, app: Flask, kind: str, text: str, tenant_id: object
+    ) -> None:
+        result = app.test_cli_runner().invoke(args=[kind, "--tenant", text])
+        assert (result.exit_code, result.output) == (0, f"{tenant_id!r}\n")
+
+    @pytest.mark.parametrize(
+        ("kind", "text"),
+        [
+            *(("int", each) for each in ("1_000", " 7 ", "+7", "07", "٣", "7.0", "9" * 20)),
+            *(("UUID", each) for each in ("acme", "{5b2e1d3c0f5e4b0a8a833d8f0b1c2d3e}")),
+        ],
+    )
+    def test_other_spellings_of_an_id_are_usage_errors(
+        self, app: Flask, kind: str, text: str
+    ) -> None:
+        result = app.test_cli_runner().invoke(args=[kind, "--tenant", text])
+        assert result.exit_code == 2
+        assert "the tenant id" in result.output
+        assert text not in result.output
+
+    def test_a_type_that_no_tenant_id_has_is_an_error(self) -> None:
+        with pytest.raises(ConfigurationError):
+            tenant_option(type=float)  # type: ignore[arg-type]
 
 
 class TestUnderServers:
