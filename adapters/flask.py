@@ -23,7 +23,7 @@ from tenantshield_mw import (
     tenant_scope,
 )
 from tenantshield_mw.dispatch import SyncResolver
-from tenantshield_mw.options import WSGIOptions, reusable
+from tenantshield_mw.options import ALREADY, WSGIOptions, reusable
 from tenantshield_mw.refusal import REFUSED, refusal_for
 from tenantshield_mw.resolvers.identifier import Kind, judge_of
 
@@ -61,7 +61,8 @@ class TenantShield:
 
         tenants = TenantShield(app, resolve_tenant=header("X-Tenant-ID"), exempt=["/health"])
 
-    or without ``app``, and ``tenants.init_app(app)`` in the application factory.
+    or without ``app``, and ``tenants.init_app(app)`` in the application factory. Errors inside
+    become refusals, if the app has no error handler for their class and gets none later.
 
     Args:
         app: the application.
@@ -69,8 +70,7 @@ class TenantShield:
         **options: the middleware's other arguments.
 
     Raises:
-        ConfigurationError: an argument is not as the middleware needs it, or ``app`` has such
-            an extension already.
+        ConfigurationError: an argument is wrong, or ``app`` has such an extension already.
         TypeError: the middleware has no such argument.
     """
 
@@ -95,10 +95,7 @@ class TenantShield:
             ConfigurationError: ``app`` has such an extension already.
         """
         if _EXTENSION in app.extensions:
-            raise ConfigurationError(
-                "this Flask app has a TenantShield already; keep one, with first_of(...) "
-                "where tenants show in several ways"
-            )
+            raise ConfigurationError(ALREADY)
         middleware = TenantSessionMiddlewareWSGI(app.wsgi_app, **self._kept)
         for kind in REFUSED:
             app.register_error_handler(kind, _refuse)

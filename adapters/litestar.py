@@ -1,6 +1,4 @@
-"""The Litestar adapter: a plugin that puts the middleware in front of Litestar's routing, where
-Litestar's own cannot be, and answers errors raised in the app as the middleware does its own.
-"""
+"""The Litestar adapter: the middleware in front of routing, and refusals for errors inside."""
 
 from __future__ import annotations
 
@@ -11,15 +9,14 @@ from typing import Any, Final, Unpack
 from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
 from litestar.di import Provide
-from litestar.plugins import InitPluginProtocol
-from litestar.plugins.base import ReceiveRoutePlugin
+from litestar.plugins.base import InitPluginProtocol, ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from tenantshield_mw import ConfigurationError, TenantContext, current_tenant
 from tenantshield_mw.asgi import TenantSessionMiddleware
 from tenantshield_mw.dispatch import Resolver
-from tenantshield_mw.options import ASGIOptions, reusable
+from tenantshield_mw.options import ALREADY, ASGIOptions, reusable
 from tenantshield_mw.refusal import REFUSAL_KEY, REFUSED, refusal_for, send_refusal
 from tenantshield_mw.request import TENANT_KEY
 
@@ -35,8 +32,8 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
         app = Litestar(..., plugins=[TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))])
 
     Handlers and dependencies may have a parameter ``tenant: NamedDependency[TenantContext]``.
-    Each tenant's cached responses are its own. The server has to run the application's
-    lifespan, which servers do by default.
+    Each tenant's cached responses are its own. Errors inside become refusals, if the app has no
+    handler for their class. The server must run the app's lifespan, as servers do by default.
 
     Args:
         resolve_tenant: see :class:`~tenantshield_mw.TenantSessionMiddleware`.
@@ -44,7 +41,7 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
         **options: the middleware's other arguments.
 
     Raises:
-        ConfigurationError: an argument is not as the middleware needs it, or the app uses the name.
+        ConfigurationError: an argument is wrong, or the app uses the name or has two of these.
         TypeError: the middleware has no such argument.
     """
 
@@ -57,6 +54,8 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Add what this plugin is for to the application's configuration."""
+        if _require_middleware in app_config.middleware:
+            raise ConfigurationError(ALREADY)
         if self._name in app_config.dependencies:
             raise ConfigurationError("the app has a dependency of that name: give another name=")
         app_config.dependencies[self._name] = Provide(current_tenant, sync_to_thread=False)
@@ -77,8 +76,7 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
                 handler.cache_key_builder = _apart(build)
 
     def _wrap(self, app: Litestar) -> None:
-        # Within the handling of CORS, since a preflight names no tenant; and once, though
-        # an app may start several times.
+        # Within CORS, where a preflight names no tenant; and once, though an app may restart.
         holder: Any = app
         name, handler = "asgi_handler", app.asgi_handler
         while not isinstance(handler, _BeforeRouting):
@@ -144,9 +142,8 @@ def _refusing(scope: Any, send: Send) -> Send:
         accepted = accepted or message["type"] == "websocket.accept"
         refusal = scope["state"].get(REFUSAL_KEY)
         if refusal is None or message["type"] != "websocket.close":
-            await send(message)
-        else:
-            # No response is possible any more once it was accepted.
-            await send_refusal(refusal, {"type": "websocket"} if accepted else scope, send)
+            return await send(message)
+        # No response is possible any more once it was accepted.
+        return await send_refusal(refusal, {"type": "websocket"} if accepted else scope, send)
 
     return send_refusing

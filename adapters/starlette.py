@@ -1,8 +1,5 @@
-"""The Starlette adapter, and what FastAPI needs besides.
-
-It registers :class:`~tenantshield_mw.TenantSessionMiddleware`, puts the tenant where
-Starlette's code looks for it, and answers the errors that are raised inside of the app
-like the middleware answers its own.
+"""The Starlette adapter, and what FastAPI needs besides: it registers the middleware, puts the
+tenant into ``request.state``, and answers errors raised in the app as the middleware its own.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ from tenantshield_mw import (
     current_tenant,
 )
 from tenantshield_mw.dispatch import Resolver
-from tenantshield_mw.options import ASGIOptions, reusable
+from tenantshield_mw.options import ALREADY, ASGIOptions, reusable
 from tenantshield_mw.refusal import POLICY_VIOLATION, REFUSED, refusal_for, send_refusal
 
 if TYPE_CHECKING:
@@ -43,7 +40,8 @@ def install(app: Starlette, *, resolve_tenant: Resolver, **options: Unpack[ASGIO
         install(app, resolve_tenant=header("X-Tenant-ID"), exempt=["/health"])
 
     Middleware that is added afterwards runs outside of the tenant, as Starlette orders it.
-    The tenant is in ``request.state.tenant``, ``None`` where a request runs without one.
+    The tenant is in ``request.state.tenant``, ``None`` where a request runs without one; errors
+    inside become refusals, see :func:`add_refusal_handlers`.
 
     Args:
         app: a Starlette or FastAPI application.
@@ -51,9 +49,11 @@ def install(app: Starlette, *, resolve_tenant: Resolver, **options: Unpack[ASGIO
         **options: the middleware's other arguments.
 
     Raises:
-        ConfigurationError: an argument is not as the middleware needs it.
+        ConfigurationError: an argument is wrong, or ``app`` has the middleware already.
         TypeError: the middleware has no such argument.
     """
+    if any(each is TenantSessionMiddleware for each, *_ in app.user_middleware):
+        raise ConfigurationError(ALREADY)
     # Starlette makes its middleware when the first request comes: a mistake shows here.
     kept = reusable(TenantSessionMiddleware, resolve_tenant=resolve_tenant, **options)
     app.add_middleware(_TenantInState)
@@ -62,7 +62,8 @@ def install(app: Starlette, *, resolve_tenant: Resolver, **options: Unpack[ASGIO
 
 
 def add_refusal_handlers(app: Starlette) -> None:
-    """Answer the errors that a refusal stands for with that refusal.
+    """Answer the errors that a refusal stands for with that refusal, if the app has no exception
+    handler for their class and gets none later.
 
     :func:`install` does this. A mounted application that is a Starlette or FastAPI of its
     own answers errors by itself, so it needs this too.

@@ -290,6 +290,17 @@ class TestPlugin:
         with pytest.raises(ConfigurationError):
             make_app(engine, plugin, dependencies={"tenant": lambda: "flat"})
 
+    @pytest.mark.parametrize("name", ["tenant", "customer"])
+    def test_a_second_one_for_the_same_app_is_an_error(
+        self, engine: AsyncEngine, name: str
+    ) -> None:
+        plugins = (
+            TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID")),
+            TenantShieldPlugin(resolve_tenant=header("X-Other"), name=name),
+        )
+        with pytest.raises(ConfigurationError, match="bound to its tenants already"):
+            make_app(engine, *plugins)
+
     def test_a_wrong_argument_is_found_at_once(self) -> None:
         with pytest.raises(ConfigurationError):
             TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"), exempt="/public")

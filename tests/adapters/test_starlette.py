@@ -25,6 +25,7 @@ from starlette.websockets import WebSocket
 from tenantshield_mw import (
     ConfigurationError,
     TenantContext,
+    TenantSessionMiddleware,
     current_tenant,
     header,
     path_prefix,
@@ -170,6 +171,18 @@ class TestRequests:
         async with asgi_client(app) as client:
             assert (await client.get("/public/tenant")).json() is None
             assert (await client.get("/tenant")).headers["vary"] == "X-Who"
+
+    async def test_a_second_registration_is_an_error(self, app: Starlette) -> None:
+        install(app, resolve_tenant=header("X-Tenant-ID"))
+        with pytest.raises(ConfigurationError):
+            install(app, resolve_tenant=header("X-Other"))
+        async with asgi_client(app) as client:
+            assert (await client.get("/tenant", headers=AS_ACME)).json() == "acme"
+
+    async def test_beside_the_middleware_itself_it_is_an_error_too(self, app: Starlette) -> None:
+        app.add_middleware(TenantSessionMiddleware, resolve_tenant=header("X-Tenant-ID"))
+        with pytest.raises(ConfigurationError):
+            install(app, resolve_tenant=header("X-Other"))
 
     async def test_a_background_task_runs_under_the_tenant(self) -> None:
         seen: list[TenantContext] = []
