@@ -97,8 +97,10 @@ class TenantShield:
         if _EXTENSION in app.extensions:
             raise ConfigurationError(ALREADY)
         middleware = TenantSessionMiddlewareWSGI(app.wsgi_app, **self._kept)
+        handled = app.error_handler_spec[None][None]
         for kind in REFUSED:
-            app.register_error_handler(kind, _refuse)
+            if kind not in handled:
+                app.register_error_handler(kind, _refuse)
         app.extensions[_EXTENSION] = self
         app.wsgi_app = middleware  # type: ignore[method-assign]
 

@@ -72,7 +72,7 @@ def add_refusal_handlers(app: Starlette) -> None:
         app: a Starlette or FastAPI application.
     """
     for kind in REFUSED:
-        app.add_exception_handler(kind, _refuse)
+        app.exception_handlers.setdefault(kind, _refuse)
 
 
 class _TenantInState:

@@ -23,6 +23,7 @@ from werkzeug.test import TestResponse
 
 from tenantshield_mw import (
     ConfigurationError,
+    CrossTenantAccessError,
     MissingTenantContextError,
     TenantContext,
     header,
@@ -257,6 +258,35 @@ class TestErrorsInside:
         app.testing = True
         with pytest.raises(LookupError):
             app.test_client().get("/fail", headers=AS_ACME)
+
+
+class TestHandlersOfTheApps:
+    @pytest.mark.parametrize("before", [True, False])
+    def test_they_come_first_whenever_they_are_registered(self, before: bool) -> None:
+        app = Flask(__name__)
+        shield = TenantShield(
+            resolve_tenant=header("X-Tenant-ID"), on_missing_tenant="allow_unbound"
+        )
+        if not before:
+            shield.init_app(app)
+
+        @app.errorhandler(CrossTenantAccessError)
+        def own(error: Exception) -> tuple[str, int]:
+            return "own", 418
+
+        @app.get("/cross")
+        def cross() -> str:
+            raise CrossTenantAccessError("not yours")
+
+        @app.get("/need")
+        def need_a_tenant() -> str:
+            return str(current_tenant.tenant_id)
+
+        if before:
+            shield.init_app(app)
+        client = app.test_client()
+        assert client.get("/cross").status_code == 418
+        assert problem_code(client.get("/need")) == "tenant_missing"
 
 
 class TestCommands:

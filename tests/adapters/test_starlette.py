@@ -24,6 +24,7 @@ from starlette.websockets import WebSocket
 
 from tenantshield_mw import (
     ConfigurationError,
+    CrossTenantAccessError,
     TenantContext,
     TenantSessionMiddleware,
     current_tenant,
@@ -241,6 +242,34 @@ class TestErrorsInside:
         async with asgi_client(app) as client:
             with pytest.raises(LookupError):
                 await client.get("/", headers=AS_ACME)
+
+
+class TestHandlersOfTheApps:
+    @pytest.fixture
+    def failing(self) -> Starlette:
+        async def cross(request: Request) -> Response:
+            raise CrossTenantAccessError("not yours")
+
+        async def need_a_tenant(request: Request) -> Response:
+            return Response(str(current_tenant()))
+
+        return Starlette(routes=[Route("/cross", cross), Route("/need", need_a_tenant)])
+
+    @pytest.mark.parametrize("before", [True, False])
+    async def test_they_come_first_whenever_they_are_registered(
+        self, failing: Starlette, before: bool
+    ) -> None:
+        async def own(request: Request, error: Exception) -> Response:
+            return Response("own", 418)
+
+        if before:
+            failing.add_exception_handler(CrossTenantAccessError, own)
+        install(failing, resolve_tenant=header("X-Tenant-ID"), on_missing_tenant="allow_unbound")
+        if not before:
+            failing.add_exception_handler(CrossTenantAccessError, own)
+        async with asgi_client(failing) as client:
+            assert (await client.get("/cross")).status_code == 418
+            assert code_of(await client.get("/need")) == "tenant_missing"
 
 
 class TestMountedApplications:
