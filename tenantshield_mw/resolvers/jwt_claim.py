@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from http.client import HTTPException
 from typing import Any, Final, final
 
 from tenantshield_mw.errors import (
     ConfigurationError,
     TenantResolutionError,
     TenantUnauthenticatedError,
+    TenantUnavailableError,
 )
 from tenantshield_mw.request import Request
 from tenantshield_mw.tenant import TenantContext
@@ -58,6 +60,7 @@ class JwtClaim:
             TenantUnauthenticatedError: the token is badly signed, has expired, or is not
                 for us.
             TenantResolutionError: there are several tokens, or the claim names no tenant.
+            TenantUnavailableError: the keys could not be fetched.
         """
         token = self._token(request)
         if token is None:
@@ -109,10 +112,19 @@ def _keys(jwt: Any, keys: tuple[Any, Any], algorithms: tuple[str, ...]) -> Calla
         _check_key(jwt, key, algorithms)
         return lambda _: key
     if hasattr(jwks, "get_signing_key"):
+        # Besides PyJWT's own those of urllib and of json, which come as they are.
+        its_own: tuple[Any, ...] = (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError)
+        unavailable = (*its_own, OSError, HTTPException, ValueError)
 
         def from_client(token: bytes) -> Any:
             kid = jwt.get_unverified_header(token).get("kid")
-            return _fitting(jwt, jwks.get_signing_key(kid), symmetric)
+            try:
+                key = jwks.get_signing_key(kid)
+            except unavailable as error:
+                raise TenantUnavailableError(
+                    "the keys that tokens are signed with could not be fetched"
+                ) from error
+            return _fitting(jwt, key, symmetric)
 
         return from_client
     by_id = _by_id(jwt, jwks, symmetric)
@@ -196,7 +208,8 @@ def jwt_claim(
             key in PEM or a ``jwt.PyJWK``.
         jwks: in place of ``key``, a JWK Set as ``json.loads()`` gives it, or a
             ``jwt.PyJWKClient``; that one blocks, so under ASGI wrap the resolver in
-            :func:`~tenantshield_mw.in_thread`.
+            :func:`~tenantshield_mw.in_thread`. While it cannot fetch the keys, requests
+            with a token are refused with 503.
         algorithms: those that the issuer signs with (RFC 7518 section 3.1), all of secrets
             or all of public keys; never ``none``.
         audience: who the tokens must be for; a token with ``aud`` is refused if this is
