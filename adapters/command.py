@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -36,23 +37,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (here := os.getcwd()) not in sys.path:
         sys.path.insert(0, here)
     try:
+        return _doctor(options)
+    except ConfigurationError as error:
+        return _refuse(str(error))
+    # Python's own status for this would be 1, or with SystemExit even 0.
+    except (Exception, SystemExit):  # noqa: BLE001
+        traceback.print_exc()
+        return _refuse("this ended before all was looked at, by the error above")
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    try:
         # By name, since no adapter imports another one, and this one asks for no library.
         running: Any = import_module("tenantshield_mw.adapters.sqlalchemy.doctor.running")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "sqlalchemy":
             raise
-        return _refuse("SQLAlchemy is not installed: pip install 'tenantshield-mw[sqlalchemy]'")
-    try:
-        status: int = running.run(
-            options.target,
-            database=options.database,
-            role=options.role,
-            json=options.json,
-            ignore=options.ignore,
-            fail_on=options.fail_on,
-        )
-    except ConfigurationError as error:
-        return _refuse(str(error))
+        raise ConfigurationError(
+            "SQLAlchemy is not installed: pip install 'tenantshield-mw[sqlalchemy]'"
+        ) from None
+    status: int = running.run(
+        options.target,
+        database=options.database,
+        role=options.role,
+        json=options.json,
+        ignore=options.ignore,
+        fail_on=options.fail_on,
+    )
     return status
 
 

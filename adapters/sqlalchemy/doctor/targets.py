@@ -41,6 +41,11 @@ def metadata_at(target: str) -> MetaData:
         )
     try:
         found: Any = import_module(module_name)
+    except SystemExit as error:
+        raise ConfigurationError(
+            f"could not import {module_name!r}: it ends the program (SystemExit); name the module "
+            'that has the models, or put what ends it under if __name__ == "__main__":'
+        ) from error
     except Exception as error:
         raise ConfigurationError(
             f"could not import {module_name!r}: {type(error).__name__}: "

@@ -181,6 +181,7 @@ def test_what_is_ignored_is_counted_and_what_matches_nothing_is_named(folder: Pa
         (("clean:String",), "not a declarative base or a MetaData"),
         (("empty:metadata",), "has no tables: name a module that imports all models"),
         (("broken:Base",), "OSError: no postgresql://***@db/x; run this"),
+        (("script:Base",), "'script': it ends the program (SystemExit); name the module"),
         (("clean:Base", "--ignore", "typo:invoice"), "no such kind of finding"),
         (("clean:Base", "--role", "app"), "a role is one of a database"),
         (("clean:Base", "--database", "sqlite://", "--role", "app"), "leave the role out"),
@@ -201,6 +202,7 @@ def test_what_cannot_be_done_is_said_without_secrets(
 ) -> None:
     (folder / "empty.py").write_text("import sqlalchemy\nmetadata = sqlalchemy.MetaData()\n")
     (folder / "broken.py").write_text("raise OSError('no postgresql://me:secret@db/x')\n")
+    (folder / "script.py").write_text(f"{MODELS}\nimport sys\nsys.exit(0)\n")
     status, out, err = doctor(folder, *arguments)
     assert (status, out) == (2, "")
     assert said in err
@@ -208,6 +210,17 @@ def test_what_cannot_be_done_is_said_without_secrets(
     assert "secret" not in err
     assert "se%20cret" not in err
     assert "se cret" not in err
+
+
+@pytest.mark.parametrize("error", ["LookupError('why')", "SystemExit(0)", "SystemExit(1)"])
+def test_what_ends_it_in_the_middle_is_no_finding(folder: Path, error: str) -> None:
+    (folder / "odd.py").write_text(f"def __getattr__(name):\n    raise {error}\n")
+    status, out, err = doctor(folder, "odd:Base")
+    assert (status, out) == (2, "")
+    assert error.partition("(")[0] in err
+    assert err.endswith(
+        "tenantshield-mw: this ended before all was looked at, by the error above\n"
+    )
 
 
 @pytest.mark.parametrize("said", ["se cret/1", "se%20cret%2F1", "se+cret%2F1", "t0ken"])
