@@ -98,7 +98,7 @@ def spread(db: Database, owner: str, app: str, tmp_path: Path) -> None:
         for name, role in (("OWNER_URL", owner), ("APP_URL", app))
     }
     reader = Reader(tmp_path, urls)
-    _, models, policies, _ = (block for language, block in BLOCKS if language == "python")
+    _, models, policies, *_ = (block for language, block in BLOCKS if language == "python")
     partitions, moves_out, leaves = (block for language, block in BLOCKS if language == "sql")
     reader.write(models)
     reader.write(policies)
@@ -131,10 +131,85 @@ def spread(db: Database, owner: str, app: str, tmp_path: Path) -> None:
 
 def test_the_guide_prints_what_the_function_returns(tmp_path: Path) -> None:
     reader = Reader(tmp_path, {})
-    models, _, _, distribute = (block for language, block in BLOCKS if language == "python")
+    models, _, _, distribute, _ = (block for language, block in BLOCKS if language == "python")
     (printed,) = (block for language, block in BLOCKS if language == "sql-citus")
     reader.write(models)
     assert reader.python(reader.write(distribute)) == printed
+
+
+EACH_IN_ITS_OWN = """
+import asyncio
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session
+from databases import TenantSession, engines, new_session
+from models import Base, Customer
+from tenantshield_mw import MissingTenantContextError, TenantContext, system_scope, tenant_scope
+
+ACME = TenantContext("acme", {"database": "acme"})
+GLOBEX = TenantContext("globex", {"database": "main"})
+everybody = select(Customer.name)
+
+for engine in engines.values():
+    Base.metadata.create_all(engine)
+for tenant in (ACME, GLOBEX):
+    with tenant_scope(tenant), new_session() as session:
+        session.add(Customer(id=1, name=f"of {tenant.tenant_id}"))
+        session.commit()
+
+def names(session, statement=everybody):
+    return session.scalars(statement).all()
+
+for tenant in (ACME, GLOBEX):
+    with tenant_scope(tenant), new_session() as session:
+        assert names(session) == [f"of {tenant.tenant_id}"]
+with system_scope("look into each"):
+    found = {name: names(Session(engine)) for name, engine in engines.items()}
+assert found == {"main": ["of globex"], "acme": ["of acme"]}
+
+with tenant_scope(TenantContext("globex", {"database": "acme"})), new_session() as session:
+    assert names(session) == []
+for nowhere in (TenantContext("acme"), TenantContext("acme", {"database": "typo"})):
+    with tenant_scope(nowhere), new_session() as session, pytest.raises(KeyError):
+        names(session)
+with new_session() as session, pytest.raises(MissingTenantContextError):
+    names(session)
+
+with new_session() as session:
+    for tenant in (ACME, GLOBEX):
+        with tenant_scope(tenant):
+            assert names(session) == [f"of {tenant.tenant_id}"]
+
+class AsyncTenantSession(TenantSession):
+    def get_bind(self, mapper=None, **options):
+        engine = super().get_bind(mapper, **options)
+        return asynchronous.setdefault(
+            engine.url.database,
+            create_async_engine(engine.url.set(drivername="sqlite+aiosqlite")),
+        ).sync_engine
+
+async def read():
+    with tenant_scope(ACME):
+        async with async_sessionmaker(sync_session_class=AsyncTenantSession)() as session:
+            assert (await session.scalars(everybody)).all() == ["of acme"]
+    for engine in asynchronous.values():
+        await engine.dispose()
+
+asynchronous = {}
+asyncio.run(read())
+for engine in engines.values():
+    engine.dispose()
+"""
+
+
+def test_the_guide_gives_a_tenant_a_database(tmp_path: Path) -> None:
+    urls = {f"{name}_URL": f"sqlite:///{tmp_path / name}.db" for name in ("MAIN", "ACME")}
+    reader = Reader(tmp_path, urls)
+    models, *_, databases = (block for language, block in BLOCKS if language == "python")
+    reader.write(models)
+    reader.write(databases)
+    reader.python("-c", EACH_IN_ITS_OWN)
 
 
 def keyed(name: str, metadata: MetaData, *more: Column[int] | ForeignKeyConstraint) -> Table:
