@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sqlalchemy import Index, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
-from sqlalchemy.sql.schema import ForeignKeyConstraint
 
 from .errors import ConfigurationError
-from .floor.policies import POSTGRESQL, table_name
+from .floor.policies import POSTGRESQL, literal, table_name
 from .registry import registry
-from .rules import OwnColumn, table_label
+from .rules import OwnColumn, Tie, carries_tenant, table_label
 
 __all__ = ["citus_statements"]
 
@@ -52,7 +51,7 @@ def citus_statements(metadata: MetaData) -> list[str]:
             "these tables cannot be distributed by their tenant:\n  " + "\n  ".join(problems)
         )
     shared = [
-        f"SELECT create_reference_table({_literal(table)})"
+        f"SELECT create_reference_table({_name(table)})"
         for table in metadata.sorted_tables
         if registry.is_shared(table)
     ]
@@ -65,9 +64,9 @@ def _distributed(metadata: MetaData) -> Iterator[str]:
         rule = registry.rule_for(table)
         if isinstance(rule, OwnColumn):
             neighbour = first.setdefault(_stored_as(rule), table)
-            beside = "'none'" if neighbour is table else _literal(neighbour)
+            beside = literal("none") if neighbour is table else _name(neighbour)
             yield (
-                f"SELECT create_distributed_table({_literal(table)}, {_quoted(rule.column)}, "
+                f"SELECT create_distributed_table({_name(table)}, {literal(rule.column)}, "
                 f"colocate_with => {beside})"
             )
 
@@ -89,12 +88,10 @@ def _problems(table: Table) -> Iterator[str]:
         )
     elif not isinstance(rule, OwnColumn):
         (tie, *_) = rule.ties
-        parent = table_label(tie.parent)
         yield (
-            f"{label} belongs to whom its row in {parent} belongs to and has no tenant column: "
-            "add one, mark the table with @tenant_aware, and make the foreign key "
-            f"tenant_foreign_key({_python(tie.columns)}, "
-            f"{_python(tuple(f'{parent}.{each}' for each in tie.parent_columns))})"
+            f"{label} belongs to whom its row in {table_label(tie.parent)} belongs to and has no "
+            "tenant column: add one, mark the table with @tenant_aware, and make the foreign key "
+            f"{_tenant_foreign_key(tie)}"
         )
     else:
         yield from _problems_of_keys(table, rule)
@@ -123,22 +120,18 @@ def _problems_of_keys(table: Table, rule: OwnColumn) -> Iterator[str]:
 def _problems_of_references(table: Table, rule: OwnColumn) -> Iterator[str]:
     label = table_label(table)
     for key in table.foreign_key_constraints:
-        parent = registry.rule_for(key.referred_table)
+        tie = Tie(
+            tuple(each.parent.name for each in key.elements),
+            key.referred_table,
+            tuple(each.column.name for each in key.elements),
+        )
+        parent = registry.rule_for(tie.parent)
         # What is tied, or not declared, is named on its own account.
-        if isinstance(parent, OwnColumn) and not _carries_tenant(key, rule, parent):
-            ours = tuple(each.parent.name for each in key.elements)
-            theirs = tuple(
-                f"{table_label(key.referred_table)}.{each.column.name}" for each in key.elements
-            )
+        if isinstance(parent, OwnColumn) and not carries_tenant(tie, rule, parent):
             yield (
-                f"{label}: the foreign key ({', '.join(ours)}) is without the tenant: make it "
-                f"tenant_foreign_key({_python(ours)}, {_python(theirs)})"
+                f"{label}: the foreign key ({', '.join(tie.columns)}) is without the tenant: "
+                f"make it {_tenant_foreign_key(tie)}"
             )
-
-
-def _carries_tenant(key: ForeignKeyConstraint, rule: OwnColumn, parent: OwnColumn) -> bool:
-    pairs = {(each.parent.name, each.column.name) for each in key.elements}
-    return (rule.column, parent.column) in pairs
 
 
 def _names_in(index: Index) -> list[str]:
@@ -150,12 +143,14 @@ def _stored_as(rule: OwnColumn) -> str:
     return str(rule.type_.compile(POSTGRESQL)).partition("(")[0]
 
 
-def _literal(table: Table) -> str:
-    return _quoted(table_name(table.schema, table.name))
+def _name(table: Table) -> str:
+    return literal(table_name(table.schema, table.name))
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _tenant_foreign_key(tie: Tie) -> str:
+    parent = table_label(tie.parent)
+    theirs = tuple(f"{parent}.{each}" for each in tie.parent_columns)
+    return f"tenant_foreign_key({_python(tie.columns)}, {_python(theirs)})"
 
 
 def _python(names: tuple[str, ...]) -> str:

@@ -15,7 +15,7 @@ from alembic.operations.ops import AlterColumnOp, DropColumnOp
 from sqlalchemy.types import String, TypeEngine
 
 from ..errors import ConfigurationError
-from ..floor.policies import quoted, table_name
+from ..floor.policies import literal, quoted, table_name
 from .execution import LOCK_TIMEOUT, steps
 from .filling import fill
 
@@ -92,7 +92,7 @@ def _add(operations: Operations, operation: AddTenantColumnOp) -> None:
     with steps(operations, operation.lock_timeout) as step:
         step.lock(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {type_}")
         if operation.default is not None:
-            default = _literal(operation.default)
+            default = literal(operation.default)
             step.lock(f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {default}")
 
 
@@ -185,7 +185,7 @@ class FillTenantColumnOp(MigrateOperation):
             raise ConfigurationError("batch_rows= is how many rows to write at a time, at least 1")
         self.table = table
         self.column = column
-        self.expression = f"({sql})" if value is None else _literal(value)
+        self.expression = f"({sql})" if value is None else literal(value)
         self.batch_rows = batch_rows
         self.schema = schema
 
@@ -253,9 +253,3 @@ def _fill(operations: Operations, operation: FillTenantColumnOp) -> None:
             fill(step, operation)
         finally:
             step.run("RESET row_security")
-
-
-def _literal(value: str | int | uuid.UUID) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return "'{}'".format(str(value).replace("'", "''"))

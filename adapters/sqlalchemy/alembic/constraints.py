@@ -14,7 +14,7 @@ from alembic.operations import MigrateOperation, Operations
 from alembic.operations.ops import DropConstraintOp, DropIndexOp
 
 from ..errors import ConfigurationError
-from ..floor.policies import quoted, table_name
+from ..floor.policies import literal, quoted, table_name
 from .execution import LOCK_TIMEOUT, Steps, steps
 
 __all__ = ["CreateTenantForeignKeyOp", "CreateTenantIndexOp", "CreateTenantUniqueOp"]
@@ -275,15 +275,16 @@ def _left_over(
         # What will be there is not known. A valid index that is not a constraint's is built
         # anew; PostgreSQL refuses to drop one that is.
         return True
+    columns = ", ".join(map(literal, operation.columns))
     found = step.rows(
         "SELECT i.indisvalid, pg_get_indexdef(c.oid), i.indrelid = t.oid AND i.indisunique = "
         f"{unique} AND ARRAY(SELECT a.attname::text FROM unnest(i.indkey) WITH ORDINALITY AS "
         "k(number, place) LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND "
-        f"a.attnum = k.number ORDER BY k.place) = ARRAY[{', '.join(map(_text, operation.columns))}]"
-        " AND i.indpred IS NULL "
+        f"a.attnum = k.number ORDER BY k.place) = ARRAY[{columns}] AND "
+        "i.indpred IS NULL "
         "FROM pg_catalog.pg_class t JOIN pg_catalog.pg_class c USING (relnamespace) "
         "LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid "
-        f"WHERE t.oid = {_text(table)}::regclass AND c.relname = {_text(operation.name)}"
+        f"WHERE t.oid = {literal(table)}::regclass AND c.relname = {literal(operation.name)}"
     )
     if not found:
         return False
@@ -300,10 +301,6 @@ def _has_constraint(step: Steps, table: str, name: str) -> bool:
     return bool(
         step.rows(
             "SELECT 1 FROM pg_catalog.pg_constraint "
-            f"WHERE conrelid = to_regclass({_text(table)}) AND conname = {_text(name)}"
+            f"WHERE conrelid = to_regclass({literal(table)}) AND conname = {literal(name)}"
         )
     )
-
-
-def _text(value: str) -> str:
-    return "'{}'".format(value.replace("'", "''"))

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from ..errors import ConfigurationError
-from ..floor.policies import quoted, table_name
+from ..floor.policies import literal, quoted, table_name
 from .execution import Steps, log
 
 __all__ = ["Filled", "fill"]
@@ -89,7 +89,7 @@ def _batch(what: Filled, leaf: str, after: str | None) -> str:
 
 def _leaves(label: str) -> str:
     """Return the query for where the rows are: in the table, or in its partitions."""
-    table = "'{}'::regclass".format(label.replace("'", "''"))
+    table = f"{literal(label)}::regclass"
     return (
         "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c "
         "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' "

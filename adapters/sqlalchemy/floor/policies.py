@@ -25,6 +25,7 @@ https://www.postgresql.org/docs/current/sql-createpolicy.html
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -44,7 +45,9 @@ __all__ = [
     "Function",
     "Policy",
     "functions_of",
+    "literal",
     "policies_of",
+    "quoted",
     "statements_to_create",
     "statements_to_drop",
     "table_name",
@@ -119,6 +122,11 @@ def quoted(name: str) -> str:
     """Return an identifier as it stands in SQL."""
     text: str = POSTGRESQL.identifier_preparer.quote(name)
     return text
+
+
+def literal(value: str | int | uuid.UUID) -> str:
+    """Return a value as it stands in SQL."""
+    return str(value) if isinstance(value, int) else "'{}'".format(str(value).replace("'", "''"))
 
 
 def table_name(schema: str | None, name: str) -> str:
@@ -253,10 +261,9 @@ def functions_of(floor: TableFloor, floors: Sequence[TableFloor] = ()) -> list[F
 
 def _for_each_partition(table: str, action: str, condition: str = "true") -> str:
     # Which there are is known to the database alone, and changes.
-    name = table.replace("'", "''")
     body = (
         "DECLARE part regclass; BEGIN FOR part IN SELECT tree.relid "
-        f"FROM pg_catalog.pg_partition_tree('{name}') AS tree "
+        f"FROM pg_catalog.pg_partition_tree({literal(table)}) AS tree "
         "JOIN pg_catalog.pg_class AS class ON class.oid = tree.relid "
         f"WHERE tree.level > 0 AND class.relkind IN ('r', 'p') AND {condition} "
         f"LOOP EXECUTE pg_catalog.format('ALTER TABLE %s {action}', part); END LOOP; END"
@@ -286,8 +293,7 @@ def statements_to_create(floor: TableFloor, floors: Sequence[TableFloor] = ()) -
             f"AS {'RESTRICTIVE' if policy.restrictive else 'PERMISSIVE'} FOR ALL TO PUBLIC "
             f"USING ({policy.using}) WITH CHECK ({check})"
         )
-    comment = record(floor).replace("'", "''")
-    yield f"COMMENT ON POLICY {TENANT} ON {table} IS '{comment}'"
+    yield f"COMMENT ON POLICY {TENANT} ON {table} IS {literal(record(floor))}"
     yield _for_each_partition(table, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
 
 
