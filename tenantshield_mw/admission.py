@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import math
 import queue
 import threading
@@ -28,6 +29,9 @@ Authorize: TypeAlias = Callable[[Any, TenantContext], bool | Awaitable[bool]]
 """Says whether whoever sent the request may act for the tenant; takes the raw ASGI scope
 or the raw WSGI environ, and the tenant."""
 
+Outcome: TypeAlias = Callable[[], TenantContext | Mounted | None]
+"""Returns what was found, or raises what was raised."""
+
 TWICE_AWAITABLE: Final = (
     "awaiting what the resolver returned gave another awaitable; await that inside the resolver"
 )
@@ -35,6 +39,8 @@ CANNOT_AWAIT: Final = (
     "the resolver returned an awaitable, and a WSGI app cannot await; give "
     "TenantSessionMiddlewareWSGI a sync resolver, or use TenantSessionMiddleware"
 )
+
+_logger: Final = logging.getLogger("tenantshield_mw")
 
 _MAX_WAITING: Final = 64
 """How many threads of one middleware may be waiting for resolvers that do not answer."""
@@ -173,9 +179,11 @@ def _in_time(
     def admit_in_time(environ: Any) -> TenantContext | Mounted | None:
         until = time.monotonic() + timeout
         if not free.acquire(timeout=timeout):
-            raise TimeoutError
-        answers: queue.SimpleQueue[Callable[[], TenantContext | Mounted | None]]
-        answers = queue.SimpleQueue()
+            raise TimeoutError(f"{_MAX_WAITING} threads wait for a resolver that does not answer")
+        outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        # Whoever takes it first, the one who waits no longer or the one who comes with the
+        # outcome, decides whether that was in time.
+        decision = threading.Lock()
         # What the resolver binds for itself does not reach the app.
         context = copy_context()
 
@@ -183,11 +191,17 @@ def _in_time(
             try:
                 answer = context.run(admit, environ)
             except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
-                answers.put(_raising(error))
+                deliver(_raising(error))
             else:
-                answers.put(lambda: answer)
+                deliver(lambda: answer)
             finally:
                 free.release()
+
+        def deliver(outcome: Outcome) -> None:
+            if decision.acquire(blocking=False):
+                outcomes.put(outcome)
+            else:
+                _log_late(outcome)
 
         # A daemon, so that a resolver that never answers does not keep a server from ending.
         try:
@@ -196,16 +210,27 @@ def _in_time(
             free.release()
             raise
         try:
-            outcome = answers.get(timeout=max(0.0, until - time.monotonic()))
+            outcome = outcomes.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
-            raise TimeoutError from None
+            if decision.acquire(blocking=False):
+                raise TimeoutError(f"no answer within {timeout} seconds") from None
+            outcome = outcomes.get()
         return outcome()
 
     return admit_in_time
 
 
-def _raising(error: BaseException) -> Callable[[], TenantContext | Mounted | None]:
+def _raising(error: BaseException) -> Outcome:
     def outcome() -> TenantContext | Mounted | None:
         raise error
 
     return outcome
+
+
+def _log_late(outcome: Outcome) -> None:
+    try:
+        outcome()
+    except BaseException as error:
+        _logger.warning("finding the tenant failed after its request was refused", exc_info=error)
+    else:
+        _logger.info("the tenant was found after its request was refused")

@@ -19,8 +19,8 @@ from .refusal import (
     OnMissingTenant,
     Refusal,
     check_on_missing_tenant,
+    logged_refusal_for,
     raise_resolution_error,
-    refusal_for,
     send_refusal,
 )
 from .request import TENANT_KEY
@@ -140,7 +140,7 @@ class TenantSessionMiddleware:
             except (TenantResolutionError, TimeoutError) as error:
                 if self._on_missing_tenant == "raise":
                     raise_resolution_error(error)
-                return await self._refuse(refusal_for(error), scope, receive, send)
+                return await self._refuse(logged_refusal_for(error), scope, receive, send)
             if tenant is None and self._on_missing_tenant != "allow_unbound":
                 if self._on_missing_tenant == "raise":
                     raise MissingTenantContextError(NO_TENANT)

@@ -6,6 +6,7 @@ The body is a problem detail (RFC 9457). It says nothing of what the request hel
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias, final
@@ -41,11 +42,14 @@ __all__ = [
     "OnMissingTenant",
     "Refusal",
     "check_on_missing_tenant",
+    "logged_refusal_for",
     "raise_resolution_error",
     "refusal_for",
     "send_refusal",
     "start_refusal",
 ]
+
+_logger: Final = logging.getLogger("tenantshield_mw")
 
 OnMissingTenant: TypeAlias = Literal["reject", "raise", "allow_unbound"]
 """What becomes of a request without a tenant: it is refused, it raises
@@ -167,6 +171,17 @@ def refusal_for(error: BaseException) -> Refusal:
     if isinstance(error, TenantUnauthenticatedError):
         return UNAUTHENTICATED.challenged(error.challenge)
     return next((refusal for kind, refusal in _BY_ERROR if isinstance(error, kind)), MALFORMED)
+
+
+def logged_refusal_for(error: TenantResolutionError | TimeoutError) -> Refusal:
+    """Return how a request is refused on account of ``error``.
+
+    What is not the client's doing is logged with its cause, since nobody else gets to see it.
+    """
+    refusal = refusal_for(error)
+    if refusal is UNAVAILABLE:
+        _logger.warning("refused with %d %s", refusal.status, refusal.code, exc_info=error)
+    return refusal
 
 
 def raise_resolution_error(error: TenantResolutionError | TimeoutError) -> NoReturn:

@@ -20,8 +20,8 @@ from .refusal import (
     OnMissingTenant,
     Refusal,
     check_on_missing_tenant,
+    logged_refusal_for,
     raise_resolution_error,
-    refusal_for,
     start_refusal,
 )
 from .request import TENANT_KEY
@@ -142,7 +142,7 @@ class TenantSessionMiddlewareWSGI:
             except (TenantResolutionError, TimeoutError) as error:
                 if self._on_missing_tenant == "raise":
                     raise_resolution_error(error)
-                return self._refuse(refusal_for(error), context, environ, start_response)
+                return self._refuse(logged_refusal_for(error), context, environ, start_response)
             if tenant is None and self._on_missing_tenant != "allow_unbound":
                 if self._on_missing_tenant == "raise":
                     raise MissingTenantContextError(NO_TENANT)

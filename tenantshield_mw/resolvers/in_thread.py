@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+import asyncio
+import logging
+from typing import Any, Final, final
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import iscoroutinefunction, sync_to_async
 
 from tenantshield_mw.dispatch import SyncResolver, callable_directly
 from tenantshield_mw.errors import ConfigurationError
@@ -15,6 +17,9 @@ from tenantshield_mw.vary import declared_by
 __all__ = ["InThread", "in_thread"]
 
 
+_logger: Final = logging.getLogger("tenantshield_mw")
+
+
 @final
 class InThread:
     """What :func:`in_thread` returns."""
@@ -22,20 +27,35 @@ class InThread:
     __slots__ = ("_in_thread", "_resolve", "mount", "varies_on")
 
     def __init__(self, resolver: SyncResolver) -> None:
-        resolve: Any = callable_directly(resolver)
-        self._resolve = resolve
-        try:
-            self._in_thread = sync_to_async(resolve, thread_sensitive=False)
-        except TypeError:
+        self._resolve: Any = callable_directly(resolver)
+        if iscoroutinefunction(self._resolve):
             raise ConfigurationError(
                 "in_thread() takes a sync resolver; an async one does not block"
-            ) from None
+            )
+        self._in_thread = sync_to_async(self._work, thread_sensitive=False)
         self.varies_on = declared_by(resolver)
         self.mount = mount_of(resolver)
 
     def __call__(self, request: Any) -> Any:
         """Return what to await for the answer; under WSGI, the answer."""
-        return self._in_thread(request) if over_asgi(request) else self._resolve(request)
+        return self._later(request) if over_asgi(request) else self._resolve(request)
+
+    async def _later(self, request: Any) -> Any:
+        given_up: list[bool] = []
+        try:
+            return await self._in_thread(request, given_up)
+        except asyncio.CancelledError:
+            given_up.append(True)
+            raise
+
+    def _work(self, request: Any, given_up: list[bool]) -> Any:
+        try:
+            return self._resolve(request)
+        except BaseException as error:
+            if given_up:
+                # Nobody else hears of it.
+                _logger.warning("a resolver failed after its request was over", exc_info=error)
+            raise
 
 
 def in_thread(resolver: SyncResolver) -> InThread:
