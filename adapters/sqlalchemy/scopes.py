@@ -23,8 +23,8 @@ __all__ = [
 ]
 
 Tenant: TypeAlias = TenantContext | TenantId
-SyncResolver: TypeAlias = Callable[[], Tenant | None]
-AsyncResolver: TypeAlias = Callable[[], Tenant | Awaitable[Tenant | None] | None]
+TenantSource: TypeAlias = Callable[[], Tenant | None]
+AsyncTenantSource: TypeAlias = Callable[[], Tenant | Awaitable[Tenant | None] | None]
 
 _BOTH: Final = "give a tenant or resolve_tenant=, not both"
 
@@ -74,7 +74,7 @@ class SessionScope(_OneTenant):
     """
 
     def __init__(
-        self, tenant: Tenant | None = None, *, resolve_tenant: SyncResolver | None = None
+        self, tenant: Tenant | None = None, *, resolve_tenant: TenantSource | None = None
     ) -> None:
         if tenant is not None and resolve_tenant is not None:
             raise ValueError(_BOTH)
@@ -121,7 +121,7 @@ class AsyncSessionScope(_OneTenant):
     """
 
     def __init__(
-        self, tenant: Tenant | None = None, *, resolve_tenant: AsyncResolver | None = None
+        self, tenant: Tenant | None = None, *, resolve_tenant: AsyncTenantSource | None = None
     ) -> None:
         if tenant is not None and resolve_tenant is not None:
             raise ValueError(_BOTH)
