@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, final
 from urllib.parse import quote
 
 from .errors import ConfigurationError
+from .request import path
 from .tenant import TenantContext
 
 if TYPE_CHECKING:
@@ -66,13 +67,14 @@ def mounted_scope(scope: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     ``path`` and ``raw_path`` hold ``root_path`` and stay as they are (ASGI, "HTTP
     connection scope"); older servers leave it out of them, and then it is put there.
     """
-    root: str = scope.get("root_path", "").rstrip("/")
-    path: str = scope["path"]
-    mounted = {**scope, "root_path": root + prefix}
-    if not path.startswith(root + prefix):
-        mounted["path"] = root + path
-        if (raw := scope.get("raw_path")) is not None:
-            mounted["raw_path"] = quote(root).encode("ascii") + raw
+    root: str = scope.get("root_path", "")
+    inside = path(scope)
+    if root + inside == scope["path"]:
+        return {**scope, "root_path": root + prefix}
+    root = root.rstrip("/")
+    mounted = {**scope, "root_path": root + prefix, "path": root + inside}
+    if (raw := scope.get("raw_path")) is not None:
+        mounted["raw_path"] = quote(root).encode("ascii") + raw
     return mounted
 
 

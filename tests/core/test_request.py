@@ -21,6 +21,8 @@ from .calling import as_environ, http_scope
         ("/api", "/api/invoices", "/invoices"),
         ("/api", "/api", ""),
         ("/api", "/api/", "/"),
+        ("/api/", "/api//invoices", "/invoices"),
+        ("/", "//invoices", "/invoices"),
         ("", "/müller/ü", "/müller/ü"),
     ],
 )
@@ -29,9 +31,13 @@ def test_a_path_is_the_one_within_the_application(root: str, full: str, inside: 
     assert path(as_environ(inside, SCRIPT_NAME=root)) == inside
 
 
-@pytest.mark.parametrize("full", ["/invoices", "/apix"])
-def test_a_server_that_takes_the_mount_point_off_by_itself_is_understood(full: str) -> None:
-    assert path(http_scope(full, root_path="/api")) == full
+@pytest.mark.parametrize(
+    ("root", "full"), [("/api", "/invoices"), ("/api", "/apix"), ("/", "/invoices")]
+)
+def test_a_server_that_takes_the_mount_point_off_by_itself_is_understood(
+    root: str, full: str
+) -> None:
+    assert path(http_scope(full, root_path=root)) == full
 
 
 def test_a_scope_need_not_name_a_mount_point() -> None:

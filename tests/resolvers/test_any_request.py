@@ -89,7 +89,7 @@ REQUESTS = st.builds(
     Sent,
     target=RAW.map(as_target),
     headers=st.lists(st.tuples(NAMES, RAW.map(as_field)), max_size=4).map(tuple),
-    root=st.sampled_from(["", "/api"]),
+    root=st.sampled_from(["", "/api", "/api/", "/"]),
     subject=st.one_of(st.none(), RAW.map(lambda value: value.decode("latin-1"))),
     certificate_fails=st.booleans(),
 )

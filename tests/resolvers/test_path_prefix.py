@@ -89,6 +89,18 @@ async def test_routing_and_generated_urls_are_right(make: Any) -> None:
     assert (await get(app, "/invoices/7")).status_code == 400
 
 
+@pytest.mark.parametrize("root", ["/api", "/api/", "/"])
+@pytest.mark.parametrize("make", [starlette_app, litestar_app])
+async def test_a_root_may_end_in_a_slash(make: Any, root: str) -> None:
+    transport = httpx.ASGITransport(make(), root_path=root)
+    async with httpx.AsyncClient(transport=transport) as client:
+        response = await client.get(f"http://app.test{root}/t/acme/invoices/7")
+    tenant, number, url, own_url = response.json()
+    assert (tenant, number) == ("acme", 7)
+    assert url == f"http://app.test{root}/t/acme/invoices/8"
+    assert own_url == f"http://app.test{root}/t/acme/invoices/7"
+
+
 async def test_a_server_that_leaves_the_root_out_of_the_path_is_understood() -> None:
     passed: list[Any] = []
 
@@ -116,3 +128,5 @@ def test_a_scope_need_not_have_a_raw_path_or_a_root() -> None:
     assert mounted == {"path": "/t/acme/x", "raw_path": None, "root_path": "/t/acme"}
     mounted = mounted_scope({"path": "/t/acme/x", "root_path": "/api"}, "/t/acme")
     assert mounted == {"path": "/api/t/acme/x", "root_path": "/api/t/acme"}
+    mounted = mounted_scope({"path": "/t/acme/x", "root_path": "/"}, "/t/acme")
+    assert mounted == {"path": "/t/acme/x", "root_path": "/t/acme"}
