@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeAlias, final
@@ -96,7 +95,18 @@ def _kept(error: TenantResolutionError) -> TenantResolutionError:
     if isinstance(error, TenantUnavailableError):
         raise error
     # Its traceback would keep the request alive that it was raised for.
-    return copy.copy(error)
+    return _unraised(error)
+
+
+def _unraised(error: TenantResolutionError) -> TenantResolutionError:
+    """Return ``error`` anew, without what raising adds: traceback, cause and context."""
+    kind = type(error)
+    # Not through the constructor, which may take other arguments than the error has.
+    anew = kind.__new__(kind, *error.args)
+    anew.__dict__.update(error.__dict__)
+    if "__notes__" in error.__dict__:
+        anew.__notes__ = [*error.__notes__]
+    return anew
 
 
 async def _told_later(outcome: Awaitable[object]) -> TenantContext | None:
@@ -105,7 +115,7 @@ async def _told_later(outcome: Awaitable[object]) -> TenantContext | None:
 
 def _told(outcome: object) -> TenantContext | None:
     if isinstance(outcome, TenantResolutionError):
-        raise copy.copy(outcome)
+        raise _unraised(outcome)
     assert outcome is None or isinstance(outcome, TenantContext)
     return outcome
 

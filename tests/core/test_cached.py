@@ -140,6 +140,39 @@ def test_a_remembered_error_keeps_what_it_says_and_no_traceback() -> None:
     assert len({id(error) for error in errors}) == 3
 
 
+class MovedError(TenantNotFoundError):
+    """An error whose constructor takes something else than what it says."""
+
+    def __init__(self, tenant: str, *, to: str) -> None:
+        super().__init__(f"{tenant} has moved")
+        self.to = to
+
+
+async def test_an_error_of_any_making_is_remembered() -> None:
+    asked = Asked(moved=MovedError("acme", to="elsewhere.test"))
+    for resolver in (remembering(asked), remembering(asked.later)):
+        errors: list[MovedError] = []
+        for _ in range(3):
+            with pytest.raises(MovedError, match="acme has moved") as caught:
+                await resolver(http_scope("/moved"))
+            caught.value.add_note("this time")
+            errors.append(caught.value)
+        assert [error.to for error in errors] == ["elsewhere.test"] * 3
+        assert len({id(error) for error in errors}) == 3
+    assert asked.paths == ["moved", "moved"]
+
+
+def test_a_note_on_a_remembered_error_is_not_on_the_next_one() -> None:
+    error = TenantNotFoundError("unknown")
+    error.add_note("by the resolver")
+    resolver = remembering(Asked(unknown=error))
+    for _ in range(2):
+        with pytest.raises(TenantNotFoundError) as caught:
+            resolver(as_environ("/unknown"))
+        assert caught.value.__notes__ == ["by the resolver"]
+        caught.value.add_note("by whoever caught it")
+
+
 def test_a_remembered_error_does_not_keep_its_request() -> None:
     class Environ(dict[str, Any]):
         pass
