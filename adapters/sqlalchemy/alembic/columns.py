@@ -8,6 +8,7 @@ https://www.postgresql.org/docs/current/sql-altertable.html, "Notes"
 from __future__ import annotations
 
 import uuid
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final
 
 from alembic.operations import MigrateOperation, Operations
@@ -25,25 +26,17 @@ CHECK: Final = "tenantshield_not_null"
 
 
 @Operations.register_operation("add_tenant_column")
+@dataclass(eq=False)
 class AddTenantColumnOp(MigrateOperation):
     """Adds a column that may be NULL, so that no row is written."""
 
-    def __init__(
-        self,
-        table: str,
-        column: str = "tenant_id",
-        type_: TypeEngine[Any] | None = None,
-        *,
-        default: str | int | uuid.UUID | None = None,
-        schema: str | None = None,
-        lock_timeout: int = LOCK_TIMEOUT,
-    ) -> None:
-        self.table = table
-        self.column = column
-        self.type_: TypeEngine[Any] = String(255) if type_ is None else type_
-        self.default = default
-        self.schema = schema
-        self.lock_timeout = lock_timeout
+    table: str
+    column: str = "tenant_id"
+    type_: TypeEngine[Any] | None = None
+    _: KW_ONLY
+    default: str | int | uuid.UUID | None = None
+    schema: str | None = None
+    lock_timeout: int = LOCK_TIMEOUT
 
     @classmethod
     def add_tenant_column(
@@ -87,7 +80,8 @@ class AddTenantColumnOp(MigrateOperation):
 
 @Operations.implementation_for(AddTenantColumnOp)
 def _add(operations: Operations, operation: AddTenantColumnOp) -> None:
-    type_ = operation.type_.compile(dialect=operations.get_context().dialect)
+    wanted = String(255) if operation.type_ is None else operation.type_
+    type_ = wanted.compile(dialect=operations.get_context().dialect)
     table, column = table_name(operation.schema, operation.table), quoted(operation.column)
     with steps(operations, operation.lock_timeout) as step:
         step.lock(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {type_}")
@@ -97,21 +91,15 @@ def _add(operations: Operations, operation: AddTenantColumnOp) -> None:
 
 
 @Operations.register_operation("require_tenant_column")
+@dataclass(eq=False)
 class RequireTenantColumnOp(MigrateOperation):
     """Makes a column ``NOT NULL`` without reading the table under a lock that blocks."""
 
-    def __init__(
-        self,
-        table: str,
-        column: str = "tenant_id",
-        *,
-        schema: str | None = None,
-        lock_timeout: int = LOCK_TIMEOUT,
-    ) -> None:
-        self.table = table
-        self.column = column
-        self.schema = schema
-        self.lock_timeout = lock_timeout
+    table: str
+    column: str = "tenant_id"
+    _: KW_ONLY
+    schema: str | None = None
+    lock_timeout: int = LOCK_TIMEOUT
 
     @classmethod
     def require_tenant_column(
@@ -163,31 +151,28 @@ def _require(operations: Operations, operation: RequireTenantColumnOp) -> None:
 
 
 @Operations.register_operation("fill_tenant_column")
+@dataclass(eq=False)
 class FillTenantColumnOp(MigrateOperation):
     """Gives a tenant to all rows that have none, some at a time."""
 
-    def __init__(
-        self,
-        table: str,
-        column: str = "tenant_id",
-        *,
-        value: str | int | uuid.UUID | None = None,
-        sql: str | None = None,
-        batch_rows: int = 5000,
-        schema: str | None = None,
-    ) -> None:
-        if (value is None) == (sql is None):
+    table: str
+    column: str = "tenant_id"
+    _: KW_ONLY
+    value: str | int | uuid.UUID | None = None
+    sql: str | None = None
+    batch_rows: int = 5000
+    schema: str | None = None
+    expression: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.sql is None):
             raise ConfigurationError(
-                f'fill_tenant_column("{table}") takes one of value= and sql=: the tenant of all '
-                "rows, or an expression that says it for each"
+                f'fill_tenant_column("{self.table}") takes one of value= and sql=: the tenant of '
+                "all rows, or an expression that says it for each"
             )
-        if batch_rows < 1:
+        if self.batch_rows < 1:
             raise ConfigurationError("batch_rows= is how many rows to write at a time, at least 1")
-        self.table = table
-        self.column = column
-        self.expression = f"({sql})" if value is None else literal(value)
-        self.batch_rows = batch_rows
-        self.schema = schema
+        self.expression = f"({self.sql})" if self.value is None else literal(self.value)
 
     @classmethod
     def fill_tenant_column(

@@ -9,6 +9,7 @@ https://www.postgresql.org/docs/current/sql-createindex.html, "Building Indexes 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 
 from alembic.operations import MigrateOperation, Operations
 from alembic.operations.ops import DropConstraintOp, DropIndexOp
@@ -21,21 +22,15 @@ __all__ = ["CreateTenantForeignKeyOp", "CreateTenantIndexOp", "CreateTenantUniqu
 
 
 @Operations.register_operation("create_tenant_index")
+@dataclass(eq=False)
 class CreateTenantIndexOp(MigrateOperation):
     """Builds an index concurrently."""
 
-    def __init__(
-        self,
-        name: str,
-        table: str,
-        columns: Sequence[str] = ("tenant_id",),
-        *,
-        schema: str | None = None,
-    ) -> None:
-        self.name = name
-        self.table = table
-        self.columns = tuple(columns)
-        self.schema = schema
+    name: str
+    table: str
+    columns: Sequence[str] = ("tenant_id",)
+    _: KW_ONLY
+    schema: str | None = None
 
     @classmethod
     def create_tenant_index(
@@ -63,7 +58,7 @@ class CreateTenantIndexOp(MigrateOperation):
             ConfigurationError: the database is not PostgreSQL, or env.py has begun the
                 transaction, or something else has the name.
         """
-        operations.invoke(cls(name, table, columns, schema=schema))
+        operations.invoke(cls(name, table, tuple(columns), schema=schema))
 
     def reverse(self) -> MigrateOperation:
         """Return what undoes this."""
@@ -77,23 +72,16 @@ def _create_index(operations: Operations, operation: CreateTenantIndexOp) -> Non
 
 
 @Operations.register_operation("create_tenant_unique")
+@dataclass(eq=False)
 class CreateTenantUniqueOp(MigrateOperation):
     """Makes a unique constraint from an index that was built concurrently."""
 
-    def __init__(
-        self,
-        name: str,
-        table: str,
-        columns: Sequence[str] = ("tenant_id", "id"),
-        *,
-        schema: str | None = None,
-        lock_timeout: int = LOCK_TIMEOUT,
-    ) -> None:
-        self.name = name
-        self.table = table
-        self.columns = tuple(columns)
-        self.schema = schema
-        self.lock_timeout = lock_timeout
+    name: str
+    table: str
+    columns: Sequence[str] = ("tenant_id", "id")
+    _: KW_ONLY
+    schema: str | None = None
+    lock_timeout: int = LOCK_TIMEOUT
 
     @classmethod
     def create_tenant_unique(
@@ -123,7 +111,9 @@ class CreateTenantUniqueOp(MigrateOperation):
                 transaction, or something else has the name.
             sqlalchemy.exc.IntegrityError: there are rows that are not unique.
         """
-        operations.invoke(cls(name, table, columns, schema=schema, lock_timeout=lock_timeout))
+        operations.invoke(
+            cls(name, table, tuple(columns), schema=schema, lock_timeout=lock_timeout)
+        )
 
     def reverse(self) -> MigrateOperation:
         """Return what undoes this."""
@@ -143,31 +133,20 @@ def _create_unique(operations: Operations, operation: CreateTenantUniqueOp) -> N
 
 
 @Operations.register_operation("create_tenant_foreign_key")
+@dataclass(eq=False)
 class CreateTenantForeignKeyOp(MigrateOperation):
     """Makes a foreign key for new rows at once, and proves the old ones afterwards."""
 
-    def __init__(
-        self,
-        name: str,
-        table: str,
-        columns: Sequence[str],
-        parent: str,
-        parent_columns: Sequence[str],
-        *,
-        ondelete: str | None = None,
-        schema: str | None = None,
-        parent_schema: str | None = None,
-        lock_timeout: int = LOCK_TIMEOUT,
-    ) -> None:
-        self.name = name
-        self.table = table
-        self.columns = tuple(columns)
-        self.parent = parent
-        self.parent_columns = tuple(parent_columns)
-        self.ondelete = ondelete
-        self.schema = schema
-        self.parent_schema = parent_schema
-        self.lock_timeout = lock_timeout
+    name: str
+    table: str
+    columns: Sequence[str]
+    parent: str
+    parent_columns: Sequence[str]
+    _: KW_ONLY
+    ondelete: str | None = None
+    schema: str | None = None
+    parent_schema: str | None = None
+    lock_timeout: int = LOCK_TIMEOUT
 
     @classmethod
     def create_tenant_foreign_key(
@@ -207,9 +186,9 @@ class CreateTenantForeignKeyOp(MigrateOperation):
             cls(
                 name,
                 table,
-                columns,
+                tuple(columns),
                 parent,
-                parent_columns,
+                tuple(parent_columns),
                 ondelete=ondelete,
                 schema=schema,
                 parent_schema=parent_schema,
