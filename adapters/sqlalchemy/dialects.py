@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Dialect
-from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from .binds import role_of
@@ -17,70 +15,41 @@ from .raw import CHANGES_TENANT, REACHES_UNNAMED, SCHEMA_ONLY, UNNAMED, unmarked
 from .references import check_references
 from .registry import registry
 
-__all__ = ["TWINS", "guarded_dialect", "is_guarded"]
+__all__ = ["TWINS", "before_sending", "guarded_dialect", "is_guarded"]
 
 SUPPORTED_DIALECTS: Final = frozenset({"sqlite", "postgresql", "mysql", "mariadb"})
 """The dialects on which every access path is tested. On another one a path could be
 open without anybody knowing, so that one is refused."""
 
 
-if TYPE_CHECKING:
-    _Base = DefaultDialect
-else:
-    _Base = object
-
-_CHECKED: Final = "_tenantshield_checked"
-
-
-class _Guarded(_Base):
-    """Mixed in before a dialect's own class; sees each statement before it is sent."""
+class _Guarded:
+    """Mixed in before a dialect's own class; tells a twin from the plain dialect."""
 
     _tenantshield_scans: ClassVar[bool] = True
 
-    # DefaultDialect leaves the types of these out. For do_execute() see _class_for().
-    def do_executemany(
-        self, cursor: Any, statement: Any, parameters: Any, context: Any = None
-    ) -> None:
-        self._tenantshield_before(statement, context)
-        super().do_executemany(cursor, statement, parameters, context)
 
-    def do_execute_no_params(self, cursor: Any, statement: Any, context: Any = None) -> None:
-        self._tenantshield_before(statement, context)
-        super().do_execute_no_params(cursor, statement, context)
+def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
+    """Look through what is about to be sent, before any listener has it.
 
-    def _tenantshield_before(self, statement: str, context: Any) -> None:
-        compiled = None if context is None else context.compiled
-        if context is None or compiled is None:
-            if self._tenantshield_scans:
-                _check_driver_sql(statement, self.name)
-        elif (
-            getattr(compiled, "tenantshield_references", None) and _CHECKED not in context.__dict__
-        ):
-            # Once for all batches of the execution.
-            context.__dict__[_CHECKED] = True
-            check_references(
-                context.root_connection,
-                compiled.tenantshield_references,
-                context.compiled_parameters,
-            )
+    Args:
+        dialect: with which the statement was rendered.
+        statement: the text; its parameters are in ``context``.
+        context: SQLAlchemy's context of the execution.
 
-
-def _executing(kind: Any) -> Callable[..., None]:
-    """Return the same for ``kind.do_execute``, which nearly every statement passes."""
-
-    def do_execute(
-        self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None
-    ) -> None:
-        if (
-            context is None
-            or context.compiled is None
-            or getattr(context.compiled, "tenantshield_references", None)
-        ):
-            self._tenantshield_before(statement, context)
-        # Without super(), which costs as much as all of this.
-        kind.do_execute(self, cursor, statement, parameters, context)
-
-    return do_execute
+    Raises:
+        CrossTenantAccessError: a foreign key points at a row that this tenant does not have.
+        UnguardedStatementError: driver SQL that cannot be confined to the tenant.
+    """
+    compiled = None if context is None else context.compiled
+    if compiled is None:
+        if isinstance(dialect, _Guarded) and dialect._tenantshield_scans:
+            _check_driver_sql(statement, cast("Dialect", dialect))
+    elif getattr(compiled, "tenantshield_references", None):
+        check_references(
+            context.root_connection,
+            compiled.tenantshield_references,
+            context.compiled_parameters,
+        )
 
 
 def _check_driver_sql(statement: str, dialect: str) -> None:
@@ -119,7 +88,6 @@ def _class_for(kind: type[Dialect], *, scans: bool) -> type[Dialect]:
         # be cached; the guard changes nothing about that, since no tenant is compiled in.
         namespace = {
             "statement_compiler": compiler,
-            "do_execute": _executing(kind),
             "_tenantshield_scans": scans,
             "supports_statement_cache": kind.__dict__.get("supports_statement_cache", False),
         }

@@ -20,10 +20,10 @@ from tenantshield_mw.tenant import TenantContext
 
 from . import ddl
 from .declare import mapper_constructed
-from .dialects import TWINS, guarded_dialect, is_guarded
+from .dialects import TWINS, before_sending, guarded_dialect, is_guarded
 from .errors import MissingTenantContextError, UnguardedStatementError
 from .held import HELD, check_held
-from .internals import HOOKS, check_internals, hook_connections, hook_sessions
+from .internals import HOOKS, check_internals, hook_connections, hook_executions, hook_sessions
 from .keys import add_wanted_unique_constraints
 from .registry import registry
 from .sessions import listen
@@ -51,6 +51,7 @@ def install() -> None:
     listen()
     hook_sessions()
     hook_connections(dialect_for, dialect_for_ddl, compiled_again)
+    hook_executions(before_sending)
 
 
 def dialect_for(connection: Connection, options: Any, own_options: Any = None) -> Dialect:

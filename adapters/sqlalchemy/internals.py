@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from sqlalchemy import Delete, Insert, Update, util
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.engine.result import ChunkedIteratorResult
 from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction, loading, strategies
 from sqlalchemy.sql import crud
@@ -31,7 +30,7 @@ from .errors import ConfigurationError
 from .flushes import begin_flush, end_flush
 from .sessions import same_scope, serve, serve_lookup, serve_object
 
-__all__ = ["HOOKS", "check_internals", "hook_connections", "hook_sessions"]
+__all__ = ["HOOKS", "check_internals", "hook_connections", "hook_executions", "hook_sessions"]
 
 # private: the strategy classes got an underscore in 2.1.
 _LAZY_LOADER: Final[Any] = getattr(
@@ -63,9 +62,10 @@ _EXPECTED: Final[tuple[tuple[Any, str, str], ...]] = (
     (Connection, "_execute_ddl", "self ddl distilled_parameters execution_options"),
     (Connection, "_execute_default", "self default distilled_parameters execution_options"),
     (Connection, "exec_driver_sql", "self statement parameters execution_options"),
-    (DefaultDialect, "do_execute", "self cursor statement parameters context"),
-    (DefaultDialect, "do_executemany", "self cursor statement parameters context"),
-    (DefaultDialect, "do_execute_no_params", "self cursor statement context"),
+    (Connection, "_exec_single_context", "self dialect context statement parameters"),
+    (Connection, "_exec_insertmany_context", "self dialect context"),
+    (Connection, "_cursor_execute", "self cursor statement parameters context"),
+    (Connection, "_handle_dbapi_exception", "self e statement parameters cursor context"),
     (SessionTransaction, "_connection_for_bind", "self bind execution_options"),
     (Session, "_identity_lookup", "self mapper primary_key_identity"),
     (Session, "_flush", "self objects"),
@@ -183,7 +183,7 @@ def hook_connections(
         finally:
             self.dialect = before
 
-    # The guarded dialect looks through the text when it is about to be sent.
+    # The text is looked through when it is about to be sent, see hook_executions().
     @functools.wraps(driver_sql)
     def guarded_driver_sql(
         self: Connection, statement: str, parameters: Any = None, execution_options: Any = None
@@ -199,6 +199,53 @@ def hook_connections(
         _hook(Connection, function)
     if compiled_ is not None:
         _hook(Connection, functools.wraps(compiled_)(guarded_compiled))
+
+
+def hook_executions(before_sending: Callable[[Dialect, str, Any], None]) -> None:
+    """Have every connection call ``before_sending`` before a cursor is given anything.
+
+    The listeners of do_execute, which may execute a statement themselves and so keep the
+    dialect's methods from being called, all come later than this.
+    """
+    single = Connection._exec_single_context
+    many = Connection._exec_insertmany_context
+    cursor_execute = Connection._cursor_execute
+
+    def check(connection: Any, dialect: Dialect, statement: str, cursor: Any, context: Any) -> None:
+        try:
+            before_sending(dialect, statement, context)
+        except BaseException as error:  # noqa: BLE001  # as SQLAlchemy does; it raises.
+            connection._handle_dbapi_exception(error, statement, None, cursor, context)
+
+    # private: every statement but those below.
+    @functools.wraps(single)
+    def checked_single(
+        self: Connection, dialect: Dialect, context: Any, statement: Any, parameters: Any
+    ) -> Any:
+        compiled = context.compiled
+        if compiled is None or getattr(compiled, "tenantshield_references", None):
+            check(self, dialect, context.statement, context.cursor, context)
+        return single(self, dialect, context, statement, parameters)
+
+    # private: an INSERT of many rows, in batches; once for all of them.
+    @functools.wraps(many)
+    def checked_many(self: Connection, dialect: Dialect, context: Any) -> Any:
+        check(self, dialect, context.statement, context.cursor, context)
+        return many(self, dialect, context)
+
+    # private: a default that is executed by itself, or beforehand for an INSERT. That one's
+    # own parameters are not complete then.
+    @functools.wraps(cursor_execute)
+    def checked_cursor_execute(
+        self: Connection, cursor: Any, statement: str, parameters: Any, context: Any = None
+    ) -> None:
+        if context is None or context.compiled is None:
+            check(self, self.dialect, statement, cursor, context)
+        cursor_execute(self, cursor, statement, parameters, context)
+
+    _hook(Connection, checked_single)
+    _hook(Connection, checked_many)
+    _hook(Connection, checked_cursor_execute)
 
 
 def hook_sessions() -> None:

@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy import (
     Column,
     Engine,
+    ForeignKey,
     Integer,
     MetaData,
     String,
     Table,
+    event,
     func,
     insert,
     inspect,
@@ -408,6 +410,118 @@ def test_a_reviewed_statement_needs_a_scope(engine: Engine) -> None:
         assert statements == []
         with system_scope("reviewed, over all tenants"):
             assert connection.execute(marked).scalars().all() == [1, 2]
+
+
+# -- listeners that execute statements themselves ---------------------------------
+
+PAGE = Table(
+    "inst_page",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("letter_id", ForeignKey("inst_letter.id"), nullable=False),
+)
+
+
+def executing(engine: Engine) -> list[str]:
+    """Have listeners execute all that is sent to ``engine``, and return a list of it."""
+    executed: list[str] = []
+
+    @event.listens_for(engine, "do_execute")
+    def one(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        executed.append(statement)
+        cursor.execute(statement, parameters)
+        return True
+
+    @event.listens_for(engine, "do_executemany")
+    def many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        executed.append(statement)
+        cursor.executemany(statement, parameters)
+        return True
+
+    @event.listens_for(engine, "do_execute_no_params")
+    def none(cursor: Any, statement: str, context: Any) -> bool:
+        executed.append(statement)
+        cursor.execute(statement)
+        return True
+
+    return executed
+
+
+@pytest.mark.parametrize("options", [{}, {"no_parameters": True}], ids=["", "no_parameters"])
+def test_driver_sql_is_looked_through_before_a_listener_executes_it(
+    engine: Engine, options: dict[str, Any]
+) -> None:
+    executed = executing(engine)
+    with (
+        tenant_scope("acme"),
+        engine.connect() as connection,
+        pytest.raises(UnguardedStatementError, match="inst_letter"),
+    ):
+        connection.exec_driver_sql("SELECT body FROM inst_letter", execution_options=options)
+    assert not [each for each in executed if "inst_letter" in each]
+
+
+def test_driver_sql_on_many_rows_is_looked_through_before_a_listener_executes_it(
+    engine: Engine,
+) -> None:
+    executed = executing(engine)
+    with (
+        tenant_scope("acme"),
+        engine.connect() as connection,
+        pytest.raises(UnguardedStatementError, match="inst_letter"),
+    ):
+        connection.exec_driver_sql("DELETE FROM inst_letter WHERE id = ?", [(1,), (2,)])
+    assert not [each for each in executed if "inst_letter" in each]
+
+
+@pytest.mark.parametrize(
+    ("statement", "parameters"),
+    [
+        (insert(PAGE).values(id=1, letter_id=2), None),
+        (insert(PAGE), [{"id": 1, "letter_id": 1}, {"id": 2, "letter_id": 2}]),
+        (insert(PAGE).returning(PAGE.c.id), [{"letter_id": 1}, {"letter_id": 2}]),
+    ],
+    ids=["one row", "executemany", "insertmanyvalues"],
+)
+def test_foreign_keys_are_looked_up_before_a_listener_executes_the_statement(
+    engine: Engine, statement: Any, parameters: Any
+) -> None:
+    executed = executing(engine)
+    with (
+        tenant_scope("acme"),
+        engine.connect() as connection,
+        pytest.raises(CrossTenantAccessError, match=r"inst_page \(letter_id\)"),
+    ):
+        connection.execute(statement, parameters)
+    assert not [each for each in executed if "INSERT" in each]
+
+
+def test_foreign_keys_are_looked_up_though_a_default_is_executed_beforehand(
+    engine: Engine,
+) -> None:
+    executed = executing(engine)
+    sheet = Table(
+        "inst_page",
+        MetaData(),
+        Column("id", Integer, primary_key=True, default=select(literal(5)).scalar_subquery()),
+        Column("letter_id", Integer, default=lambda: 2),
+    )
+    with (
+        tenant_scope("acme"),
+        engine.connect() as connection,
+        pytest.raises(CrossTenantAccessError, match=r"inst_page \(letter_id\)"),
+    ):
+        connection.execute(insert(sheet))
+    assert not [each for each in executed if "INSERT" in each]
+
+
+def test_what_is_allowed_reaches_the_listener(engine: Engine) -> None:
+    executed = executing(engine)
+    with tenant_scope("acme"), engine.begin() as connection:
+        connection.execute(insert(PAGE), [{"id": 1, "letter_id": 1}, {"id": 2, "letter_id": 1}])
+        connection.exec_driver_sql("INSERT INTO inst_stamp VALUES (?)", [(5,), (6,)])
+    assert len([each for each in executed if "INSERT" in each]) == 2
+    assert rows(engine, "SELECT id, letter_id FROM inst_page") == [(1, 1), (2, 1)]
 
 
 # -- the system scope ------------------------------------------------------------

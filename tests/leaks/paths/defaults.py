@@ -10,6 +10,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    event,
     func,
     insert,
     literal,
@@ -87,6 +88,20 @@ def _(hand: Hand, m: Models) -> Any:
 def _(hand: Hand, m: Models) -> Any:
     other = copy(m, "Invoice", customer_id=Column("customer_id", Integer, default=literal(400) + 1))
     hand.connection.execute(insert(other).values(bill(m)))
+
+
+@path("default: of a foreign key, where a listener executes the statement", "write")
+def _(hand: Hand, m: Models) -> Any:
+    def execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        cursor.execute(statement, parameters)
+        return True
+
+    other = copy(m, "Invoice", customer_id=Column("customer_id", Integer, default=401))
+    event.listen(hand.engine, "do_execute", execute)
+    try:
+        hand.connection.execute(insert(other).values(bill(m)))
+    finally:
+        event.remove(hand.engine, "do_execute", execute)
 
 
 @path("default: onupdate of a foreign key", "write")

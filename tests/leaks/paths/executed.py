@@ -388,3 +388,16 @@ def _(hand: Hand, m: Models) -> Any:
         return connection.execute(select(m.Currency.__table__.c.name)).all()
     finally:
         event.remove(connection, "before_execute", replace)
+
+
+@path("execute: driver SQL that a listener of do_execute executes")
+def _(hand: Hand, m: Models) -> Any:
+    def execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        cursor.execute(statement, parameters)
+        return True
+
+    event.listen(hand.engine, "do_execute", execute)
+    try:
+        return hand.connection.exec_driver_sql("SELECT note FROM acct_invoice").all()
+    finally:
+        event.remove(hand.engine, "do_execute", execute)
