@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from http.client import HTTPException
 from typing import Any, Final, final
@@ -102,6 +103,27 @@ def _checked_algorithms(jwt: Any, algorithms: object) -> tuple[str, ...]:
     return named
 
 
+def _names(argument: str, given: object) -> tuple[str, ...] | None:
+    """Return what ``audience`` or ``issuer`` names, so that it can be compared again and again."""
+    if given is None:
+        return None
+    names = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+    if names and all(isinstance(name, str) and name for name in names):
+        return names
+    raise ConfigurationError(
+        f"{argument} is a str that is not empty, or an iterable of at least one, as in "
+        f'{argument}="api"'
+    )
+
+
+def _checked_require(require: object) -> list[str]:
+    if not isinstance(require, str) and isinstance(require, Iterable):
+        claims = list(require)
+        if all(isinstance(claim, str) and claim for claim in claims):
+            return claims
+    raise ConfigurationError('require is a list of claims, as in require=["exp"]')
+
+
 def _keys(jwt: Any, keys: tuple[Any, Any], algorithms: tuple[str, ...]) -> Callable[[bytes], Any]:
     """Return what gives the key of a token."""
     key, jwks = keys
@@ -142,24 +164,29 @@ def _keys(jwt: Any, keys: tuple[Any, Any], algorithms: tuple[str, ...]) -> Calla
 
 def _check_key(jwt: Any, key: Any, algorithms: tuple[str, ...]) -> None:
     known = jwt.algorithms.get_default_algorithms()
+    is_jwk = isinstance(key, jwt.PyJWK)
     try:
-        for name in algorithms:
-            if isinstance(key, jwt.PyJWK):
-                if key.algorithm_name not in algorithms:
-                    raise jwt.InvalidKeyError
-            elif not known[name].prepare_key(key):
+        for name in (key.algorithm_name,) if is_jwk else algorithms:
+            prepared = key.key if is_jwk else known[name].prepare_key(key)
+            if name not in algorithms or not prepared or _is_private(prepared):
                 raise jwt.InvalidKeyError
-    except (jwt.PyJWTError, TypeError, ValueError):
+            # One that does not fit would otherwise fail when the first token comes.
+            known[name].verify(b"", prepared, b"")
+    except (jwt.PyJWTError, TypeError, ValueError, AttributeError):
         raise ConfigurationError(
             "the key does not fit the algorithms: HS... take a secret that is not empty and "
-            "no PEM, the others a public key in PEM"
+            "no PEM, the others a public key in PEM; a private key is the issuer's alone"
         ) from None
+
+
+def _is_private(key: object) -> bool:
+    return hasattr(key, "public_key")
 
 
 def _by_id(jwt: Any, jwks: Any, symmetric: bool) -> dict[str | None, Any]:
     refused = ConfigurationError(
         "jwks is a JWK Set (RFC 7517 section 5), as json.loads() gives it, whose keys have "
-        "different kid and fit the algorithms; or a jwt.PyJWKClient"
+        "different kid, fit the algorithms and are not private; or a jwt.PyJWKClient"
     )
     try:
         found = jwks if isinstance(jwks, jwt.PyJWKSet) else _parsed(jwt, jwks)
@@ -179,7 +206,7 @@ def _parsed(jwt: Any, jwks: object) -> Any:
 
 
 def _fitting(jwt: Any, key: Any, symmetric: bool) -> Any:
-    if (key.key_type == "oct") == symmetric:
+    if (key.key_type == "oct") == symmetric and not _is_private(key.key):
         return key
     raise jwt.InvalidKeyError
 
@@ -205,16 +232,17 @@ def jwt_claim(
     Args:
         claim: the claim's name.
         key: the one key that tokens are signed with: a secret for ``HS...``, else a public
-            key in PEM or a ``jwt.PyJWK``.
+            key in PEM or a ``jwt.PyJWK``; never a private key.
         jwks: in place of ``key``, a JWK Set as ``json.loads()`` gives it, or a
             ``jwt.PyJWKClient``; that one blocks, so under ASGI wrap the resolver in
             :func:`~tenantshield_mw.in_thread`. While it cannot fetch the keys, requests
             with a token are refused with 503.
         algorithms: those that the issuer signs with (RFC 7518 section 3.1), all of secrets
             or all of public keys; never ``none``.
-        audience: who the tokens must be for; a token with ``aud`` is refused if this is
-            not given.
-        issuer: who the tokens must be from; by default anybody who has the key.
+        audience: who the tokens must be for, or several of whom one is enough; a token with
+            ``aud`` is refused if this is not given.
+        issuer: who the tokens must be from, or several of whom one is enough; by default
+            anybody who has the key.
         leeway: by how much clocks may differ, in seconds; at least 0.
         require: claims that a token must have, as ``("exp",)`` for those that never end.
         header: the header in which ``Bearer`` and the token stand.
@@ -224,18 +252,20 @@ def jwt_claim(
         ConfigurationError: an argument is not one of these, or the extra is missing.
     """
     named = _checked_algorithms(required("jwt", extra="jwt", by="jwt_claim()"), algorithms)
-    if isinstance(leeway, bool) or not isinstance(leeway, int | float) or not leeway >= 0:
+    if (
+        isinstance(leeway, bool)
+        or not isinstance(leeway, int | float)
+        or not 0 <= leeway < math.inf
+    ):
         raise ConfigurationError("leeway is a number of seconds, at least 0")
-    if isinstance(require, str):
-        raise ConfigurationError('require is a list of claims, as in require=["exp"]')
     return JwtClaim(
         claim,
         (key, jwks),
         named,
         header,
         type,
-        audience=audience,
-        issuer=issuer,
+        audience=_names("audience", audience),
+        issuer=_names("issuer", issuer),
         leeway=leeway,
-        options={"require": list(require)},
+        options={"require": _checked_require(require)},
     )

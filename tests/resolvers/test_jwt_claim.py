@@ -150,6 +150,7 @@ def test_the_error_does_not_repeat_the_token() -> None:
 
 
 PUBLIC = public_pem(RSA_KEY)
+PRIVATE_JWK = algorithms.RSAAlgorithm.to_jwk(RSA_KEY, as_dict=True)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +171,12 @@ PUBLIC = public_pem(RSA_KEY)
         ({"key": "", "algorithms": ["HS256"]}, "does not fit"),
         ({"key": 7, "algorithms": ["HS256"]}, "does not fit"),
         ({"key": jwt.PyJWK(jwk(RSA_KEY)), "algorithms": ["HS256"]}, "does not fit"),
+        ({"key": private_pem(RSA_KEY), "algorithms": ["RS256"]}, "private"),
+        ({"key": private_pem(EC_KEY), "algorithms": ["ES256"]}, "private"),
+        ({"key": RSA_KEY, "algorithms": ["RS256"]}, "private"),
+        ({"key": public_pem(EC_KEY), "algorithms": ["RS256"]}, "does not fit"),
+        ({"key": jwt.PyJWK(PRIVATE_JWK), "algorithms": ["RS256"]}, "private"),
+        ({"jwks": {"keys": [PRIVATE_JWK]}, "algorithms": ["RS256"]}, "private"),
         ({"algorithms": ["HS256"]}, "key= or jwks="),
         ({"key": SECRET, "jwks": KEYS, "algorithms": ["HS256"]}, "key= or jwks="),
         ({"jwks": KEYS, "algorithms": ["HS256"]}, "JWK Set"),
@@ -187,7 +194,19 @@ PUBLIC = public_pem(RSA_KEY)
         ({"jwks": "https://issuer.test/keys", "algorithms": ["RS256"]}, "JWK Set"),
         ({"key": SECRET, "algorithms": ["HS256"], "leeway": -1}, "leeway"),
         ({"key": SECRET, "algorithms": ["HS256"], "leeway": True}, "leeway"),
+        ({"key": SECRET, "algorithms": ["HS256"], "leeway": float("nan")}, "leeway"),
+        ({"key": SECRET, "algorithms": ["HS256"], "leeway": float("inf")}, "leeway"),
         ({"key": SECRET, "algorithms": ["HS256"], "require": "exp"}, "require"),
+        ({"key": SECRET, "algorithms": ["HS256"], "require": b"exp"}, "require"),
+        ({"key": SECRET, "algorithms": ["HS256"], "require": None}, "require"),
+        ({"key": SECRET, "algorithms": ["HS256"], "require": ["exp", ""]}, "require"),
+        ({"key": SECRET, "algorithms": ["HS256"], "audience": 123}, "audience"),
+        ({"key": SECRET, "algorithms": ["HS256"], "audience": b"us"}, "audience"),
+        ({"key": SECRET, "algorithms": ["HS256"], "audience": ""}, "audience"),
+        ({"key": SECRET, "algorithms": ["HS256"], "audience": []}, "audience"),
+        ({"key": SECRET, "algorithms": ["HS256"], "audience": ["us", None]}, "audience"),
+        ({"key": SECRET, "algorithms": ["HS256"], "issuer": 123}, "issuer"),
+        ({"key": SECRET, "algorithms": ["HS256"], "issuer": ()}, "issuer"),
         ({"key": SECRET, "algorithms": ["HS256"], "type": float}, "type="),
         ({"key": SECRET, "algorithms": ["HS256"], "header": "X Token"}, "header"),
         ({"claim": "", "key": SECRET, "algorithms": ["HS256"]}, "claim"),
@@ -201,9 +220,22 @@ def test_a_configuration_that_is_not_safe_is_refused(
         jwt_claim(**arguments)
 
 
-def test_a_private_key_verifies_too() -> None:
-    resolver = jwt_claim("tenant", private_pem(EC_KEY), algorithms=["ES256"])
-    assert resolve(resolver, token(EC_KEY, "ES256")) == ACME
+def test_who_a_token_is_for_and_from_may_be_given_by_an_iterator() -> None:
+    resolver = jwt_claim(
+        "tenant",
+        SECRET,
+        algorithms=iter(["HS256"]),
+        audience=iter(["us", "them"]),
+        issuer=iter(["issuer", "other"]),
+        require=iter(["exp"]),
+    )
+    for _ in range(2):
+        assert resolve(resolver, token(aud="us", iss="issuer")) == ACME
+        assert resolve(resolver, token(aud=["x", "them"], iss="other")) == ACME
+        for refused in ({"aud": "x"}, {"iss": "issue"}, {"exp": None}):
+            claims: dict[str, Any] = {"aud": "us", "iss": "issuer", **refused}
+            with pytest.raises(TenantUnauthenticatedError):
+                resolve(resolver, token(**claims))
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
