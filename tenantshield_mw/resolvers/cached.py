@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 from tenantshield_mw.admission import CANNOT_AWAIT, TWICE_AWAITABLE
 from tenantshield_mw.dispatch import EitherResolver, callable_directly, is_awaitable, tenant_of
@@ -20,6 +21,11 @@ from tenantshield_mw.tenant import TenantContext
 from tenantshield_mw.vary import declared_by
 
 __all__ = ["Cached", "cached"]
+
+_KEY: Final = (
+    "cached()'s key is a header's name, or a callable, not an async one, that takes the "
+    "request and returns all of it that the answer depends on"
+)
 
 Outcome: TypeAlias = TenantContext | TenantResolutionError | None
 
@@ -46,13 +52,10 @@ class Cached:
             field = HeaderField(key, bytes)
             self._key: Callable[[Any], Hashable] = field.raw
             self.varies_on = declared_by(resolver, field)
-        elif callable(key):
+        elif callable(key) and not _is_async(key):
             self._key = key
         else:
-            raise ConfigurationError(
-                "cached()'s key is a header's name, or a callable that takes the request and "
-                "returns all of it that the answer depends on"
-            )
+            raise ConfigurationError(_KEY)
         self.mount = mount_of(resolver)
         self._memory: ExpiringMemory[Outcome] = ExpiringMemory(
             maxsize=maxsize,
@@ -61,13 +64,22 @@ class Cached:
         )
 
     def __call__(self, request: Any) -> Any:
-        """Return the tenant, or what to await for it; ``None`` where none is named."""
+        """Return the tenant, or what to await for it; ``None`` where none is named.
+
+        Raises:
+            ConfigurationError: the key is an awaitable.
+        """
         key = self._key(request)
         if key is None:
             return self._resolve(request)
         known = self._memory.known(key)
         if type(known) is TenantContext:
             return known
+        if is_awaitable(key):
+            # Each is another one, so none of them would ever be found again.
+            if inspect.iscoroutine(key):
+                key.close()
+            raise ConfigurationError(_KEY)
         blocking = not over_asgi(request) or without_event_loop()
         outcome = self._memory.get(key, lambda: self._ask(request, blocking), blocking=blocking)
         if type(outcome) is TenantContext:
@@ -82,6 +94,11 @@ class Cached:
             return tenant_of(answer, if_awaitable=CANNOT_AWAIT)
         except TenantResolutionError as error:
             return _kept(error)
+
+
+def _is_async(key: Callable[[Any], Hashable]) -> bool:
+    # An instance runs its class's __call__.
+    return any(map(inspect.iscoroutinefunction, (key, type(key).__call__)))
 
 
 async def _awaited(answer: Awaitable[object]) -> Outcome:
@@ -139,7 +156,7 @@ def cached(
 
     Args:
         resolver: sync, or under ASGI async.
-        key: the name of the one header that the answer depends on, or a callable that
+        key: the name of the one header that the answer depends on, or a sync callable that
             takes the request and returns, hashable, all of it that the answer depends on:
             two requests with one key get one tenant. ``None``, or no such header, asks
             the resolver.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from functools import partial
 from typing import Any
 
 import pytest
@@ -244,12 +245,38 @@ async def test_in_a_thread_it_waits_in_the_thread() -> None:
     assert asked.paths == ["acme"]
 
 
+async def key_later(request: Any) -> Any:
+    return by_path(request)
+
+
+class KeyLater:
+    async def __call__(self, request: Any) -> Any:
+        return by_path(request)
+
+
+async def test_a_key_that_would_have_to_be_awaited_is_refused() -> None:
+    asked = Asked(acme="acme")
+    for key in (lambda request: key_later(request), lambda request: asyncio.Event().wait()):
+        for request in (http_scope("/acme"), as_environ("/acme")):
+            with pytest.raises(ConfigurationError, match="not an async one"):
+                remembering(asked, key=key)(request)
+    done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    with pytest.raises(ConfigurationError, match="not an async one"):
+        remembering(asked, key=lambda request: done)(http_scope("/acme"))
+    # A coroutine that was not closed would be complained about here.
+    gc.collect()
+    assert asked.paths == []
+
+
 @pytest.mark.parametrize(
     "options",
     [
         {"key": None},
         {"key": 7},
         {"key": "X Key"},
+        {"key": key_later},
+        {"key": KeyLater()},
+        {"key": partial(key_later)},
         {"ttl": 0},
         {"ttl": 60, "failure_ttl": 61},
         {"maxsize": 0},
