@@ -42,7 +42,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 audit_log: Final = logging.getLogger("tenantshield_mw.audit")
-"""Every entry into a system scope is logged here, at level INFO, with its reason."""
+"""Whenever a system scope is entered its reason is logged here, at level INFO. It is the
+application's to give this logger a handler and that level."""
 
 
 @final
@@ -129,6 +130,8 @@ class _OneEntry(Generic[B]):
                 "this scope was entered before; a scope is for one 'with' block, "
                 "call tenant_scope(), atenant_scope() or system_scope() again"
             )
+        if isinstance(self._bound, SystemContext):
+            audit_log.info("system scope: %s", self._bound.reason)
         self._binding = bind(self._bound)
         return self._bound
 
@@ -219,8 +222,9 @@ def atenant_scope(tenant: TenantContext | TenantId) -> AsyncScope[TenantContext]
 def system_scope(reason: str) -> Scope[SystemContext]:
     """Let the code in a ``with`` block see the rows of all tenants.
 
-    For what belongs to no tenant: migrations, billing runs, support tools. Each use
-    is logged to ``tenantshield_mw.audit``.
+    For what belongs to no tenant: migrations, billing runs, support tools. Whenever one is
+    entered, the reason is logged to ``tenantshield_mw.audit`` at level INFO. Give that
+    logger a handler and the level, since Python by itself drops what is below WARNING.
 
     Args:
         reason: why, in words; non-empty.
@@ -233,7 +237,6 @@ def system_scope(reason: str) -> Scope[SystemContext]:
             "system_scope() needs a reason, a non-empty str that says why this code "
             'may see all tenants: system_scope("nightly invoices")'
         )
-    audit_log.info("system scope: %s", reason)
     return Scope(SystemContext(reason))
 
 

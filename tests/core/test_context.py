@@ -100,6 +100,18 @@ def test_a_system_scope_is_logged_with_its_reason(caplog: pytest.LogCaptureFixtu
     assert [record.getMessage() for record in caplog.records] == ["system scope: billing run"]
 
 
+def test_a_system_scope_is_logged_when_it_is_entered(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "tenantshield_mw.audit"):
+        scope = system_scope("billing run")
+        assert caplog.records == []
+        with scope, pytest.raises(ConfigurationError):
+            scope.__enter__()
+        assert [record.levelno for record in caplog.records] == [logging.INFO]
+        with tenant_scope("acme"):
+            pass
+    assert [record.getMessage() for record in caplog.records] == ["system scope: billing run"]
+
+
 def test_a_system_scope_stands_for_no_one_tenant() -> None:
     with tenant_scope("acme"):
         with system_scope("billing run") as system:
