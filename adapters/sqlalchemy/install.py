@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
-from sqlalchemy import MetaData, Table, event
+from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, event
 from sqlalchemy.engine import Compiled, Connection, Dialect
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -46,6 +46,8 @@ def install() -> None:
         return
     check_internals()
     event.listen(Table, "after_parent_attach", after_parent_attach)
+    event.listen(Column, "after_parent_attach", part_attached)
+    event.listen(ForeignKeyConstraint, "after_parent_attach", part_attached)
     event.listen(Mapper, "after_mapper_constructed", mapper_constructed)
     event.listen(Mapper, "before_configured", registry.check_required)
     listen()
@@ -135,3 +137,12 @@ def after_parent_attach(table: Table, parent: MetaData) -> None:
     """Tell the registry of a table that was defined after the declarations."""
     registry.table_added(parent)
     add_wanted_unique_constraints(table)
+
+
+def part_attached(part: Column[Any] | ForeignKeyConstraint, table: Table) -> None:
+    """Tell the registry of a column or a foreign key that a table was given.
+
+    A table can be given one, or one that replaces another, long after the rules were
+    derived from what it had. A table that is only being made tells of itself besides.
+    """
+    registry.table_added(table.metadata)
