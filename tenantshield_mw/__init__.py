@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from .admission import Authorize
 from .asgi import TenantSessionMiddleware
 from .context import (
+    AsyncScope,
+    Scope,
     SystemContext,
     atenant_scope,
     carry_tenant,
@@ -12,7 +15,8 @@ from .context import (
     tenant_scope,
     try_current_tenant,
 )
-from .directory import TenantDirectory, TenantState
+from .directory import Listed, Lookup, TenantDirectory, TenantState
+from .dispatch import Answer, Resolver, SyncResolver
 from .errors import (
     ConfigurationError,
     CrossTenantAccessError,
@@ -27,7 +31,8 @@ from .errors import (
     TenantUnavailableError,
     UnguardedStatementError,
 )
-from .refusal import REFUSAL_KEY, Refusal
+from .exempt import Exempt
+from .refusal import REFUSAL_KEY, OnMissingTenant, Refusal
 from .request import PRINCIPAL_KEY, SESSION_KEY, TENANT_KEY
 from .resolvers import (
     agree,
@@ -54,11 +59,21 @@ __all__ = [
     "REFUSAL_KEY",
     "SESSION_KEY",
     "TENANT_KEY",
+    "Answer",
+    "AsyncScope",
+    "Authorize",
     "ConfigurationError",
     "CrossTenantAccessError",
+    "Exempt",
+    "Listed",
+    "Lookup",
     "MissingTenantContextError",
+    "OnMissingTenant",
     "Refusal",
+    "Resolver",
+    "Scope",
     "ScopeMismatchError",
+    "SyncResolver",
     "SystemContext",
     "TenantContext",
     "TenantDirectory",
