@@ -8,7 +8,7 @@ comment says so; ``internals.py`` checks them at start-up.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import BindParameter, LargeBinary, and_, case, collate, util
 from sqlalchemy import cast as sql_cast
@@ -22,9 +22,8 @@ from sqlalchemy.types import String
 from . import writes
 from .binds import filled, processor_for, role_of
 from .errors import UnguardedStatementError
-from .marking import marking
+from .marking import marking, without_marks
 from .predicate import Plan, Predicates, base_table, column_of
-from .raw import without_marks
 from .rawparts import RawParts
 from .references import Note, Target, notes_in
 from .registry import registry
@@ -43,12 +42,12 @@ from .statements import (
 
 __all__ = ["GuardedCompiler"]
 
+MAX_NAME: Final = 63
+"""The bytes of a name that PostgreSQL goes by (``NAMEDATALEN`` less one)."""
+
 
 class GuardedCompiler(RawParts):
     """Mixed in before a dialect's own ``SQLCompiler``."""
-
-    _tenantshield_scans: ClassVar[bool] = True
-    """Whether raw SQL is looked through; not so for statements marked as reviewed."""
 
     _tenantshield_busy = False
     _tenantshield_writes = False
@@ -184,8 +183,14 @@ class GuardedCompiler(RawParts):
         return super().visit_join(join, *args, **kw)
 
     def visit_table(self, table: Any, *args: Any, **kw: Any) -> Any:
-        text = super().visit_table(table, *args, **kw)
         is_from = kw.get("asfrom")
+        if not is_from and not kw.get("ashint") and not kw.get("within_tstring"):
+            return super().visit_table(table, *args, **kw)
+        if self._tenantshield_busy:
+            text = cast("Any", self.preparer).as_table(super().visit_table, table, *args, **kw)
+        else:
+            text = super().visit_table(table, *args, **kw)
+        self._tenantshield_check_length(table)
         if not is_from and not kw.get("within_tstring"):
             return text
         if self._tenantshield_rule(table) is None:
@@ -196,6 +201,8 @@ class GuardedCompiler(RawParts):
         # An alias of the table is derived as a whole, see visit_alias(). An alias of the
         # subquery that this FROM is part of comes down here as well, and is not meant.
         enclosing = kw.get("enclosing_alias")
+        if plan is not None and not plan.renders((table, enclosing, kw.get("iscrud"))):
+            self._tenantshield_misplaced(table)
         if (
             plan is not None
             and table in plan.derived
@@ -215,6 +222,13 @@ class GuardedCompiler(RawParts):
             if table is not None and self._tenantshield_rule(table) is not None:
                 self._tenantshield_misplaced(table)
         return text
+
+    def _tenantshield_check_length(self, table: TableClause) -> None:
+        if self.dialect.name == "postgresql" and len(table.name.encode()) > MAX_NAME:
+            raise UnguardedStatementError(
+                f"PostgreSQL cuts a table's name to {MAX_NAME} bytes, and one is longer, so it "
+                "may come to stand for another table: name it with that many"
+            )
 
     def _tenantshield_misplaced(self, table: TableClause) -> None:
         if self._tenantshield_scans:
@@ -254,6 +268,9 @@ class GuardedCompiler(RawParts):
         target = self._tenantshield_target(state.statement.table)
         if target.rule is not None:
             self._tenantshield_writes = True
+            if self._tenantshield_busy:
+                cast("Any", self.preparer).targets.add(state.statement.table)
+            self._tenantshield_no_row_in_the_way(state, target.rule)
         if target.rule is not None or target.references:
             writes.complete_insert(state, target, self.column_keys)
         return super().visit_insert(Prepared(state), *args, **kw)
@@ -317,6 +334,7 @@ class GuardedCompiler(RawParts):
     # -- INSERT over a row that is there already ---------------------------------
 
     def visit_on_conflict_do_update(self, on_conflict: Any, **kw: Any) -> Any:
+        self._tenantshield_overs += 1
         table = cast("Any", self.stack[-1]["selectable"]).table
         target = self._tenantshield_target(table)
         if target.rule is not None or target.references:
@@ -331,6 +349,7 @@ class GuardedCompiler(RawParts):
         return cast("Any", super()).visit_on_conflict_do_update(on_conflict, **kw)
 
     def visit_on_duplicate_key_update(self, on_duplicate: Any, **kw: Any) -> Any:
+        self._tenantshield_overs += 1
         # private: the INSERT, where it is not part of another statement.
         table = cast("Any", self.current_executable).table
         target = self._tenantshield_target(table)
@@ -346,6 +365,20 @@ class GuardedCompiler(RawParts):
                 ]
             on_duplicate = copy_of(on_duplicate, update=dict(values))
         return cast("Any", super()).visit_on_duplicate_key_update(on_duplicate, **kw)
+
+    def _tenantshield_no_row_in_the_way(self, state: Any, rule: Rule) -> None:
+        # private: what stands behind the VALUES, and what is to come back.
+        insert = state.statement
+        if insert._post_values_clause is None or self.dialect.name not in ("mysql", "mariadb"):
+            return
+        if insert._returning or insert._return_defaults:
+            raise UnguardedStatementError(
+                f"INSERT ... ON DUPLICATE KEY UPDATE ... RETURNING on {rule.label}: the database "
+                "would give back the row that is in the way, also where it is another tenant's; "
+                "leave RETURNING out and select the row afterwards"
+            )
+        # private: SQLAlchemy must not ask for the key of that row by itself either.
+        state._supports_implicit_returning = False
 
     def _tenantshield_is_mine(
         self, table: Any, rule: Rule | None, on_duplicate: Any

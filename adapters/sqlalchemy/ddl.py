@@ -17,7 +17,8 @@ from sqlalchemy.sql.ddl import DropSchema, DropTable, ExecutableDDLElement
 from sqlalchemy.sql.expression import SelectBase
 
 from .errors import UnguardedStatementError
-from .raw import REACHES_UNNAMED, UNNAMED, unmarked_names
+from .named import unmarked_names, without_literals
+from .raw import REACHES_UNNAMED, UNNAMED
 from .registry import registry
 from .rules import table_label
 
@@ -48,10 +49,10 @@ def dialect_for(element: ExecutableDDLElement, plain: Dialect, guarded: Dialect)
         _refuse("DROP SCHEMA may delete every tenant's rows")
     text = str(element.compile(dialect=plain))
     if isinstance(element, DDL) or _TOUCHES_ROWS.search(text):
-        named = unmarked_names(text, registry.names(), plain.name)
+        named = unmarked_names(text, registry.names(), plain)
         if named and (isinstance(element, DDL) or not _is_structural(element)):
             _refuse(f"DDL names {', '.join(sorted(named))}, which holds tenants' rows")
-        if isinstance(element, DDL) and REACHES_UNNAMED.search(text):
+        if isinstance(element, DDL) and REACHES_UNNAMED.search(without_literals(text)):
             _refuse(f"DDL {UNNAMED}")
     return plain
 

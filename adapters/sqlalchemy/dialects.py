@@ -11,7 +11,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from .binds import role_of
 from .compiler import GuardedCompiler
 from .errors import ConfigurationError, UnguardedStatementError
-from .raw import CHANGES_TENANT, REACHES_UNNAMED, SCHEMA_ONLY, UNNAMED, unmarked_names
+from .named import unmarked_names, without_literals
+from .raw import CHANGES_TENANT, REACHES_UNNAMED, SCHEMA_ONLY, UNNAMED
 from .references import check_references
 from .registry import registry
 
@@ -52,7 +53,7 @@ def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
         )
 
 
-def _check_driver_sql(statement: str, dialect: str) -> None:
+def _check_driver_sql(statement: str, dialect: Dialect) -> None:
     if SCHEMA_ONLY.match(statement):
         return
     named = unmarked_names(statement, registry.names(), dialect)
@@ -62,12 +63,13 @@ def _check_driver_sql(statement: str, dialect: str) -> None:
             "cannot be confined to the tenant: write it with SQLAlchemy's constructs, or, if "
             "it was reviewed, pass execution_options={'tenantshield_reviewed': True}"
         )
-    if REACHES_UNNAMED.search(statement):
+    bare = without_literals(statement)
+    if REACHES_UNNAMED.search(bare):
         raise UnguardedStatementError(
             f"driver SQL {UNNAMED}, and that cannot be confined to the tenant; if it was "
             "reviewed, pass execution_options={'tenantshield_reviewed': True}"
         )
-    if CHANGES_TENANT.search(statement):
+    if CHANGES_TENANT.search(bare):
         raise UnguardedStatementError(
             "driver SQL changes the role or a setting by which the database knows the tenant: "
             'enter tenant_scope(...) or system_scope("why") instead, or, if it was reviewed, pass '

@@ -1,19 +1,32 @@
 """Identifiers that a compiler has quoted, told apart from raw text.
 
-A statement's text is looked through for raw SQL once it is complete. For that, while
-it is compiled, every identifier stands between marks, see :data:`.raw.OPEN`.
+A statement's text is looked through for raw SQL once it is complete, see ``named.py``. For
+that, while it is compiled, every identifier stands between marks. Where the guard has seen to
+it that a table's rows are confined, its name has marks of its own: a name that something else
+has rendered where a table stands, an application's construct for example, does not.
 """
 
 from __future__ import annotations
 
+import re
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
-from .raw import CLOSE, OPEN
+__all__ = ["CLOSE", "CLOSE_TABLE", "MARKED", "OPEN", "marking", "without_marks"]
 
-__all__ = ["marking"]
+# Nobody who writes raw SQL knows them.
+_SECRET: Final = token_hex(8)
 
+OPEN: Final = f"\ue000{_SECRET}\ue001"
+CLOSE: Final = f"\ue002{_SECRET}\ue001"
+CLOSE_TABLE: Final = f"\ue003{_SECRET}\ue001"
+
+MARKED: Final = re.compile(
+    f"{OPEN}((?:(?!{OPEN}|{CLOSE}|{CLOSE_TABLE}).)*)(?:{CLOSE}|{CLOSE_TABLE})", re.DOTALL
+)
+"""An identifier with its marks, of either kind."""
 
 if TYPE_CHECKING:
     _Base = IdentifierPreparer
@@ -21,11 +34,21 @@ else:
     _Base = object
 
 
+def without_marks(text: str) -> str:
+    """Return ``text`` as the database is to see it."""
+    return text.replace(OPEN, "").replace(CLOSE, "").replace(CLOSE_TABLE, "")
+
+
 class _MarkingPreparer(_Base):
     """Puts marks around every identifier that it renders."""
 
     raw_names: list[str]
     """The names that went out as they are."""
+
+    targets: set[Any]
+    """The tables of the ``INSERT`` statements that the guard is rendering."""
+
+    close = CLOSE
 
     def quote(self, ident: str, force: Any = None) -> str:
         text = super().quote(ident)
@@ -35,16 +58,37 @@ class _MarkingPreparer(_Base):
         if text == ident and not ident.isidentifier():
             self.raw_names.append(text)
             return text
-        return OPEN + text + CLOSE
+        return OPEN + text + self.close
 
     def quote_identifier(self, value: str) -> str:
-        return OPEN + super().quote_identifier(value) + CLOSE
+        return OPEN + super().quote_identifier(value) + self.close
+
+    def as_table(self, render: Any, *args: Any, **kw: Any) -> Any:
+        """Return what ``render`` renders, whose names are those of confined tables."""
+        outer = self.close
+        # private: a cache of quoted identifiers, with their marks.
+        strings, self._strings = self._strings, {}
+        self.close = CLOSE_TABLE
+        try:
+            return render(*args, **kw)
+        finally:
+            self.close = outer
+            self._strings = strings
+
+    def format_table(self, table: Any, *args: Any, **kw: Any) -> str:
+        if table in self.targets:
+            return cast("str", self.as_table(super().format_table, table, *args, **kw))
+        return super().format_table(table, *args, **kw)
+
+    def format_alias(self, *args: Any, **kw: Any) -> str:
+        # Of a subquery, a CTE or a table that was rendered as such.
+        return cast("str", self.as_table(super().format_alias, *args, **kw))
 
 
 _classes: Final[dict[type[IdentifierPreparer], type[IdentifierPreparer]]] = {}
 
 
-def marking(preparer: IdentifierPreparer, raw_names: list[str]) -> IdentifierPreparer:
+def marking(preparer: IdentifierPreparer, raw_names: list[str]) -> Any:
     """Return a copy of ``preparer`` that marks what it renders.
 
     Args:
@@ -60,4 +104,5 @@ def marking(preparer: IdentifierPreparer, raw_names: list[str]) -> IdentifierPre
     # private: a cache of quoted identifiers, which must not get the marked ones.
     marked._strings = {}
     marked.__dict__["raw_names"] = raw_names
+    marked.__dict__["targets"] = set()
     return marked

@@ -106,6 +106,7 @@ class Plan:
 
     __slots__ = (
         "_predicates",
+        "_rendered",
         "_rule_for",
         "covered",
         "derived",
@@ -122,6 +123,13 @@ class Plan:
         self.derived: dict[FromClause, Criteria] = {}
         self.covered: set[FromClause] = set()
         self.keeps_tables = False
+        self._rendered: set[tuple[object, ...]] = set()
+
+    def renders(self, place: tuple[object, ...]) -> bool:
+        """Note that a table is rendered in its place, and say whether it is the first time."""
+        is_first = place not in self._rendered
+        self._rendered.add(place)
+        return is_first
 
     def add(
         self, elements: Iterable[FromClause], criteria: Iterable[ColumnElement[Any]] = ()

@@ -1,76 +1,48 @@
-"""Raw SQL: does a text name a table that belongs to tenants?
+"""What raw SQL looks like: what could reach other rows, or out of its own place.
 
-The check errs on one side only. A text that names such a table anywhere, quoted or
-not, in any case, in a comment or with a schema, counts as naming it. A name inside a
-string literal is let off only where the text leaves no doubt about where literals
-begin and end, and where neither the literal nor what is around it looks like SQL that
-the database would run.
+Which tables it names is another question, see ``named.py``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from secrets import token_hex
 from typing import Final
+
+from .marking import without_marks
 
 __all__ = [
     "CHANGES_TENANT",
-    "CLOSE",
-    "OPEN",
+    "DOUBTFUL",
+    "GAP",
     "REACHES_UNNAMED",
     "REPLACES_ROWS",
     "SCHEMA_ONLY",
     "UNNAMED",
+    "WRITES_OVER",
     "begins_a_clause",
     "ends_a_select",
     "is_one_value",
     "stands_alone",
-    "unmarked_names",
-    "without_marks",
 ]
 
-_SECRET: Final = token_hex(8)
+DOUBTFUL: Final = re.compile(r"--|/\*|#|\\|\$\w*\$")
+"""What can move the end of a string literal: comments, backslash escapes, dollar quotes."""
 
-OPEN: Final = f"\ue000{_SECRET}\ue002"
-CLOSE: Final = f"\ue001{_SECRET}\ue003"
-"""While a statement is compiled they stand around every identifier that the compiler itself
-has rendered, and so tell those from raw text. Nobody knows them who writes raw text."""
-
-_MARKED: Final = re.compile(f"{OPEN}(?:(?!{OPEN}|{CLOSE}).)*{CLOSE}", re.DOTALL)
-
-_LITERAL: Final = re.compile(r"'((?:[^']|'')*)'")
-# Bound parameters in the forms that compilers render, before they become positional.
-_PARAMETER: Final = re.compile(r"%\(\w+\)s|(?<![:\w]):\w+")
-# What can move the end of a string literal: comments, backslash escapes, dollar quotes.
-_DOUBTFUL: Final = re.compile(r"--|/\*|#|\\|\$\w*\$")
-# An identifier may be spelled in escapes on PostgreSQL: U&"inv\006fice".
-_ESCAPED_IDENTIFIER: Final = re.compile(r"""\bU&["']""", re.IGNORECASE)
-_LOOKS_LIKE_SQL: Final = re.compile(
-    r"\b(?:SELECT|TABLE|INSERT|UPDATE|DELETE|REPLACE|MERGE|COPY|TRUNCATE)\b", re.IGNORECASE
-)
-# What a value is compared with, or made of: no table's name stands behind it.
-_BEFORE_A_VALUE: Final = re.compile(
-    r"(?:[=<>|+]|\bVALUES\s*\(|\b(?:SELECT|DISTINCT|RETURNING|WHERE|HAVING|BY|LIKE|GLOB|IS|NOT|WHEN"
-    r"|THEN|ELSE|AND|OR|BETWEEN))\s*\Z",
-    re.IGNORECASE,
-)
-
-# What may stand between two words. Not one comment within another, which PostgreSQL knows:
-# that is refused as a whole.
-_GAP: Final = r"(?:\s|/\*(?:[^*]|\*(?!/))*+\*/|--[^\n]*+(?:\n|\Z)|\#[^\n]*+(?:\n|\Z))"
+GAP: Final = r"(?:\s|/\*(?:[^*]|\*(?!/))*+\*/|--[^\n]*+(?:\n|\Z)|\#[^\n]*+(?:\n|\Z))"
+"""What may stand between two words, once. Not one comment within another, which PostgreSQL
+knows: that is refused as a whole."""
 
 
 def _words(pattern: str) -> re.Pattern[str]:
     """Compile ``pattern``, in which a space is some gap, and ``~`` is one or none."""
-    return re.compile(pattern.replace(" ", f"{_GAP}++").replace("~", f"{_GAP}*+"), re.IGNORECASE)
+    return re.compile(pattern.replace(" ", f"{GAP}++").replace("~", f"{GAP}*+"), re.IGNORECASE)
 
 
 REACHES_UNNAMED: Final = _words(
     r"\b(?:query_to_xml\w*|table_to_xml\w*|cursor_to_xml\w*|schema_to_xml\w*|database_to_xml\w*"
     r"|ts_stat|ts_rewrite|get_raw_page|dblink\w*|crosstab\w*|connectby)~[\"`]?~\("
     r"|\bEXECUTE IMMEDIATE\b|\bPREPARE (?:`[^`]*`|\"[^\"]*\"|[^\s/\#]+) FROM\b"
-    r"|\bDO~(?:\$|(?:E|U&)?'|LANGUAGE\b)"
+    r"|(?:\A|;)~DO~(?:\$|(?:E|U&)?'|LANGUAGE\b)"
     r"|/\*(?:(?!\*/)[\s\S])*?/\*"
     r"|\bDROP (?:SCHEMA|DATABASE|OWNED)\b"
     r"|\bpg_stats(?:_ext\w*)?\b|\bpg_statistic\w*|\bpg_mcv_list_items\b|\bsqlite_stat\d"
@@ -95,6 +67,9 @@ CHANGES_TENANT: Final = _words(
 )
 """What changes for whom PostgreSQL takes the transaction, where it has policies."""
 
+WRITES_OVER: Final = _words(r"\bDO UPDATE\b|\bON DUPLICATE\b")
+"""What writes over a row that is in the way; one match for each."""
+
 SCHEMA_ONLY: Final = re.compile(
     r"\s*(?:PRAGMA\s[^;]*|SHOW\s(?!\s*SELECT\b)[^;()]*"
     r"|DESC(?:RIBE)?\s+(?:[\w$]+|`[^`]+`)(?:\.(?:[\w$]+|`[^`]+`))?);?\s*\Z",
@@ -106,75 +81,6 @@ REPLACES_ROWS: Final = _words(
     r"\bOR REPLACE\b|\bREPLACE (?:LOW_PRIORITY |DELAYED )?INTO\b|\A~REPLACE\b"
 )
 """A write that deletes whatever row is in its way, also another tenant's."""
-
-
-def without_marks(text: str) -> str:
-    """Return ``text`` as the database is to see it."""
-    return text.replace(OPEN, "").replace(CLOSE, "")
-
-
-def unmarked_names(text: str, names: Collection[str], dialect: str) -> set[str]:
-    """Return those of ``names`` that ``text`` contains and no compiler has marked.
-
-    Args:
-        text: SQL, whole or in part.
-        names: table names, case folded.
-        dialect: the dialect's name.
-    """
-    if not names:
-        return set()
-    if _ESCAPED_IDENTIFIER.search(text):
-        return set(names)
-    text = _PARAMETER.sub(" ", _MARKED.sub(" ", text))
-    found = _named(text, names)
-    if found and not _DOUBTFUL.search(text) and not REACHES_UNNAMED.search(text):
-
-        def unless_it_counts(literal: re.Match[str]) -> str:
-            if _LOOKS_LIKE_SQL.search(literal[0]):
-                return literal[0]
-            # SQLite takes 'invoice' for an identifier where a value cannot stand.
-            if (
-                dialect == "sqlite"
-                and literal[1].replace("''", "'").casefold() in names
-                and not _BEFORE_A_VALUE.search(text, 0, literal.start())
-            ):
-                return literal[0]
-            return " "
-
-        found = _named(_LITERAL.sub(unless_it_counts, text), names)
-    return found
-
-
-def _named(text: str, names: Collection[str]) -> set[str]:
-    # A quote within a quoted identifier is written twice.
-    folded = text.casefold()
-    plain = folded.replace('""', '"').replace("``", "`")
-    return {name for name in names if _contains(folded, name) or _contains(plain, name)}
-
-
-def _contains(folded: str, name: str) -> bool:
-    """Say whether ``name`` stands in ``folded`` with nothing before or after that could
-    make it part of a longer identifier.
-    """
-    start = folded.find(name)
-    while start >= 0:
-        end = start + len(name)
-        before, after = folded[start - 1 : start], folded[end : end + 1]
-        if not (_continues(before, name[0]) or _continues(after, name[-1])):
-            return True
-        start = folded.find(name, start + 1)
-    return False
-
-
-def _continues(neighbour: str, edge: str) -> bool:
-    # Where the name itself ends in a character that no identifier goes on after, such
-    # as a space in a quoted one, anything may follow.
-    return _is_letter(neighbour) and _is_letter(edge)
-
-
-def _is_letter(character: str) -> bool:
-    # Databases take everything outside of ASCII for a letter.
-    return character == "_" or character.isalnum() or character > "\x7f"
 
 
 def stands_alone(text: str, *, hash_comments: bool = True) -> bool:
@@ -197,7 +103,7 @@ def stands_alone(text: str, *, hash_comments: bool = True) -> bool:
         return False
     if bare.rfind("/*") > bare.rfind("*/"):
         return False
-    return _matches(bare) and (not _DOUBTFUL.search(text) or _matches(text))
+    return _matches(bare) and (not DOUBTFUL.search(text) or _matches(text))
 
 
 _BEGINS_A_CLAUSE: Final = re.compile(
@@ -232,7 +138,7 @@ def ends_a_select(text: str) -> bool:
     What follows, with the condition in it, would belong to another ``SELECT`` then.
     Inside of parentheses anything may stand, since they hold a statement of their own.
     """
-    if _DOUBTFUL.search(text):
+    if DOUBTFUL.search(text):
         return _ENDS_A_SELECT.search(text) is not None
     bare = _COMPLETE_QUOTES.sub("", text)
     while (inner := _INNERMOST.sub("", bare)) != bare:

@@ -7,22 +7,24 @@ the condition that the compiler puts next to it. What a part looks like is judge
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from .errors import UnguardedStatementError
+from .marking import without_marks
+from .named import misplaced, unmarked_names, without_literals
 from .raw import (
     CHANGES_TENANT,
     REACHES_UNNAMED,
     REPLACES_ROWS,
     UNNAMED,
+    WRITES_OVER,
     begins_a_clause,
     ends_a_select,
     is_one_value,
     stands_alone,
-    unmarked_names,
-    without_marks,
 )
 from .registry import registry
 from .statements import is_extension_of
@@ -38,8 +40,14 @@ else:
 class RawParts(_Base):
     """Mixed in before a dialect's own ``SQLCompiler``, as a part of the guarded one."""
 
+    _tenantshield_scans: ClassVar[bool] = True
+    """Whether raw SQL is looked through; not so for statements marked as reviewed."""
+
     _tenantshield_open_ended = False
     """Whether a raw part was seen that could reach out of its place."""
+
+    _tenantshield_overs = 0
+    """How many clauses that write over a row in the way the guard has confined."""
 
     def _tenantshield_check(self, text: str, *, covers: bool, writes: bool) -> None:
         """Refuse a statement whose raw parts cannot be confined.
@@ -52,15 +60,8 @@ class RawParts(_Base):
         Raises:
             UnguardedStatementError: it has such parts.
         """
-        named = unmarked_names(text, registry.names(), self.dialect.name)
-        if named:
-            raise UnguardedStatementError(
-                f"raw SQL names {', '.join(sorted(named))}, which holds tenants' rows, and "
-                "cannot be confined to the tenant: write it with SQLAlchemy's constructs, "
-                "or, if it was reviewed, mark the statement with "
-                ".execution_options(tenantshield_reviewed=True)"
-            )
-        text = without_marks(text)
+        self._tenantshield_refuse_named(unmarked_names(text, registry.names(), self.dialect))
+        text = without_literals(without_marks(text))
         if REACHES_UNNAMED.search(text):
             raise UnguardedStatementError(
                 f"the statement {UNNAMED}, and that cannot be confined to the tenant; if it was "
@@ -85,6 +86,22 @@ class RawParts(_Base):
             raise UnguardedStatementError(
                 "REPLACE deletes whatever row is in its way, also another tenant's: use "
                 "insert(...).on_conflict_do_update(...) or on_duplicate_key_update(...)"
+            )
+
+        if writes and len(WRITES_OVER.findall(text)) > self._tenantshield_overs:
+            raise UnguardedStatementError(
+                "raw SQL in an INSERT on tenants' rows writes over rows that are in its way, also "
+                "another tenant's: use insert(...).on_conflict_do_update(...) or "
+                "on_duplicate_key_update(...)"
+            )
+
+    def _tenantshield_refuse_named(self, names: Collection[str]) -> None:
+        if names and self._tenantshield_scans:
+            raise UnguardedStatementError(
+                f"raw SQL names {', '.join(sorted(names))}, which holds tenants' rows, and "
+                "cannot be confined to the tenant: write it with SQLAlchemy's constructs, "
+                "or, if it was reviewed, mark the statement with "
+                ".execution_options(tenantshield_reviewed=True)"
             )
 
     def process(self, obj: Any, **kwargs: Any) -> Any:
@@ -115,20 +132,31 @@ class RawParts(_Base):
         parts = [getattr(part, "text", "x") for part in tstring.parts]
         if self.stack:
             self._tenantshield_part("".join(parts))
-        return super().visit_tstring(tstring, *args, **kw)
+        text = super().visit_tstring(tstring, *args, **kw)
+        self._tenantshield_refuse_named(misplaced(text, registry.names(), in_lists=True))
+        return text
 
     # private: infix and prefix operators made with op() and custom_op.
     def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> Any:
-        self._tenantshield_part(operator.opstring)
+        self._tenantshield_operator(operator.opstring)
         return super().visit_custom_op_binary(element, operator, **kw)
 
     def visit_custom_op_unary_operator(self, element: Any, operator: Any, **kw: Any) -> Any:
-        self._tenantshield_part(operator.opstring)
+        self._tenantshield_operator(operator.opstring)
         return super().visit_custom_op_unary_operator(element, operator, **kw)
 
     def visit_custom_op_unary_modifier(self, element: Any, operator: Any, **kw: Any) -> Any:
-        self._tenantshield_part(operator.opstring)
+        self._tenantshield_operator(operator.opstring)
         return super().visit_custom_op_unary_modifier(element, operator, **kw)
+
+    def _tenantshield_operator(self, text: str) -> None:
+        self._tenantshield_part(text)
+        if "," in text and self._tenantshield_scans:
+            raise UnguardedStatementError(
+                "an operator with a comma begins something else, which cannot be confined to the "
+                "tenant; if it was reviewed, mark the statement with "
+                ".execution_options(tenantshield_reviewed=True)"
+            )
 
     def _tenantshield_trailer(self, text: str) -> None:
         if not begins_a_clause(text):

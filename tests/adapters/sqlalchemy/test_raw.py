@@ -25,16 +25,17 @@ from sqlalchemy import (
     table,
     text,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import OperationalError
 
 from tenantshield_mw import UnguardedStatementError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
+from tenantshield_mw.adapters.sqlalchemy.named import unmarked_names
 from tenantshield_mw.adapters.sqlalchemy.raw import (
     CHANGES_TENANT,
     REACHES_UNNAMED,
     REPLACES_ROWS,
     stands_alone,
-    unmarked_names,
 )
 from tests.databases import memory_engine
 
@@ -47,6 +48,7 @@ LEDGER = tenant_aware(
 RATES = shared_across_tenants(Table("raw_rates", METADATA, Column("id", Integer)))
 
 NAMES = frozenset({"raw_ledger"})
+POSTGRESQL = postgresql.dialect()
 
 in_any_case = st.sampled_from(["raw_ledger", "RAW_LEDGER", "Raw_Ledger", "raw_LEDGER"])
 quoting = st.sampled_from(["{}", '"{}"', "`{}`", "[{}]"])
@@ -92,7 +94,7 @@ def test_no_spelling_of_the_name_gets_through(
     before: str, gap: str, schema: str, quoting: str, name: str, after: str
 ) -> None:
     sql = f"{before}{gap}{schema}{quoting.format(name)}{after}"
-    assert unmarked_names(sql, NAMES, "postgresql") == NAMES
+    assert unmarked_names(sql, NAMES, POSTGRESQL) == NAMES
 
 
 @pytest.mark.parametrize(
@@ -122,18 +124,18 @@ def test_no_spelling_of_the_name_gets_through(
     ],
 )
 def test_unusual_spellings_count_as_naming_the_table(sql: str) -> None:
-    assert unmarked_names(sql, NAMES, "postgresql") == NAMES
+    assert unmarked_names(sql, NAMES, POSTGRESQL) == NAMES
 
 
 def test_a_name_with_a_quote_in_it_is_found_in_its_escaped_form() -> None:
     names = frozenset({'we"ird', "we`ird"})
-    assert unmarked_names('SELECT * FROM "we""ird"', names, "postgresql") == {'we"ird'}
-    assert unmarked_names("SELECT * FROM `we``ird`", names, "postgresql") == {"we`ird"}
+    assert unmarked_names('SELECT * FROM "we""ird"', names, POSTGRESQL) == {'we"ird'}
+    assert unmarked_names("SELECT * FROM `we``ird`", names, POSTGRESQL) == {"we`ird"}
 
 
 def test_a_name_of_several_words_is_found() -> None:
     assert unmarked_names(
-        'SELECT * FROM "Order Line"', frozenset({"order line"}), "postgresql"
+        'SELECT * FROM "Order Line"', frozenset({"order line"}), POSTGRESQL
     ) == {"order line"}
 
 
@@ -158,7 +160,7 @@ def test_every_character_that_an_identifier_may_have_is_part_of_it(name: str) ->
     for spelled in (name, name.casefold(), name.upper(), name.lower()):
         if spelled.casefold() == name.casefold():
             for sql in ("SELECT * FROM {}", 'SELECT * FROM "{}"', "DELETE FROM`{}`", "({})"):
-                assert unmarked_names(sql.format(spelled), names, "postgresql") == names
+                assert unmarked_names(sql.format(spelled), names, POSTGRESQL) == names
 
 
 @pytest.mark.parametrize(
@@ -185,25 +187,25 @@ def test_every_character_that_an_identifier_may_have_is_part_of_it(name: str) ->
     ],
 )
 def test_text_that_does_not_name_it_passes(sql: str) -> None:
-    assert unmarked_names(sql, NAMES, "postgresql") == set()
+    assert unmarked_names(sql, NAMES, POSTGRESQL) == set()
 
 
 @given(st.text(alphabet=string.ascii_letters + string.digits + "_ .,()=*<>\n\t'", max_size=60))
 def test_text_without_the_word_passes_whatever_it_is(sql: str) -> None:
     word = re.search(r"(?<!\w)raw_ledger(?!\w)", sql, re.IGNORECASE)
     if word is None:
-        assert unmarked_names(sql, NAMES, "postgresql") == set()
+        assert unmarked_names(sql, NAMES, POSTGRESQL) == set()
 
 
 @given(st.text(max_size=80))
 @example("raw_ledger")
 def test_the_bare_word_outside_of_quotes_is_always_found(prefix: str) -> None:
     quiet = re.sub(r"['\"`\[\]:%]", "", prefix)
-    assert unmarked_names(f"{quiet} raw_ledger", NAMES, "postgresql") == NAMES
+    assert unmarked_names(f"{quiet} raw_ledger", NAMES, POSTGRESQL) == NAMES
 
 
 def test_without_any_names_nothing_is_found() -> None:
-    assert unmarked_names('SELECT * FROM U&"x"', frozenset(), "postgresql") == set()
+    assert unmarked_names('SELECT * FROM U&"x"', frozenset(), POSTGRESQL) == set()
 
 
 # -- fragments -------------------------------------------------------------------
@@ -377,7 +379,7 @@ def test_a_name_in_single_quotes_is_a_name_on_sqlite(engine: Engine, sql: str) -
         with pytest.raises(UnguardedStatementError, match="raw_ledger"):
             connection.execute(DDL(sql))  # type: ignore[no-untyped-call]
     assert statements == []
-    assert unmarked_names(sql, NAMES, "postgresql") == set()
+    assert unmarked_names(sql, NAMES, POSTGRESQL) == set()
 
 
 @pytest.mark.parametrize(
