@@ -13,6 +13,7 @@ from .errors import ConfigurationError, MissingTenantContextError, TenantResolut
 from .exempt import Exempt, exemption
 from .mount import Mounted, mounted_scope
 from .on_refused import answering_asgi
+from .outside import outside
 from .refusal import (
     MISSING,
     NO_TENANT,
@@ -25,13 +26,16 @@ from .refusal import (
 )
 from .request import TENANT_KEY
 from .tenant import TenantContext
-from .vary import ASGIApp, chosen, varying_asgi
+from .vary import ASGIApp, chosen
 
 __all__ = ["ASGIApp", "TenantSessionMiddleware"]
 
 # Bound once: looking them up would cost a tenth of all that is added to a request.
+_get: Final = _binding.get
 _set: Final = _binding.set
 _reset: Final = _binding.reset
+
+_outside: Final = outside()
 
 
 class TenantSessionMiddleware:
@@ -41,6 +45,9 @@ class TenantSessionMiddleware:
     scope under :data:`~tenantshield_mw.request.TENANT_KEY`::
 
         app = TenantSessionMiddleware(app, resolve_tenant=header("X-Tenant-ID"))
+
+    Inside of ``receive()`` and ``send()`` it is not bound, neither in the server nor in a
+    middleware around this one: a server may begin the next request from there.
 
     Args:
         app: the application.
@@ -75,10 +82,10 @@ class TenantSessionMiddleware:
     """
 
     __slots__ = (
-        "_inner",
         "_is_exempt",
         "_on_missing_tenant",
         "_on_refused",
+        "_outside",
         "_resolve",
         "_vary",
         "app",
@@ -105,7 +112,7 @@ class TenantSessionMiddleware:
         self._on_missing_tenant = on_missing_tenant
         self._is_exempt = exemption(exempt)
         self._vary = chosen(vary, resolve_tenant)
-        self._inner = varying_asgi(app, self._vary) if self._vary else app
+        self._outside = outside(self._vary)
         self._on_refused = None if on_refused is None else answering_asgi(on_refused, self._vary)
 
     async def __call__(
@@ -120,9 +127,9 @@ class TenantSessionMiddleware:
 
         if self._is_exempt is not None and self._is_exempt(scope):
             tenant = None
-            app = self.app
+            kept_outside = _outside
         else:
-            app = self._inner
+            kept_outside = self._outside
             try:
                 answer: object = self._resolve(scope)
                 if type(answer) is TenantContext:
@@ -152,9 +159,10 @@ class TenantSessionMiddleware:
         # that is added here. Nothing of the server's own bindings is seen from inside,
         # and the token takes back even what the app left bound.
         binding = (tenant, None, None)
+        receive, send = kept_outside(receive, send, _get())
         token = _set(binding)
         try:
-            await app(scope, receive, send)
+            await self.app(scope, receive, send)
         finally:
             try:
                 _reset(token)
@@ -172,6 +180,7 @@ class TenantSessionMiddleware:
     ) -> None:
         if self._on_refused is None:
             return await send_refusal(refusal, scope, send, self._vary)
+        receive, send = _outside(receive, send, _get())
         binding = bind(None)
         try:
             await self._on_refused(refusal, scope, receive, send)

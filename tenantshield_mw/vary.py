@@ -11,7 +11,15 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["ASGIApp", "chosen", "declared_by", "merged", "varying_asgi", "varying_wsgi"]
+__all__ = [
+    "ASGIApp",
+    "adding_vary",
+    "chosen",
+    "declared_by",
+    "merged",
+    "varying_asgi",
+    "varying_wsgi",
+]
 
 ASGIApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 """An ASGI 3 application, whichever library's types it is annotated with."""
@@ -68,8 +76,8 @@ def merged(fields: str, names: tuple[str, ...]) -> str:
     return ", ".join([*members, *(name for name in names if name.lower() not in there)])
 
 
-def varying_asgi(app: ASGIApp, names: tuple[str, ...]) -> ASGIApp:
-    """Return ``app`` with ``names`` in the ``Vary`` of each response."""
+def adding_vary(names: tuple[str, ...]) -> Callable[[Any], Any]:
+    """Return what returns a message ``http.response.start`` with ``names`` in its ``Vary``."""
     entry = (b"vary", ", ".join(names).encode("ascii"))
 
     def merged_fields(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -78,28 +86,32 @@ def varying_asgi(app: ASGIApp, names: tuple[str, ...]) -> ASGIApp:
         value = merged(fields.decode("latin-1"), names).encode("latin-1")
         return [*others, (b"vary", value)]
 
-    # Neither is a coroutine function: what they call returns the awaitable already, and
-    # a coroutine around it would double what this adds to a message.
-    def serve(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        if scope["type"] != "http":
-            return app(scope, receive, send)
+    def add_vary(message: Any) -> Any:
+        message = message.copy()
+        try:
+            headers = [*message["headers"]]
+        except KeyError:
+            headers = []
+        for name, _ in headers:
+            # Most names differ in length already, the cheapest thing to compare.
+            if len(name) == 4 and name.lower() == b"vary":
+                headers = merged_fields(headers)
+                break
+        else:
+            headers.append(entry)
+        message["headers"] = headers
+        return message
 
+    return add_vary
+
+
+def varying_asgi(app: ASGIApp, names: tuple[str, ...]) -> ASGIApp:
+    """Return ``app``, which answers HTTP requests, with ``names`` in each response's ``Vary``."""
+    add_vary = adding_vary(names)
+
+    def serve(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         def send_with_vary(message: Any) -> Any:
-            if message["type"] == "http.response.start":
-                message = message.copy()
-                try:
-                    headers = [*message["headers"]]
-                except KeyError:
-                    headers = []
-                for name, _ in headers:
-                    # Most names differ in length already, the cheapest thing to compare.
-                    if len(name) == 4 and name.lower() == b"vary":
-                        headers = merged_fields(headers)
-                        break
-                else:
-                    headers.append(entry)
-                message["headers"] = headers
-            return send(message)
+            return send(add_vary(message) if message["type"] == "http.response.start" else message)
 
         return app(scope, receive, send_with_vary)
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-from collections.abc import AsyncIterator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from contextvars import ContextVar, copy_context
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -26,6 +23,7 @@ from tenantshield_mw import (
 from tenantshield_mw.request import TENANT_KEY
 
 from .calling import Seen, asgi_messages, call_asgi, http_scope, websocket_scope
+from .served import running
 
 ACME = [(b"x-tenant-id", b"acme")]
 
@@ -70,24 +68,6 @@ async def test_other_scopes_pass_through_untouched(kind: str) -> None:
     assert passed[1] is passed[2] is ignored
     assert scope == {"type": kind, "state": {}}
     assert passed[3] is None
-
-
-@pytest.mark.parametrize("scope", [http_scope(headers=ACME), websocket_scope(headers=ACME)])
-async def test_receive_and_send_are_handed_on_as_they_are_where_nothing_is_added(
-    scope: dict[str, Any],
-) -> None:
-    async def receive() -> Any: ...
-
-    async def send(message: Any) -> None: ...
-
-    passed: list[Any] = []
-
-    async def app(*arguments: Any) -> None:
-        passed.extend(arguments)
-
-    await around(app, vary=())(scope, receive, send)
-    assert passed[1] is receive
-    assert passed[2] is send
 
 
 async def test_the_tenant_is_on_a_copy_of_the_scope() -> None:
@@ -323,29 +303,6 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body.encode()})
-
-
-@contextmanager
-def running(app: Any) -> Generator[str, None, None]:
-    """Serve ``app`` with uvicorn, and give its host and port."""
-    begun = threading.Event()
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: Any = None) -> None:
-            await super().startup(sockets)
-            begun.set()
-
-    server = Server(
-        uvicorn.Config(app, port=0, lifespan="off", log_config=None, ws="websockets-sansio")
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        assert begun.wait(30)
-        yield f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def test_on_a_real_server_requests_and_websockets_are_bound_or_refused() -> None:
