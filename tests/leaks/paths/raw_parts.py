@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    String,
     column,
     func,
     insert,
@@ -15,11 +16,87 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import quoted_name
+from sqlalchemy.sql.expression import ClauseElement, ColumnElement, Executable, Insert
 
 from tests.leaks.catalogue import path, reads, writes
 from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
+
+
+class Rendered(Executable, ClauseElement):
+    """A construct of the application's own."""
+
+    inherit_cache = False
+
+    def __init__(self, sql: str, target: Any) -> None:
+        self.sql = sql
+        self.target = target
+
+
+class Highest(ColumnElement[Any]):
+    """An expression of the application's own."""
+
+    inherit_cache = False
+
+    def __init__(self, target: Any) -> None:
+        self.target = target
+        self.type = String()
+
+
+class Upsert(Insert):
+    """The known recipe that appends what the dialect has no construct for."""
+
+    inherit_cache = False
+    tail = ""
+
+
+@compiles(Rendered)
+def _(element: Rendered, compiler: Any, **kw: Any) -> str:
+    return element.sql.format(compiler.preparer.format_table(element.target))
+
+
+@compiles(Highest)
+def _(element: Highest, compiler: Any, **kw: Any) -> str:
+    return f"(SELECT max(note) FROM {compiler.process(element.target, asfrom=True)})"
+
+
+@compiles(Upsert)
+def _(element: Upsert, compiler: Any, **kw: Any) -> str:
+    return f"{compiler.visit_insert(element, **kw)}{element.tail}"
+
+
+reads(
+    "compiles: a statement on a table that the preparer renders",
+    lambda m: Rendered("SELECT note FROM {}", m.Invoice.__table__),
+)
+writes(
+    "compiles: a DELETE on a table that the preparer renders",
+    lambda m: Rendered("DELETE FROM {}", m.Posting.__table__),
+)
+reads(
+    "compiles: an expression on a table that stands in the FROM as well",
+    lambda m: select(m.Invoice.id, Highest(m.Invoice.__table__)),
+)
+reads(
+    "operator: FROM",
+    lambda m: select(column("note").op("FROM")(column("acct_invoice"))),
+)
+
+
+@path("compiles: an upsert of the application's own", "write")
+def _(hand: Hand, m: Models) -> Any:
+    mine = Upsert(m.Posting.__table__).values(
+        {"id": 401, "account_id": 1, "text": "x", hand.key: hand.mine}
+    )
+    mine.tail = (
+        " ON DUPLICATE KEY UPDATE text = 'x'"
+        if hand.database == "mariadb"
+        else " ON CONFLICT (id) DO UPDATE SET text = 'x'"
+    )
+    hand.session.execute(mine.inline())
+
 
 reads(
     "literal_column: a scalar subquery",

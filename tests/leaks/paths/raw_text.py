@@ -109,6 +109,9 @@ raw("of an association table", "SELECT tag_id FROM acct_invoice_tag", needs="tie
 raw("of a joined-inheritance child", "SELECT card FROM acct_card_payment")
 raw("of a name that must be quoted", 'SELECT "Posted Text" FROM "acct_Ledger Entry"')
 raw("of a Table that has no model", "SELECT body FROM acct_note", needs="core")
+raw(
+    "behind an apostrophe in a name", """SELECT note AS "it's" FROM acct_invoice ORDER BY "it's" """
+)
 raw("in single quotes", "SELECT note FROM 'acct_invoice'", only="sqlite", why="a string")
 raw(
     "in single quotes, in a list",
