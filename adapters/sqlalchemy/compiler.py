@@ -22,6 +22,7 @@ from sqlalchemy.types import String
 from . import writes
 from .binds import filled, processor_for, role_of
 from .errors import UnguardedStatementError
+from .flushes import Written
 from .marking import marking, without_marks
 from .predicate import Plan, Predicates, base_table, column_of
 from .rawparts import RawParts
@@ -311,7 +312,7 @@ class GuardedCompiler(RawParts):
         return registry.references_of(table, self._tenantshield_schemas)
 
     @util.memoized_property
-    def tenantshield_references(self) -> dict[Reference, list[tuple[str, ...]]]:
+    def tenantshield_references(self) -> dict[Written, list[tuple[str, ...]]]:
         """The names of the parameters that hold foreign keys to be checked."""
         return notes_in(self.bind_names, self._tenantshield_prefetched)
 

@@ -8,6 +8,7 @@ what is known from the session itself is not asked at all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +17,17 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import InstanceState, Mapper, Session
 from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.sql.expression import ClauseElement
+from sqlalchemy.types import (
+    BigInteger,
+    Integer,
+    SmallInteger,
+    String,
+    Text,
+    TypeEngine,
+    Unicode,
+    UnicodeText,
+    Uuid,
+)
 
 from tenantshield_mw.context import Binding, current_binding
 from tenantshield_mw.tenant import TenantContext
@@ -23,9 +35,42 @@ from tenantshield_mw.tenant import TenantContext
 from .registry import registry
 from .rules import OwnColumn, Reference
 
-__all__ = ["Facts", "begin_flush", "end_flush", "facts_of", "flush_of", "flush_on"]
+__all__ = ["Facts", "Written", "begin_flush", "end_flush", "facts_of", "flush_of", "flush_on"]
 
 Values = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A foreign key, and the types that convert its values when they are written."""
+
+    reference: Reference
+    types: tuple[TypeEngine[Any], ...]
+
+    def is_spelled_as_in_parent(self) -> bool:
+        """Say whether equal values of the foreign key and of its parent are the same key."""
+        of_parent = {column.name: column.type for column in self.reference.parent.c}
+        return all(
+            _converts_alike(type_, of_parent[name])
+            for type_, name in zip(self.types, self.reference.parent_columns, strict=True)
+        )
+
+
+_CONVERT_NOTHING: Final = frozenset(
+    {BigInteger, Integer, SmallInteger, String, Text, Unicode, UnicodeText, Uuid}
+)
+
+
+def _converts_alike(left: TypeEngine[Any], right: TypeEngine[Any]) -> bool:
+    return (
+        type(left) is type(right)
+        and type(left) in _CONVERT_NOTHING
+        # private: what stands for the type on some of the databases.
+        and not left._variant_mapping
+        and not right._variant_mapping
+        and getattr(left, "as_uuid", None) == getattr(right, "as_uuid", None)
+    )
+
 
 # The flush that is under way, as an attribute of the session, and of the connection that
 # it has last sent something over.
@@ -87,8 +132,8 @@ class Flush:
         self._bound = None if binding is None else binding[0]
         self._session = session
         self._objects: list[InstanceState[Any]] = []
-        self._proven: dict[Reference, set[Values]] = {}
-        # By mapper and not by reference, since a Reference takes long to hash.
+        self._proven: dict[Written, set[Values]] = {}
+        # By mapper and not by foreign key, since a Reference takes long to hash.
         self._places: dict[Facts, list[set[Values]]] = {}
         self.session_id = 0 if session is None else session.hash_key
         """The session's ``hash_key``, which is its objects' ``session_id``; 0 at the end."""
@@ -135,23 +180,23 @@ class Flush:
             if given is not None:
                 wanted.add(given)
 
-    def unproven(self, reference: Reference, values: set[Values]) -> set[Values]:
+    def unproven(self, written: Written, values: set[Values]) -> set[Values]:
         """Return which of ``values``, and of those still to come, must be looked up."""
-        values = values - self._proven.setdefault(reference, set())
+        values = values - self._proven.setdefault(written, set())
         if not values:
             return values
         for facts, places in self._places.items():
             for (other, _), gathered in zip(facts.references, places, strict=True):
-                if other == reference:
+                if other == written:
                     values |= gathered
                     gathered.clear()
-        known = set(self._known(reference, values))
-        self._proven[reference] |= known
-        return values - self._proven[reference]
+        if written.is_spelled_as_in_parent():
+            self._proven[written].update(self._known(written.reference, values))
+        return values - self._proven[written]
 
-    def prove(self, reference: Reference, values: Iterable[Values]) -> None:
+    def prove(self, written: Written, values: Iterable[Values]) -> None:
         """Take note that ``values`` were looked up and are this tenant's."""
-        self._proven[reference].update(values)
+        self._proven[written].update(values)
 
     def _known(self, reference: Reference, values: set[Values]) -> Iterator[Values]:
         for state in self._objects:
@@ -201,7 +246,7 @@ class Facts:
         self.registry = mapper.registry
         self.own = _own_column(mapper, tables)
         self.references = [
-            (reference, attributes)
+            (Written(reference, _types(table, reference.columns)), attributes)
             for table in tables
             for reference in registry.references_of(table)
             if (attributes := _attributes(mapper, table, reference.columns)) is not None
@@ -246,6 +291,11 @@ def _attributes(mapper: Mapper[Any], table: Table, names: Iterable[str]) -> tupl
             return None
         attributes.append(mapper.get_property_by_column(column).key)
     return tuple(attributes)
+
+
+def _types(table: Table, names: Iterable[str]) -> tuple[TypeEngine[Any], ...]:
+    types = {column.name: column.type for column in table.c}
+    return tuple(types[name] for name in names)
 
 
 def _attributes_of(mapper: Mapper[Any], reference: Reference) -> tuple[str, ...] | None:

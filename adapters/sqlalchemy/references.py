@@ -13,13 +13,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from sqlalchemy import BindParameter, func, select, tuple_
+from sqlalchemy import BindParameter, select, tuple_
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.elements import Null
+from sqlalchemy.types import TypeEngine
 
 from .errors import CrossTenantAccessError, UnguardedStatementError
-from .flushes import flush_on
+from .flushes import Written, flush_on
 from .predicate import column_of
 from .provenance import ReferencesOf, is_proven, refuse_expression
 from .rules import Reference, Rule, table_label
@@ -50,6 +51,8 @@ class Note:
     reference: Reference
     row: int
     position: int
+    type_: TypeEngine[Any]
+    """The column's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ class _Noting:
         else:
             for position, column in enumerate(columns):
                 if column is not None:
-                    self._note(column, Note(reference, self._row or 0, position))
+                    self._note(column, Note(reference, self._row or 0, position, column.type))
 
     def _is_written(self, column: Any) -> bool:
         return (
@@ -186,21 +189,23 @@ def _with_note(bind: BindParameter[Any], note: Note) -> BindParameter[Any]:
 
 def notes_in(
     bind_names: Mapping[BindParameter[Any], str], prefetched: Iterable[tuple[Note, str]]
-) -> dict[Reference, list[tuple[str, ...]]]:
+) -> dict[Written, list[tuple[str, ...]]]:
     """Return the names of the parameters that hold foreign keys, row by row."""
     noted = [
-        (note, name)
+        # The type that converts the value is the parameter's own.
+        (note, name, bind.type)
         for bind, name in bind_names.items()
         for note in bind.__dict__.get(_ATTRIBUTE, ())
     ]
-    found: dict[tuple[Reference, int], dict[int, str]] = {}
-    for note, name in [*noted, *prefetched]:
-        found.setdefault((note.reference, note.row), {})[note.position] = name
-    rows: dict[Reference, list[tuple[str, ...]]] = {}
-    for (reference, _), names in found.items():
+    found: dict[tuple[Reference, int], dict[int, tuple[str, TypeEngine[Any]]]] = {}
+    for note, name, type_ in [*noted, *((note, name, note.type_) for note, name in prefetched)]:
+        found.setdefault((note.reference, note.row), {})[note.position] = (name, type_)
+    rows: dict[Written, list[tuple[str, ...]]] = {}
+    for (reference, _), places in found.items():
         # A column that the statement leaves out is NULL, and the key points nowhere.
-        if len(names) == len(reference.columns):
-            rows.setdefault(reference, []).append(tuple(names[i] for i in sorted(names)))
+        if len(places) == len(reference.columns):
+            names, types = zip(*(places[i] for i in sorted(places)), strict=True)
+            rows.setdefault(Written(reference, types), []).append(names)
     return rows
 
 
@@ -217,7 +222,7 @@ def refuse_orphan(reference: Reference) -> NoReturn:
 
 def check_references(
     connection: Connection,
-    rows: Mapping[Reference, list[tuple[str, ...]]],
+    rows: Mapping[Written, list[tuple[str, ...]]],
     parameters: Iterable[Mapping[str, Any]],
 ) -> None:
     """Look up what the foreign keys of a statement point at.
@@ -231,22 +236,23 @@ def check_references(
         CrossTenantAccessError: one points at a row that this tenant does not have.
     """
     parameters = list(parameters)
-    for reference, names in rows.items():
+    for written, names in rows.items():
+        reference = written.reference
         wanted = _values(reference, names, parameters)
         if not wanted:
             continue
         flush = flush_on(connection)
         if flush is not None:
-            wanted = flush.unproven(reference, wanted)
+            wanted = flush.unproven(written, wanted)
             if not wanted:
                 continue
-        if not _all_there(connection, reference, list(wanted)):
+        if not _all_there(connection, written, list(wanted)):
             raise CrossTenantAccessError(
                 f"a foreign key of {reference.label} ({', '.join(reference.columns)}) points at a "
                 f"row of {table_label(reference.parent)} that this tenant does not have"
             )
         if flush is not None:
-            flush.prove(reference, wanted)
+            flush.prove(written, wanted)
 
 
 def _values(
@@ -267,18 +273,34 @@ def _values(
     return values
 
 
-def _all_there(connection: Connection, reference: Reference, wanted: list[tuple[Any, ...]]) -> bool:
-    types = {column.name: column.type for column in reference.parent.c}
-    columns = [column_of(reference.parent, name, types[name]) for name in reference.parent_columns]
+def _all_there(connection: Connection, written: Written, wanted: list[tuple[Any, ...]]) -> bool:
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
-        criterion = (
-            columns[0].in_([values[0] for values in chunk])
-            if len(columns) == 1
-            else tuple_(*columns).in_(chunk)
-        )
-        # The guard confines this query like any other.
-        query = select(func.count()).select_from(reference.parent).where(criterion)
-        if connection.execute(query).scalar_one() != len(chunk):
+        found = _found(connection, written, chunk)
+        # The database may spell a key otherwise than it was given, as 1 for "1".
+        missing = (each for each in chunk if each not in found)
+        if not all(_found(connection, written, [each]) for each in missing):
             return False
     return True
+
+
+def _found(
+    connection: Connection, written: Written, wanted: list[tuple[Any, ...]]
+) -> set[tuple[Any, ...]]:
+    """Return which of the keys ``wanted`` this tenant has, as the database spells them."""
+    parent = written.reference.parent
+    # With the types that will convert the values when they are written.
+    columns = [
+        column_of(parent, name, type_)
+        for name, type_ in zip(written.reference.parent_columns, written.types, strict=True)
+    ]
+    if len(columns) == 1:
+        # Said with its type, or a value that looks like another one's would not be converted.
+        values = [value for (value,) in wanted]
+        criterion = columns[0].in_(
+            BindParameter(None, values, type_=written.types[0], expanding=True, unique=True)
+        )
+    else:
+        criterion = tuple_(*columns).in_(wanted)
+    # The guard confines this query like any other.
+    return set(map(tuple, connection.execute(select(*columns).where(criterion))))

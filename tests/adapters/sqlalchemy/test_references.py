@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import (
@@ -16,6 +17,8 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TypeDecorator,
+    Uuid,
     bindparam,
     case,
     event,
@@ -571,6 +574,114 @@ def test_a_parent_with_a_spoofed_primary_key_proves_nothing(engine: Engine) -> N
             session.flush()
         session.rollback()
     assert rows(engine, "SELECT id FROM refs_deal WHERE id = 20") == []
+
+
+# -- values that are converted ---------------------------------------------------
+
+
+class Shifted(TypeDecorator[int]):
+    """Writes a number as the next one, and reads it as it is."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        return value and value + 1
+
+
+class Converted(DeclarativeBase):
+    metadata = MetaData()
+
+
+@tenant_aware
+class Folder(Converted):
+    __tablename__ = "refs_folder"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tenant_id: Mapped[str] = mapped_column(String(50))
+
+
+class Sheet(Converted):
+    __tablename__ = "refs_sheet"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    folder_id: Mapped[int] = mapped_column(Shifted, ForeignKey("refs_folder.id"))
+
+
+@tenant_aware
+class Token(Converted):
+    __tablename__ = "refs_token"
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(String(50))
+
+
+class Use(Converted):
+    __tablename__ = "refs_use"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    token_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("refs_token.id"))
+
+
+@contextmanager
+def folders(where: DatabaseName) -> Generator[Engine, None, None]:
+    """Give acme the folders 1 and 3, and globex 2."""
+    require(where)
+    with database(where) as here:
+        engine = seed(here.engine())
+        Converted.metadata.create_all(engine)
+        fill(engine, "INSERT INTO refs_folder VALUES (1, 'acme'), (2, 'globex'), (3, 'acme')")
+        yield engine
+        engine.dispose()
+
+
+@pytest.mark.parametrize("where", NAMES)
+def test_a_key_is_looked_up_as_it_will_be_written(where: DatabaseName) -> None:
+    with folders(where) as engine:
+        sheet = Sheet.__table__
+        refused(engine, insert(sheet).values(id=1, folder_id=1))
+        refused(engine, insert(sheet), [{"id": 1, "folder_id": 2}, {"id": 2, "folder_id": 1}])
+        run(engine, insert(sheet).values(id=1, folder_id=2))
+        assert rows(engine, "SELECT folder_id FROM refs_sheet") == [(3,)]
+
+
+def test_a_converted_key_is_not_proven_by_a_parent_in_memory() -> None:
+    for make in (
+        lambda session: session.get_one(Folder, 1),
+        lambda session: session.add(Folder(id=5)),
+    ):
+        with folders("sqlite") as engine:
+            fill(engine, "INSERT INTO refs_folder VALUES (6, 'globex')")
+            with tenant_scope("acme"), Session(engine) as session:
+                make(session)
+                session.add_all([Sheet(id=1, folder_id=1), Sheet(id=2, folder_id=5)])
+                with pytest.raises(CrossTenantAccessError):
+                    session.flush()
+                session.rollback()
+            assert rows(engine, "SELECT id FROM refs_sheet") == []
+
+
+@pytest.mark.parametrize("where", NAMES)
+def test_a_key_of_another_python_type_than_the_parents_is_found(where: DatabaseName) -> None:
+    mine, theirs = UUID(int=1), UUID(int=2)
+    with folders(where) as engine:
+        run(engine, insert(Token).values(id=mine))
+        with tenant_scope("globex"), engine.begin() as connection:
+            connection.execute(insert(Token).values(id=theirs))
+        run(engine, insert(Use).values(id=1, token_id=str(mine)))
+        refused(engine, insert(Use).values(id=2, token_id=str(theirs)))
+        with tenant_scope("acme"), Session(engine) as session:
+            session.add(Use(id=3, token_id=str(mine)))
+            session.commit()
+        assert len(rows(engine, "SELECT id FROM refs_use")) == 2
+
+
+@pytest.mark.parametrize("where", ["sqlite", "mariadb"])
+def test_a_key_may_be_spelled_in_two_ways_in_one_statement(where: DatabaseName) -> None:
+    with folders(where) as engine:
+        given: list[Any] = [{"id": 20, "firm_id": 1}, {"id": 21, "firm_id": "1"}]
+        run(engine, insert(DEAL), given)
+        refused(engine, insert(DEAL), [{"id": 22, "firm_id": 1}, {"id": 23, "firm_id": "2"}])
+        with tenant_scope("acme"), Session(engine) as session:
+            session.add_all([Deal(id=24, firm_id=1), Deal(id=25, firm_id="1")])
+            session.commit()
+        assert len(rows(engine, "SELECT id FROM refs_deal WHERE firm_id = 1")) == 5
 
 
 # -- what it costs ---------------------------------------------------------------
