@@ -40,6 +40,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, ObjectNotExecutableError
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session, registry
 from sqlalchemy.sql import quoted_name
 from sqlalchemy.sql.expression import ClauseElement, ColumnElement, Executable
 
@@ -700,6 +701,78 @@ def test_an_upsert_that_sets_the_tenant_is_refused(engine: Engine) -> None:
         .on_conflict_do_update(index_elements=["id"], set_={"tenant_id": "acme"})
     )
     refused(engine, statement, CrossTenantAccessError)
+
+
+class Shop:
+    """A row of comp_shop, to be loaded by a session."""
+
+
+registry().map_imperatively(Shop, SHOP)
+
+
+def duplicate(target: Any, **given: Any) -> Any:
+    return mysql.insert(target).values(**given).on_duplicate_key_update(id=given.get("id"))
+
+
+@pytest.mark.parametrize("own", [1, 3, 5])
+@pytest.mark.parametrize(
+    "form", ["core", "orm", "executemany", "executemany of the orm", "defaults", "tied"]
+)
+def test_an_upsert_does_not_give_back_the_row_that_is_in_the_way(form: str, own: int) -> None:
+    require("mariadb")
+    statement, many = {
+        "core": (duplicate(SHOP, id=own, name="x").returning(SHOP.c.name), None),
+        "orm": (duplicate(Shop, id=own, name="x").returning(Shop), None),
+        "executemany": (
+            mysql.insert(SHOP).on_duplicate_key_update(name="x").returning(SHOP.c.name),
+            [{"id": own}, {"id": 6}],
+        ),
+        "executemany of the orm": (
+            mysql.insert(Shop).on_duplicate_key_update(name="x").returning(Shop),
+            [{"id": own}, {"id": 6}],
+        ),
+        "defaults": (duplicate(SHOP, id=own, name="x").return_defaults(), None),
+        "tied": (duplicate(ITEM, id=113, sale_id=11).returning(ITEM.c.sale_id), None),
+    }[form]
+    with database("mariadb") as here:
+        engine = seed(here.engine())
+        with tenant_scope("acme"), Session(engine) as session:
+            session.connection()
+            with (
+                sent(engine) as statements,
+                pytest.raises(UnguardedStatementError, match="leave RETURNING out"),
+            ):
+                session.execute(statement, many)
+            assert statements == []
+        engine.dispose()
+
+
+def test_an_upsert_does_not_ask_for_the_key_of_the_row_that_is_in_the_way() -> None:
+    require("mariadb")
+    metadata = MetaData()
+    table = tenant_aware(
+        Table(
+            "comp_keyed",
+            metadata,
+            Column("id", String(20), primary_key=True, server_default="new"),
+            Column("tenant_id", String(20), nullable=False),
+            Column("slug", String(20), unique=True),
+        )
+    )
+    with database("mariadb") as here:
+        engine = here.engine()
+        metadata.create_all(engine)
+        fill(engine, "INSERT INTO comp_keyed VALUES ('secret', 'globex', 'taken')")
+        with tenant_scope("acme"), engine.begin() as connection:
+            made = connection.execute(duplicate(table, slug="taken"))
+            assert made.inserted_primary_key == (None,)
+            plain = connection.execute(insert(table).values(slug="free"))
+            assert plain.inserted_primary_key == ("new",)
+        assert rows(engine, "SELECT id, tenant_id FROM comp_keyed ORDER BY id") == [
+            ("new", "acme"),
+            ("secret", "globex"),
+        ]
+        engine.dispose()
 
 
 def test_insert_from_select_takes_the_tenants_rows_and_stamps_them(any_engine: Engine) -> None:
