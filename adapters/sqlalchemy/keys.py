@@ -80,7 +80,8 @@ def add_wanted_unique_constraints(table: Table) -> None:
     Raises:
         ConfigurationError: it lacks one of the columns.
     """
-    for parent, columns in _wanted.get(table.metadata, ()):
+    # A copy: another thread may be declaring one more.
+    for parent, columns in list(_wanted.get(table.metadata, ())):
         if parent != table.fullname:
             continue
         missing = [each for each in columns if each not in table.c]

@@ -7,12 +7,13 @@ reflected ``Table`` or a bare ``table("invoice")`` is the same table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final, TypeAlias
-from weakref import WeakSet
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Any, Final, TypeAlias
+from weakref import ReferenceType, ref
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import MetaData, Table, event, util
 from sqlalchemy.sql.expression import TableClause
 
 from .errors import ConfigurationError, UnguardedStatementError
@@ -61,25 +62,172 @@ def _folded(key: TableKey, default_schemas: frozenset[str]) -> TableKey:
     return (None if schema in default_schemas else schema, name.casefold())
 
 
+_UNFINISHED: Final = "_tenantshield_unfinished"
+
+
+def _begin(table: Table, metadata: MetaData) -> None:
+    table.__dict__[_UNFINISHED] = True
+
+
+def _finish(table: Table, metadata: MetaData) -> None:
+    table.__dict__.pop(_UNFINISHED, None)
+
+
+# A table is in its MetaData, where another thread finds it, before it has as much as a name.
+# Set here and not by install(), whose listener calls table_added(): in that moment the table
+# must count as finished already.
+event.listen(Table, "before_parent_attach", _begin)
+event.listen(Table, "after_parent_attach", _finish)
+
+
+def _tables_in(metadata: MetaData) -> list[Table]:
+    """Return the tables of ``metadata``, to which other threads may be adding."""
+    return [each for each in list(metadata.tables.values()) if _UNFINISHED not in each.__dict__]
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """What was declared up to one moment, and what follows from it.
+
+    A declaration does not change it, but puts another one in its place. What a thread is
+    deriving meanwhile stays with the state from which it is derived, and is never taken
+    for what follows from the later one; so nobody has to wait for anybody.
+    """
+
+    declared: Mapping[TableKey, _Declaration]
+    metadatas: tuple[ReferenceType[MetaData], ...]
+    unchecked: frozenset[TableKey]
+    required: tuple[MetaData, ...]
+    _by_folded: dict[frozenset[str], dict[TableKey, TableKey]] = field(
+        default_factory=dict, init=False
+    )
+    _references: dict[TableKey, tuple[Reference, ...]] = field(default_factory=dict, init=False)
+
+    def knows(self, metadata: MetaData) -> bool:
+        return any(each() is metadata for each in self.metadatas)
+
+    def metadatas_with(self, metadata: MetaData) -> tuple[ReferenceType[MetaData], ...]:
+        if self.knows(metadata):
+            return self.metadatas
+        return (*(each for each in self.metadatas if each() is not None), ref(metadata))
+
+    # Not functools.cached_property, which holds a lock meanwhile in Python 3.11.
+    @util.ro_memoized_property
+    def tables(self) -> dict[TableKey, Table]:
+        """The declared tables, and the others of every ``MetaData`` that has one."""
+        tables = {key: each.table for key, each in self.declared.items()}
+        for each in self.metadatas:
+            metadata = each()
+            for table in () if metadata is None else _tables_in(metadata):
+                tables.setdefault(table_key(table), table)
+        return tables
+
+    @util.ro_memoized_property
+    def rules(self) -> dict[TableKey, Rule]:
+        own: dict[TableKey, Rule] = {}
+        others: list[tuple[Table, str | None]] = []
+        for key, table in self.tables.items():
+            match self.declared.get(key):
+                case OwnColumn() as rule:
+                    own[key] = rule
+                case _Through(table, parent):
+                    others.append((table, parent))
+                case None:
+                    others.append((table, None))
+        return settle(own, others, self.find)
+
+    @util.ro_memoized_property
+    def names(self) -> frozenset[str]:
+        return frozenset(name.casefold() for _, name in self.rules)
+
+    @util.ro_memoized_property
+    def referred_to(self) -> frozenset[TableKey]:
+        return frozenset(
+            table_key(reference.parent)
+            for table in self.tables.values()
+            for reference in self.references_of(table)
+        )
+
+    def find(self, key: TableKey) -> Table | None:
+        """Return the known table of that name, unless it was taken out of its ``MetaData``."""
+        table = self.tables.get(key)
+        if table is None or key in self.declared or table.key in table.metadata.tables:
+            return table
+        return None
+
+    def resolve(
+        self, table: TableClause, default_schemas: frozenset[str] = frozenset()
+    ) -> TableKey:
+        """Return the key of the known table that ``table`` is; its own if there is none."""
+        key = table_key(table)
+        if key in self.declared or (isinstance(table, Table) and self.rule_of_key(key, table)):
+            return key
+        same = self._index(default_schemas).get(_folded(key, default_schemas))
+        if same is not None:
+            return same
+        if key[1].casefold() in self.names and self.find(key) is None:
+            raise UnguardedStatementError(
+                f"{table_label(table)} has the name of a tenant-aware table in another "
+                "schema and is not declared itself: mark it with @tenant_aware or "
+                "shared_across_tenants(), or use the declared Table"
+            )
+        return key
+
+    def _index(self, default_schemas: frozenset[str]) -> dict[TableKey, TableKey]:
+        index = self._by_folded.get(default_schemas)
+        if index is None:
+            index = {_folded(key, default_schemas): key for key in self.tables if key in self.rules}
+            self._by_folded[default_schemas] = index
+        return index
+
+    def rule_of_key(self, key: TableKey, given: TableClause) -> Rule | None:
+        rule = self.rules.get(key)
+        if rule is not None or not isinstance(given, Table) or self.find(key) is not None:
+            return rule
+        # A table of a MetaData that nothing was declared in, a reflected one perhaps.
+        return ties_of(given, None, self.rules, self.find)
+
+    def references_of(
+        self, table: TableClause, default_schemas: frozenset[str] = frozenset()
+    ) -> tuple[Reference, ...]:
+        key = self.resolve(table, default_schemas)
+        references = self._references.get(key)
+        if references is None:
+            known = self.find(key)
+            if known is None:
+                return tuple(self._find_references(table)) if isinstance(table, Table) else ()
+            references = self._references[key] = tuple(self._find_references(known))
+        return references
+
+    def _find_references(self, table: Table) -> Iterator[Reference]:
+        rule = self.rule_of_key(table_key(table), table)
+        owning = {tie.columns for tie in rule.ties} if isinstance(rule, Ties) else set()
+        for _, tie in foreign_keys(table, self.find):
+            parent = self.rule_of_key(table_key(tie.parent), tie.parent)
+            if parent is None or carries_tenant(tie, rule, parent):
+                continue
+            owns = tie.columns in owning
+            if owns or table_key(table) not in self.unchecked:
+                yield Reference(
+                    table_label(table), tie.columns, tie.parent, tie.parent_columns, owns
+                )
+
+
 class Registry:
     """The declarations, and the rules that follow from them.
 
     ``generation`` changes with every declaration and every table that joins a known
-    ``MetaData``; whatever was compiled under an older one is not used again.
+    ``MetaData``; whatever was compiled under an older one is not used again. Threads may
+    declare and ask at the same time. To keep what follows from the answers, read the
+    generation first and then ask.
     """
 
     def __init__(self) -> None:
         self.generation = 0
         self.is_empty = True
-        self._declared: dict[TableKey, _Declaration] = {}
-        self._metadatas: WeakSet[MetaData] = WeakSet()
-        self._rules: dict[TableKey, Rule] | None = None
-        self._by_folded: dict[frozenset[str], dict[TableKey, TableKey]] = {}
-        self._names: frozenset[str] | None = None
-        self._references: dict[TableKey, tuple[Reference, ...]] = {}
-        self._referred_to: frozenset[TableKey] | None = None
-        self._unchecked: set[TableKey] = set()
-        self._required: list[MetaData] = []
+        self._state = _State({}, (), frozenset(), ())
+        # Held while something is declared, never while anything is derived or asked.
+        self._lock = Lock()
 
     # -- declaring ---------------------------------------------------------------
 
@@ -102,45 +250,48 @@ class Registry:
 
     def leave_references_unchecked(self, table: Table) -> None:
         """Write foreign keys of ``table`` without looking up what they point at."""
-        self._unchecked.add(table_key(table))
-        self._renew()
+        with self._lock:
+            self._renew(unchecked=self._state.unchecked | {table_key(table)})
 
     def _declare(self, table: Table, declaration: _Declaration) -> None:
-        earlier = self._declared.get(table_key(table))
-        if earlier is not None and not _agree(earlier, declaration):
-            raise ConfigurationError(
-                f"{table_label(table)} is declared twice and differently: a table is "
-                "either tenant-aware (by one column, or through one parent) or shared "
-                "across tenants; tables of different databases need different names or "
-                "schemas"
+        key = table_key(table)
+        with self._lock:
+            state = self._state
+            earlier = state.declared.get(key)
+            if earlier is not None and not _agree(earlier, declaration):
+                raise ConfigurationError(
+                    f"{table_label(table)} is declared twice and differently: a table is "
+                    "either tenant-aware (by one column, or through one parent) or shared "
+                    "across tenants; tables of different databases need different names or "
+                    "schemas"
+                )
+            self._renew(
+                declared={**state.declared, key: declaration},
+                metadatas=state.metadatas_with(table.metadata),
             )
-        self._declared[table_key(table)] = declaration
-        self._metadatas.add(table.metadata)
-        self._renew()
 
     def table_added(self, metadata: MetaData) -> None:
         """Take note of a new table in ``metadata``."""
-        if metadata in self._metadatas:
-            self._renew()
+        with self._lock:
+            if self._state.knows(metadata):
+                self._renew()
 
-    def _renew(self) -> None:
+    def _renew(self, **changes: Any) -> None:
+        self._state = state = replace(self._state, **changes)
+        self.is_empty = not (state.declared or state.required)
+        # Last, so that under the new generation nobody gets an answer from the old state.
         self.generation += 1
-        self.is_empty = not (self._declared or self._required)
-        self._rules = None
-        self._by_folded.clear()
-        self._names = None
-        self._references.clear()
-        self._referred_to = None
 
     # -- asking ------------------------------------------------------------------
 
     def any_own_column(self) -> OwnColumn | None:
         """Return one of the declared tables that have a tenant column, if there is any."""
-        return next((each for each in self._declared.values() if isinstance(each, OwnColumn)), None)
+        declared = self._state.declared.values()
+        return next((each for each in declared if isinstance(each, OwnColumn)), None)
 
     def is_shared(self, table: TableClause) -> bool:
         """Say whether ``table`` was marked as shared across tenants."""
-        return isinstance(self._declared.get(table_key(table)), _Shared)
+        return isinstance(self._state.declared.get(table_key(table)), _Shared)
 
     def rule_for(
         self, table: TableClause, default_schemas: frozenset[str] = frozenset()
@@ -156,8 +307,8 @@ class Registry:
             UnguardedStatementError: a table of this name is tenant-aware, in another
                 schema, and this one was never declared; it could be the same table.
         """
-        key = self._resolve(table, default_schemas)
-        return None if key is None else self._rule_of_key(key, table)
+        state = self._state
+        return state.rule_of_key(state.resolve(table, default_schemas), table)
 
     def references_of(
         self, table: TableClause, default_schemas: frozenset[str] = frozenset()
@@ -169,26 +320,11 @@ class Registry:
             default_schemas: the database's names, in lower case, for the schema that
                 a name without one means.
         """
-        key = self._resolve(table, default_schemas)
-        if key is None:
-            return ()
-        if key not in self._references:
-            canonical = self._canonical(key)
-            if canonical is None:
-                return tuple(self._find_references(table)) if isinstance(table, Table) else ()
-            self._references[key] = tuple(self._find_references(canonical))
-        return self._references[key]
+        return self._state.references_of(table, default_schemas)
 
     def is_referred_to(self, table: Table) -> bool:
         """Say whether a foreign key that must be checked points at ``table``."""
-        if self._referred_to is None:
-            self._referred_to = frozenset(
-                table_key(reference.parent)
-                for key in list(self._known_keys())
-                if (known := self._canonical(key)) is not None
-                for reference in self.references_of(known)
-            )
-        return table_key(table) in self._referred_to
+        return table_key(table) in self._state.referred_to
 
     def key_of_parent(
         self, table: TableClause, default_schemas: frozenset[str] = frozenset()
@@ -197,10 +333,11 @@ class Registry:
 
         Where it has none, what the first of them refers to.
         """
-        key = self._resolve(table, default_schemas)
+        state = self._state
+        key = state.resolve(table, default_schemas)
         ties = [
             tie
-            for rule in self._settled().values()
+            for rule in state.rules.values()
             if isinstance(rule, Ties)
             for tie in rule.ties
             if table_key(tie.parent) == key
@@ -210,36 +347,18 @@ class Registry:
         names = tuple(each.name for each in ties[0].parent.primary_key)
         return names or ties[0].parent_columns
 
-    def _resolve(self, table: TableClause, default_schemas: frozenset[str]) -> TableKey | None:
-        """Return the key of the known table that ``table`` is; its own if there is none."""
-        key = table_key(table)
-        if key in self._declared or (isinstance(table, Table) and self._rule_of_key(key, table)):
-            return key
-        same = self._index(default_schemas).get(_folded(key, default_schemas))
-        if same is not None:
-            return same
-        if key[1].casefold() in self.names() and not self._is_known(key):
-            raise UnguardedStatementError(
-                f"{table_label(table)} has the name of a tenant-aware table in another "
-                "schema and is not declared itself: mark it with @tenant_aware or "
-                "shared_across_tenants(), or use the declared Table"
-            )
-        return key
-
     def names(self) -> frozenset[str]:
         """Return the names, case folded, of all tables with a rule."""
-        if self._names is None:
-            self._names = frozenset(
-                key[1].casefold() for key in self._known_keys() if self._rule_of_key(key, None)
-            )
-        return self._names
+        return self._state.names
 
     def require(self, metadata: MetaData) -> None:
         """Demand from now on that every table of ``metadata`` is declared."""
-        if metadata not in self._required:
-            self._required.append(metadata)
-            self._metadatas.add(metadata)
-            self._renew()
+        with self._lock:
+            state = self._state
+            if metadata not in state.required:
+                self._renew(
+                    required=(*state.required, metadata), metadatas=state.metadatas_with(metadata)
+                )
 
     def check_required(self) -> None:
         """Raise for the undeclared tables of every ``MetaData`` that wants none.
@@ -247,92 +366,20 @@ class Registry:
         Raises:
             ConfigurationError: there are such tables; the message lists them.
         """
-        tables = [table for metadata in self._required for table in self._undeclared(metadata)]
+        state = self._state
+        tables = [
+            table
+            for metadata in state.required
+            for table in sorted(_tables_in(metadata), key=lambda each: each.fullname)
+            if not isinstance(state.declared.get(table_key(table)), _Shared)
+            and state.rule_of_key(table_key(table), table) is None
+        ]
         if tables:
             raise ConfigurationError(
                 "these tables are neither tenant-aware, nor tied to a table that is, nor "
                 f"shared: {', '.join(map(table_label, tables))}; mark each with @tenant_aware "
                 "or @shared_across_tenants"
             )
-
-    def _undeclared(self, metadata: MetaData) -> list[Table]:
-        return [
-            table
-            for table in sorted(metadata.tables.values(), key=lambda each: each.fullname)
-            if not self.is_shared(table) and self._rule_of_key(table_key(table), table) is None
-        ]
-
-    # -- deriving ----------------------------------------------------------------
-
-    def _is_known(self, key: TableKey) -> bool:
-        return key in set(self._known_keys())
-
-    def _known_keys(self) -> Iterator[TableKey]:
-        yield from self._declared
-        for metadata in self._metadatas:
-            for table in metadata.tables.values():
-                if table_key(table) not in self._declared:
-                    yield table_key(table)
-
-    def _index(self, default_schemas: frozenset[str]) -> dict[TableKey, TableKey]:
-        index = self._by_folded.get(default_schemas)
-        if index is None:
-            index = {
-                _folded(key, default_schemas): key
-                for key in self._known_keys()
-                if self._rule_of_key(key, None)
-            }
-            self._by_folded[default_schemas] = index
-        return index
-
-    def _canonical(self, key: TableKey) -> Table | None:
-        declaration = self._declared.get(key)
-        if declaration is not None:
-            return declaration.table
-        schema, name = key
-        for metadata in self._metadatas:
-            table = metadata.tables.get(f"{schema}.{name}" if schema else name)
-            if table is not None:
-                return table
-        return None
-
-    def _rule_of_key(self, key: TableKey, given: TableClause | None) -> Rule | None:
-        rules = self._settled()
-        rule = rules.get(key)
-        if rule is not None or key in self._declared or not isinstance(given, Table):
-            return rule
-        # A table of a MetaData that nothing was declared in, a reflected one perhaps.
-        known = self._canonical(key)
-        return None if known is not None else ties_of(given, None, rules, self._canonical)
-
-    def _settled(self) -> dict[TableKey, Rule]:
-        if self._rules is None:
-            own: dict[TableKey, Rule] = {}
-            others: list[tuple[Table, str | None]] = []
-            for key in self._known_keys():
-                declaration = self._declared.get(key)
-                table = self._canonical(key)
-                if isinstance(declaration, OwnColumn):
-                    own[key] = declaration
-                elif isinstance(declaration, _Through):
-                    others.append((declaration.table, declaration.parent))
-                elif declaration is None and table is not None:
-                    others.append((table, None))
-            self._rules = settle(own, others, self._canonical)
-        return self._rules
-
-    def _find_references(self, table: Table) -> Iterator[Reference]:
-        rule = self._rule_of_key(table_key(table), table)
-        owning = {tie.columns for tie in rule.ties} if isinstance(rule, Ties) else set()
-        for _, tie in foreign_keys(table, self._canonical):
-            parent = self._rule_of_key(table_key(tie.parent), tie.parent)
-            if parent is None or carries_tenant(tie, rule, parent):
-                continue
-            owns = tie.columns in owning
-            if owns or table_key(table) not in self._unchecked:
-                yield Reference(
-                    table_label(table), tie.columns, tie.parent, tie.parent_columns, owns
-                )
 
 
 def _agree(earlier: _Declaration, later: _Declaration) -> bool:

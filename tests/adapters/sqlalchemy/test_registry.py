@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
 from typing import Any
 
 import pytest
@@ -14,13 +19,21 @@ from sqlalchemy import (
     String,
     Table,
     TextClause,
+    UniqueConstraint,
     column,
+    event,
     insert,
     select,
     table,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    make_transient_to_detached,
+    mapped_column,
+)
 
 from tenantshield_mw import (
     CrossTenantAccessError,
@@ -29,7 +42,12 @@ from tenantshield_mw import (
     system_scope,
     tenant_scope,
 )
-from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
+from tenantshield_mw.adapters.sqlalchemy import (
+    shared_across_tenants,
+    tenant_aware,
+    tenant_foreign_key,
+)
+from tenantshield_mw.adapters.sqlalchemy.registry import registry
 from tests.databases import database, memory_engine
 
 from .watching import fill, rows
@@ -477,3 +495,285 @@ def test_the_system_scope_sees_every_construct_of_the_table_unconfined(engine: E
         for each in (ACCOUNT, table("reg_account", column("id"))):
             assert sorted(connection.execute(select(each.c.id)).scalars()) == [1, 2]
         assert len(connection.execute(select(ACCOUNT_TAG)).all()) == 5
+
+
+# -- several threads -------------------------------------------------------------
+
+
+class Watched(Table):
+    """Has another thread do something while its foreign keys are looked at, once."""
+
+    inherit_cache = True
+    meanwhile: Callable[[], object] | None = None
+
+    @property
+    def foreign_key_constraints(self) -> Any:
+        found = super().foreign_key_constraints
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            in_another_thread(meanwhile)
+        return found
+
+
+def in_another_thread(work: Callable[[], object]) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(work).result()
+
+
+def watched(name: str) -> tuple[Watched, Table]:
+    """Return a table that is nobody's, and another of its ``MetaData`` that is a tenant's."""
+    metadata = MetaData()
+    tables = [
+        kind(
+            each, metadata, Column("id", Integer, primary_key=True), Column("tenant_id", String(50))
+        )
+        for kind, each in ((Watched, name), (Table, f"{name}_owner"))
+    ]
+    nobodys, owner = tables
+    assert isinstance(nobodys, Watched)
+    return nobodys, tenant_aware(owner)
+
+
+@contextmanager
+def meanwhile(
+    tables: tuple[Watched, Table], work: Callable[[], object]
+) -> Generator[None, None, None]:
+    """Have the rules worked out anew, and another thread do ``work`` while they are."""
+    nobodys, owner = tables
+    done: list[object] = []
+    nobodys.meanwhile = lambda: done.append(work())
+    tenant_aware(owner)
+    yield
+    assert done
+
+
+@pytest.mark.parametrize("first", ["construct", "text"])
+def test_a_table_declared_while_rules_are_worked_out_is_guarded(first: str) -> None:
+    late, owner = tables = watched(f"reg_declared_meanwhile_{first}")
+    engine = memory_engine()
+    late.metadata.create_all(engine)
+    fill(engine, f"INSERT INTO {late.name} VALUES (1, 'acme'), (2, 'globex')")
+    with (
+        engine.connect() as connection,
+        tenant_scope("acme"),
+        meanwhile(tables, lambda: tenant_aware(late)),
+    ):
+        connection.execute(select(owner) if first == "construct" else text("SELECT 1"))
+    statement = select(late.c.id)
+    assert seen(engine, statement) == [1]
+    assert_confined(engine, statement)
+    with (
+        engine.connect() as connection,
+        tenant_scope("acme"),
+        pytest.raises(UnguardedStatementError, match=late.name),
+    ):
+        connection.execute(text(f"SELECT id FROM {late.name}"))
+
+
+@pytest.mark.parametrize("first", ["construct", "text"])
+def test_a_table_defined_while_rules_are_worked_out_is_tied(first: str) -> None:
+    early, owner = tables = watched(f"reg_defined_meanwhile_{first}")
+    metadata = early.metadata
+    name = f"{early.name}_line"
+
+    def define() -> Table:
+        return Table(
+            name,
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("owner_id", ForeignKey(owner.c.id), nullable=False),
+        )
+
+    engine = memory_engine()
+    metadata.create_all(engine)
+    with (
+        engine.connect() as connection,
+        tenant_scope("acme"),
+        meanwhile(tables, define),
+    ):
+        connection.execute(select(owner) if first == "construct" else text("SELECT 1"))
+    metadata.create_all(engine)
+    fill(
+        engine,
+        f"INSERT INTO {owner.name} VALUES (1, 'acme'), (2, 'globex')",
+        f"INSERT INTO {name} VALUES (11, 1), (12, 2)",
+    )
+    for each in (metadata.tables[name], table(name, column("id"))):
+        assert seen(engine, select(each.c.id)) == [11]
+        assert_confined(engine, select(each.c.id))
+
+
+def test_a_key_to_a_table_declared_while_rules_are_worked_out_is_checked() -> None:
+    parent, owner = watched("reg_parent_meanwhile")
+    child = Table(
+        "reg_child_meanwhile",
+        parent.metadata,
+        Column("id", Integer, primary_key=True),
+        Column("tenant_id", String(50)),
+        Column("parent_id", ForeignKey(parent.c.id)),
+    )
+    tenant_aware(child)
+    engine = memory_engine()
+    child.metadata.create_all(engine)
+    fill(engine, "INSERT INTO reg_parent_meanwhile VALUES (1, 'acme'), (2, 'globex')")
+    with tenant_scope("acme"), engine.begin() as connection:
+        with meanwhile((parent, owner), lambda: tenant_aware(parent)):
+            connection.execute(insert(child).values(id=1, parent_id=1))
+        connection.execute(insert(child).values(id=2, parent_id=1))
+        with pytest.raises(CrossTenantAccessError, match="reg_parent_meanwhile"):
+            connection.execute(insert(child).values(id=3, parent_id=2))
+
+
+def test_a_model_declared_while_a_session_asks_for_its_tenant_is_guarded() -> None:
+    table, owner = watched("reg_model_meanwhile")
+
+    class Base(DeclarativeBase):
+        metadata = table.metadata
+
+    class Memo(Base):
+        __table__ = table
+
+    engine = memory_engine()
+    table.metadata.create_all(engine)
+    with tenant_scope("acme"), Session(engine) as session:
+        detached = Memo(id=1)
+        make_transient_to_detached(detached)
+        with meanwhile((table, owner), lambda: tenant_aware(Memo)):
+            session.add(detached)
+        session.add(Memo(id=2))
+        session.commit()
+        session.add(Memo(id=3, tenant_id="globex"))
+        with pytest.raises(CrossTenantAccessError, match="of the new object"):
+            session.flush()
+    assert rows(engine, "SELECT id, tenant_id FROM reg_model_meanwhile") == [(2, "acme")]
+
+
+class Begun(Table):
+    """Does something when it is in its ``MetaData`` and has no name and no columns yet."""
+
+    inherit_cache = True
+    meanwhile: Callable[[], object]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        if "name" not in self.__dict__:
+            type(self).meanwhile()
+        super().__init__(*args, **options)
+
+
+@pytest.mark.parametrize("statement", [select(ACCOUNT.c.id), text("SELECT 1")])
+def test_a_table_that_is_being_defined_is_in_nobodys_way(engine: Engine, statement: Any) -> None:
+    tenant_aware(ACCOUNT)  # so that the rules are worked out anew
+    found: list[Any] = []
+    Begun.meanwhile = lambda: found.extend(seen(engine, statement))
+    begun = Begun(
+        "reg_begun",
+        METADATA,
+        Column("id", Integer),
+        Column("account_id", ForeignKey("reg_account.id"), nullable=False),
+    )
+    try:
+        assert found == [1]
+        begun.create(engine)
+        fill(engine, "INSERT INTO reg_begun VALUES (1, 1), (2, 2)")
+        assert seen(engine, select(table("reg_begun", column("id")).c.id)) == [1]
+    finally:
+        METADATA.remove(begun)
+
+
+def test_a_composite_key_declared_while_its_like_is_completed_is_in_nobodys_way() -> None:
+    metadata = MetaData()
+
+    def child(name: str, parent: str) -> None:
+        Table(
+            name,
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("tenant_id", String(50)),
+            Column("parent_id", Integer),
+            tenant_foreign_key("parent_id", f"{parent}.id"),
+        )
+
+    def attached(constraint: Any, parent: Any) -> None:
+        if parent.name == "reg_completed":
+            in_another_thread(lambda: child("reg_second_child", "reg_completed_later"))
+
+    child("reg_first_child", "reg_completed")
+    event.listen(UniqueConstraint, "after_parent_attach", attached)
+    try:
+        for name in ("reg_completed", "reg_completed_later"):
+            completed = Table(
+                name,
+                metadata,
+                Column("id", Integer, primary_key=True),
+                Column("tenant_id", String(50)),
+            )
+            unique = [each for each in completed.constraints if isinstance(each, UniqueConstraint)]
+            assert [each.columns.keys() for each in unique] == [["tenant_id", "id"]]
+    finally:
+        event.remove(UniqueConstraint, "after_parent_attach", attached)
+
+
+@pytest.fixture
+def switching() -> Generator[None, None, None]:
+    """Have the interpreter go from thread to thread as often as it can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("switching")
+def test_tables_are_declared_by_some_threads_and_used_by_others() -> None:
+    declared = Event()
+
+    def declare(number: int) -> list[Table]:
+        metadata = MetaData()
+        tables = []
+        for each in range(30):
+            own = Table(
+                f"reg_threads_{number}_{each}",
+                metadata,
+                Column("id", Integer, primary_key=True),
+                Column("tenant_id", String(50)),
+            )
+            tied = Table(
+                f"reg_threads_{number}_{each}_line",
+                metadata,
+                Column("id", Integer, primary_key=True),
+                Column("own_id", ForeignKey(own.c.id), nullable=False),
+            )
+            tables += [tenant_aware(own), tied]
+            assert all(map(registry.rule_for, tables))
+        return tables
+
+    def use() -> None:
+        engine = memory_engine()
+        METADATA.create_all(engine)
+        fill(engine, *SEED)
+        while not declared.is_set():
+            assert seen(engine, select(ACCOUNT.c.id)) == [1]
+            assert seen(engine, text("SELECT code FROM reg_country")) == ["FI"]
+        engine.dispose()
+
+    with ThreadPoolExecutor(5) as threads:
+        using = [threads.submit(use) for _ in range(3)]
+        declaring = [threads.submit(declare, number) for number in range(2)]
+        try:
+            tables = [each for future in declaring for each in future.result()]
+        finally:
+            declared.set()
+        for future in using:
+            future.result()
+
+    engine = memory_engine()
+    for own, line in zip(tables[::2], tables[1::2], strict=True):
+        own.metadata.create_all(engine, [own, line])
+        fill(
+            engine,
+            f"INSERT INTO {own.name} VALUES (1, 'acme'), (2, 'globex')",
+            f"INSERT INTO {line.name} VALUES (1, 1), (2, 2)",
+        )
+        for each in (own, line):
+            assert registry.rule_for(each) is not None
+            assert seen(engine, select(each.c.id)) == [1]
+            assert_confined(engine, select(each.c.id))
