@@ -8,19 +8,20 @@ comment says so; ``internals.py`` checks them at start-up.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final, cast
 
-from sqlalchemy import BindParameter, LargeBinary, and_, case, collate, util
+from sqlalchemy import BindParameter, LargeBinary, and_, case, util
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.sql.elements import (
     ColumnElement,
     _truncated_label,
 )
 from sqlalchemy.sql.expression import FromClause, TableClause
-from sqlalchemy.types import String
 
 from . import writes
 from .binds import filled, processor_for, role_of
+from .comparison import exactly, same
 from .errors import UnguardedStatementError
 from .flushes import Written
 from .marking import marking, without_marks
@@ -128,21 +129,8 @@ class GuardedCompiler(RawParts):
                 self._tenantshield_binds[key] = filled(rule, operation)
             return self._tenantshield_binds[key]
 
-        predicates = Predicates(bind, self._tenantshield_exactly, self._tenantshield_changed)
-        return Plan(self._tenantshield_rule, predicates)
-
-    def _tenantshield_exactly(
-        self, column: ColumnElement[Any], bind: BindParameter[Any], rule: OwnColumn
-    ) -> ColumnElement[bool]:
-        if rule.python_type is str and isinstance(rule.type_, String):
-            if self.dialect.name in ("mysql", "mariadb"):
-                # Their default collations take "Acme" for "acme". The first term can
-                # use an index, the second tells the two apart.
-                return and_(column == bind, sql_cast(column, LargeBinary) == bind)
-            collation = rule.type_.collation
-            if self.dialect.name == "sqlite" and collation and collation.upper() != "BINARY":
-                return and_(column == bind, collate(column, "BINARY") == bind)
-        return column == bind
+        exact = partial(exactly, dialect=self.dialect)
+        return Plan(self._tenantshield_rule, Predicates(bind, exact, self._tenantshield_changed))
 
     # -- SELECT ------------------------------------------------------------------
 
@@ -389,7 +377,8 @@ class GuardedCompiler(RawParts):
             # take none in this place where they send many rows at once.
             column = column_of(table, rule.column, rule.type_)
             new = column_of(on_duplicate.inserted_alias, rule.column, rule.type_)
-            return and_(column == new, sql_cast(column, LargeBinary) == sql_cast(new, LargeBinary))
+            binary = same(sql_cast(column, LargeBinary), sql_cast(new, LargeBinary))
+            return and_(same(column, new), binary)
         plan = self._tenantshield_conflict_plan(table)
         if plan.where and self.for_executemany:
             raise UnguardedStatementError(

@@ -16,6 +16,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnC
 from sqlalchemy.sql.expression import Alias, FromClause, Join, TableClause, TableSample
 from sqlalchemy.sql.selectable import FromGrouping
 
+from .comparison import same
 from .rules import OwnColumn, Rule, Tie
 
 __all__ = ["Plan", "Predicates", "base_table", "column_of", "leaves"]
@@ -85,7 +86,7 @@ class Predicates:
             .select_from(parent)
             .where(
                 *(
-                    column_of(parent, theirs) == column_of(element, ours)
+                    same(column_of(parent, theirs), column_of(element, ours))
                     for ours, theirs in zip(tie.columns, tie.parent_columns, strict=True)
                 )
             )
