@@ -30,6 +30,7 @@ from .rawparts import RawParts
 from .references import Note, Target, notes_in
 from .registry import registry
 from .rules import OwnColumn, Reference, Rule, table_label
+from .shadows import Shadows
 from .statements import (
     Prepared,
     alone,
@@ -48,7 +49,7 @@ MAX_NAME: Final = 63
 """The bytes of a name that PostgreSQL goes by (``NAMEDATALEN`` less one)."""
 
 
-class GuardedCompiler(RawParts):
+class GuardedCompiler(RawParts, Shadows):
     """Mixed in before a dialect's own ``SQLCompiler``."""
 
     _tenantshield_busy = False

@@ -8,7 +8,7 @@ predicates into the SQL is the compiler's part.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import BindParameter, ColumnElement, exists, literal_column, or_, select
 from sqlalchemy.sql import operators
@@ -23,6 +23,9 @@ __all__ = ["Plan", "Predicates", "base_table", "column_of", "leaves"]
 
 RuleFor: TypeAlias = Callable[[TableClause], Rule | None]
 Criteria: TypeAlias = list[ColumnElement[bool]]
+
+_PARENTS: Final = ("tenantshield_parent", "tenantshield_parents_parent")
+"""What the parent is called; its own parent cannot be called the same."""
 
 
 def base_table(element: FromClause) -> TableClause | None:
@@ -77,10 +80,15 @@ class Predicates:
         The parent's own predicate is not put in here: the inner ``SELECT`` is compiled
         under the guard like any other.
         """
-        parent: FromClause = tie.parent.alias()
+        # A name that the element does not have: an alias of the application's may be called
+        # what SQLAlchemy would call this one, and the EXISTS would compare the parent with
+        # itself.
+        given = str(getattr(element, "name", "")).casefold()
+        name = next(each for each in _PARENTS if each != given)
+        parent: FromClause = tie.parent.alias(name)
         if self._changed is not None and tie.parent.name == self._changed.name:
-            columns = [column_of(parent, name) for name in tie.parent_columns]
-            parent = select(*columns).select_from(parent).distinct().subquery()
+            columns = [column_of(parent, each) for each in tie.parent_columns]
+            parent = select(*columns).select_from(parent).distinct().subquery(name)
         return (
             exists(literal_column("1"))
             .select_from(parent)
