@@ -9,6 +9,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from .binds import role_of
+from .cascades import refuse_cascade_in_text
 from .compiler import GuardedCompiler
 from .errors import ConfigurationError, UnguardedStatementError
 from .named import unmarked_names, without_literals
@@ -75,6 +76,7 @@ def _check_driver_sql(statement: str, dialect: Dialect) -> None:
             'enter tenant_scope(...) or system_scope("why") instead, or, if it was reviewed, pass '
             "execution_options={'tenantshield_reviewed': True}"
         )
+    refuse_cascade_in_text(statement, dialect)
 
 
 _classes: Final[dict[tuple[type[Dialect], bool], type[Dialect]]] = {}
