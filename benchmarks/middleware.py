@@ -22,6 +22,8 @@ from tenantshield_mw import (
 
 ROUNDS = 31
 AIM_ASGI = 1.6
+OUTSIDE = "minimal, server outside"
+OUTSIDE_VARY = "minimal, server outside, Vary"
 
 HEADERS = [
     (b"host", b"api.example.com"),
@@ -88,7 +90,8 @@ async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
 
 
 class MinimalASGI:
-    """The least that binds a tenant: no check of any kind, no copy of the scope."""
+    """The least that binds a tenant: no check of any kind, no copy of the scope, and what the
+    server does in ``receive`` and ``send`` runs under the tenant, too."""
 
     def __init__(self, app: ASGI) -> None:
         self.app = app
@@ -128,6 +131,49 @@ class MinimalVaryASGI(MinimalASGI):
             await self.app(scope, receive, send_with_vary)
         finally:
             tenant.reset(token)
+
+
+class MinimalOutsideASGI(MinimalASGI):
+    """The least that binds a tenant and keeps the server's own code outside of it."""
+
+    vary = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        vary = self.vary
+        outer = tenant.get()
+
+        async def receive_outside() -> Any:
+            token = tenant.set(outer)
+            try:
+                return await receive()
+            finally:
+                tenant.reset(token)
+
+        async def send_outside(message: Any) -> None:
+            if vary and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], VARY]}
+            token = tenant.set(outer)
+            try:
+                await send(message)
+            finally:
+                tenant.reset(token)
+
+        value = None
+        for name, content in scope["headers"]:
+            if name == b"x-tenant-id":
+                value = content.decode("latin-1")
+                break
+        token = tenant.set(value)
+        try:
+            await self.app(scope, receive_outside, send_outside)
+        finally:
+            tenant.reset(token)
+
+
+class MinimalOutsideVaryASGI(MinimalOutsideASGI):
+    """The same, and each response says in ``Vary`` where the tenant came from."""
+
+    vary = True
 
 
 def wsgi_app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -273,12 +319,14 @@ def main() -> None:
                 {
                     "bare": asgi_batch(loop, asgi_app, scope),
                     "minimal": asgi_batch(loop, MinimalASGI(asgi_app), scope),
+                    OUTSIDE: asgi_batch(loop, MinimalOutsideASGI(asgi_app), scope),
                     "tenantshield, vary=()": asgi_batch(
                         loop,
                         TenantSessionMiddleware(asgi_app, resolve_tenant=resolver, vary=()),
                         scope,
                     ),
                     "minimal with Vary": asgi_batch(loop, MinimalVaryASGI(asgi_app), scope),
+                    OUTSIDE_VARY: asgi_batch(loop, MinimalOutsideVaryASGI(asgi_app), scope),
                     "tenantshield": asgi_batch(
                         loop, TenantSessionMiddleware(asgi_app, resolve_tenant=resolver), scope
                     ),
@@ -290,8 +338,8 @@ def main() -> None:
         loop.close()
     print(f"\naim, with the header last: at most {AIM_ASGI} times what does the same by hand")
     for title, ratio in (
-        ("with nothing to add to responses", last["tenantshield, vary=()"]),
-        ("with Vary in each response", last["tenantshield"] / last["minimal with Vary"]),
+        ("with nothing to add to responses", last["tenantshield, vary=()"] / last[OUTSIDE]),
+        ("with Vary in each response", last["tenantshield"] / last[OUTSIDE_VARY]),
     ):
         print(f"  {title}: {ratio:.2f}, {'met' if ratio <= AIM_ASGI else 'MISSED'}")
 
