@@ -31,8 +31,20 @@ _QUOTED: Final = re.compile(r"""'((?:[^']|'')*)'|"(?:[^"]|"")*"|`(?:[^`]|``)*`""
 _QUOTED_ON_SQLITE: Final = re.compile(_QUOTED.pattern + r"|\[[^\]]*\]")
 # What a value is compared with, or made of: no table's name stands behind it.
 _BEFORE_A_VALUE: Final = re.compile(
-    r"(?:[=<>|+]|\bVALUES\s*\(|\b(?:SELECT|DISTINCT|RETURNING|WHERE|HAVING|BY|LIKE|GLOB|IS|NOT|WHEN"
+    r"(?:[=<>|+]|\b(?:SELECT|DISTINCT|RETURNING|WHERE|HAVING|BY|LIKE|GLOB|IS|NOT|WHEN"
     r"|THEN|ELSE|AND|OR|BETWEEN))\s*\Z",
+    re.IGNORECASE,
+)
+# Where a comma goes on with values, and where it could go on with tables.
+_LIST: Final = re.compile(
+    r"\b(?:(SELECT|RETURNING|SET|WHERE|HAVING|VALUES|(?:ORDER|GROUP|PARTITION)\s+BY)"
+    r"|FROM|JOIN|INTO|UPDATE|TABLE|USING|ON|BY)\b",
+    re.IGNORECASE,
+)
+_INNERMOST: Final = re.compile(r"\([^()]*\)")
+_CALLED: Final = re.compile(
+    r"(?<![\w\"`])(?!(?:FROM|JOIN|INTO|UPDATE|TABLE|ONLY|USING|EXISTS|REFERENCES)\b)"
+    r"\w+\s*\Z",
     re.IGNORECASE,
 )
 
@@ -124,13 +136,30 @@ def _without_values(text: str, names: Collection[str], dialect: Dialect) -> str:
         if (
             dialect.name == "sqlite"
             and content.replace("''", "'").casefold() in names
-            and not _BEFORE_A_VALUE.search(text, 0, found.start())
+            and not _is_a_value(text[: found.start()])
         ):
             return found[0]
         return " "
 
     quoted = _QUOTED_ON_SQLITE if dialect.name == "sqlite" else _QUOTED
     return quoted.sub(unless_it_counts, text)
+
+
+def _is_a_value(before: str) -> bool:
+    """Say whether what follows ``before`` is a value, whatever it looks like."""
+    if _BEFORE_A_VALUE.search(before):
+        return True
+    bare = _QUOTED_ON_SQLITE.sub(" ", before)
+    while (inner := _INNERMOST.sub(" ", bare)) != bare:
+        bare = inner
+    bare = bare.rstrip()
+    if bare[-1:] not in (",", "("):
+        return False
+    head, opening, inside = bare.rpartition("(")
+    clauses = _LIST.findall(inside)
+    if clauses:
+        return bool(clauses[-1])
+    return bool(opening) and _CALLED.search(head) is not None
 
 
 def _named(text: str, names: Collection[str], dialect: Dialect) -> set[str]:

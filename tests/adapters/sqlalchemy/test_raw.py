@@ -134,9 +134,9 @@ def test_a_name_with_a_quote_in_it_is_found_in_its_escaped_form() -> None:
 
 
 def test_a_name_of_several_words_is_found() -> None:
-    assert unmarked_names(
-        'SELECT * FROM "Order Line"', frozenset({"order line"}), POSTGRESQL
-    ) == {"order line"}
+    assert unmarked_names('SELECT * FROM "Order Line"', frozenset({"order line"}), POSTGRESQL) == {
+        "order line"
+    }
 
 
 @pytest.mark.parametrize(
@@ -368,6 +368,12 @@ def test_a_character_for_private_use_hides_no_name(engine: Engine, character: st
         "DELETE FROM 'raw_ledger'",
         "INSERT INTO 'raw_ledger' VALUES (1)",
         "DROP TABLE IF EXISTS 'raw_ledger'",
+        "SELECT * FROM raw_rates JOIN raw_rates b ON b.id = 1, 'raw_ledger'",
+        "SELECT * FROM (SELECT ')' AS c), 'raw_ledger'",
+        "SELECT * FROM (raw_rates, 'raw_ledger')",
+        "SELECT * FROM raw_rates INDEXED BY x, 'raw_ledger'",
+        "SELECT * FROM raw_rates, ('raw_ledger')",
+        "SELECT 'a', (SELECT max(id) FROM 'raw_ledger')",
     ],
 )
 def test_a_name_in_single_quotes_is_a_name_on_sqlite(engine: Engine, sql: str) -> None:
@@ -388,6 +394,10 @@ def test_a_name_in_single_quotes_is_a_name_on_sqlite(engine: Engine, sql: str) -
         "SELECT 'raw_ledger'",
         "SELECT id FROM raw_rates WHERE 'x' = 'raw_ledger' OR 'x' LIKE 'raw_ledger'",
         "SELECT 'x' || 'raw_ledger' FROM raw_rates ORDER BY 'raw_ledger'",
+        "SELECT id, 'raw_ledger' AS kind FROM raw_rates GROUP BY id, 'raw_ledger'",
+        "SELECT max('a', 'raw_ledger') FROM raw_rates WHERE 'x' IN ('raw_ledger', 'raw_ledger')",
+        "SELECT (SELECT 1 FROM raw_rates), 'raw_ledger'",
+        "SELECT 1 UNION ALL SELECT 'raw_ledger'",
         "SELECT name FROM sqlite_master WHERE name = 'raw_ledger'",
     ],
 )
