@@ -27,7 +27,7 @@ from sqlalchemy.sql.dml import DeleteDMLState, InsertDMLState, UpdateDMLState
 from tenantshield_mw.context import current_binding
 
 from .errors import ConfigurationError
-from .flushes import begin_flush, end_flush
+from .flushes import begin_flush, end_flush, note_load
 from .sessions import same_scope, serve, serve_lookup, serve_object
 
 __all__ = ["HOOKS", "check_internals", "hook_connections", "hook_executions", "hook_sessions"]
@@ -315,6 +315,7 @@ def hook_sessions() -> None:
     @functools.wraps(instances)
     def serving_instances(cursor: Any, context: Any) -> Any:
         result: Any = instances(cursor, context)
+        note_load(cursor, context)
         check, chunks = same_scope(), result.chunks
         result.chunks = functools.partial(_checked, chunks, check)
         if result._yield_per:

@@ -20,7 +20,7 @@ from tenantshield_mw.tenant import TenantContext
 
 from .binds import tenant_id_for
 from .errors import CrossTenantAccessError, MissingTenantContextError, ScopeMismatchError
-from .flushes import Facts, end_flush, facts_of, flush_of
+from .flushes import Facts, distrust, end_flush, facts_of, flush_of
 from .held import describe, is_same
 from .registry import registry
 from .rules import table_label
@@ -208,6 +208,8 @@ def _after_flush(session: Any, context: Any) -> None:
 
 
 def _before_attach(session: Any, state: InstanceState[Any]) -> None:
+    if state.key is not None:
+        distrust(session, state)
     binding = current_binding()
     if binding is None:
         return

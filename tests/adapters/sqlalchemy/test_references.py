@@ -36,6 +36,8 @@ from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
     Session,
+    aliased,
+    make_transient,
     make_transient_to_detached,
     mapped_column,
     relationship,
@@ -571,6 +573,69 @@ def test_a_parent_with_a_spoofed_primary_key_proves_nothing(engine: Engine) -> N
         firm.id = 2
         session.add(Deal(id=20, firm_id=2))
         with pytest.raises(Exception):  # noqa: B017, PT011
+            session.flush()
+        session.rollback()
+    assert rows(engine, "SELECT id FROM refs_deal WHERE id = 20") == []
+
+
+def a_transient_one_made_detached(session: Session) -> None:
+    firm = session.get_one(Firm, 1)
+    session.expunge(firm)
+    make_transient(firm)
+    firm.id = 2
+    make_transient_to_detached(firm)
+    session.add(firm)
+
+
+def computed() -> Any:
+    return select((FIRM.c.id + 1).label("id"), FIRM.c.tenant_id, FIRM.c.name).where(FIRM.c.id == 1)
+
+
+def a_computed_one_of_a_statement(session: Session) -> Firm:
+    return session.scalars(select(Firm).from_statement(computed())).one()
+
+
+def a_computed_one_of_an_alias(session: Session) -> Firm:
+    return session.scalars(select(aliased(Firm, computed().subquery(), adapt_on_names=True))).one()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        a_transient_one_made_detached,
+        a_computed_one_of_a_statement,
+        a_computed_one_of_an_alias,
+    ],
+)
+def test_an_object_that_is_no_row_of_its_table_proves_nothing(
+    engine: Engine, make: Callable[[Session], Any]
+) -> None:
+    with tenant_scope("acme"), Session(engine) as session:
+        made = make(session)
+        session.add(Deal(id=20, firm_id=2))
+        with pytest.raises(CrossTenantAccessError):
+            session.flush()
+        session.rollback()
+    del made
+    assert len(rows(engine, "SELECT id FROM refs_deal")) == 2
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback of a savepoint"])
+def test_an_object_of_an_earlier_transaction_proves_nothing(engine: Engine, end: str) -> None:
+    with tenant_scope("acme"), Session(engine, expire_on_commit=False) as session:
+        nested = session.begin_nested() if end != "commit" else None
+        session.execute(insert(FIRM).values(id=9))
+        kept = session.get_one(Firm, 9)
+        if nested is None:
+            session.commit()
+            fill(engine, "DELETE FROM refs_firm WHERE id = 9")
+        else:
+            nested.rollback()
+        with engine.connect() as connection:
+            driver: Any = connection.connection.dbapi_connection
+            driver.execute("INSERT INTO refs_firm VALUES (9, 'globex', 'new')")
+        session.add(Deal(id=20, firm_id=kept.id))
+        with pytest.raises(CrossTenantAccessError):
             session.flush()
         session.rollback()
     assert rows(engine, "SELECT id FROM refs_deal WHERE id = 20") == []

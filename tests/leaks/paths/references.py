@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import MetaData, Table, bindparam, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
-from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm import aliased, make_transient, make_transient_to_detached
 from sqlalchemy.orm.exc import FlushError, ObjectDeletedError, StaleDataError
 
 from tests.leaks.catalogue import path, writes
@@ -115,6 +115,41 @@ def _(hand: Hand, m: Models) -> Any:
     hand.session.add(parent)
     hand.session.get(m.Invoice, 1).customer_id = parent.id
     hand.session.flush()
+
+
+@path("reference: flush, a row loaded, changed and made detached again", "write", errors=GONE)
+def _(hand: Hand, m: Models) -> Any:
+    parent = hand.session.get(m.Customer, 1)
+    make_transient(parent)
+    parent.id = 401
+    make_transient_to_detached(parent)
+    hand.session.add(parent)
+    hand.session.add(m.Invoice(**bill(m, customer_id=401)))
+    hand.session.flush()
+
+
+def computed(m: Models) -> Any:
+    customer = m.Customer.__table__
+    moved = [(each + 400).label("id") if each is customer.c.id else each for each in customer.c]
+    return select(*moved).where(customer.c.id == 1)
+
+
+@path("reference: flush, an object of a computed key, from_statement()", "write", errors=GONE)
+def _(hand: Hand, m: Models) -> Any:
+    parent = hand.session.scalars(select(m.Customer).from_statement(computed(m))).first()
+    hand.session.add(m.Invoice(**bill(m, customer_id=401)))
+    hand.session.flush()
+    return parent and None
+
+
+@path("reference: flush, an object of a computed key, an alias", "write", errors=GONE)
+def _(hand: Hand, m: Models) -> Any:
+    parent = hand.session.scalars(
+        select(aliased(m.Customer, computed(m).subquery(), adapt_on_names=True))
+    ).first()
+    hand.session.add(m.Invoice(**bill(m, customer_id=401)))
+    hand.session.flush()
+    return parent and None
 
 
 @path("reference: flush, one of many", "write", errors=GONE)
