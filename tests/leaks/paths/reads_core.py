@@ -209,3 +209,8 @@ reads(
     only="postgresql",
     why="no VALUES with names for its columns in FROM",
 )
+reads(
+    "select: an alias that has the name by which a parent is looked up",
+    lambda m: select(m.CardPayment.__table__.alias("acct_payment_1").c.card),
+    needs="ties",
+)

@@ -205,6 +205,27 @@ reads(
 )
 
 
+def made_up(hand: Hand, m: Models, name: str) -> Any:
+    """Return a CTE that says that the other tenant's invoice is the caller's."""
+    tenant = literal(hand.mine, m.Invoice.__table__.c[m.key].type)
+    return select(literal(401).label("id"), tenant.label(m.key)).cte(name)
+
+
+@path("cte: named like the table that a tied one is looked up in", needs="ties")
+def _(hand: Hand, m: Models) -> Any:
+    cte = made_up(hand, m, "acct_invoice")
+    return hand.session.execute(
+        select(m.InvoiceLine.text).join(cte, m.InvoiceLine.invoice_id == cte.c.id)
+    ).all()
+
+
+@path("cte: named like a table that a tied one is joined to", needs="ties")
+def _(hand: Hand, m: Models) -> Any:
+    cte = made_up(hand, m, "acct_invoice")
+    joined = select(m.InvoiceLine.text).join(m.Invoice, m.InvoiceLine.invoice_id == m.Invoice.id)
+    return hand.session.execute(joined.add_cte(cte)).all()
+
+
 @path("cte: recursive")
 def _(hand: Hand, m: Models) -> Any:
     top = (

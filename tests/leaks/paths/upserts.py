@@ -383,3 +383,39 @@ def _(hand: Hand, m: Models) -> Any:
         .values({**THEIRS, hand.key: hand.mine})
         .on_duplicate_key_update(slug="own-taken")
     )
+
+
+def in_the_way(hand: Hand, target: Any) -> Any:
+    return (
+        mysql.insert(target)
+        .values({**THEIRS, "slug": "bravo-urgent", hand.key: hand.mine})
+        .on_duplicate_key_update(slug="bravo-urgent")
+    )
+
+
+@duplicate("UPDATE with RETURNING, what it gives back", "read", sees=NOTHING)
+def _(hand: Hand, m: Models) -> Any:
+    tag = m.Tag.__table__
+    found = hand.session.execute(in_the_way(hand, tag).returning(tag.c.label)).all()
+    hand.session.rollback()
+    return found
+
+
+@duplicate("UPDATE with RETURNING of the entity", "read", sees=NOTHING)
+def _(hand: Hand, m: Models) -> Any:
+    found = [tag.label for tag in hand.session.scalars(in_the_way(hand, m.Tag).returning(m.Tag))]
+    hand.session.rollback()
+    return found
+
+
+@duplicate("UPDATE of a tied table with RETURNING", "read", sees=NOTHING, needs="ties")
+def _(hand: Hand, m: Models) -> Any:
+    line = m.InvoiceLine.__table__
+    found = hand.session.execute(
+        mysql.insert(line)
+        .values(id=401, invoice_id=1, text="x", quantity=1)
+        .on_duplicate_key_update(id=401)
+        .returning(line.c.text)
+    ).all()
+    hand.session.rollback()
+    return found
