@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.types import Uuid
 
+from ..cascades import cascades
 from ..registry import registry
 from ..rules import OwnColumn, Rule, Tie, Ties, table_key, table_label
-from .declared import is_confined, is_generated, references_of, tenant_references
+from .declared import is_confined, is_generated, references_of, rule_of, tenant_references
 from .findings import Finding
 
 __all__ = ["Unique", "check_constraints", "confining_columns", "uniques_of"]
@@ -71,6 +72,7 @@ def check_constraints(table: Table, rule: Rule | None, metadata: MetaData) -> It
         yield from _check_uniques(table, rule)
         yield from _check_primary_key(table, rule)
         yield from _check_ties(table, rule)
+        yield from _check_cascades(table, metadata)
     yield from _check_foreign_keys(table, rule, metadata)
 
 
@@ -168,6 +170,27 @@ def _check_foreign_keys(table: Table, rule: Rule | None, metadata: MetaData) -> 
                 f"{columns} refers to {target} without the tenant. The guard looks it up before "
                 "it is written; the database itself would not refuse another tenant's row.",
                 composite,
+                columns,
+            )
+
+
+def _check_cascades(table: Table, metadata: MetaData) -> Iterator[Finding]:
+    for each in cascades(metadata.tables.values()):
+        actions = [
+            f"ON {event} {action}"
+            for event, action in (("DELETE", each.on_delete), ("UPDATE", each.on_update))
+            if action
+        ]
+        if each.table is table and actions and rule_of(each.parent) is None:
+            columns, target = ", ".join(each.columns), table_label(each.parent)
+            action = " and ".join(actions)
+            yield Finding(
+                "shared-cascades",
+                table_label(table),
+                f"{columns} refers to {target}, which is no tenant's, with {action}: "
+                "a row that goes or changes there takes rows of all tenants here along.",
+                f"leave {action} out of the foreign key, unless only code in system_scope() "
+                f"deletes from {target} or changes its keys",
                 columns,
             )
 

@@ -30,6 +30,7 @@ Kind: TypeAlias = Literal[
     "tie-nullable",
     "shared-reference",
     "shared-with-tenant-column",
+    "shared-cascades",
     "table-missing",
     "table-unknown",
     "database-tenant-missing",
@@ -203,6 +204,15 @@ KINDS: Final[Mapping[Kind, Nature]] = {
         "models",
         "A shared table has a column of the name that tenant columns have elsewhere.",
         "Make it tenant-aware, unless it is what tenants are looked up in.",
+    ),
+    "shared-cascades": Nature(
+        "warning",
+        "models",
+        "A foreign key to a shared or undeclared table with `ON DELETE CASCADE`, `SET NULL` or "
+        "the like (or `ON UPDATE`): when such a row goes, or its key changes, the database "
+        "deletes or changes the rows of all tenants that refer to it.",
+        "Leave the action out, and the database refuses it instead; ignore the kind where only "
+        "code in a system scope deletes such rows.",
     ),
     # -- in any database
     "table-missing": Nature(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import (
     Column,
+    ForeignKey,
     ForeignKeyConstraint,
     Integer,
     MetaData,
@@ -116,6 +117,22 @@ def shared_that_refers(shop: Shop) -> None:
     )
 
 
+def refer(shop: Shop, column: str, target: str, **options: Any) -> None:
+    shop.aware("stamp", Column(column, ForeignKey(shop.name(target), **options)))
+
+
+def shared_that_cascades(shop: Shop) -> None:
+    refer(shop, "country_code", "country.code", ondelete="cascade")
+
+
+def shared_whose_key_changes(shop: Shop) -> None:
+    refer(shop, "country_code", "country.code", onupdate="SET NULL")
+
+
+def tenants_own_that_cascades(shop: Shop) -> None:
+    refer(shop, "invoice_id", "invoice.id", ondelete="CASCADE")
+
+
 def shared_with_tenant(shop: Shop) -> None:
     shared_across_tenants(shop.table("odd", shop.key(), Column("tenant_id", String(40))))
 
@@ -159,6 +176,9 @@ FAULTS: list[tuple[Callable[[Shop], None], list[Planted]]] = [
     (looked_up, [("reference-without-tenant", "odd", "customer_id")]),
     (nullable_tie, [("tie-nullable", "odd", "invoice_id")]),
     (shared_that_refers, [("shared-reference", "odd", "invoice_id")]),
+    (shared_that_cascades, [("shared-cascades", "stamp", "country_code")]),
+    (shared_whose_key_changes, [("shared-cascades", "stamp", "country_code")]),
+    (tenants_own_that_cascades, [("reference-without-tenant", "stamp", "invoice_id")]),
     (shared_with_tenant, [("shared-with-tenant-column", "odd", "tenant_id")]),
 ]
 
@@ -183,6 +203,12 @@ def test_a_fault_is_found_and_nothing_else(
 def test_every_kind_that_concerns_models_is_planted() -> None:
     planted = {kind for _, expected in FAULTS for kind, _, _ in expected}
     assert planted == {kind for kind, nature in KINDS.items() if nature.place == "models"}
+
+
+def test_a_foreign_key_along_which_nothing_happens_is_clean() -> None:
+    shop = Shop()
+    refer(shop, "country_code", "country.code", ondelete="RESTRICT", onupdate="NO ACTION")
+    assert shop.planted(examine(shop.metadata)) == []
 
 
 def test_values_that_the_program_makes_may_be_unique_alone() -> None:
