@@ -6,7 +6,7 @@ import re
 from typing import Final, final
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.request import Request, path
+from tenantshield_mw.request import Remembered, Request, path
 from tenantshield_mw.tenant import TenantContext
 
 from .identifier import Kind, reader_of
@@ -25,7 +25,7 @@ _DOTS: Final = frozenset({".", ".."})
 class PathPrefix:
     """What :func:`path_prefix` returns."""
 
-    __slots__ = ("_pattern", "_read")
+    __slots__ = ("_known", "_pattern")
 
     varies_on: Final = ()
 
@@ -44,7 +44,19 @@ class PathPrefix:
                 "path_prefix() takes a path that begins with '/' and does not end with one, "
                 'with one segment {tenant}, as in path_prefix("/t/{tenant}")'
             )
-        self._read = reader_of(kind)
+        read = reader_of(kind)
+
+        def judged(segment: str) -> TenantContext:
+            # What must be escaped would have to be so in each URL that begins with it, and
+            # frameworks put it there as it is.
+            if not _SEGMENT.fullmatch(segment):
+                raise TenantResolutionError(
+                    "the tenant's segment of the path is empty, or has characters that have to "
+                    "be percent-encoded there"
+                )
+            return TenantContext(read(segment))
+
+        self._known: Remembered[str, TenantContext] = Remembered(judged)
         # A segment is whole or it is another one.
         self._pattern = re.compile(
             "/".join("([^/]*)" if each == _SLOT else re.escape(each) for each in segments)
@@ -55,24 +67,29 @@ class PathPrefix:
         """Return the tenant; ``None`` where the path does not begin like the pattern.
 
         Raises:
-            TenantResolutionError: the segment names no tenant.
+            TenantResolutionError: the segment names no tenant, or one of the path's is a dot
+                segment.
         """
-        found = self._pattern.match(path(request))
-        if found is None:
-            return None
-        if found[1] in _DOTS:
-            raise TenantResolutionError("the tenant's segment of the path is a dot segment")
-        return TenantContext(self._read(found[1]))
+        found = self._found(request)
+        return None if found is None else self._known[found[1]]
 
     def mount(self, request: Request, tenant: TenantContext) -> str:
         """Return the beginning of the path that names ``tenant``, else ``""``."""
-        found = self._pattern.match(path(request))
         try:
-            if found is None or self._read(found[1]) != tenant.tenant_id:
+            found = self._found(request)
+            if found is None or self._known[found[1]].tenant_id != tenant.tenant_id:
                 return ""
         except TenantResolutionError:
             return ""
         return found[0]
+
+    def _found(self, request: Request) -> re.Match[str] | None:
+        inside = path(request)
+        # Whoever takes them out, as a proxy does that judges by the path, comes to another
+        # tenant's: "/t/acme/../globex".
+        if "/." in inside and not _DOTS.isdisjoint(inside.split("/")):
+            raise TenantResolutionError("the path has a dot segment; send it without")
+        return self._pattern.match(inside)
 
 
 def path_prefix(
@@ -86,7 +103,8 @@ def path_prefix(
     ``/invoices``, and generated URLs begin with ``/t/acme``. In ASGI the middleware
     extends ``root_path``, in WSGI it moves the beginning from ``PATH_INFO`` to
     ``SCRIPT_NAME``. Where another resolver named another tenant than the path does, the
-    path stays as it is.
+    path stays as it is. A path with a segment ``.`` or ``..`` is refused, and so is a tenant
+    id that cannot stand in a path without percent-encoding.
 
     Args:
         pattern: whole segments, one of them ``{tenant}``; compared with the
