@@ -19,7 +19,7 @@ __all__ = ["Cookie", "cookie"]
 
 # RFC 6265 section 4.1.1.
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE: Final = re.compile(r'"?([!#-+\--:<-\[\]-~]*)"?')
+_VALUE: Final = re.compile(r'("?)([!#-+\--:<-\[\]-~]*)\1')
 
 _BLANK: Final = " \t"
 
@@ -34,7 +34,7 @@ def _content(value: str) -> str:
     plain = _VALUE.fullmatch(value)
     if plain is None:
         raise TenantResolutionError("the tenant's cookie has characters that no cookie has")
-    return plain[1]
+    return plain[2]
 
 
 @final
@@ -42,6 +42,7 @@ class Cookie:
     """What :func:`cookie` returns."""
 
     __slots__ = (
+        "_behind_comma",
         "_field",
         "_known",
         "_max_age",
@@ -68,6 +69,7 @@ class Cookie:
         # RFC 9113 section 8.2.3: a field that is split is joined like this.
         self._field = HeaderField("Cookie", self._named, joint=b"; ", length=_REMEMBERED_LENGTH)
         self._name = name
+        self._behind_comma = re.compile(rf",[ \t]*{re.escape(name)}[ \t]*=")
         self._max_age = max_age
         self._now = now
         self._serializer: Any = None
@@ -106,7 +108,7 @@ class Cookie:
 
         Raises:
             TenantResolutionError: the value names no tenant, is not signed as it should
-                be or too old, or there are several that differ.
+                be or too old, there are several that differ, or one comes behind a comma.
         """
         named = self._field(request)
         if named is None:
@@ -117,8 +119,13 @@ class Cookie:
         return tenant
 
     def _named(self, field: bytes) -> Named | None:
+        text = field.decode("latin-1")
+        # Some servers join a field that was split with a comma, under WSGI above all, and
+        # then a cookie's value cannot be told from the next cookie.
+        if "," in text and self._behind_comma.search(text):
+            raise TenantResolutionError("the tenant's cookie comes behind a comma")
         first: str | None = None
-        for pair in field.decode("latin-1").split(";"):
+        for pair in text.split(";"):
             key, equals, value = pair.partition("=")
             if equals and key.strip(_BLANK) == self._name:
                 value = value.strip(_BLANK)
@@ -158,7 +165,8 @@ def cookie(
         response.set_cookie("tenant", tenant_cookie.sign("acme"), httponly=True, secure=True)
 
     A cookie that comes twice with different values, as when another one was planted for a
-    narrower path, is refused. Needs the extra ``signed`` if there is a secret.
+    narrower path, is refused, and so is one behind a comma, with which some WSGI servers join
+    a field that came split. Needs the extra ``signed`` if there is a secret.
 
     Args:
         name: the cookie's name (RFC 6265 section 4.1.1); case matters.

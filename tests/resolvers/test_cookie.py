@@ -11,7 +11,7 @@ import pytest
 
 from tenantshield_mw import ConfigurationError, TenantContext, TenantResolutionError, cookie
 
-from ..core.calling import http_scope
+from ..core.calling import as_environ, http_scope
 
 SECRET = "a secret of thirty-two characters"
 
@@ -81,3 +81,41 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "itsdangerous", None)
     with pytest.raises(ConfigurationError, match=r"tenantshield-mw\[signed\]"):
         cookie("tenant", SECRET)
+
+
+@pytest.mark.parametrize("secret", [None, SECRET])
+@pytest.mark.parametrize("joint", [",", ", ", ",\t "])
+def test_a_cookie_that_a_server_has_joined_with_a_comma_is_refused(
+    secret: str | None, joint: str
+) -> None:
+    resolver = cookie("tenant", secret)
+    acme, globex = (resolver.sign(each) if secret else each for each in ("acme", "globex"))
+    for field in (
+        f"tenant={acme}; x=1{joint}tenant={globex}",
+        f"a=1{joint}tenant={acme}",
+        f"tenant={acme}; x=1{joint}tenant = {acme}",
+        f"tenant={acme}{joint}x=1",
+    ):
+        for request in (
+            as_environ(HTTP_COOKIE=field),
+            http_scope(headers=[(b"cookie", field.encode())]),
+        ):
+            with pytest.raises(TenantResolutionError):
+                resolver(request)
+
+
+@pytest.mark.parametrize("other", ["x=1,2", "x=1,tenants=2", "x=1,tenant", "x=,", "x=1,xtenant=2"])
+def test_a_comma_in_another_cookie_is_let_through(other: str) -> None:
+    for field in (f"tenant=acme; {other}", f"{other}; tenant=acme"):
+        for request in (
+            as_environ(HTTP_COOKIE=field),
+            http_scope(headers=[(b"cookie", field.encode())]),
+        ):
+            assert cookie("tenant")(request) == TenantContext("acme")
+
+
+@pytest.mark.parametrize("value", ['"acme', 'acme"', '""acme""', '"', '"""', 'ac"me'])
+def test_quotes_come_in_one_pair_around_the_value(value: str) -> None:
+    assert cookie("tenant")(sent('"acme"')) == TenantContext("acme")
+    with pytest.raises(TenantResolutionError):
+        cookie("tenant")(sent(value))
