@@ -88,7 +88,7 @@ def test_an_appended_constraint_ties_the_table(late: Late) -> None:
 def test_a_column_that_takes_anothers_place_and_cannot_be_null_ties_the_table(late: Late) -> None:
     late.child.append_column(Column("parent_id", ForeignKey(late.key)))
     assert late.read() == [1, 2]
-    column = Column("parent_id", ForeignKey(late.key), nullable=False)
+    column: Column[int] = Column("parent_id", ForeignKey(late.key), nullable=False)
     late.child.append_column(column, replace_existing=True)
     assert late.read() == [1]
 
