@@ -6,7 +6,7 @@ expression, the guard's own ``EXISTS (SELECT 1 FROM invoice ...)`` included.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import util
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -54,7 +54,7 @@ class Shadows(_Base):
             self._tenantshield_tables[name] = table
             if name in self._tenantshield_ctes:
                 _refuse(table)
-        return super().visit_table(table, *args, **kw)
+        return cast("Any", super()).visit_table(table, *args, **kw)
 
     def _tenantshield_can_be_shadowed(self, table: TableClause) -> bool:
         schema = self.preparer.schema_for_object(table)
