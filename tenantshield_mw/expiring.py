@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from contextvars import ContextVar
 from threading import RLock
 from typing import Any, Final, Generic, TypeAlias, TypeVar, final
 
 from .dispatch import is_awaitable
 from .errors import ConfigurationError
 
-__all__ = ["Clock", "ExpiringMemory", "failure_seconds", "without_event_loop"]
+__all__ = [
+    "Clock",
+    "ExpiringMemory",
+    "OverdueError",
+    "failure_seconds",
+    "waits_until",
+    "without_event_loop",
+]
 
 V = TypeVar("V")
 
@@ -60,6 +69,18 @@ def without_event_loop() -> bool:
     except RuntimeError:
         return True
     return False
+
+
+waits_until: Final[ContextVar[float | None]] = ContextVar(
+    "tenantshield_mw.waits_until", default=None
+)
+"""Until when a thread waits for an answer that another one loads, as ``time.monotonic()`` tells
+the time; ``None`` for as long as it takes. For whoever has a time limit and runs the waiting in
+a thread: nothing else ends it."""
+
+
+class OverdueError(TimeoutError):
+    """The answer that another one loads did not come until :data:`waits_until`."""
 
 
 class _AbandonedError(Exception):
@@ -121,6 +142,9 @@ class ExpiringMemory(Generic[V]):
             load: finds the answer where it is not known; returns it or what to await.
             blocking: whether to wait in place, in a thread without an event loop; then
                 ``load`` may not return an awaitable, and this does not.
+
+        Raises:
+            OverdueError: another one loads it, and has not until :data:`waits_until`.
         """
         while True:
             with self._lock:
@@ -139,7 +163,7 @@ class ExpiringMemory(Generic[V]):
             if not blocking:
                 return self._follow(key, flight, load)
             try:
-                return flight.result()
+                return _result(flight)
             except _AbandonedError:
                 continue
         return self._lead(key, own, load)
@@ -202,8 +226,9 @@ class ExpiringMemory(Generic[V]):
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
-        # A cancellation is meant for the one who was cancelled.
-        flight.set_exception(error if isinstance(error, Exception) else _AbandonedError())
+        # A cancellation or a time limit is meant for the one who was under it.
+        reaches_all = isinstance(error, Exception) and not isinstance(error, OverdueError)
+        flight.set_exception(error if reaches_all else _AbandonedError())
 
     def forget(self, is_meant: Callable[[Hashable, V], bool]) -> None:
         """Forget the entries that ``is_meant`` says, and what is being loaded at present."""
@@ -211,3 +236,10 @@ class ExpiringMemory(Generic[V]):
             for key in [key for key, (_, answer) in self._entries.items() if is_meant(key, answer)]:
                 del self._entries[key]
             self._flights.clear()
+
+
+def _result(flight: Future[V]) -> V:
+    until = waits_until.get()
+    if until is not None and not wait([flight], max(0.0, until - time.monotonic())).done:
+        raise OverdueError("an answer that several requests wait for did not come in time")
+    return flight.result()

@@ -1,0 +1,75 @@
+"""For how long a thread waits for the answer that another one loads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+
+from tenantshield_mw.expiring import ExpiringMemory, OverdueError, waits_until
+
+
+def memory() -> ExpiringMemory[Any]:
+    return ExpiringMemory(maxsize=10, seconds=lambda answer: 60.0, clock=time.monotonic)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01])
+def test_a_thread_waits_for_anothers_answer_no_longer_than_it_may(seconds: float) -> None:
+    remembered = memory()
+    loading = threading.Event()
+    go_on = threading.Event()
+
+    def load() -> str:
+        loading.set()
+        assert go_on.wait(30)
+        return "answer"
+
+    def ask_in_time() -> Any:
+        waits_until.set(time.monotonic() + seconds)
+        return remembered.get("a", load, blocking=True)
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(remembered.get, "a", load, blocking=True)
+        assert loading.wait(30)
+        patient = pool.submit(remembered.get, "a", load, blocking=True)
+        with pytest.raises(OverdueError):
+            pool.submit(copy_context().run, ask_in_time).result(30)
+        # Nobody else is held up by that, nor is another key.
+        assert copy_context().run(remembered.get, "b", lambda: "other", blocking=True) == "other"
+        go_on.set()
+        assert [first.result(30), patient.result(30)] == ["answer"] * 2
+        assert copy_context().run(ask_in_time) == "answer"
+
+
+def test_one_whose_time_is_over_leaves_the_asking_to_another() -> None:
+    outer, inner = memory(), memory()
+    inside, outside = threading.Event(), threading.Event()
+    go_on = threading.Event()
+
+    def load() -> str:
+        inside.set()
+        assert go_on.wait(30)
+        return "answer"
+
+    def ask_inner() -> Any:
+        outside.set()
+        return inner.get("a", load, blocking=True)
+
+    def ask_outer() -> Any:
+        # Its time is over when the other one waits for it, not before.
+        waits_until.set(time.monotonic() + 0.2)
+        return outer.get("a", ask_inner, blocking=True)
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(inner.get, "a", load, blocking=True)
+        assert inside.wait(30)
+        overdue = pool.submit(copy_context().run, ask_outer)
+        assert outside.wait(30)
+        patient = pool.submit(outer.get, "a", ask_inner, blocking=True)
+        assert isinstance(overdue.exception(30), OverdueError)
+        go_on.set()
+        assert [first.result(30), patient.result(30)] == ["answer"] * 2
