@@ -421,6 +421,7 @@ def _is_ordinary(cursor: Any, compiled: Any) -> bool:
     return (
         isinstance(mapper, Mapper)
         and facts_of(mapper).is_referred_to
-        and entity.selectable is mapper.local_table
+        # An entity that is a column alone has none.
+        and getattr(entity, "selectable", None) is mapper.local_table
         and not cursor.context.compiled.ctes
     )

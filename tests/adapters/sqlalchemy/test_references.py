@@ -776,6 +776,11 @@ def test_a_flush_asks_nothing_where_the_parents_were_loaded(engine: Engine) -> N
         session.commit()
 
 
+def test_a_query_for_a_parents_column_alone_works_as_ever(engine: Engine) -> None:
+    with tenant_scope("acme"), Session(engine) as session:
+        assert session.scalars(select(Firm.id).order_by(Firm.id)).all() == [1, 3]
+
+
 def test_a_flush_asks_nothing_where_the_parents_are_new(engine: Engine) -> None:
     with tenant_scope("acme"), Session(engine) as session, sent(engine) as statements:
         firm = Firm(id=5)
