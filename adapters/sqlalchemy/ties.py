@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from sqlalchemy import ForeignKeyConstraint, Table
+from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.exc import NoReferencedTableError
 
 from .errors import ConfigurationError
@@ -33,7 +33,8 @@ def settle(
         find: looks up a known table.
 
     Raises:
-        ConfigurationError: a table is marked as tied to one that has no rule.
+        ConfigurationError: a table is marked as tied to one that has no rule, or is tied
+            by what more than one tenant may have.
     """
     rules = dict(own)
     tables = list(tables)
@@ -83,6 +84,9 @@ def ties_of(
             association table by all that it has.
         rules: the rules that are known already.
         find: looks up a known table.
+
+    Raises:
+        ConfigurationError: it refers to what more than one tenant may have.
     """
     ties = [
         (constraint, tie)
@@ -96,7 +100,39 @@ def ties_of(
     ]
     if not owning and _is_association(table):
         owning = [tie for _, tie in ties]
+    for tie in owning:
+        _check_unique(table, tie)
     return Ties(table, tuple(owning)) if owning else None
+
+
+def _check_unique(table: Table, tie: Tie) -> None:
+    """Raise if the rows of two tenants may be what a row of ``table`` is tied to."""
+    columns = set(tie.parent_columns)
+    keys = [
+        {column.name for column in each.columns}
+        for each in tie.parent.constraints
+        if isinstance(each, PrimaryKeyConstraint | UniqueConstraint)
+    ]
+    keys += [
+        {column.name for column in each.columns}
+        for each in tie.parent.indexes
+        # An expression among its columns, or a condition, makes it unique for some rows only.
+        if each.unique
+        and len(each.columns) == len(each.expressions)
+        and not any(
+            option.endswith("_where") and value is not None
+            for option, value in each.dialect_kwargs.items()
+        )
+    ]
+    if not any(key and key <= columns for key in keys):
+        parent, names = table_label(tie.parent), ", ".join(tie.parent_columns)
+        raise ConfigurationError(
+            f"{table_label(table)} belongs to a tenant through {', '.join(tie.columns)}, which "
+            f"refers to {names} of {parent}, and nothing says that this is unique: rows of two "
+            f"tenants may have the same. Refer to the primary key of {parent}, or give it a "
+            f"UniqueConstraint of exactly {names}, or give {table_label(table)} a tenant column "
+            "and a tenant_foreign_key()"
+        )
 
 
 def foreign_keys(table: Table, find: Find) -> Iterator[tuple[ForeignKeyConstraint, Tie]]:
