@@ -28,7 +28,7 @@ from tenantshield_mw.context import current_binding
 
 from .errors import ConfigurationError
 from .flushes import begin_flush, end_flush, note_load
-from .sessions import same_scope, serve, serve_lookup, serve_object
+from .sessions import same_scope, serve, serve_lookup, serve_merge, serve_object
 
 __all__ = ["HOOKS", "check_internals", "hook_connections", "hook_executions", "hook_sessions"]
 
@@ -295,7 +295,7 @@ def hook_sessions() -> None:
     # private: merge() takes what it finds in the identity map.
     @functools.wraps(merge)
     def serving_merge(self: Session, state: InstanceState[Any], *args: Any, **kw: Any) -> Any:
-        serve_lookup(self, state.mapper)
+        serve_merge(self, state, load=kw.get("load", True))
         return merge(self, state, *args, **kw)
 
     # private: the bulk operations, before they begin a transaction, which an error in it

@@ -25,7 +25,15 @@ from .held import describe, is_same
 from .registry import registry
 from .rules import table_label
 
-__all__ = ["LISTENERS", "listen", "same_scope", "serve", "serve_lookup", "serve_object"]
+__all__ = [
+    "LISTENERS",
+    "listen",
+    "same_scope",
+    "serve",
+    "serve_lookup",
+    "serve_merge",
+    "serve_object",
+]
 
 # A session notes whom it serves in an attribute of its own. Each query asks for it, and
 # Session.info is three times as dear.
@@ -80,6 +88,24 @@ def serve_lookup(session: Any, mapper: Mapper[Any]) -> None:
                 f"{table_label(table)} holds tenants' rows, and no tenant is in scope; wrap the "
                 "code in tenant_scope(...)"
             )
+
+
+def serve_merge(session: Any, state: InstanceState[Any], *, load: bool) -> None:
+    """Do the same before ``session`` merges an object.
+
+    Args:
+        session: whose memory is looked in first.
+        state: the object's.
+        load: whether the row is read anew; if not, the object is taken as it is.
+
+    Raises:
+        CrossTenantAccessError: the object is another tenant's and would be taken as it is.
+        ScopeMismatchError: the session holds pending work of another scope.
+        MissingTenantContextError: it has served a tenant and now none is in scope.
+    """
+    serve_lookup(session, state.mapper)
+    if not load:
+        _check_tenant(session, state)
 
 
 def serve_object(state: InstanceState[Any]) -> None:
@@ -210,20 +236,26 @@ def _after_flush(session: Any, context: Any) -> None:
 def _before_attach(session: Any, state: InstanceState[Any]) -> None:
     if state.key is not None:
         distrust(session, state)
-    binding = current_binding()
-    if binding is None:
-        return
-    bound = binding[0]
-    if bound is not session._tenantshield_serves:
+    bound = _bound()
+    if bound is not None and bound is not session._tenantshield_serves:
         serve(session)
-    if state.key is None or not isinstance(bound, TenantContext):
-        return
-    facts = facts_of(state.mapper)
-    if facts.own is not None:
-        given = state.dict.get(facts.own[1])
-        if given is not None and given != bound.tenant_id:
+    if state.key is not None:
+        _check_tenant(session, state)
+
+
+def _check_tenant(session: Any, state: InstanceState[Any]) -> None:
+    """Refuse an object of another tenant's than the one that ``session`` serves.
+
+    Raises:
+        CrossTenantAccessError: its tenant is another one.
+    """
+    serves = session._tenantshield_serves
+    own = facts_of(state.mapper).own if isinstance(serves, TenantContext) else None
+    if own is not None:
+        given = state.dict.get(own[1])
+        if given is not None and given != serves.tenant_id:
             raise CrossTenantAccessError(
-                f"an object of {facts.own[0].label} that was loaded for another tenant is added "
+                f"an object of {own[0].label} that was loaded for another tenant is added "
                 "to a session of this one's; load it anew"
             )
 

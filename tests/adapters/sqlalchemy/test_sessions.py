@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from sqlalchemy.orm import (
     Session,
     make_transient_to_detached,
     mapped_column,
+    merge_frozen_result,
     object_session,
     relationship,
 )
@@ -569,3 +570,34 @@ def test_add_to_a_session_that_served_another_tenant_starts_empty(session: Sessi
         assert held not in session
         session.commit()
         assert session.get_one(Owner, 8).tenant_id == "globex"
+
+
+@pytest.mark.parametrize("scoped", [True, False])
+def test_another_tenants_object_is_not_added_whether_or_not_a_scope_is_bound(
+    session: Session, engine: Engine, scoped: bool
+) -> None:
+    kept = theirs(engine)
+    with tenant_scope("acme"):
+        session.get_one(Owner, 1)
+    with tenant_scope("acme") if scoped else nullcontext(), pytest.raises(CrossTenantAccessError):
+        session.add(kept)
+    assert kept not in session
+
+
+def test_merge_without_loading_does_not_take_another_tenants_object(
+    session: Session, engine: Engine
+) -> None:
+    kept = theirs(engine)
+    with tenant_scope("acme"):
+        with pytest.raises(CrossTenantAccessError, match="sess_owner"):
+            session.merge(kept, load=False)
+        assert session.get(Owner, 2) is None
+
+
+def test_a_frozen_result_of_another_tenants_is_not_merged(session: Session, engine: Engine) -> None:
+    with tenant_scope("globex"), Session(engine) as other:
+        frozen = other.execute(select(Owner)).freeze()
+    with tenant_scope("acme"):
+        with pytest.raises(CrossTenantAccessError, match="sess_owner"):
+            merge_frozen_result(session, select(Owner), frozen, load=False)
+        assert session.get(Owner, 2) is None

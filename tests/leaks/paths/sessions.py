@@ -342,6 +342,21 @@ def _(hand: Hand, m: Models) -> Any:
 
 
 @session_path(
+    "get() of the first tenant's object that was merged without loading into the second's session",
+    beyond_floor=IN_MEMORY,
+)
+def _(hand: Hand, m: Models) -> Any:
+    with hand.scope(hand.theirs):
+        kept = hand.session.get(m.Invoice, 401)
+        hand.session.expunge(kept)
+        hand.session.close()
+    with hand.scope(hand.mine):
+        other = hand.new_session()
+        other.merge(kept, load=False)
+        return [other.get(m.Invoice, 401), "own end"]
+
+
+@session_path(
     "a result with an eager loader, opened under one tenant, read under the next",
     why_not={"mariadb": "the driver wants results to be read to their ends"},
 )
