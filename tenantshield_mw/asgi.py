@@ -129,7 +129,7 @@ class TenantSessionMiddleware:
             tenant = None
             kept_outside = _outside
         else:
-            kept_outside = self._outside
+            kept_outside = self._outside if scope["type"] == "http" else _outside
             try:
                 answer: object = self._resolve(scope)
                 if type(answer) is TenantContext:

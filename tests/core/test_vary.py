@@ -172,8 +172,9 @@ async def test_messages_other_than_the_start_are_the_apps_own() -> None:
     ]
 
 
-async def test_a_websocket_is_left_as_it_is() -> None:
-    message = {"type": "websocket.accept", "headers": []}
+@pytest.mark.parametrize("kind", ["websocket.accept", "http.response.start"])
+async def test_a_websocket_is_left_as_it_is(kind: str) -> None:
+    message = {"type": kind, "headers": []}
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send(message)
