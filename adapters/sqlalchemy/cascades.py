@@ -56,7 +56,8 @@ def cascades(tables: Iterable[Table]) -> list[Cascade]:
 
     def find(key: TableKey) -> Table:
         # One that is not known can still be named in a statement.
-        return known.get(key) or cast("Table", bare_table(key[1], schema=key[0]))
+        found = known.get(key)
+        return cast("Table", bare_table(key[1], schema=key[0])) if found is None else found
 
     return [
         Cascade(

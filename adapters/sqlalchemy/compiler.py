@@ -21,6 +21,7 @@ from sqlalchemy.sql.expression import FromClause, TableClause
 
 from . import writes
 from .binds import filled, processor_for, role_of
+from .cascades import refuse_cascade
 from .comparison import exactly, same
 from .errors import UnguardedStatementError
 from .flushes import Written
@@ -268,6 +269,9 @@ class GuardedCompiler(RawParts, Shadows):
     def visit_update(self, update_stmt: Any, *args: Any, **kw: Any) -> Any:
         state = self._tenantshield_state(update_stmt, "UPDATE", kw)
         table = state.statement.table
+        # private: the values of the statement; those of each row have no others.
+        values = state._dict_parameters or ()
+        self._tenantshield_cascade(base_table(table), [*values, *(self.column_keys or ())])
         writes.complete_update(
             state,
             self._tenantshield_target(table),
@@ -278,12 +282,20 @@ class GuardedCompiler(RawParts, Shadows):
 
     def visit_delete(self, delete_stmt: Any, *args: Any, **kw: Any) -> Any:
         table = base_table(delete_stmt.table)
+        self._tenantshield_cascade(table, None)
         if table is not None and self.dialect.name != "postgresql":
             key = registry.key_of_parent(table, self._tenantshield_schemas)
             if key:
                 delete_stmt = found_first(delete_stmt, key)
         state = self._tenantshield_state(delete_stmt, "DELETE", kw)
         return super().visit_delete(Prepared(state), *args, **kw)
+
+    def _tenantshield_cascade(self, table: TableClause | None, changed: list[Any] | None) -> None:
+        if table is not None and self._tenantshield_scans:
+            own = changed and [
+                each for each in changed if not isinstance(each, str) or each in table.c
+            ]
+            refuse_cascade(table, own, self._tenantshield_schemas)
 
     def _tenantshield_target(self, element: FromClause) -> Target:
         table = base_table(element)
@@ -326,6 +338,8 @@ class GuardedCompiler(RawParts, Shadows):
     def visit_on_conflict_do_update(self, on_conflict: Any, **kw: Any) -> Any:
         self._tenantshield_overs += 1
         table = cast("Any", self.stack[-1]["selectable"]).table
+        changed = list(dict(on_conflict.update_values_to_set))
+        self._tenantshield_cascade(base_table(table), changed)
         target = self._tenantshield_target(table)
         if target.rule is not None or target.references:
             values = writes.complete_conflict(on_conflict.update_values_to_set, target)
@@ -342,6 +356,7 @@ class GuardedCompiler(RawParts, Shadows):
         self._tenantshield_overs += 1
         # private: the INSERT, where it is not part of another statement.
         table = cast("Any", self.current_executable).table
+        self._tenantshield_cascade(base_table(table), list(on_duplicate.update))
         target = self._tenantshield_target(table)
         if target.rule is not None or target.references:
             values = writes.complete_conflict(on_duplicate.update.items(), target)

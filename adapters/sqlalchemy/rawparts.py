@@ -11,7 +11,10 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import TextClause
+from sqlalchemy.sql.selectable import TextualSelect
 
+from .cascades import refuse_cascade_in_text
 from .errors import UnguardedStatementError
 from .marking import without_marks
 from .named import misplaced, unmarked_names, without_literals
@@ -82,6 +85,8 @@ class RawParts(_Base):
                 "complete it, or, if it was reviewed, mark the statement with "
                 ".execution_options(tenantshield_reviewed=True)"
             )
+        if isinstance(self.statement, TextClause | TextualSelect) or REPLACES_ROWS.search(text):
+            refuse_cascade_in_text(text, self.dialect)
         if writes and REPLACES_ROWS.search(text):
             raise UnguardedStatementError(
                 "REPLACE deletes whatever row is in its way, also another tenant's: use "
