@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Final, Unpack
 
@@ -13,7 +14,7 @@ from litestar.plugins.base import InitPluginProtocol, ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from tenantshield_mw import ConfigurationError, TenantContext, current_tenant
+from tenantshield_mw import ConfigurationError, TenantContext, current_tenant, tenant_scope
 from tenantshield_mw.asgi import TenantSessionMiddleware
 from tenantshield_mw.dispatch import Resolver
 from tenantshield_mw.options import ALREADY, ASGIOptions, reusable
@@ -82,6 +83,7 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
         while not isinstance(handler, _BeforeRouting):
             inner = getattr(handler, "app", None)
             if inner is None or inner is app.asgi_router:
+                app.before_send = [_under_tenant(hook) for hook in app.before_send]
                 return setattr(holder, name, _BeforeRouting(handler, self._kept))
             holder, name, handler = handler, "app", inner
         return None
@@ -100,6 +102,17 @@ class _BeforeRouting:
         outer: Scope = scope.pop(_OUTER)
         outer.update(scope)
         await self._handler(outer, receive, _refusing(outer, send))
+
+
+def _under_tenant(hook: Any) -> Any:
+    # Litestar calls these from outside of the middleware, where send() is without a tenant;
+    # one that commits what the handler has done needs it.
+    async def under_tenant(message: Message, scope: Any) -> None:
+        tenant = scope.get(TENANT_KEY)
+        with nullcontext() if tenant is None else tenant_scope(tenant):
+            await hook(message, scope)
+
+    return under_tenant
 
 
 def _apart(build: Any) -> Any:

@@ -14,12 +14,14 @@ import queue
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Final, TypeAlias
 
 from .directory import Lookup, TenantDirectory
 from .dispatch import Resolver, SyncResolver, callable_directly, is_awaitable, tenant_of
 from .errors import ConfigurationError, TenantNotAuthorizedError
+from .expiring import OverdueError, waits_until
 from .mount import Mount, Mounted, mount_of
 from .tenant import TenantContext
 
@@ -81,8 +83,15 @@ def admission(
         return admit
 
     async def admit_in_time(scope: Any) -> TenantContext | Mounted | None:
-        async with asyncio.timeout(timeout):
-            return await admit(scope)
+        # For what waits in a thread, which the cancellation does not reach.
+        token = waits_until.set(time.monotonic() + timeout)
+        try:
+            async with asyncio.timeout(timeout):
+                return await admit(scope)
+        finally:
+            # Not there to be taken back where this is closed from another context.
+            with suppress(ValueError):
+                waits_until.reset(token)
 
     return admit_in_time
 
@@ -186,10 +195,14 @@ def _in_time(
         decision = threading.Lock()
         # What the resolver binds for itself does not reach the app.
         context = copy_context()
+        context.run(waits_until.set, until)
 
         def work() -> None:
             try:
                 answer = context.run(admit, environ)
+            except OverdueError:
+                # The request was refused at the same moment, and there is no more to tell.
+                pass
             except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
                 deliver(_raising(error))
             else:

@@ -163,10 +163,11 @@ def _known_edges() -> list[Cascade]:
     """Return the foreign keys of all known tables."""
     global _cached  # noqa: PLW0603  # what follows from the one registry of the process.
     generation = registry.generation
-    if _cached[0] != generation:
-        # private: the registry has no public name for all tables that it knows.
-        _cached = (generation, cascades(registry._state.tables.values()))
-    return _cached[1]
+    known = _cached
+    if known[0] != generation:
+        # Not read again after it is stored: another thread may store an older one.
+        _cached = known = (generation, cascades(registry.tables()))
+    return known[1]
 
 
 def _names(table: TableClause, columns: Collection[Any]) -> frozenset[str]:

@@ -24,7 +24,7 @@ from .binds import filled, processor_for, role_of
 from .cascades import refuse_cascade
 from .comparison import exactly, same
 from .errors import UnguardedStatementError
-from .flushes import Written
+from .facts import Written
 from .marking import marking, without_marks
 from .predicate import Plan, Predicates, base_table, column_of
 from .rawparts import RawParts

@@ -135,8 +135,12 @@ def guarded_dialect(dialect: Dialect, *, reviewed: bool = False) -> Dialect:
 
 
 def is_guarded(dialect: Dialect) -> bool:
-    """Say whether ``dialect`` is a guarded twin under the registry as it is now."""
-    return isinstance(dialect, _Guarded) and dialect in dialect.__dict__.get(TWINS, ())[1:]
+    """Say whether ``dialect`` is a guarded twin.
+
+    Be it an earlier one: another thread may have made the twins anew since this one was
+    chosen for a statement.
+    """
+    return isinstance(dialect, _Guarded)
 
 
 def _twin(dialect: Dialect, *, scans: bool) -> Dialect:

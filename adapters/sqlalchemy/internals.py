@@ -27,7 +27,8 @@ from sqlalchemy.sql.dml import DeleteDMLState, InsertDMLState, UpdateDMLState
 from tenantshield_mw.context import current_binding
 
 from .errors import ConfigurationError
-from .flushes import begin_flush, end_flush, note_load
+from .flushes import begin_flush, end_flush
+from .loads import note_load
 from .sessions import same_scope, serve, serve_lookup, serve_merge, serve_object
 
 __all__ = ["HOOKS", "check_internals", "hook_connections", "hook_executions", "hook_sessions"]

@@ -20,7 +20,8 @@ from sqlalchemy.sql.elements import Null
 from sqlalchemy.types import TypeEngine
 
 from .errors import CrossTenantAccessError, UnguardedStatementError
-from .flushes import Written, flush_on
+from .facts import Written
+from .flushes import flush_on
 from .predicate import column_of
 from .provenance import ReferencesOf, is_proven, refuse_expression
 from .rules import Reference, Rule, table_label

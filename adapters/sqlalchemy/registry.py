@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any, Final, TypeAlias
 from weakref import ReferenceType, ref
 
-from sqlalchemy import MetaData, Table, event, util
+from sqlalchemy import MetaData, Table, util
 from sqlalchemy.sql.expression import TableClause
 
 from .errors import ConfigurationError, UnguardedStatementError
@@ -28,7 +28,7 @@ from .rules import (
     table_key,
     table_label,
 )
-from .ties import foreign_keys, names_parent, settle, ties_of
+from .ties import foreign_keys, is_finished, names_parent, settle, ties_of
 
 __all__ = ["Registry", "registry"]
 
@@ -62,27 +62,9 @@ def _folded(key: TableKey, default_schemas: frozenset[str]) -> TableKey:
     return (None if schema in default_schemas else schema, name.casefold())
 
 
-_UNFINISHED: Final = "_tenantshield_unfinished"
-
-
-def _begin(table: Table, metadata: MetaData) -> None:
-    table.__dict__[_UNFINISHED] = True
-
-
-def _finish(table: Table, metadata: MetaData) -> None:
-    table.__dict__.pop(_UNFINISHED, None)
-
-
-# A table is in its MetaData, where another thread finds it, before it has as much as a name.
-# Set here and not by install(), whose listener calls table_added(): in that moment the table
-# must count as finished already.
-event.listen(Table, "before_parent_attach", _begin)
-event.listen(Table, "after_parent_attach", _finish)
-
-
 def _tables_in(metadata: MetaData) -> list[Table]:
     """Return the tables of ``metadata``, to which other threads may be adding."""
-    return [each for each in list(metadata.tables.values()) if _UNFINISHED not in each.__dict__]
+    return [each for each in list(metadata.tables.values()) if is_finished(each)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -346,6 +328,10 @@ class Registry:
             return ()
         names = tuple(each.name for each in ties[0].parent.primary_key)
         return names or ties[0].parent_columns
+
+    def tables(self) -> list[Table]:
+        """Return all tables of the metadata in which something was declared."""
+        return list(self._state.tables.values())
 
     def names(self) -> frozenset[str]:
         """Return the names, case folded, of all tables with a rule."""

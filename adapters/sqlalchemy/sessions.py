@@ -20,8 +20,10 @@ from tenantshield_mw.tenant import TenantContext
 
 from .binds import tenant_id_for
 from .errors import CrossTenantAccessError, MissingTenantContextError, ScopeMismatchError
-from .flushes import Facts, distrust, end_flush, facts_of, flush_of
+from .facts import Facts, facts_of
+from .flushes import end_flush, flush_of
 from .held import describe, is_same
+from .loads import distrust
 from .registry import registry
 from .rules import table_label
 

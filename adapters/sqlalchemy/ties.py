@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy import (
+    ForeignKeyConstraint,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    event,
+)
 from sqlalchemy.exc import NoReferencedTableError
 
 from .errors import ConfigurationError
 from .rules import Rule, TableKey, Tie, Ties, table_key, table_label
 
-__all__ = ["Find", "foreign_keys", "names_parent", "settle", "ties_of"]
+__all__ = ["Find", "foreign_keys", "is_finished", "names_parent", "settle", "ties_of"]
 
 Find: TypeAlias = Callable[[TableKey], Table | None]
 """Returns a known table by schema and name."""
+
+_UNFINISHED: Final = "_tenantshield_unfinished"
+
+
+def _begin(table: Table, metadata: MetaData) -> None:
+    table.__dict__[_UNFINISHED] = True
+
+
+def _finish(table: Table, metadata: MetaData) -> None:
+    table.__dict__.pop(_UNFINISHED, None)
+
+
+# A table is in its MetaData, where another thread finds it, before it has as much as a name.
+# Set here and not by install(), whose listener calls table_added(): in that moment the table
+# must count as finished already.
+event.listen(Table, "before_parent_attach", _begin)
+event.listen(Table, "after_parent_attach", _finish)
+
+
+def is_finished(table: Table) -> bool:
+    """Say whether the constructor of ``table`` has come to its end, in whichever thread."""
+    return _UNFINISHED not in table.__dict__
 
 
 def settle(
@@ -141,13 +170,16 @@ def foreign_keys(table: Table, find: Find) -> Iterator[tuple[ForeignKeyConstrain
         table.foreign_key_constraints, key=lambda each: [c.name for c in each.columns]
     ):
         columns = tuple(element.parent.name for element in constraint.elements)
+        target = constraint.elements[0].target_fullname.rpartition(".")[0]
         try:
+            if _is_being_defined(target, table.metadata):
+                # SQLAlchemy itself would make a mess of it.
+                raise NoReferencedTableError("being defined", target)
             parent = constraint.referred_table
             referred = tuple(element.column.name for element in constraint.elements)
         except NoReferencedTableError:
             # The table alone was reflected, say. Its parent is found by name among
             # the known tables; one that is not there is not tenant-aware.
-            target = constraint.elements[0].target_fullname.rpartition(".")[0]
             schema, _, name = target.rpartition(".")
             known = find((schema or None, name))
             if known is None:
@@ -157,6 +189,12 @@ def foreign_keys(table: Table, find: Find) -> Iterator[tuple[ForeignKeyConstrain
                 element.target_fullname.rpartition(".")[2] for element in constraint.elements
             )
         yield constraint, Tie(columns, parent, referred)
+
+
+def _is_being_defined(target: str, metadata: MetaData) -> bool:
+    # A target without a schema is in that of the MetaData, if it has one.
+    found = map(metadata.tables.get, (target, f"{metadata.schema}.{target}"))
+    return any(each is not None and not is_finished(each) for each in found)
 
 
 def _leads_to(start: TableKey, goal: TableKey, rules: Mapping[TableKey, Rule]) -> bool:

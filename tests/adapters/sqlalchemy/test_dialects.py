@@ -93,8 +93,9 @@ def test_the_twin_stays_the_same_until_the_registry_changes(engine: Engine) -> N
     tenant_aware(Table("dial_new", MetaData(), Column("tenant_id", String)))
     second = guarded_dialect(engine.dialect)
     assert second is not first
+    # A statement may be under way with the earlier one.
     assert is_guarded(second)
-    assert not is_guarded(first)
+    assert is_guarded(first)
 
 
 def test_statements_marked_as_reviewed_have_a_twin_of_their_own(engine: Engine) -> None:

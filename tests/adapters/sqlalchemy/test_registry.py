@@ -680,6 +680,36 @@ def test_a_table_that_is_being_defined_is_in_nobodys_way(engine: Engine, stateme
         METADATA.remove(begun)
 
 
+def test_a_table_that_is_being_defined_may_be_referred_to(engine: Engine) -> None:
+    metadata = MetaData()
+    owner = Table(
+        "reg_begun_owner", metadata, Column("id", Integer), Column("tenant_id", String(50))
+    )
+    child = Table(
+        "reg_begun_child",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("parent_id", ForeignKey("reg_begun_parent.id"), nullable=False),
+    )
+    tenant_aware(owner)
+    Begun.meanwhile = lambda: seen(engine, select(ACCOUNT.c.id))
+    parent = Begun(
+        "reg_begun_parent",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("tenant_id", String(50)),
+    )
+    tenant_aware(parent)
+    metadata.create_all(engine)
+    fill(
+        engine,
+        "INSERT INTO reg_begun_parent VALUES (1, 'acme'), (2, 'globex')",
+        "INSERT INTO reg_begun_child VALUES (11, 1), (12, 2)",
+    )
+    assert seen(engine, select(child.c.id)) == [11]
+    assert_confined(engine, select(child.c.id))
+
+
 def test_a_composite_key_declared_while_its_like_is_completed_is_in_nobodys_way() -> None:
     metadata = MetaData()
 
