@@ -46,7 +46,7 @@ def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
     if compiled is None:
         if isinstance(dialect, _Guarded) and dialect._tenantshield_scans:
             _check_driver_sql(statement, cast("Dialect", dialect))
-    elif getattr(compiled, "tenantshield_references", None):
+    elif context is not None and getattr(compiled, "tenantshield_references", None):
         check_references(
             context.root_connection,
             compiled.tenantshield_references,

@@ -114,7 +114,7 @@ class _State:
                     own[key] = rule
                 case _Through(table, parent):
                     others.append((table, parent))
-                case None:
+                case _:
                     others.append((table, None))
         return settle(own, others, self.find)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from typing import Any, Final, final
 
-from asgiref.sync import iscoroutinefunction, sync_to_async
+from asgiref.sync import sync_to_async
 
 from tenantshield_mw.dispatch import SyncResolver, callable_directly
 from tenantshield_mw.errors import ConfigurationError
@@ -28,7 +29,7 @@ class InThread:
 
     def __init__(self, resolver: SyncResolver) -> None:
         self._resolve: Any = callable_directly(resolver)
-        if iscoroutinefunction(self._resolve):
+        if inspect.iscoroutinefunction(self._resolve):
             raise ConfigurationError(
                 "in_thread() takes a sync resolver; an async one does not block"
             )

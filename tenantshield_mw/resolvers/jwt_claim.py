@@ -107,9 +107,12 @@ def _names(argument: str, given: object) -> tuple[str, ...] | None:
     """Return what ``audience`` or ``issuer`` names, so that it can be compared again and again."""
     if given is None:
         return None
-    names = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
-    if names and all(isinstance(name, str) and name for name in names):
-        return names
+    names: tuple[object, ...] = (given,)
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        names = tuple(given)
+    found = tuple(name for name in names if isinstance(name, str) and name)
+    if found and len(found) == len(names):
+        return found
     raise ConfigurationError(
         f"{argument} is a str that is not empty, or an iterable of at least one, as in "
         f'{argument}="api"'

@@ -38,7 +38,7 @@ class KeyServer(HTTPServer):
 
 
 class Answering(BaseHTTPRequestHandler):
-    server: KeyServer
+    server: KeyServer  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_GET(self) -> None:
         self.server.asked += 1
@@ -47,7 +47,7 @@ class Answering(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(self.server.body)
 
-    def log_message(self, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
 
 

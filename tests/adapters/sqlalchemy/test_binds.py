@@ -237,7 +237,7 @@ class Folding(TypeDecorator[str]):
     impl = String(50)
     cache_ok = True
 
-    class comparator_factory(TypeDecorator.Comparator[str]):  # noqa: N801
+    class comparator_factory(TypeDecorator.Comparator[str]):  # noqa: N801 # pyright: ignore[reportIncompatibleVariableOverride]
         """Compares in small letters."""
 
         def __eq__(self, other: object) -> Any:

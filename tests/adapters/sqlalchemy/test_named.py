@@ -269,11 +269,12 @@ def test_postgresql_cuts_names() -> None:
         metadata.create_all(engine)
         here.run(f"INSERT INTO {name} VALUES (401, 'globex')")
         with tenant_scope("acme"), engine.connect() as connection:
-            for statement in (
+            statements: list[Any] = [
                 text(f"SELECT * FROM {name}s"),
                 text(f'SELECT * FROM "{name}_of_old"'),
                 select(column("id")).select_from(table(f"{name}s")),
-            ):
+            ]
+            for statement in statements:
                 with pytest.raises(UnguardedStatementError):
                     connection.execute(statement)
         engine.dispose()

@@ -48,7 +48,7 @@ LEDGER = tenant_aware(
 RATES = shared_across_tenants(Table("raw_rates", METADATA, Column("id", Integer)))
 
 NAMES = frozenset({"raw_ledger"})
-POSTGRESQL = postgresql.dialect()
+POSTGRESQL: Any = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 in_any_case = st.sampled_from(["raw_ledger", "RAW_LEDGER", "Raw_Ledger", "raw_LEDGER"])
 quoting = st.sampled_from(["{}", '"{}"', "`{}`", "[{}]"])

@@ -592,7 +592,8 @@ def computed() -> Any:
 
 
 def a_computed_one_of_a_statement(session: Session) -> Firm:
-    return session.scalars(select(Firm).from_statement(computed())).one()
+    found: Firm = session.scalars(select(Firm).from_statement(computed())).one()
+    return found
 
 
 def a_computed_one_of_an_alias(session: Session) -> Firm:
@@ -699,7 +700,7 @@ def folders(where: DatabaseName) -> Generator[Engine, None, None]:
 @pytest.mark.parametrize("where", NAMES)
 def test_a_key_is_looked_up_as_it_will_be_written(where: DatabaseName) -> None:
     with folders(where) as engine:
-        sheet = Sheet.__table__
+        sheet: Any = Sheet.__table__
         refused(engine, insert(sheet).values(id=1, folder_id=1))
         refused(engine, insert(sheet), [{"id": 1, "folder_id": 2}, {"id": 2, "folder_id": 1}])
         run(engine, insert(sheet).values(id=1, folder_id=2))
@@ -707,10 +708,11 @@ def test_a_key_is_looked_up_as_it_will_be_written(where: DatabaseName) -> None:
 
 
 def test_a_converted_key_is_not_proven_by_a_parent_in_memory() -> None:
-    for make in (
+    ways: list[Callable[[Session], Any]] = [
         lambda session: session.get_one(Folder, 1),
         lambda session: session.add(Folder(id=5)),
-    ):
+    ]
+    for make in ways:
         with folders("sqlite") as engine:
             fill(engine, "INSERT INTO refs_folder VALUES (6, 'globex')")
             with tenant_scope("acme"), Session(engine) as session:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import (
@@ -652,7 +652,7 @@ class Begun(Table):
     """Does something when it is in its ``MetaData`` and has no name and no columns yet."""
 
     inherit_cache = True
-    meanwhile: Callable[[], object]
+    meanwhile: ClassVar[Any]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         if "name" not in self.__dict__:

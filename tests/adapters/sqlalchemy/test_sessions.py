@@ -598,6 +598,7 @@ def test_a_frozen_result_of_another_tenants_is_not_merged(session: Session, engi
     with tenant_scope("globex"), Session(engine) as other:
         frozen = other.execute(select(Owner)).freeze()
     with tenant_scope("acme"):
+        merge: Any = merge_frozen_result
         with pytest.raises(CrossTenantAccessError, match="sess_owner"):
-            merge_frozen_result(session, select(Owner), frozen, load=False)
+            merge(session, select(Owner), frozen, load=False)
         assert session.get(Owner, 2) is None
