@@ -18,19 +18,18 @@ from tenantshield_mw import ConfigurationError, TenantContext, current_tenant, t
 from tenantshield_mw.asgi import TenantSessionMiddleware
 from tenantshield_mw.dispatch import Resolver
 from tenantshield_mw.options import ALREADY, ASGIOptions, reusable
-from tenantshield_mw.refusal import REFUSAL_KEY, REFUSED, refusal_for, send_refusal
+from tenantshield_mw.refusal import REFUSAL_KEY, REFUSED, closing_with_refusal, refusal_for
 from tenantshield_mw.request import TENANT_KEY
 
 __all__ = ["TenantShieldPlugin"]
 
 _OUTER: Final = "tenantshield_mw.outer"
+_SERVED: Final = "tenantshield_mw.served"
 _logger: Final = logging.getLogger(__name__)
 
 
 class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
-    """Bind each request and websocket of a Litestar application to its tenant::
-
-        app = Litestar(..., plugins=[TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))])
+    """Bind each request and websocket of a Litestar application to its tenant.
 
     Handlers and dependencies may have a parameter ``tenant: NamedDependency[TenantContext]``.
     Each tenant's cached responses are its own. Errors inside become refusals, if the app has no
@@ -66,8 +65,6 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
         app_config.after_exception.append(_note_error)
         app_config.middleware.insert(0, _require_middleware)
         app_config.on_startup.insert(0, self._wrap)
-        cache = app_config.response_cache_config
-        app_config.response_cache_config = replace(cache, key_builder=_apart(cache.key_builder))
         return app_config
 
     def receive_route(self, route: BaseRoute) -> None:
@@ -84,6 +81,9 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
             inner = getattr(handler, "app", None)
             if inner is None or inner is app.asgi_router:
                 app.before_send = [_under_tenant(hook) for hook in app.before_send]
+                # What a plugin after this one may have replaced while the app was made.
+                cache = app.response_cache_config
+                app.response_cache_config = replace(cache, key_builder=_apart(cache.key_builder))
                 return setattr(holder, name, _BeforeRouting(handler, self._kept))
             holder, name, handler = handler, "app", inner
         return None
@@ -100,8 +100,8 @@ class _BeforeRouting:
     async def _route(self, scope: Any, receive: Receive, send: Send) -> None:
         # Litestar's hooks look for what routing adds in the scope that they were given.
         outer: Scope = scope.pop(_OUTER)
-        outer.update(scope)
-        await self._handler(outer, receive, _refusing(outer, send))
+        outer.update(scope, **{_SERVED: scope["litestar_app"]})
+        await self._handler(outer, receive, closing_with_refusal(outer, send))
 
 
 def _under_tenant(hook: Any) -> Any:
@@ -116,14 +116,19 @@ def _under_tenant(hook: Any) -> Any:
 
 
 def _apart(build: Any) -> Any:
-    return lambda request: f"{request.scope.get(TENANT_KEY)!r} {build(request)}"
+    def key(request: Any) -> str:
+        tenant = request.scope.get(TENANT_KEY)
+        return f"{tenant and (tenant.tenant_id,)!r} {build(request)}"
+
+    return key
 
 
 # Litestar runs guards that are plain functions in threads, and copies the handler for each
 # guard of a request; a middleware costs neither, and comes before a response from the cache.
 def _require_middleware(app: ASGIApp) -> ASGIApp:
     async def check(scope: Scope, receive: Receive, send: Send) -> None:
-        if TENANT_KEY not in scope:
+        # Another app, in which this one is mounted, may have bound a tenant of its own.
+        if scope.get(_SERVED) is not scope["litestar_app"]:
             raise ConfigurationError("TenantShieldPlugin: the server must run the app's lifespan")
         await app(scope, receive, send)
 
@@ -132,31 +137,11 @@ def _require_middleware(app: ASGIApp) -> ASGIApp:
 
 def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     refusal = refusal_for(error)
-    # RFC 9110 section 9.3.2: the same headers, no content.
-    body = b"" if request.method == "HEAD" else refusal.body
+    body = b"" if request.method == "HEAD" else refusal.body  # RFC 9110 section 9.3.2.
     return Response(body, status_code=refusal.status, headers=dict(refusal.headers))
 
 
 async def _note_error(error: Exception, scope: Any) -> None:
     if isinstance(error, REFUSED):
         refusal = scope["state"][REFUSAL_KEY] = refusal_for(error)
-        # The error speaks to whoever writes the program, the refusal to whoever calls it.
         _logger.warning("refused with %d %s", refusal.status, refusal.code, exc_info=error)
-
-
-def _refusing(scope: Any, send: Send) -> Send:
-    # Litestar asks no exception handler about a websocket, it closes it.
-    if scope["type"] == "http":
-        return send
-    accepted = False
-
-    async def send_refusing(message: Message) -> None:
-        nonlocal accepted
-        accepted = accepted or message["type"] == "websocket.accept"
-        refusal = scope["state"].get(REFUSAL_KEY)
-        if refusal is None or message["type"] != "websocket.close":
-            return await send(message)
-        # No response is possible any more once it was accepted.
-        return await send_refusal(refusal, {"type": "websocket"} if accepted else scope, send)
-
-    return send_refusing

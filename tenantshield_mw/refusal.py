@@ -42,6 +42,7 @@ __all__ = [
     "OnMissingTenant",
     "Refusal",
     "check_on_missing_tenant",
+    "closing_with_refusal",
     "logged_refusal_for",
     "raise_resolution_error",
     "refusal_for",
@@ -236,3 +237,27 @@ def start_refusal(
 
 def _with_vary(refusal: Refusal, vary: tuple[str, ...]) -> list[tuple[str, str]]:
     return [*refusal.headers, ("vary", ", ".join(vary))] if vary else [*refusal.headers]
+
+
+def closing_with_refusal(scope: Any, send: Any) -> Any:
+    """Return ``send`` for a framework that only closes a websocket whose handler failed.
+
+    Args:
+        scope: the connection's; a refusal that is to be answered stands in its ``state``
+            under :data:`REFUSAL_KEY`.
+        send: the server's.
+    """
+    if scope["type"] == "http":
+        return send
+    accepted = False
+
+    async def send_refusing(message: Any) -> None:
+        nonlocal accepted
+        accepted = accepted or message["type"] == "websocket.accept"
+        refusal = scope["state"].get(REFUSAL_KEY)
+        if refusal is None or message["type"] != "websocket.close":
+            return await send(message)
+        # No response is possible any more once it was accepted.
+        return await send_refusal(refusal, {"type": "websocket"} if accepted else scope, send)
+
+    return send_refusing

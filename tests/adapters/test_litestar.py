@@ -12,14 +12,18 @@ import httpx
 import pytest
 import pytest_asyncio
 import websockets
-from litestar import Litestar, Request, WebSocket, get, websocket
+from litestar import Litestar, Request, WebSocket, asgi, get, websocket
 from litestar.background_tasks import BackgroundTask
 from litestar.channels import ChannelsPlugin
 from litestar.channels.backends.memory import MemoryChannelsBackend
+from litestar.config.app import AppConfig
 from litestar.config.cors import CORSConfig
+from litestar.config.response_cache import ResponseCacheConfig
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
+from litestar.plugins import InitPluginProtocol
 from litestar.response import Response, Stream
+from litestar.testing import TestClient
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -413,3 +417,44 @@ class TestUnderUvicorn:
                 await socket.recv()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1008
+
+
+class Unnamed(TenantContext):
+    def __repr__(self) -> str:
+        return "Unnamed()"
+
+
+class Replacing(InitPluginProtocol):
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        app_config.response_cache_config = ResponseCacheConfig(default_expiration=60)
+        return app_config
+
+
+@pytest.mark.parametrize(
+    "plugins",
+    [
+        lambda plugin: [plugin],
+        lambda plugin: [plugin, Replacing()],
+        lambda plugin: [Replacing(), plugin],
+    ],
+)
+def test_whatever_the_cache_is_made_of_each_tenant_has_its_own(plugins: Any) -> None:
+    def resolve(scope: Any) -> TenantContext:
+        return Unnamed(dict(scope["headers"])[b"x-tenant-id"].decode())
+
+    app = Litestar([cached], plugins=plugins(TenantShieldPlugin(resolve_tenant=resolve)))
+    with TestClient(app) as client:
+        for tenant in ("acme", "globex", "acme"):
+            assert tenant in client.get("/cached", headers={"X-Tenant-ID": tenant}).text
+
+
+def test_an_app_in_another_one_answers_with_its_own_tenant_or_not_at_all() -> None:
+    inner = Litestar([cached], plugins=[TenantShieldPlugin(resolve_tenant=header("X-Inner"))])
+    mounted = asgi("/in", is_mount=True, copy_scope=True)(inner)
+    outer = Litestar([mounted], plugins=[TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))])
+    with TestClient(outer) as client:
+        headers = {"X-Tenant-ID": "acme", "X-Inner": "globex"}
+        answer = client.get("/in/cached", headers=headers)
+    # Nobody has run the inner app's lifespan.
+    assert answer.status_code == 500
+    assert "acme" not in answer.text
