@@ -75,7 +75,8 @@ class TenantSessionMiddleware:
             :data:`~tenantshield_mw.REFUSAL_KEY`, and its scope is always of type
             ``http``: a websocket gets its answer as the denial response, or a close.
         vary: the request headers that responses name in ``Vary``. By default those that
-            the resolver reads; ``()`` for none, where no cache can be in between.
+            the resolver reads, and that ``authorize`` names in its attribute ``varies_on``;
+            ``()`` for none, where no cache can be in between.
 
     Raises:
         ConfigurationError: an argument is not one of these.
@@ -111,7 +112,7 @@ class TenantSessionMiddleware:
         self._resolve = admission(resolve_tenant, directory, authorize, timeout)
         self._on_missing_tenant = on_missing_tenant
         self._is_exempt = exemption(exempt)
-        self._vary = chosen(vary, resolve_tenant)
+        self._vary = chosen(vary, resolve_tenant, authorize)
         self._outside = outside(self._vary)
         self._on_refused = None if on_refused is None else answering_asgi(on_refused, self._vary)
 

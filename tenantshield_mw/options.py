@@ -61,7 +61,7 @@ def reusable(
         TypeError: the middleware has no such argument.
     """
     kept = {"resolve_tenant": resolve_tenant, **options}
-    kept["vary"] = chosen(options.get("vary"), resolve_tenant)
+    kept["vary"] = chosen(options.get("vary"), resolve_tenant, options.get("authorize"))
     exempt = options.get("exempt", ())
     # A str is no collection of paths, which is the middleware's to say.
     if isinstance(exempt, Iterable) and not isinstance(exempt, str) and not callable(exempt):

@@ -43,13 +43,14 @@ def declared_by(*resolvers: object) -> tuple[str, ...]:
     return tuple(names.values())
 
 
-def chosen(vary: Iterable[str] | None, resolver: object) -> tuple[str, ...]:
-    """Return what a middleware's ``vary`` comes to; ``None`` is what ``resolver`` declares.
+def chosen(vary: Iterable[str] | None, *askers: object) -> tuple[str, ...]:
+    """Return what a middleware's ``vary`` comes to; ``None`` is what ``askers`` declare: its
+    resolver, and what authorizes.
 
     Raises:
         ConfigurationError: they are no header names.
     """
-    return declared_by(resolver) if vary is None else _checked(vary)
+    return declared_by(*askers) if vary is None else _checked(vary)
 
 
 def _checked(names: object) -> tuple[str, ...]:

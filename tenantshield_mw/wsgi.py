@@ -71,7 +71,8 @@ class TenantSessionMiddlewareWSGI:
             detail. It finds the :class:`~tenantshield_mw.Refusal` in the environ under
             :data:`~tenantshield_mw.REFUSAL_KEY`.
         vary: the request headers that responses name in ``Vary``. By default those that
-            the resolver reads; ``()`` for none, where no cache can be in between.
+            the resolver reads, and that ``authorize`` names in its attribute ``varies_on``;
+            ``()`` for none, where no cache can be in between.
 
     Raises:
         ConfigurationError: an argument is not one of these.
@@ -107,7 +108,7 @@ class TenantSessionMiddlewareWSGI:
         self._resolve = blocking_admission(resolve_tenant, directory, authorize, timeout)
         self._on_missing_tenant = on_missing_tenant
         self._is_exempt = exemption(exempt)
-        self._vary = chosen(vary, resolve_tenant)
+        self._vary = chosen(vary, resolve_tenant, authorize)
         self._inner = varying_wsgi(app, self._vary) if self._vary else app
         self._on_refused = None if on_refused is None else answering_wsgi(on_refused, self._vary)
 

@@ -292,3 +292,15 @@ def test_each_resolver_declares_the_headers_that_it_reads(
 def test_what_names_no_header_is_refused(middleware: Any, vary: Any) -> None:
     with pytest.raises(ConfigurationError, match="header names"):
         middleware(answering()[0], resolve_tenant=RESOLVER, vary=vary)
+
+
+async def test_what_authorizes_says_what_it_goes_by() -> None:
+    class MayAct:
+        varies_on = ("Authorization",)
+
+        def __call__(self, request: Any, tenant: Any) -> bool:
+            return True
+
+    expected = [("vary", "X-Tenant-ID, Authorization")]
+    assert await fields_after(authorize=MayAct()) == expected
+    assert await fields_after(authorize=lambda request, tenant: True) == [("vary", "X-Tenant-ID")]
