@@ -114,8 +114,10 @@ class _State:
                     own[key] = rule
                 case _Through(table, parent):
                     others.append((table, parent))
-                case _:
+                case None:
                     others.append((table, None))
+                case _:
+                    pass  # shared across tenants
         return settle(own, others, self.find)
 
     @util.ro_memoized_property

@@ -343,7 +343,6 @@ def _(hand: Hand, m: Models) -> Any:
 
 @session_path(
     "get() of the first tenant's object that was merged without loading into the second's session",
-    beyond_floor=IN_MEMORY,
 )
 def _(hand: Hand, m: Models) -> Any:
     with hand.scope(hand.theirs):
