@@ -116,8 +116,8 @@ class _State:
                     others.append((table, parent))
                 case None:
                     others.append((table, None))
-                case _:
-                    pass  # shared across tenants
+                case _Shared():
+                    pass
         return settle(own, others, self.find)
 
     @util.ro_memoized_property
