@@ -26,6 +26,9 @@ __all__ = ["JwtClaim", "jwt_claim"]
 _SYMMETRIC: Final = frozenset({"HS256", "HS384", "HS512"})
 
 # RFC 6750 section 3.1.
+# What PyJWT 2.10 lets out for a token of nested lists, or a time that is null or infinite.
+_OF_OLD_RELEASES: Final = (RecursionError, OverflowError, TypeError)
+
 _CHALLENGE: Final = 'Bearer error="invalid_token"'
 
 
@@ -69,7 +72,7 @@ class JwtClaim:
         try:
             key = self._key_for(token)
             claims = self._jwt.decode(token, key, **self._arguments)
-        except self._jwt.PyJWTError:
+        except (self._jwt.PyJWTError, *_OF_OLD_RELEASES):
             # Which of its errors it was would tell a forger how far he has come.
             raise TenantUnauthenticatedError(
                 "the token is not valid", challenge=_CHALLENGE

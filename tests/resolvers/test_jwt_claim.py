@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import sys
 import time
@@ -249,3 +251,24 @@ def test_one_key_may_be_given_as_a_jwk() -> None:
     assert resolve(resolver, token(RSA_KEY, "RS256")) == ACME
     with pytest.raises(TenantUnauthenticatedError):
         resolve(resolver, token(OTHER_RSA_KEY, "RS256"))
+
+
+@pytest.mark.parametrize("header", [b"[" * 3000, b'{"alg":' * 3000])
+def test_a_header_of_nested_lists_is_refused(header: bytes) -> None:
+    resolver = jwt_claim("tenant", SECRET, algorithms=["HS256"])
+    value = base64.urlsafe_b64encode(header).rstrip(b"=") + b".e30.eA"
+    with pytest.raises(TenantUnauthenticatedError):
+        resolve(resolver, value)
+
+
+@pytest.mark.parametrize("expires", [None, [], "soon", float("inf"), float("nan")])
+def test_a_time_that_is_none_is_refused(expires: Any) -> None:
+    resolver = jwt_claim("tenant", SECRET, algorithms=["HS256"])
+    part = [
+        base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=")
+        for each in ({"alg": "HS256", "typ": "JWT"}, {"tenant": "acme", "exp": expires})
+    ]
+    signed = b".".join(part)
+    mark = hmac.digest(SECRET.encode() if isinstance(SECRET, str) else SECRET, signed, "sha256")
+    with pytest.raises(TenantUnauthenticatedError):
+        resolve(resolver, signed + b"." + base64.urlsafe_b64encode(mark).rstrip(b"="))
