@@ -251,7 +251,7 @@ def closing_with_refusal(scope: Any, send: Any) -> Any:
         return send
     accepted = False
 
-    async def send_refusing(message: Any) -> None:
+    async def send_refusing(message: Any) -> Any:
         nonlocal accepted
         accepted = accepted or message["type"] == "websocket.accept"
         refusal = scope["state"].get(REFUSAL_KEY)
