@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from .errors import ConfigurationError
 from .refusal import POLICY_VIOLATION, REFUSAL_KEY, Refusal
 from .request import TENANT_KEY
-from .vary import ASGIApp, varying_asgi, varying_wsgi
+from .vary import ASGIApp, adding_vary, varying_wsgi
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -49,6 +49,7 @@ def answering_asgi(app: ASGIApp, vary: tuple[str, ...]) -> AnsweringASGI:
         ConfigurationError: ``app`` cannot be called.
     """
     _checked(app)
+    add_vary = adding_vary(vary) if vary else None
 
     async def answer(refusal: Refusal, scope: Any, receive: Any, send: Any) -> None:
         inner = {**scope, TENANT_KEY: None, REFUSAL_KEY: refusal}
@@ -61,6 +62,7 @@ def answering_asgi(app: ASGIApp, vary: tuple[str, ...]) -> AnsweringASGI:
 
         def send_completed(message: Any) -> Any:
             if message["type"] == "http.response.start":
+                message = add_vary(message) if add_vary is not None else message
                 headers = [*message.get("headers", ())]
                 there = {name.decode("latin-1").lower() for name, _ in headers}
                 headers += [
@@ -70,8 +72,7 @@ def answering_asgi(app: ASGIApp, vary: tuple[str, ...]) -> AnsweringASGI:
                 message = {**message, "headers": headers}
             return send(message)
 
-        serve = varying_asgi(app, vary) if vary else app
-        await serve(inner, receive, send_completed)
+        await app(inner, receive, send_completed)
 
     return answer
 

@@ -17,7 +17,6 @@ __all__ = [
     "chosen",
     "declared_by",
     "merged",
-    "varying_asgi",
     "varying_wsgi",
 ]
 
@@ -104,19 +103,6 @@ def adding_vary(names: tuple[str, ...]) -> Callable[[Any], Any]:
         return message
 
     return add_vary
-
-
-def varying_asgi(app: ASGIApp, names: tuple[str, ...]) -> ASGIApp:
-    """Return ``app``, which answers HTTP requests, with ``names`` in each response's ``Vary``."""
-    add_vary = adding_vary(names)
-
-    def serve(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        def send_with_vary(message: Any) -> Any:
-            return send(add_vary(message) if message["type"] == "http.response.start" else message)
-
-        return app(scope, receive, send_with_vary)
-
-    return serve
 
 
 def varying_wsgi(app: WSGIApplication, names: tuple[str, ...]) -> WSGIApplication:
