@@ -30,7 +30,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from benchmarks.measure import Batch, compare, machine, table
 from benchmarks.queries import microseconds, unguarded
 from tenantshield_mw import system_scope, tenant_scope
-from tenantshield_mw.adapters.sqlalchemy import floor, tenant_aware
+from tenantshield_mw.adapters.sqlalchemy import rls, tenant_aware
 from tests.floored import FlooredDatabase, floored_database
 from tests.plans import Plan, as_text, indexes, plan_of, scanned
 
@@ -167,7 +167,7 @@ def fill(db: FlooredDatabase) -> None:
     )
     owner = create_engine(db.url)
     with owner.begin() as connection:
-        floor.create_policies(connection, Base.metadata)
+        rls.create_policies(connection, Base.metadata)
     owner.dispose()
     db.grant()
 
@@ -287,13 +287,13 @@ def compare_transactions(db: FlooredDatabase) -> None:
             engine = create_engine(url, **options)
             stack.callback(engine.dispose)
             if told:
-                floor.hold_tenant(engine)
+                rls.enforce(engine)
             batches[f"psycopg {told}"] = transactions(engine)
             for driver in ("psycopg", "asyncpg"):
                 made = create_async_engine(url.set(drivername=f"postgresql+{driver}"), **options)
                 stack.callback(lambda each: runner.run(each.dispose()), made)
                 if told:
-                    floor.hold_tenant(made)
+                    rls.enforce(made)
                 batches[f"{driver}, async {told}"] = async_transactions(made, runner)
         times = compare(batches, rounds=ROUNDS, seconds=SECONDS)
     rows = []

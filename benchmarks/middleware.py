@@ -14,11 +14,7 @@ from contextvars import ContextVar, copy_context
 from typing import Any
 
 from benchmarks.measure import Batch, compare, machine, table
-from tenantshield_mw import (
-    TenantSessionMiddleware,
-    TenantSessionMiddlewareWSGI,
-    header,
-)
+from tenantshield_mw import TenantSessionMiddleware, TenantSessionMiddlewareWSGI, header
 
 ROUNDS = 31
 AIM_ASGI = 1.6

@@ -31,7 +31,8 @@ from sqlalchemy.pool import StaticPool
 
 from benchmarks.measure import Batch, compare, machine, table
 from tenantshield_mw import system_scope, tenant_scope
-from tenantshield_mw.adapters.sqlalchemy import internals, sessions, tenant_aware
+from tenantshield_mw.adapters.sqlalchemy import internals, tenant_aware
+from tenantshield_mw.adapters.sqlalchemy.orm import sessions
 
 ROUNDS: Final = 21
 SECONDS: Final = 0.2

@@ -15,7 +15,7 @@ from .context import (
     tenant_scope,
     try_current_tenant,
 )
-from .directory import Listed, Lookup, TenantDirectory, TenantState
+from .directory import Lookup, LookupResult, TenantDirectory, TenantState
 from .dispatch import Answer, Resolver, SyncResolver
 from .errors import (
     ConfigurationError,
@@ -65,8 +65,8 @@ __all__ = [
     "ConfigurationError",
     "CrossTenantAccessError",
     "Exempt",
-    "Listed",
     "Lookup",
+    "LookupResult",
     "MissingTenantContextError",
     "OnMissingTenant",
     "Refusal",

@@ -31,7 +31,10 @@ __all__ = [
     "bind",
     "carry_tenant",
     "current_binding",
+    "current_bound",
     "current_tenant",
+    "describe",
+    "is_same_scope",
     "system_scope",
     "tenant_scope",
     "try_current_tenant",
@@ -80,6 +83,26 @@ _binding: Final[ContextVar[Binding | None]] = ContextVar("tenantshield_mw", defa
 
 current_binding: Final = _binding.get
 """Return the innermost binding, or ``None`` outside every scope; ``[0]`` is who is bound."""
+
+
+def current_bound() -> Bound:
+    """Return who is bound; ``None`` for nobody, and outside every scope."""
+    binding = _binding.get()
+    return None if binding is None else binding[0]
+
+
+def is_same_scope(left: Bound, right: Bound) -> bool:
+    """Return whether two bindings reach the same rows."""
+    if isinstance(left, SystemContext):
+        return isinstance(right, SystemContext)
+    return left == right
+
+
+def describe(bound: Bound) -> str:
+    """Return what is bound in words, without naming a tenant."""
+    if bound is None:
+        return "no scope"
+    return "one tenant's scope" if isinstance(bound, TenantContext) else "a system scope"
 
 
 def bind(bound: Bound) -> Binding:

@@ -10,10 +10,10 @@ from typing import Final, TypeAlias, final
 
 from .dispatch import is_awaitable
 from .errors import ConfigurationError, TenantNotFoundError, TenantSuspendedError
-from .expiring import Clock, ExpiringMemory, failure_seconds
+from .expiring import Clock, SingleFlightCache, failure_seconds
 from .tenant import TenantContext, TenantId
 
-__all__ = ["Listed", "Lookup", "TenantDirectory", "TenantState"]
+__all__ = ["Lookup", "LookupResult", "TenantDirectory", "TenantState"]
 
 
 class TenantState(Enum):
@@ -24,11 +24,11 @@ class TenantState(Enum):
     UNKNOWN = "unknown"
 
 
-Listed: TypeAlias = TenantContext | TenantState | None
+LookupResult: TypeAlias = TenantContext | TenantState | None
 """What a lookup says of a tenant: its context, which makes it active, or its state alone;
 ``None`` is the same as ``TenantState.UNKNOWN``."""
 
-Lookup: TypeAlias = Callable[[TenantId], Listed | Awaitable[Listed]]
+Lookup: TypeAlias = Callable[[TenantId], LookupResult | Awaitable[LookupResult]]
 """Finds a tenant by the id that the resolver gave; may be async under ASGI."""
 
 _BLOCKED: Final = (
@@ -85,7 +85,7 @@ class TenantDirectory:
             )
         negative = failure_seconds(ttl, negative_ttl)
         self._lookup = lookup
-        self._memory: ExpiringMemory[TenantContext | TenantState] = ExpiringMemory(
+        self._memory: SingleFlightCache[TenantContext | TenantState] = SingleFlightCache(
             maxsize=maxsize,
             seconds=lambda listed: ttl if isinstance(listed, TenantContext) else negative,
             clock=clock,

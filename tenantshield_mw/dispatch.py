@@ -10,7 +10,7 @@ from uuid import UUID
 
 from .context import as_tenant_context
 from .errors import ConfigurationError
-from .request import Remembered
+from .request import Memo
 from .tenant import TenantContext, TenantId
 
 __all__ = [
@@ -36,7 +36,7 @@ Resolver: TypeAlias = Callable[[Any], Answer | Awaitable[Answer]]
 EitherResolver: TypeAlias = Callable[[Any], Any]
 """One whose answer may be an awaitable under ASGI, if that of what it asks is."""
 
-tenant_named: Final[Remembered[str, TenantContext]] = Remembered(TenantContext)
+tenant_named: Final[Memo[str, TenantContext]] = Memo(TenantContext)
 """The tenant that a resolver means by a ``str``; raises what :class:`TenantContext` raises.
 Immutable, so requests for one tenant may share it."""
 

@@ -18,8 +18,8 @@ from .errors import ConfigurationError
 
 __all__ = [
     "Clock",
-    "ExpiringMemory",
     "OverdueError",
+    "SingleFlightCache",
     "failure_seconds",
     "waits_until",
     "without_event_loop",
@@ -88,7 +88,7 @@ class _AbandonedError(Exception):
 
 
 @final
-class ExpiringMemory(Generic[V]):
+class SingleFlightCache(Generic[V]):
     """Answers by key: the least recently used go first, and all go when their time is over.
 
     Of several that ask for one key at the same time, tasks and threads alike, the first

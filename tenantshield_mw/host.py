@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, Generic, TypeAlias, TypeVar, final
 
 from .errors import ConfigurationError, TenantResolutionError
-from .request import LONGEST_PARSED, HeaderField, HeaderFields, Remembered, Request, peer
+from .request import LONGEST_PARSED, HeaderField, HeaderFields, Memo, Request, peer
 
 __all__ = [
     "FORWARDING_HEADERS",
@@ -195,12 +195,12 @@ class ForwardedHost(Generic[T]):
             mapped = getattr(found, "ipv4_mapped", None)
             return any((mapped or found) in network for network in networks)
 
-        self._is_trusted: Remembered[str, bool] = Remembered(is_trusted)
+        self._is_trusted: Memo[str, bool] = Memo(is_trusted)
         judges: dict[str, Callable[[bytes], str | None]] = {
             "X-Forwarded-Host": _the_one_host,
             "Forwarded": self._forwarded,
         }
-        self._known: Remembered[str, T | None] = Remembered(meaning)
+        self._known: Memo[str, T | None] = Memo(meaning)
         self._direct: HeaderField[str | None] = HeaderField("Host", host_name)
         self._by_proxies = [HeaderField(name, judges[name]) for name in names]
         self._fields = HeaderFields(*self._by_proxies, self._direct)

@@ -20,7 +20,7 @@ __all__ = [
     "TENANT_KEY",
     "HeaderField",
     "HeaderFields",
-    "Remembered",
+    "Memo",
     "Request",
     "over_asgi",
     "path",
@@ -64,7 +64,7 @@ _WITHOUT_PREFIX: Final = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
 
 @final
-class Remembered(dict[K, T]):
+class Memo(dict[K, T]):
     """What ``judge`` made of short values that came lately, by value.
 
     A mapping that fills itself: what is remembered costs no call of a function.
@@ -135,11 +135,9 @@ class HeaderField(Generic[T]):
         self.name = name
         self.varies_on: tuple[str, ...] = (name,)
         self._joint = joint
-        self._known = Remembered(judge, length)
-        # Under WSGI a value comes as text. Remembered as such, it needs no encoding.
-        self._known_text: Remembered[str, T] = Remembered(
-            lambda text: judge(self._octets(text)), length
-        )
+        self._known = Memo(judge, length)
+        # Under WSGI a value comes as text. Memo as such, it needs no encoding.
+        self._known_text: Memo[str, T] = Memo(lambda text: judge(self._octets(text)), length)
         self._name = name.lower().encode("ascii")
         self._length = len(self._name)
         key = name.upper().replace("-", "_")

@@ -57,9 +57,9 @@ class FlooredDatabase(Database):
 
     def _hold_tenant(self, engine: Engine | AsyncEngine) -> None:
         # Only here: where others are put to the test, this package is not installed.
-        from tenantshield_mw.adapters.sqlalchemy import floor
+        from tenantshield_mw.adapters.sqlalchemy import rls
 
-        floor.hold_tenant(engine, system_role=self.system)
+        rls.enforce(engine, system_role=self.system)
 
     def _as_app(self) -> Database:
         return Database(

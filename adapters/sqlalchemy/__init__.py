@@ -5,16 +5,16 @@ from __future__ import annotations
 from tenantshield_mw import TenantSessionMiddleware, TenantSessionMiddlewareWSGI
 
 from . import install
-from .declare import require_declared, shared_across_tenants, tenant_aware
-from .directory import tenants_in
-from .invalidation import invalidate_on_commit
-from .keys import tenant_foreign_key
+from .ownership.declare import require_declared, shared_across_tenants, tenant_aware
+from .ownership.foreign_key import tenant_foreign_key
 from .scopes import (
     AsyncSessionScope,
     SessionScope,
     bind_async_session_to_tenant,
     bind_session_to_tenant,
 )
+from .tenants.invalidation import invalidate_on_commit
+from .tenants.lookup import tenants_in
 
 __all__ = [
     "AsyncSessionScope",

@@ -9,12 +9,8 @@ from typing import Any, Final, TypeAlias, final
 
 from tenantshield_mw.admission import CANNOT_AWAIT, TWICE_AWAITABLE
 from tenantshield_mw.dispatch import EitherResolver, callable_directly, is_awaitable, tenant_of
-from tenantshield_mw.errors import (
-    ConfigurationError,
-    TenantResolutionError,
-    TenantUnavailableError,
-)
-from tenantshield_mw.expiring import Clock, ExpiringMemory, failure_seconds, without_event_loop
+from tenantshield_mw.errors import ConfigurationError, TenantResolutionError, TenantUnavailableError
+from tenantshield_mw.expiring import Clock, SingleFlightCache, failure_seconds, without_event_loop
 from tenantshield_mw.mount import mount_of
 from tenantshield_mw.request import HeaderField, over_asgi
 from tenantshield_mw.tenant import TenantContext
@@ -57,7 +53,7 @@ class Cached:
         else:
             raise ConfigurationError(_KEY)
         self.mount = mount_of(resolver)
-        self._memory: ExpiringMemory[Outcome] = ExpiringMemory(
+        self._memory: SingleFlightCache[Outcome] = SingleFlightCache(
             maxsize=maxsize,
             seconds=lambda outcome: ttl if isinstance(outcome, TenantContext) else for_failures,
             clock=clock,

@@ -6,7 +6,7 @@ import re
 from typing import Final, final
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.request import LONGEST_PARSED, Remembered, Request, over_asgi
+from tenantshield_mw.request import LONGEST_PARSED, Memo, Request, over_asgi
 from tenantshield_mw.tenant import TenantContext
 
 from .identifier import Kind, reader_of
@@ -54,7 +54,7 @@ class ClientCertificate:
                 raise TenantResolutionError(f"the certificate's subject has several {attribute}")
             return TenantContext(read(values.pop()))
 
-        self._known: Remembered[str, TenantContext | None] = Remembered(judge)
+        self._known: Memo[str, TenantContext | None] = Memo(judge)
 
     def __call__(self, request: Request) -> TenantContext | None:
         """Return the tenant; ``None`` where there is no certificate, or no such attribute.

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, final
 from uuid import UUID
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.request import HeaderField, Remembered, Request
+from tenantshield_mw.request import HeaderField, Memo, Request
 from tenantshield_mw.tenant import TenantContext, TenantId
 
 from .extra import required
@@ -77,7 +77,7 @@ class Cookie:
             if max_age is not None:
                 raise ConfigurationError("max_age needs a secret: only a signature has a time")
             read = reader_of(kind)
-            self._known: Remembered[str, Named] = Remembered(
+            self._known: Memo[str, Named] = Memo(
                 lambda value: (TenantContext(read(_content(value))), 0.0)
             )
             return
@@ -101,7 +101,7 @@ class Cookie:
             return judge(payload), signed_at.timestamp()
 
         # The signature of a value holds for ever or never, only its age is still to be seen.
-        self._known = Remembered(verified)
+        self._known = Memo(verified)
 
     def __call__(self, request: Request) -> TenantContext | None:
         """Return the tenant; ``None`` where there is no such cookie.

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.request import Remembered
+from tenantshield_mw.request import Memo
 from tenantshield_mw.tenant import TenantContext, TenantId
 
 __all__ = ["Kind", "judge_of", "reader_of"]
@@ -85,7 +85,7 @@ def judge_of(kind: object) -> Callable[[object], TenantContext]:
         ConfigurationError: ``kind`` is neither ``str``, ``int`` nor ``uuid.UUID``.
     """
     read = reader_of(kind)
-    known: Remembered[str, TenantContext] = Remembered(
+    known: Memo[str, TenantContext] = Memo(
         lambda text: TenantContext(text if kind is str else read(text))
     )
 

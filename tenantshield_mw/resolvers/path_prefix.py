@@ -6,7 +6,7 @@ import re
 from typing import Final, final
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.request import Remembered, Request, path
+from tenantshield_mw.request import Memo, Request, path
 from tenantshield_mw.tenant import TenantContext
 
 from .identifier import Kind, reader_of
@@ -56,7 +56,7 @@ class PathPrefix:
                 )
             return TenantContext(read(segment))
 
-        self._known: Remembered[str, TenantContext] = Remembered(judged)
+        self._known: Memo[str, TenantContext] = Memo(judged)
         # A segment is whole or it is another one.
         self._pattern = re.compile(
             "/".join("([^/]*)" if each == _SLOT else re.escape(each) for each in segments)

@@ -6,7 +6,7 @@ from typing import Final, final
 from urllib.parse import unquote_to_bytes
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.request import Remembered, Request, query_string
+from tenantshield_mw.request import Memo, Request, query_string
 from tenantshield_mw.tenant import TenantContext
 
 from .identifier import Kind, reader_of
@@ -41,9 +41,7 @@ class QueryParameter:
         self._name = name.encode().decode("latin-1")
         self._is_plain = _DELIMITERS.isdisjoint(name)
         self._beginning = f"{self._name}="
-        self._known: Remembered[str, TenantContext] = Remembered(
-            lambda value: TenantContext(read(value))
-        )
+        self._known: Memo[str, TenantContext] = Memo(lambda value: TenantContext(read(value)))
 
     def __call__(self, request: Request) -> TenantContext | None:
         """Return the tenant; ``None`` where the query has no such parameter.

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantshield_mw import ConfigurationError
-from tenantshield_mw.expiring import ExpiringMemory, failure_seconds, without_event_loop
+from tenantshield_mw.expiring import SingleFlightCache, failure_seconds, without_event_loop
 
 
 class Clock:
@@ -26,8 +26,8 @@ class Clock:
         return self.now
 
 
-def memory(clock: Clock, *, maxsize: int = 10, seconds: float = 60.0) -> ExpiringMemory[Any]:
-    return ExpiringMemory(maxsize=maxsize, seconds=lambda answer: seconds, clock=clock)
+def memory(clock: Clock, *, maxsize: int = 10, seconds: float = 60.0) -> SingleFlightCache[Any]:
+    return SingleFlightCache(maxsize=maxsize, seconds=lambda answer: seconds, clock=clock)
 
 
 class Loads:
@@ -44,7 +44,7 @@ class Loads:
         return load
 
 
-def get(remembered: ExpiringMemory[Any], loads: Loads, key: Any) -> Any:
+def get(remembered: SingleFlightCache[Any], loads: Loads, key: Any) -> Any:
     return remembered.get(key, loads.of(key), blocking=True)
 
 
@@ -339,9 +339,9 @@ def test_other_times_are_refused(ttl: Any, failure_ttl: Any) -> None:
 @pytest.mark.parametrize("arguments", [{"maxsize": 0}, {"maxsize": True}, {"maxsize": 1.5}])
 def test_other_sizes_are_refused(arguments: Any) -> None:
     with pytest.raises(ConfigurationError, match="maxsize"):
-        ExpiringMemory(seconds=lambda answer: 1.0, clock=time.monotonic, **arguments)
+        SingleFlightCache(seconds=lambda answer: 1.0, clock=time.monotonic, **arguments)
 
 
 def test_a_clock_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="clock"):
-        ExpiringMemory(maxsize=1, seconds=lambda answer: 1.0, clock=0)  # type: ignore[arg-type]
+        SingleFlightCache(maxsize=1, seconds=lambda answer: 1.0, clock=0)  # type: ignore[arg-type]

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tenantshield_mw.expiring import ExpiringMemory, OverdueError, waits_until
+from tenantshield_mw.expiring import OverdueError, SingleFlightCache, waits_until
 
 
-def memory() -> ExpiringMemory[Any]:
-    return ExpiringMemory(maxsize=10, seconds=lambda answer: 60.0, clock=time.monotonic)
+def memory() -> SingleFlightCache[Any]:
+    return SingleFlightCache(maxsize=10, seconds=lambda answer: 60.0, clock=time.monotonic)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01])

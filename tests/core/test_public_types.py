@@ -9,8 +9,8 @@ from tenantshield_mw import (
     AsyncScope,
     Authorize,
     Exempt,
-    Listed,
     Lookup,
+    LookupResult,
     OnMissingTenant,
     Resolver,
     Scope,
@@ -37,7 +37,7 @@ async def name_later(request: Any) -> Answer:
     return name(request)
 
 
-def find(tenant_id: TenantId) -> Listed:
+def find(tenant_id: TenantId) -> LookupResult:
     return TenantContext(tenant_id)
 
 

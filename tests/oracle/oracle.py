@@ -136,10 +136,10 @@ class _Side:
         """
         if self.finds_first and isinstance(element, Delete):
             # Only here: another process does without the adapter.
-            from tenantshield_mw.adapters.sqlalchemy.statements import found_first
+            from tenantshield_mw.adapters.sqlalchemy.compiler.rewriting import select_keys_first
 
             key = [each.name for each in inspect(element.table).primary_key]
-            element = found_first(element, key)
+            element = select_keys_first(element, key)
         return element, many, parameters
 
     def _note(

@@ -278,10 +278,10 @@ def mark() -> None:
 
 def policies() -> list[str]:
     """Return the statements that protect the tables in PostgreSQL itself."""
-    from tenantshield_mw.adapters.sqlalchemy import floor
+    from tenantshield_mw.adapters.sqlalchemy import rls
 
     mark()
-    return floor.policy_statements(Base.metadata)
+    return rls.policy_statements(Base.metadata)
 
 
 MENDING: Final = tuple(

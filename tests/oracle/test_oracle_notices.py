@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Table, func, join, select, true
 from sqlalchemy.orm import aliased
 
-from tenantshield_mw.adapters.sqlalchemy import dialects
-from tenantshield_mw.adapters.sqlalchemy.predicate import Plan, Predicates
-from tenantshield_mw.adapters.sqlalchemy.registry import Registry
+from tenantshield_mw.adapters.sqlalchemy.compiler.placement import Plan, Predicates
+from tenantshield_mw.adapters.sqlalchemy.execution import dialects
+from tenantshield_mw.adapters.sqlalchemy.ownership.registry import Registry
 
 from .conftest import PairOf
 from .fuzzing import fuzz
@@ -104,12 +104,12 @@ def test_composed_statements_notice(
 def test_the_list_notices_a_table_that_has_no_rule(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rule_for = Registry.rule_for
+    ownership_of = Registry.ownership_of
 
     def forgetful(self: Registry, asked: Any, *args: Any) -> Any:
-        return None if asked.name == table.name else rule_for(self, asked, *args)
+        return None if asked.name == table.name else ownership_of(self, asked, *args)
 
-    monkeypatch.setattr(Registry, "rule_for", forgetful)
+    monkeypatch.setattr(Registry, "ownership_of", forgetful)
     with pair("sqlite") as compared, pytest.raises(Mismatch):
         _through_the_list(compared)
 
@@ -125,7 +125,7 @@ def test_the_list_notices_a_tied_table_whose_parent_is_not_looked_up(
 def test_a_good_part_of_the_composed_statements_notices_an_absent_guard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Registry, "rule_for", lambda self, asked, *args: None)
+    monkeypatch.setattr(Registry, "ownership_of", lambda self, asked, *args: None)
     noticed = 0
     compare = Pair.compare
 

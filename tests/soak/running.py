@@ -20,7 +20,7 @@ import psycopg
 from sqlalchemy import Engine, NullPool, create_engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from tenantshield_mw.adapters.sqlalchemy import floor
+from tenantshield_mw.adapters.sqlalchemy import rls
 from tests.pgbouncer import pgbouncer
 
 from .ledger import Verdict, compare
@@ -234,7 +234,7 @@ class _Engines:
         )
         if settings.broken != "tenant":
             for each in (self.psycopg, self.asyncpg, self.threads):
-                floor.hold_tenant(each, system_role=roles.system)
+                rls.enforce(each, system_role=roles.system)
 
     async def dispose(self) -> None:
         await self.psycopg.dispose()

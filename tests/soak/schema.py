@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import URL, ForeignKey, create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from tenantshield_mw.adapters.sqlalchemy import floor, tenant_aware
+from tenantshield_mw.adapters.sqlalchemy import rls, tenant_aware
 from tests.databases import Database
 
 __all__ = ["FUNCTION", "VIEW", "Base", "Detail", "Entry", "Roles", "prepare"]
@@ -87,7 +87,7 @@ def prepare(here: Database) -> Roles:
     engine = create_engine(here.url.set(username=roles.owner))
     with engine.begin() as connection:
         Base.metadata.create_all(connection)
-        floor.create_policies(connection, Base.metadata)
+        rls.create_policies(connection, Base.metadata)
     engine.dispose()
     here.run(
         f"CREATE VIEW {VIEW} AS SELECT * FROM soak_entry",

@@ -12,17 +12,17 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import CreateTableOp, MigrateOperation, UpgradeOps
 from sqlalchemy import MetaData, Table
 
-from ..floor.catalog import OURS, Catalog, FoundTable, read_catalog
-from ..floor.inspection import compare
-from ..floor.policies import policies_of
-from ..floor.record import read_record
-from ..floor.tables import TableFloor, floor_of_table
+from ..rls.catalog import OURS, Catalog, FoundTable, read_catalog
+from ..rls.comment import read_record
+from ..rls.differences import compare
+from ..rls.policies import policies_of
+from ..rls.specification import TablePolicySpec, spec_of_table
 from .policies import DropTenantPoliciesOp, PutTenantPoliciesOp
 
 __all__ = ["compare_policies"]
 
 _IMPORT: Final = (
-    "from tenantshield_mw.adapters.sqlalchemy.floor import Along, TableFloor, TenantColumn"
+    "from tenantshield_mw.adapters.sqlalchemy.rls import ParentLink, TablePolicySpec, TenantColumn"
 )
 
 # Alembic has priorities since 1.18. Before, the order is that of registration.
@@ -49,18 +49,18 @@ def compare_policies(
     if connection is None or connection.dialect.name != "postgresql":
         return
     wanted = {
-        floor: table
+        spec: table
         for table in autogen_context.sorted_tables
-        if (floor := floor_of_table(table)) is not None
+        if (spec := spec_of_table(table)) is not None
     }
     default = connection.dialect.default_schema_name
     catalog = read_catalog(connection, list(wanted))
     comparison = _Comparison(catalog, list(wanted), upgrade_ops)
-    for floor, table in wanted.items():
-        if (None if floor.schema == default else floor.schema) in schemas and (
+    for spec, table in wanted.items():
+        if (None if spec.schema == default else spec.schema) in schemas and (
             autogen_context.run_object_filters(table, table.name, "table", False, None)  # noqa: FBT003
         ):
-            comparison.compare(floor)
+            comparison.compare(spec)
     for found in comparison.strays():
         schema = None if found.schema == default else found.schema
         # Not in the models, so there is nothing to hand to a filter of objects but this.
@@ -84,17 +84,17 @@ class _Comparison:
     """
 
     def __init__(
-        self, catalog: Catalog, floors: Sequence[TableFloor], upgrade_ops: UpgradeOps
+        self, catalog: Catalog, specs: Sequence[TablePolicySpec], upgrade_ops: UpgradeOps
     ) -> None:
         self.first: list[MigrateOperation] = []
         self.last: list[MigrateOperation] = []
         self._catalog = catalog
-        self._floors = floors
+        self._specs = specs
         self._recorded = [
-            floor
+            spec
             for table in catalog.tables
             for policy in table.policies.values()
-            if (floor := read_record(policy.comment)) is not None
+            if (spec := read_record(policy.comment)) is not None
         ]
         self._created = {
             (each.schema, each.table_name)
@@ -102,50 +102,50 @@ class _Comparison:
             if isinstance(each, CreateTableOp)
         }
 
-    def compare(self, floor: TableFloor) -> None:
+    def compare(self, spec: TablePolicySpec) -> None:
         """Add what has to be done for one table of the models."""
-        found = self._catalog.table(floor.schema, floor.name)
+        found = self._catalog.table(spec.schema, spec.name)
         if found is None:
-            if (floor.schema, floor.name) in self._created:
-                self._put(floor)
+            if (spec.schema, spec.name) in self._created:
+                self._put(spec)
             return
-        if all(each.harmless for each in compare(self._catalog, floor, self._floors)):
+        if all(each.harmless for each in compare(self._catalog, spec, self._specs)):
             return
         before = self._made_from(found)
-        if before is not None and before != floor:
+        if before is not None and before != spec:
             # Enabled in between, it shows no row at all.
             self._drop(before, leave_enabled=True)
-            self._put(floor, leave_enabled=True)
+            self._put(spec, leave_enabled=True)
         elif _has_ours(found):
-            self._put(floor, before=floor)
+            self._put(spec, before=spec)
         else:
-            self._put(floor, leave_enabled=found.is_enabled)
+            self._put(spec, leave_enabled=found.is_enabled)
 
     def strays(self) -> list[FoundTable]:
         """Return the tables with policies that nothing asks for."""
-        wanted = [self._catalog.table(each.schema, each.name) for each in self._floors]
+        wanted = [self._catalog.table(each.schema, each.name) for each in self._specs]
         return [each for each in self._catalog.tables if _has_ours(each) and each not in wanted]
 
     def remove(self, found: FoundTable, schema: str | None) -> None:
         """Add what takes the policies of one table away."""
-        before = self._made_from(found) or TableFloor(found.name, schema)
+        before = self._made_from(found) or TablePolicySpec(found.name, schema)
         others = [each for each in found.policies if each not in OURS]
         self._drop(before, leave_enabled=bool(others))
 
-    def _put(self, floor: TableFloor, **options: Any) -> None:
-        among = _among(floor, self._floors)
-        self.last.append(PutTenantPoliciesOp(floor, among=among, **options))
+    def _put(self, spec: TablePolicySpec, **options: Any) -> None:
+        among = _among(spec, self._specs)
+        self.last.append(PutTenantPoliciesOp(spec, among=among, **options))
 
-    def _drop(self, floor: TableFloor, *, leave_enabled: bool) -> None:
-        among = _among(floor, self._recorded)
-        self.first.append(DropTenantPoliciesOp(floor, among=among, leave_enabled=leave_enabled))
+    def _drop(self, spec: TablePolicySpec, *, leave_enabled: bool) -> None:
+        among = _among(spec, self._recorded)
+        self.first.append(DropTenantPoliciesOp(spec, among=among, leave_enabled=leave_enabled))
 
-    def _made_from(self, found: FoundTable) -> TableFloor | None:
+    def _made_from(self, found: FoundTable) -> TablePolicySpec | None:
         """Return what the policies were made from, if they still are what was made."""
-        for floor in self._recorded:
-            if self._catalog.table(floor.schema, floor.name) is found:
-                differences = compare(self._catalog, floor, self._recorded)
-                return None if any(not each.harmless for each in differences) else floor
+        for spec in self._recorded:
+            if self._catalog.table(spec.schema, spec.name) is found:
+                differences = compare(self._catalog, spec, self._recorded)
+                return None if any(not each.harmless for each in differences) else spec
         return None
 
 
@@ -153,13 +153,13 @@ def _has_ours(found: FoundTable) -> bool:
     return any(each in OURS for each in found.policies)
 
 
-def _among(floor: TableFloor, floors: Sequence[TableFloor]) -> tuple[TableFloor, ...]:
-    """Return those of ``floors`` without which the table's policies would be others."""
-    if policies_of(floor, floors) == policies_of(floor):
+def _among(spec: TablePolicySpec, specs: Sequence[TablePolicySpec]) -> tuple[TablePolicySpec, ...]:
+    """Return those of ``specs`` without which the table's policies would be others."""
+    if policies_of(spec, specs) == policies_of(spec):
         return ()
-    by_name = {(each.schema, each.name): each for each in floors}
-    ahead = [(each.parent_schema, each.parent) for each in floor.references]
-    reached: dict[tuple[str | None, str], TableFloor] = {}
+    by_name = {(each.schema, each.name): each for each in specs}
+    ahead = [(each.parent_schema, each.parent) for each in spec.references]
+    reached: dict[tuple[str | None, str], TablePolicySpec] = {}
     while ahead:
         here = ahead.pop()
         if here in by_name and here not in reached:
@@ -176,7 +176,7 @@ def _render_put(autogen_context: AutogenContext, operation: PutTenantPoliciesOp)
     return _render_call(
         autogen_context,
         "put_tenant_policies",
-        operation.floor,
+        operation.spec,
         among=operation.among,
         before=operation.before,
         leave_enabled=operation.leave_enabled,
@@ -188,19 +188,19 @@ def _render_drop(autogen_context: AutogenContext, operation: DropTenantPoliciesO
     return _render_call(
         autogen_context,
         "drop_tenant_policies",
-        operation.floor,
+        operation.spec,
         among=operation.among,
         leave_enabled=operation.leave_enabled,
     )
 
 
 def _render_call(
-    autogen_context: AutogenContext, name: str, floor: TableFloor, **options: Any
+    autogen_context: AutogenContext, name: str, spec: TablePolicySpec, **options: Any
 ) -> str:
     autogen_context.imports.add(_IMPORT)
     prefix = autogen_context.opts.get("alembic_module_prefix") or ""
     arguments = [
-        _render(floor),
+        _render(spec),
         *(f"{key}={_render(value)}" for key, value in options.items() if value),
     ]
     lines = "".join(f"    {each},\n" for each in arguments)

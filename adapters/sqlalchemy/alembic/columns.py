@@ -16,7 +16,7 @@ from alembic.operations.ops import AlterColumnOp, DropColumnOp
 from sqlalchemy.types import String, TypeEngine
 
 from ..errors import ConfigurationError
-from ..floor.policies import literal, quoted, table_name
+from ..rls.policies import literal, quoted, table_name
 from .execution import LOCK_TIMEOUT, steps
 from .filling import fill
 

@@ -15,7 +15,7 @@ from alembic.operations import MigrateOperation, Operations
 from alembic.operations.ops import DropConstraintOp, DropIndexOp
 
 from ..errors import ConfigurationError
-from ..floor.policies import literal, quoted, table_name
+from ..rls.policies import literal, quoted, table_name
 from .execution import LOCK_TIMEOUT, Steps, steps
 
 __all__ = ["CreateTenantForeignKeyOp", "CreateTenantIndexOp", "CreateTenantUniqueOp"]

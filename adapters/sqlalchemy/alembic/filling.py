@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from ..errors import ConfigurationError
-from ..floor.policies import literal, quoted, table_name
+from ..rls.policies import literal, quoted, table_name
 from .execution import Steps, log
 
 __all__ = ["Filled", "fill"]

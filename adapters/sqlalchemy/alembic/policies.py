@@ -8,8 +8,8 @@ from typing import Any
 from alembic.operations import MigrateOperation, Operations
 
 from ..errors import ConfigurationError
-from ..floor.policies import functions_of, statements_to_create, statements_to_drop, table_name
-from ..floor.tables import TableFloor
+from ..rls.policies import functions_of, statements_to_create, statements_to_drop, table_name
+from ..rls.specification import TablePolicySpec
 from .execution import execute
 
 __all__ = ["DropTenantPoliciesOp", "PutTenantPoliciesOp"]
@@ -21,13 +21,13 @@ class PutTenantPoliciesOp(MigrateOperation):
 
     def __init__(
         self,
-        floor: TableFloor,
+        spec: TablePolicySpec,
         *,
-        among: Sequence[TableFloor] = (),
-        before: TableFloor | None = None,
+        among: Sequence[TablePolicySpec] = (),
+        before: TablePolicySpec | None = None,
         leave_enabled: bool = False,
     ) -> None:
-        self.floor = floor
+        self.spec = spec
         self.among = tuple(among)
         self.before = before
         self.leave_enabled = leave_enabled
@@ -36,10 +36,10 @@ class PutTenantPoliciesOp(MigrateOperation):
     def put_tenant_policies(
         cls,
         operations: Operations,
-        floor: TableFloor,
+        spec: TablePolicySpec,
         *,
-        among: Sequence[TableFloor] = (),
-        before: TableFloor | None = None,
+        among: Sequence[TablePolicySpec] = (),
+        before: TablePolicySpec | None = None,
         leave_enabled: bool = False,
     ) -> None:
         """Put the policies of one table in place, over whatever this package has put there.
@@ -49,7 +49,7 @@ class PutTenantPoliciesOp(MigrateOperation):
 
         Args:
             operations: filled in by Alembic.
-            floor: the table, and what its policies are made from.
+            spec: the table, and what its policies are made from.
             among: the tables along whose own ties a way leads from what this one refers to
                 back to it.
             before: what the policies that are in place were made from, if there are any;
@@ -60,7 +60,7 @@ class PutTenantPoliciesOp(MigrateOperation):
             ConfigurationError: the database is not PostgreSQL, or ``floor`` has neither a
                 tenant column nor ties.
         """
-        operations.invoke(cls(floor, among=among, before=before, leave_enabled=leave_enabled))
+        operations.invoke(cls(spec, among=among, before=before, leave_enabled=leave_enabled))
 
     def statements(self) -> Iterator[str]:
         """Yield the operation as SQL.
@@ -68,15 +68,15 @@ class PutTenantPoliciesOp(MigrateOperation):
         Raises:
             ConfigurationError: the table has neither a tenant column nor ties.
         """
-        if self.floor.column is None and not self.floor.ties:
+        if self.spec.column is None and not self.spec.ties:
             raise ConfigurationError(
-                f"put_tenant_policies() for {table_name(self.floor.schema, self.floor.name)}: "
+                f"put_tenant_policies() for {table_name(self.spec.schema, self.spec.name)}: "
                 "nothing says whose its rows are; what was in place before had been altered "
-                "by hand, so give the TableFloor its column= or its ties="
+                "by hand, so give the TablePolicySpec its column= or its ties="
             )
-        yield from statements_to_create(self.floor, self.among)
+        yield from statements_to_create(self.spec, self.among)
         if self.before is not None:
-            wanted = {each.name for each in functions_of(self.floor, self.among)}
+            wanted = {each.name for each in functions_of(self.spec, self.among)}
             for function in functions_of(self.before, self.among):
                 if function.name not in wanted:
                     yield f"DROP FUNCTION IF EXISTS {table_name(function.schema, function.name)}"
@@ -84,12 +84,12 @@ class PutTenantPoliciesOp(MigrateOperation):
     def reverse(self) -> MigrateOperation:
         """Return what undoes this."""
         if self.before is not None:
-            return PutTenantPoliciesOp(self.before, among=self.among, before=self.floor)
-        return DropTenantPoliciesOp(self.floor, among=self.among, leave_enabled=self.leave_enabled)
+            return PutTenantPoliciesOp(self.before, among=self.among, before=self.spec)
+        return DropTenantPoliciesOp(self.spec, among=self.among, leave_enabled=self.leave_enabled)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Return what ``alembic check`` shows."""
-        return ("put_tenant_policies", self.floor)
+        return ("put_tenant_policies", self.spec)
 
 
 @Operations.register_operation("drop_tenant_policies")
@@ -98,12 +98,12 @@ class DropTenantPoliciesOp(MigrateOperation):
 
     def __init__(
         self,
-        floor: TableFloor,
+        spec: TablePolicySpec,
         *,
-        among: Sequence[TableFloor] = (),
+        among: Sequence[TablePolicySpec] = (),
         leave_enabled: bool = False,
     ) -> None:
-        self.floor = floor
+        self.spec = spec
         self.among = tuple(among)
         self.leave_enabled = leave_enabled
 
@@ -111,16 +111,16 @@ class DropTenantPoliciesOp(MigrateOperation):
     def drop_tenant_policies(
         cls,
         operations: Operations,
-        floor: TableFloor,
+        spec: TablePolicySpec,
         *,
-        among: Sequence[TableFloor] = (),
+        among: Sequence[TablePolicySpec] = (),
         leave_enabled: bool = False,
     ) -> None:
         """Take the policies of one table away.
 
         Args:
             operations: filled in by Alembic.
-            floor: the table, and what its policies were made from.
+            spec: the table, and what its policies were made from.
             among: see ``put_tenant_policies``.
             leave_enabled: whether row-level security stays enabled: for the time until new
                 policies are put in place, or because there are other people's policies.
@@ -129,21 +129,21 @@ class DropTenantPoliciesOp(MigrateOperation):
         Raises:
             ConfigurationError: the database is not PostgreSQL.
         """
-        operations.invoke(cls(floor, among=among, leave_enabled=leave_enabled))
+        operations.invoke(cls(spec, among=among, leave_enabled=leave_enabled))
 
     def statements(self) -> Iterator[str]:
         """Yield the operation as SQL."""
-        for statement in statements_to_drop(self.floor, self.among):
+        for statement in statements_to_drop(self.spec, self.among):
             if not (self.leave_enabled and statement.startswith("ALTER TABLE")):
                 yield statement
 
     def reverse(self) -> MigrateOperation:
         """Return what undoes this."""
-        return PutTenantPoliciesOp(self.floor, among=self.among, leave_enabled=self.leave_enabled)
+        return PutTenantPoliciesOp(self.spec, among=self.among, leave_enabled=self.leave_enabled)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Return what ``alembic check`` shows."""
-        return ("drop_tenant_policies", self.floor)
+        return ("drop_tenant_policies", self.spec)
 
 
 @Operations.implementation_for(PutTenantPoliciesOp)

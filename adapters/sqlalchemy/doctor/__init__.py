@@ -12,7 +12,7 @@ The command ``tenantshield-mw doctor`` does the same; see ``docs/doctor.md``.
 
 from __future__ import annotations
 
-from .examination import examine
+from .examine import examine
 from .findings import KINDS, SEVERITIES, Finding, Kind, Nature, Place, Severity
 
 __all__ = ["KINDS", "SEVERITIES", "Finding", "Kind", "Nature", "Place", "Severity", "examine"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ..floor.policies import TENANT, quoted
+from ..rls.policies import TENANT, quoted
 from .findings import Finding
-from .server import Relation, Role, Server
+from .privileges import Relation, Role, Server
 
 __all__ = ["check_bypasses", "children_of"]
 

@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.types import Uuid
 
-from ..cascades import cascades
-from ..registry import registry
-from ..rules import OwnColumn, Rule, Tie, Ties, table_key, table_label
-from .declared import is_confined, is_generated, references_of, rule_of, tenant_references
+from ..ownership.cascades import cascades
+from ..ownership.model import (
+    ColumnOwnership,
+    Ownership,
+    ParentKey,
+    ParentOwnership,
+    table_key,
+    table_label,
+)
+from ..ownership.registry import registry
+from .declarations import is_confined, is_generated, references_of, rule_of, tenant_references
 from .findings import Finding
 
 __all__ = ["Unique", "check_constraints", "confining_columns", "uniques_of"]
@@ -55,12 +62,14 @@ def uniques_of(table: Table) -> Iterator[Unique]:
             yield Unique(str(index.name), columns, is_plain=plain, is_index=True)
 
 
-def confining_columns(rule: Rule) -> tuple[str, ...]:
+def confining_columns(rule: Ownership) -> tuple[str, ...]:
     """Return what makes values one tenant's: the tenant column, or the first tie."""
-    return (rule.column,) if isinstance(rule, OwnColumn) else rule.ties[0].columns
+    return (rule.column,) if isinstance(rule, ColumnOwnership) else rule.ties[0].columns
 
 
-def check_constraints(table: Table, rule: Rule | None, metadata: MetaData) -> Iterator[Finding]:
+def check_constraints(
+    table: Table, rule: Ownership | None, metadata: MetaData
+) -> Iterator[Finding]:
     """Yield what weakens isolation in the constraints of a declared table.
 
     Args:
@@ -76,7 +85,7 @@ def check_constraints(table: Table, rule: Rule | None, metadata: MetaData) -> It
     yield from _check_foreign_keys(table, rule, metadata)
 
 
-def _check_uniques(table: Table, rule: Rule) -> Iterator[Finding]:
+def _check_uniques(table: Table, rule: Ownership) -> Iterator[Finding]:
     for unique in uniques_of(table):
         names = unique.names
         if is_confined(table, rule, set(names)) or any(map(is_generated, unique.columns)):
@@ -100,7 +109,7 @@ def _check_uniques(table: Table, rule: Rule) -> Iterator[Finding]:
         )
 
 
-def _check_primary_key(table: Table, rule: Rule) -> Iterator[Finding]:
+def _check_primary_key(table: Table, rule: Ownership) -> Iterator[Finding]:
     key: PrimaryKeyConstraint = table.primary_key
     columns: list[Column[object]] = list(key.columns)
     names = [each.name for each in columns]
@@ -121,8 +130,8 @@ def _check_primary_key(table: Table, rule: Rule) -> Iterator[Finding]:
     )
 
 
-def _check_ties(table: Table, rule: Rule) -> Iterator[Finding]:
-    if not isinstance(rule, Ties):
+def _check_ties(table: Table, rule: Ownership) -> Iterator[Finding]:
+    if not isinstance(rule, ParentOwnership):
         return
     for tie in rule.ties:
         by_name: dict[str, Column[object]] = {each.name: each for each in table.columns}
@@ -138,7 +147,9 @@ def _check_ties(table: Table, rule: Rule) -> Iterator[Finding]:
             )
 
 
-def _check_foreign_keys(table: Table, rule: Rule | None, metadata: MetaData) -> Iterator[Finding]:
+def _check_foreign_keys(
+    table: Table, rule: Ownership | None, metadata: MetaData
+) -> Iterator[Finding]:
     label = table_label(table)
     looked_up = {(each.columns, table_key(each.parent)) for each in references_of(table)}
     for tie, parent, has_tenant in tenant_references(table, metadata):
@@ -195,9 +206,9 @@ def _check_cascades(table: Table, metadata: MetaData) -> Iterator[Finding]:
             )
 
 
-def _composite(rule: Rule | None, parent: Rule, tie: Tie) -> str | None:
+def _composite(rule: Ownership | None, parent: Ownership, tie: ParentKey) -> str | None:
     """Return the foreign key that would have the tenant in it, as code."""
-    if not isinstance(rule, OwnColumn) or not isinstance(parent, OwnColumn):
+    if not isinstance(rule, ColumnOwnership) or not isinstance(parent, ColumnOwnership):
         return None
     ours = [f'"{each}"' for each in tie.columns]
     theirs = [f'"{table_label(tie.parent)}.{each}"' for each in tie.parent_columns]

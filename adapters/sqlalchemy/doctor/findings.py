@@ -286,7 +286,7 @@ KINDS: Final[Mapping[Kind, Nature]] = {
         "PostgreSQL",
         "The table has no row-level security at all: whatever reaches the database past "
         "SQLAlchemy sees all rows.",
-        "`floor.create_policies`. Ignore the kind where only the guard is wanted.",
+        "`rls.create_policies`. Ignore the kind where only the guard is wanted.",
     ),
     "policies-not-enabled": Nature(
         "error",
@@ -304,14 +304,14 @@ KINDS: Final[Mapping[Kind, Nature]] = {
         "error",
         "PostgreSQL",
         "One of the policies, or a function that one calls, is not there.",
-        "`floor.create_policies`.",
+        "`rls.create_policies`.",
     ),
     "policy-outdated": Nature(
         "error",
         "PostgreSQL",
         "A policy, or a function that one calls, is not what the models want: a declaration has "
         "changed since, or somebody has altered it.",
-        "`floor.create_policies`.",
+        "`rls.create_policies`.",
     ),
     "policy-unexpected": Nature(
         "warning",
@@ -356,7 +356,7 @@ KINDS: Final[Mapping[Kind, Nature]] = {
         "PostgreSQL",
         "The role may take on one for whom the policies do not hold, or that owns tables, or "
         "that may read the server's files. Who gets SQL into the application may then, too.",
-        "`REVOKE` it; ignore it for the `system_role` of `hold_tenant`.",
+        "`REVOKE` it; ignore it for the `system_role` of `enforce`.",
     ),
     "role-truncates": Nature(
         "error",

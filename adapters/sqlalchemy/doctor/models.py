@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.types import Integer, TypeDecorator, TypeEngine, Uuid
 
-from ..declare import DEFAULT_COLUMN
 from ..errors import ConfigurationError
-from ..floor.policies import policies_of
-from ..floor.tables import floor_of_table
-from ..registry import registry
-from ..rules import OwnColumn, table_label
+from ..ownership.declare import DEFAULT_COLUMN
+from ..ownership.model import ColumnOwnership, table_label
+from ..ownership.registry import registry
+from ..rls.policies import policies_of
+from ..rls.specification import spec_of_table
 from .constraints import check_constraints
-from .declared import declared_tables, rule_of, tables_of, tenant_columns, tenant_references
+from .declarations import declared_tables, rule_of, tables_of, tenant_columns, tenant_references
 from .findings import Finding
 
 __all__ = ["begins_with", "check_models"]
@@ -31,7 +31,7 @@ def check_models(metadata: MetaData) -> Iterator[Finding]:
         elif rule is None:
             yield _undeclared(table, names)
             continue
-        elif isinstance(rule, OwnColumn):
+        elif isinstance(rule, ColumnOwnership):
             yield from _check_tenant_column(table, rule)
         yield from check_constraints(table, rule, metadata)
     yield from _differing_types(metadata)
@@ -81,7 +81,7 @@ def _check_shared(table: Table, names: frozenset[str]) -> Iterator[Finding]:
             )
 
 
-def _check_tenant_column(table: Table, rule: OwnColumn) -> Iterator[Finding]:
+def _check_tenant_column(table: Table, rule: ColumnOwnership) -> Iterator[Finding]:
     label, name = table_label(table), rule.column
     column: Column[object] = table.c[rule.key]
     if column.nullable:
@@ -129,11 +129,11 @@ def begins_with(table: Table, name: str) -> Iterator[bool]:
             yield getattr(index.expressions[0], "name", None) == name
 
 
-def _check_type(table: Table, rule: OwnColumn) -> Iterator[Finding]:
+def _check_type(table: Table, rule: ColumnOwnership) -> Iterator[Finding]:
     try:
-        floor = floor_of_table(table)
-        if floor is not None:
-            policies_of(floor)
+        spec = spec_of_table(table)
+        if spec is not None:
+            policies_of(spec)
     except ConfigurationError as error:
         reason = str(error)
     except KeyError:
@@ -156,7 +156,7 @@ def _differing_types(metadata: MetaData) -> Iterator[Finding]:
     types = {
         table: (rule, _type_of(rule))
         for table, rule in declared_tables(metadata)
-        if isinstance(rule, OwnColumn)
+        if isinstance(rule, ColumnOwnership)
     }
     if not types:
         return
@@ -175,7 +175,7 @@ def _differing_types(metadata: MetaData) -> Iterator[Finding]:
             )
 
 
-def _type_of(rule: OwnColumn) -> str:
+def _type_of(rule: ColumnOwnership) -> str:
     type_: TypeEngine[object] = rule.type_
     while isinstance(type_, TypeDecorator):
         type_ = type_.impl_instance

@@ -9,12 +9,12 @@ from sqlalchemy import MetaData
 from sqlalchemy.engine import Connection
 
 from ..errors import ConfigurationError
-from ..floor.inspection import Difference, DifferenceKind, find_differences
-from ..floor.policies import ACCESS, TENANT, policies_of, table_name
-from ..floor.tables import TableFloor, floor_of_table
-from .declared import declared_tables
+from ..rls.differences import Difference, DifferenceKind, find_differences
+from ..rls.policies import ACCESS, TENANT, policies_of, table_name
+from ..rls.specification import TablePolicySpec, spec_of_table
+from .declarations import declared_tables
 from .findings import Finding, Kind
-from .server import Server
+from .privileges import Server
 
 __all__ = ["check_policies"]
 
@@ -28,8 +28,8 @@ _KINDS: dict[DifferenceKind, Kind] = {
 }
 
 _CREATE = (
-    "as the owner of the tables: floor.create_policies(connection, Base.metadata), or run what "
-    "floor.policy_statements(Base.metadata) returns"
+    "as the owner of the tables: rls.create_policies(connection, Base.metadata), or run what "
+    "rls.policy_statements(Base.metadata) returns"
 )
 
 
@@ -37,7 +37,7 @@ def check_policies(connection: Connection, metadata: MetaData, server: Server) -
     """Yield what is not in place of the policies of the tables."""
     differences = [
         each
-        for each in find_differences(connection, list(_floors(metadata)))
+        for each in find_differences(connection, list(_specs(metadata)))
         if not _is_of_partition(each, server)
     ]
     for (schema, table), group in groupby(differences, lambda each: (each.schema, each.table)):
@@ -53,13 +53,13 @@ def _is_of_partition(difference: Difference, server: Server) -> bool:
     return difference.kind == "not enabled" and table is not None and table.is_enabled
 
 
-def _floors(metadata: MetaData) -> Iterator[TableFloor]:
+def _specs(metadata: MetaData) -> Iterator[TablePolicySpec]:
     for table, _ in declared_tables(metadata):
         try:
-            floor = floor_of_table(table)
-            if floor is not None:
-                policies_of(floor)
-                yield floor
+            spec = spec_of_table(table)
+            if spec is not None:
+                policies_of(spec)
+                yield spec
         except (ConfigurationError, KeyError):
             # Told by the checks on the models.
             continue

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..floor.policies import SETTINGS, quoted
+from ..rls.policies import SETTINGS, quoted
 from .findings import Finding
-from .server import Relation, Role, Server
+from .privileges import Relation, Role, Server
 
 __all__ = ["check_role", "check_settings"]
 
@@ -78,7 +78,7 @@ def _check_membership(role: Role, other: Role, *, owns: bool) -> Iterator[Findin
         f"{role.name} may take on {other.name}, which {why}; so may whoever gets SQL into the "
         "application.",
         f"REVOKE {quoted(other.name)} FROM {quoted(role.name)}; or ignore "
-        f"role-can-become:{other.name} if it is the system_role of hold_tenant()",
+        f"role-can-become:{other.name} if it is the system_role of enforce()",
         object=other.name,
     )
 
@@ -143,7 +143,7 @@ def check_settings(server: Server) -> Iterator[Finding]:
             None,
             f"{name} has a value for every connection of "
             f"{f'the role {role}' if role is not None else 'the database'}: what runs without a "
-            "tenant in scope, past hold_tenant(), runs as that tenant.",
+            "tenant in scope, past enforce(), runs as that tenant.",
             f"{where} RESET {name};",
             object=role if role is not None else database,
         )

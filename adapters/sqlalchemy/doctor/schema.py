@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator
 from sqlalchemy import MetaData, Table
 from sqlalchemy.engine import Connection
 
-from ..rules import OwnColumn, Rule, table_label
+from ..ownership.model import ColumnOwnership, Ownership, table_label
 from .constraints import confining_columns, uniques_of
-from .declared import declared_tables, is_confined, rule_of, tenant_columns, tenant_references
+from .declarations import declared_tables, is_confined, rule_of, tenant_columns, tenant_references
 from .findings import Finding
 from .models import begins_with
 from .reflection import FoundForeignKey, FoundTable, FoundUnique, Reflected, reflect
@@ -79,7 +79,7 @@ class _Check:
         metadata: MetaData,
         found: Reflected,
         table: Table,
-        rule: Rule,
+        rule: Ownership,
         there: FoundTable,
     ) -> None:
         preparer = connection.dialect.identifier_preparer
@@ -96,7 +96,7 @@ class _Check:
 
     def tenant_column(self) -> Iterator[Finding]:
         rule = self._rule
-        if not isinstance(rule, OwnColumn):
+        if not isinstance(rule, ColumnOwnership):
             return
         name = rule.column
         column = self._there.columns.get(name)
@@ -242,8 +242,8 @@ class _Check:
             table, rule = declared[parent]
             pairs = _pairs(each)
             if (
-                isinstance(rule, OwnColumn)
-                and isinstance(self._rule, OwnColumn)
+                isinstance(rule, ColumnOwnership)
+                and isinstance(self._rule, ColumnOwnership)
                 and (self._rule.column, rule.column) in pairs
             ):
                 continue

@@ -11,7 +11,7 @@ from sqlalchemy import MetaData, Table
 from tenantshield_mw import TenantShieldError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import (
     SessionScope,
-    floor,
+    rls,
     shared_across_tenants,
     tenant_aware,
 )
@@ -48,7 +48,7 @@ class _Ours(Protection):
         return system_scope("to see whether it sees everything")
 
     def policies(self, metadata: MetaData) -> list[str]:
-        return floor.policy_statements(metadata) if self.is_floored else []
+        return rls.policy_statements(metadata) if self.is_floored else []
 
     def is_refusal(self, error: Exception) -> bool:
         return super().is_refusal(error) or (self.is_floored and is_refused_by_policy(error))

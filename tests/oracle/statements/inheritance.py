@@ -7,18 +7,7 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, aliased, joinedload, selectin_polymorphic, with_polymorphic
 
-from ..schema import (
-    Bill,
-    ColdDepot,
-    Cook,
-    Depot,
-    Document,
-    Fleet,
-    Officer,
-    Permit,
-    Sailor,
-    Vessel,
-)
+from ..schema import Bill, ColdDepot, Cook, Depot, Document, Fleet, Officer, Permit, Sailor, Vessel
 from .catalogue import statement
 
 

@@ -13,14 +13,14 @@ from sqlalchemy import Column, Engine, ForeignKey, Integer, MetaData, String, Ta
 
 from tenantshield_mw import system_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware, tenant_foreign_key
-from tenantshield_mw.adapters.sqlalchemy.floor import (
-    TableFloor,
+from tenantshield_mw.adapters.sqlalchemy.rls import (
+    TablePolicySpec,
     TenantColumn,
     create_policies,
     find_differences,
-    floor_of,
+    specs_of,
 )
-from tenantshield_mw.adapters.sqlalchemy.floor.policies import statements_to_create
+from tenantshield_mw.adapters.sqlalchemy.rls.policies import statements_to_create
 from tests.adapters.sqlalchemy.alembic.project import Project
 from tests.databases import Database, database, memory_engine
 
@@ -64,7 +64,7 @@ def _models() -> MetaData:
 
 
 METADATA = _models()
-FLOORS = floor_of(METADATA)
+FLOORS = specs_of(METADATA)
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_policies_that_were_made_from_something_else_are_changed_and_changed_bac
     db.run(
         "ALTER TABLE gen_shop ADD COLUMN tenant_id varchar(10)",
         *(text for each in FLOORS for text in statements_to_create(each, FLOORS)),
-        *statements_to_create(TableFloor("gen_shop", column=TenantColumn("tenant_id"))),
+        *statements_to_create(TablePolicySpec("gen_shop", column=TenantColumn("tenant_id"))),
     )
     before = policy_texts(db)
     script = project.generate()
@@ -202,8 +202,8 @@ def test_policies_on_what_is_not_declared_any_more_are_taken_away(
         METADATA.create_all(connection)
         create_policies(connection, METADATA)
     gone = [
-        TableFloor("gen_shared", column=TenantColumn("tenant_id")),
-        TableFloor("gen_dropped", column=TenantColumn("tenant_id")),
+        TablePolicySpec("gen_shared", column=TenantColumn("tenant_id")),
+        TablePolicySpec("gen_dropped", column=TenantColumn("tenant_id")),
     ]
     db.run(
         "ALTER TABLE gen_shared ADD COLUMN tenant_id text",
@@ -231,7 +231,7 @@ def test_policies_on_what_is_not_declared_any_more_are_taken_away(
     [
         ["CREATE POLICY tenantshield_access ON gen_shared USING (true)"],
         [
-            *statements_to_create(TableFloor("gen_shared", column=TenantColumn("name"))),
+            *statements_to_create(TablePolicySpec("gen_shared", column=TenantColumn("name"))),
             "ALTER POLICY tenantshield_tenant ON gen_shared USING (true)",
         ],
     ],
@@ -258,7 +258,7 @@ def test_what_filters_leave_out_is_left_alone(db: Database, engine: Engine, tmp_
     METADATA.create_all(engine)
     db.run(
         "CREATE TABLE gen_else (tenant_id text)",
-        *statements_to_create(TableFloor("gen_else", column=TenantColumn("tenant_id"))),
+        *statements_to_create(TablePolicySpec("gen_else", column=TenantColumn("tenant_id"))),
     )
     project = Project(tmp_path / "filtered", engine, METADATA, include_object=include)
     project.generate()
@@ -288,8 +288,8 @@ def test_on_another_database_there_is_nothing_to_find(tmp_path: Path) -> None:
     engine = memory_engine()
     metadata = MetaData()
     METADATA.tables["gen_shop"].to_metadata(metadata)
-    assert all(each in FLOORS for each in floor_of(metadata))
-    assert floor_of(metadata)
+    assert all(each in FLOORS for each in specs_of(metadata))
+    assert specs_of(metadata)
     project = Project(tmp_path / "sqlite", engine, metadata)
     assert "tenant_policies" not in project.generate()
     project.upgrade()

@@ -11,24 +11,26 @@ from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, cre
 from tenantshield_mw import ConfigurationError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.alembic import DropTenantPoliciesOp, PutTenantPoliciesOp
-from tenantshield_mw.adapters.sqlalchemy.floor import (
-    Along,
-    TableFloor,
+from tenantshield_mw.adapters.sqlalchemy.rls import (
+    ParentLink,
+    TablePolicySpec,
     TenantColumn,
+    enforce,
     find_differences,
-    hold_tenant,
 )
 from tests.adapters.sqlalchemy.alembic.project import operations, written_out
 from tests.databases import Database, database, memory_engine
 
-PERSON = TableFloor("migrated_person", column=TenantColumn("tenant_id"))
-NODE = TableFloor(
+PERSON = TablePolicySpec("migrated_person", column=TenantColumn("tenant_id"))
+NODE = TablePolicySpec(
     "Node's",
     "Of Trees",
     column=TenantColumn("tenant_id"),
-    references=(Along(("up",), "Node's", ("id",), "Of Trees"),),
+    references=(ParentLink(("up",), "Node's", ("id",), "Of Trees"),),
 )
-LEAF = TableFloor("migrated_leaf", ties=(Along(("person_id",), "migrated_person", ("id",)),))
+LEAF = TablePolicySpec(
+    "migrated_leaf", ties=(ParentLink(("person_id",), "migrated_person", ("id",)),)
+)
 FLOORS = [PERSON, NODE, LEAF]
 
 # The operations work under the guard, also where the text names a guarded table.
@@ -77,7 +79,7 @@ def state(db: Database) -> tuple[int, int, int]:
     return row
 
 
-def is_in_place(db: Database, floors: list[TableFloor] = FLOORS) -> bool:
+def is_in_place(db: Database, floors: list[TablePolicySpec] = FLOORS) -> bool:
     engine = db.engine()
     with engine.connect() as connection:
         found = find_differences(connection, floors)
@@ -118,7 +120,7 @@ def test_what_was_put_in_place_confines_the_application(db: Database) -> None:
         "GRANT ALL ON migrated_person TO tenantshield_migrated",
     )
     held = create_engine(db.url.set(username="tenantshield_migrated"))
-    hold_tenant(held)
+    enforce(held)
     with tenant_scope("acme"), held.begin() as connection:
         cursor = connection.connection.cursor()
         cursor.execute("SELECT id FROM migrated_person")
@@ -155,7 +157,7 @@ def test_what_is_written_out_does_the_same(db: Database) -> None:
 
 
 def test_a_change_takes_the_functions_along_that_are_not_called_any_more(db: Database) -> None:
-    plain = TableFloor("Node's", "Of Trees", column=TenantColumn("tenant_id"))
+    plain = TablePolicySpec("Node's", "Of Trees", column=TenantColumn("tenant_id"))
     change = PutTenantPoliciesOp(plain, before=NODE)
     engine = db.engine()
 
@@ -204,7 +206,7 @@ def test_what_says_nothing_about_tenants_is_refused(db: Database) -> None:
         operations(connection) as op,
         pytest.raises(ConfigurationError, match="column= or its ties="),
     ):
-        op.put_tenant_policies(TableFloor("migrated_person"))
+        op.put_tenant_policies(TablePolicySpec("migrated_person"))
     engine.dispose()
 
 

@@ -11,9 +11,9 @@ from sqlalchemy import Column, Integer, MetaData, PrimaryKeyConstraint, String, 
 from tenantshield_mw import ConfigurationError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.doctor import KINDS, Finding, examine
-from tenantshield_mw.adapters.sqlalchemy.floor import create_policies
+from tenantshield_mw.adapters.sqlalchemy.rls import create_policies
 from tests.adapters.sqlalchemy.doctor.shop import Planted, Shop
-from tests.adapters.sqlalchemy.floor.conftest import Client, Floored, floored
+from tests.adapters.sqlalchemy.rls.conftest import Client, Floored, floored
 
 
 @dataclass
@@ -373,7 +373,7 @@ def test_its_fix_mends_it(place: Place, fault: Planting) -> None:
     place.run(*fault.statements)
     while findings := place.examine():
         fix = findings[0].fix
-        if "floor.create_policies" in fix:
+        if "rls.create_policies" in fix:
             with place.base.engine(place.base.owner).begin() as connection:
                 create_policies(connection, place.shop.metadata)
         else:

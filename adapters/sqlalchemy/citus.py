@@ -1,0 +1,158 @@
+"""What spreads the declared tables over a Citus cluster, by tenant.
+
+The tenant column becomes the distribution column, so that all rows of a tenant lie together
+on one node, and a statement that the guard has confined goes to that node alone.
+
+https://docs.citusdata.com/en/stable/develop/api_udf.html
+https://docs.citusdata.com/en/stable/develop/reference_ddl.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Index, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
+
+from .errors import ConfigurationError
+from .ownership.model import ColumnOwnership, ParentKey, carries_tenant, table_label
+from .ownership.registry import registry
+from .rls.policies import POSTGRESQL, literal, table_name
+
+__all__ = ["citus_statements"]
+
+
+def citus_statements(metadata: MetaData) -> list[str]:
+    """Return what distributes the tables of ``metadata`` over a Citus cluster.
+
+    Tenant-aware tables are distributed by their tenant column, those with a column of the
+    same type next to each other; tables that are shared across tenants become reference
+    tables, of which each node has a copy. To be run on the coordinator, after the tables
+    were created and before they hold many rows::
+
+        with owner_engine.begin() as connection, system_scope("distribute the tables"):
+            Base.metadata.create_all(connection)
+            for statement in citus_statements(Base.metadata):
+                connection.exec_driver_sql(statement)
+
+    Args:
+        metadata: the tables; those of a declarative base are in ``Base.metadata``.
+
+    Returns:
+        One ``SELECT`` a table: the shared ones first, then parents before those that refer
+        to them.
+
+    Raises:
+        ConfigurationError: a table cannot be distributed by its tenant. The message lists
+            all that stands in the way, each with what to do.
+    """
+    problems = [each for table in metadata.sorted_tables for each in _problems(table)]
+    if problems:
+        raise ConfigurationError(
+            "these tables cannot be distributed by their tenant:\n  " + "\n  ".join(problems)
+        )
+    shared = [
+        f"SELECT create_reference_table({_name(table)})"
+        for table in metadata.sorted_tables
+        if registry.is_shared(table)
+    ]
+    return shared + list(_distributed(metadata))
+
+
+def _distributed(metadata: MetaData) -> Iterator[str]:
+    first: dict[str, Table] = {}
+    for table in metadata.sorted_tables:
+        rule = registry.ownership_of(table)
+        if isinstance(rule, ColumnOwnership):
+            neighbour = first.setdefault(_stored_as(rule), table)
+            beside = literal("none") if neighbour is table else _name(neighbour)
+            yield (
+                f"SELECT create_distributed_table({_name(table)}, {literal(rule.column)}, "
+                f"colocate_with => {beside})"
+            )
+
+
+def _problems(table: Table) -> Iterator[str]:
+    label = table_label(table)
+    rule = registry.ownership_of(table)
+    if registry.is_shared(table):
+        for key in table.foreign_key_constraints:
+            if not registry.is_shared(key.referred_table):
+                yield (
+                    f"{label} is shared and refers to {table_label(key.referred_table)}, which "
+                    "is not: a reference table refers to reference tables alone"
+                )
+    elif rule is None:
+        yield (
+            f"{label} is not declared: mark it with @tenant_aware, or with "
+            "@shared_across_tenants if its rows are the same for all"
+        )
+    elif not isinstance(rule, ColumnOwnership):
+        (tie, *_) = rule.ties
+        yield (
+            f"{label} belongs to whom its row in {table_label(tie.parent)} belongs to and has no "
+            "tenant column: add one, mark the table with @tenant_aware, and make the foreign key "
+            f"{_tenant_foreign_key(tie)}"
+        )
+    else:
+        yield from _problems_of_keys(table, rule)
+        yield from _problems_of_references(table, rule)
+
+
+def _problems_of_keys(table: Table, rule: ColumnOwnership) -> Iterator[str]:
+    label = table_label(table)
+    for constraint in table.constraints:
+        if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint):
+            names = [each.name for each in constraint.columns]
+            if names and rule.column not in names:
+                kind = "primary key" if isinstance(constraint, PrimaryKeyConstraint) else "unique"
+                yield (
+                    f"{label}: {kind} ({', '.join(names)}) is without the tenant: make it "
+                    f"({', '.join([rule.column, *names])})"
+                )
+    for index in sorted(table.indexes, key=lambda each: str(each.name)):
+        if index.unique and rule.column not in _names_in(index):
+            yield (
+                f"{label}: the unique index {index.name} is without the tenant: put "
+                f"{rule.column} in front of what it indexes"
+            )
+
+
+def _problems_of_references(table: Table, rule: ColumnOwnership) -> Iterator[str]:
+    label = table_label(table)
+    for key in table.foreign_key_constraints:
+        tie = ParentKey(
+            tuple(each.parent.name for each in key.elements),
+            key.referred_table,
+            tuple(each.column.name for each in key.elements),
+        )
+        parent = registry.ownership_of(tie.parent)
+        # What is tied, or not declared, is named on its own account.
+        if isinstance(parent, ColumnOwnership) and not carries_tenant(tie, rule, parent):
+            yield (
+                f"{label}: the foreign key ({', '.join(tie.columns)}) is without the tenant: "
+                f"make it {_tenant_foreign_key(tie)}"
+            )
+
+
+def _names_in(index: Index) -> list[str]:
+    return [getattr(each, "name", "") for each in index.expressions]
+
+
+def _stored_as(rule: ColumnOwnership) -> str:
+    # Citus puts together what is distributed by the same type; a length is no part of it.
+    return str(rule.type_.compile(POSTGRESQL)).partition("(")[0]
+
+
+def _name(table: Table) -> str:
+    return literal(table_name(table.schema, table.name))
+
+
+def _tenant_foreign_key(tie: ParentKey) -> str:
+    parent = table_label(tie.parent)
+    theirs = tuple(f"{parent}.{each}" for each in tie.parent_columns)
+    return f"tenant_foreign_key({_python(tie.columns)}, {_python(theirs)})"
+
+
+def _python(names: tuple[str, ...]) -> str:
+    quoted = ", ".join(f'"{each}"' for each in names)
+    return quoted if len(names) == 1 else f"({quoted})"

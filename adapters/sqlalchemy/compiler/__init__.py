@@ -1,0 +1,1 @@
+"""The guard: the compiler that puts the tenant predicate into every statement."""

@@ -1,0 +1,325 @@
+"""Where in one statement the tenant predicates go, and what they look like.
+
+A :class:`Plan` is made once per ``SELECT``, ``UPDATE`` or ``DELETE``, from the elements
+that stand in its ``FROM``. It uses SQLAlchemy's public constructs only; putting the
+predicates into the SQL is the compiler's part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import BindParameter, ColumnElement, exists, literal_column, or_, select
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnClause, Grouping
+from sqlalchemy.sql.expression import Alias, FromClause, Join, TableClause, TableSample
+from sqlalchemy.sql.selectable import FromGrouping
+
+from ..ownership.model import ColumnOwnership, Ownership, ParentKey
+from .comparison import same
+
+__all__ = ["Plan", "Predicates", "base_table", "column_of", "leaves"]
+
+OwnershipOf: TypeAlias = Callable[[TableClause], Ownership | None]
+Criteria: TypeAlias = list[ColumnElement[bool]]
+
+_PARENTS: Final = ("tenantshield_parent", "tenantshield_parents_parent")
+"""What the parent is called; its own parent cannot be called the same."""
+
+
+def base_table(element: FromClause) -> TableClause | None:
+    """Return the table that ``element`` is or is an alias of; ``None`` for anything else.
+
+    Subqueries and CTEs are statements of their own and get their own plan.
+    """
+    while isinstance(element, Alias | TableSample):
+        element = element.element
+    return element if isinstance(element, TableClause) else None
+
+
+def column_of(element: FromClause, name: str, type_: Any = None) -> ColumnElement[Any]:
+    """Return the column ``name`` of ``element``, whether or not its construct lists it.
+
+    A bare ``table("invoice")`` or a partly reflected ``Table`` has the column in the
+    database all the same.
+    """
+    column: ColumnClause[Any] = ColumnClause(name, type_)
+    column.table = element
+    return column
+
+
+class Predicates:
+    """Builds the predicates of one compilation.
+
+    Args:
+        bind: makes the bound parameter that stands for the tenant in scope.
+        exactly: compares a column with it so that only the same identifier matches,
+            which takes more than ``=`` where the database folds case.
+        changed: the table that the statement changes, where the database does not let
+            it be read in a subquery unless that is a derived table.
+    """
+
+    def __init__(
+        self,
+        bind: Callable[[ColumnOwnership], BindParameter[Any]],
+        exactly: Callable[
+            [ColumnElement[Any], BindParameter[Any], ColumnOwnership], ColumnElement[bool]
+        ],
+        changed: TableClause | None = None,
+    ) -> None:
+        self._bind = bind
+        self._exactly = exactly
+        self._changed = changed
+
+    def own(self, element: FromClause, rule: ColumnOwnership) -> ColumnElement[bool]:
+        """Return ``element.tenant = :tenant``."""
+        return self._exactly(column_of(element, rule.column, rule.type_), self._bind(rule), rule)
+
+    def tied(self, element: FromClause, tie: ParentKey) -> ColumnElement[bool]:
+        """Return ``EXISTS`` on the parent row.
+
+        The parent's own predicate is not put in here: the inner ``SELECT`` is compiled
+        under the guard like any other.
+        """
+        # A name that the element does not have: an alias of the application's may be called
+        # what SQLAlchemy would call this one, and the EXISTS would compare the parent with
+        # itself.
+        given = str(getattr(element, "name", "")).casefold()
+        name = next(each for each in _PARENTS if each != given)
+        parent: FromClause = tie.parent.alias(name)
+        if self._changed is not None and tie.parent.name == self._changed.name:
+            columns = [column_of(parent, each) for each in tie.parent_columns]
+            parent = select(*columns).select_from(parent).distinct().subquery(name)
+        return (
+            exists(literal_column("1"))
+            .select_from(parent)
+            .where(
+                *(
+                    same(column_of(parent, theirs), column_of(element, ours))
+                    for ours, theirs in zip(tie.columns, tie.parent_columns, strict=True)
+                )
+            )
+            .correlate_except(parent)
+        )
+
+
+class Plan:
+    """Where the predicates of one statement go.
+
+    Attributes:
+        where: criteria for the statement's own ``WHERE``.
+        on: criteria for the ``ON`` of outer joins, by the join.
+        derived: elements to be replaced by a filtered derived table, with the criteria.
+        covered: every tenant-aware element that one of these confines.
+        keeps_tables: do without derived tables where that can be done.
+    """
+
+    __slots__ = (
+        "_predicates",
+        "_rendered",
+        "_rule_for",
+        "covered",
+        "derived",
+        "keeps_tables",
+        "on",
+        "where",
+    )
+
+    def __init__(self, ownership_of: OwnershipOf, predicates: Predicates) -> None:
+        self._rule_for = ownership_of
+        self._predicates = predicates
+        self.where: Criteria = []
+        self.on: dict[Join, Criteria] = {}
+        self.derived: dict[FromClause, Criteria] = {}
+        self.covered: set[FromClause] = set()
+        self.keeps_tables = False
+        self._rendered: set[tuple[object, ...]] = set()
+
+    def renders(self, place: tuple[object, ...]) -> bool:
+        """Note that a table is rendered in its place, and say whether it is the first time."""
+        is_first = place not in self._rendered
+        self._rendered.add(place)
+        return is_first
+
+    def add(
+        self, elements: Iterable[FromClause], criteria: Iterable[ColumnElement[Any]] = ()
+    ) -> Plan:
+        """Take in what stands in a ``FROM``.
+
+        Args:
+            elements: the comma-separated elements.
+            criteria: the statement's own criteria, in which a foreign key may already
+                be joined to its parent.
+        """
+        elements = list(elements)
+        proven = _Joined()
+        for element in elements:
+            proven.walk(element)
+        for criterion in criteria:
+            proven.inner(criterion)
+        for element in elements:
+            if not self._place_plain_full_join(element):
+                self._place(element, self.where, proven)
+        return self
+
+    def _place_plain_full_join(self, element: FromClause) -> bool:
+        """Confine a full join of two tables without derived tables.
+
+        Rows of another tenant find no partner by ``ON`` and come out alone; ``WHERE``
+        takes out those that have nothing of this tenant's. Right as well, but the
+        database has to read both tables whole, so this is for statements that need the
+        tables themselves.
+        """
+        if not isinstance(element, Join) or not element.full:
+            return False
+        sides = (element.left, element.right)
+        sampled = any(isinstance(side, TableSample) for side in sides)
+        if not (self.keeps_tables or sampled):
+            return False
+        tables = [base_table(side) for side in sides]
+        rules = [None if table is None else self._rule_for(table) for table in tables]
+        if not all(isinstance(rule, ColumnOwnership) for rule in rules):
+            return False
+        both = [
+            self._predicates.own(side, rule)
+            for side, rule in zip(sides, rules, strict=True)
+            if isinstance(rule, ColumnOwnership)
+        ]
+        for side in sides:
+            self._cover(side)
+        self.on[element] = both
+        self.where.append(or_(*both))
+        return True
+
+    def _place(self, element: FromClause, sink: Criteria, proven: _Joined) -> None:
+        if isinstance(element, FromGrouping):
+            self._place(element.element, sink, proven)
+        elif isinstance(element, Join):
+            if element.full:
+                # Neither WHERE nor ON will do: each would turn rows of one side that
+                # have no partner into something else. Filter both before they meet.
+                self._derive(element)
+                return
+            self._place(element.left, sink, proven)
+            if element.isouter:
+                on: Criteria = []
+                self._place(element.right, on, proven)
+                if on:
+                    self.on[element] = on
+            else:
+                self._place(element.right, sink, proven)
+        else:
+            sink.extend(self._criteria(element, proven))
+
+    def _derive(self, element: FromClause) -> None:
+        if isinstance(element, FromGrouping):
+            self._derive(element.element)
+        elif isinstance(element, Join):
+            self._derive(element.left)
+            self._derive(element.right)
+        else:
+            criteria = list(self._criteria(element, None))
+            if criteria:
+                self.derived[element] = criteria
+
+    def _criteria(
+        self, element: FromClause, proven: _Joined | None
+    ) -> Iterator[ColumnElement[bool]]:
+        table = base_table(element)
+        if table is None:
+            return
+        rule = self._rule_for(table)
+        if rule is None:
+            return
+        self._cover(element)
+        if isinstance(rule, ColumnOwnership):
+            yield self._predicates.own(element, rule)
+            return
+        for tie in rule.ties:
+            if proven is None or not proven.has(element, tie):
+                yield self._predicates.tied(element, tie)
+
+    def _cover(self, element: FromClause) -> None:
+        self.covered.add(element)
+        while isinstance(element, Alias | TableSample):
+            element = element.element
+            self.covered.add(element)
+
+
+class _Joined:
+    """Which foreign keys the statement itself joins to a guarded parent.
+
+    Joined to its parent, a tied row cannot appear without it, and the parent has a
+    predicate; a second look at the parent would find the same. This holds for inner
+    joins, and for an outer join that has the tied table on its nullable side.
+    """
+
+    def __init__(self) -> None:
+        self._leaves: set[FromClause] = set()
+        self._pairs: set[tuple[FromClause, str, FromClause, str]] = set()
+
+    def has(self, element: FromClause, tie: ParentKey) -> bool:
+        # Only a parent that stands in this very FROM: it is known to get its predicate.
+        parents = {pair[2] for pair in self._pairs if pair[0] == element}
+        return any(
+            base_table(parent) is tie.parent
+            and all(
+                (element, ours, parent, theirs) in self._pairs
+                for ours, theirs in zip(tie.columns, tie.parent_columns, strict=True)
+            )
+            for parent in parents
+        )
+
+    def walk(self, element: FromClause) -> None:
+        if isinstance(element, FromGrouping):
+            self.walk(element.element)
+        elif isinstance(element, Join) and not element.full:
+            self.walk(element.left)
+            self.walk(element.right)
+            if element.onclause is not None:
+                nullable = set(leaves(element.right)) if element.isouter else None
+                self._take(element.onclause, nullable)
+        elif not isinstance(element, Join):
+            self._leaves.add(element)
+
+    def inner(self, criterion: ColumnElement[Any]) -> None:
+        self._take(criterion, None)
+
+    def _take(self, criterion: ColumnElement[Any], nullable: set[FromClause] | None) -> None:
+        for left, right in _equalities(criterion):
+            for child, parent in ((left, right), (right, left)):
+                if child.table is None or parent.table is None:
+                    continue
+                if parent.table in self._leaves and (
+                    nullable is None or (child.table in nullable and parent.table not in nullable)
+                ):
+                    self._pairs.add((child.table, child.name, parent.table, parent.name))
+
+
+def leaves(element: FromClause) -> Iterator[FromClause]:
+    """Return what ``element`` joins together, or itself if it is no join."""
+    if isinstance(element, FromGrouping):
+        yield from leaves(element.element)
+    elif isinstance(element, Join):
+        yield from leaves(element.left)
+        yield from leaves(element.right)
+    else:
+        yield element
+
+
+def _equalities(
+    criterion: Any,
+) -> Iterator[tuple[ColumnClause[Any], ColumnClause[Any]]]:
+    if isinstance(criterion, Grouping):
+        yield from _equalities(criterion.element)
+    elif isinstance(criterion, BooleanClauseList) and criterion.operator is operators.and_:
+        for each in criterion.clauses:
+            yield from _equalities(each)
+    elif (
+        isinstance(criterion, BinaryExpression)
+        and criterion.operator is operators.eq
+        and isinstance(criterion.left, ColumnClause)
+        and isinstance(criterion.right, ColumnClause)
+    ):
+        yield criterion.left, criterion.right

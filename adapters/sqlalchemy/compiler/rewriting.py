@@ -1,0 +1,172 @@
+"""Small changes to statements and compile states, by their private names.
+
+What the compiler (``compiler.py``) needs of them; everything here makes a copy and
+leaves what it was given alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, cast
+
+from sqlalchemy import BindParameter, select, tuple_
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import (
+    BooleanClauseList,
+    ClauseElement,
+    False_,
+    Grouping,
+    Null,
+    TextClause,
+    True_,
+)
+from sqlalchemy.sql.expression import FromClause, SelectBase
+from sqlalchemy.sql.visitors import iterate
+
+from .placement import Plan, column_of, leaves
+
+__all__ = [
+    "Parenthesized",
+    "PreparedState",
+    "column_named",
+    "copy_of",
+    "default_schemas",
+    "further_tables",
+    "is_extension_of",
+    "parenthesize",
+    "parenthesize_value",
+    "select_keys_first",
+    "state_of",
+    "with_criteria",
+]
+
+
+class PreparedState:
+    """Hands a compile state that was already made, and completed, to ``visit_*``."""
+
+    def __init__(self, state: Any) -> None:
+        # private: SQLCompiler.visit_insert() and its kin take their compile state
+        # from this attribute of the statement, and everything else from the state.
+        self._compile_state_factory = lambda *args, **kw: state
+
+
+def is_extension_of(statement: Any, element: Any) -> bool:
+    """Say whether a syntax extension put ``element`` behind the criteria of ``statement``."""
+    # private: these are new in 2.1.
+    return any(
+        getattr(statement, name, None) is element
+        for name in ("_post_criteria_clause", "_post_body_clause")
+    )
+
+
+def further_tables(state: Any) -> list[FromClause]:
+    """Return the other tables of ``UPDATE ... FROM`` and ``DELETE ... USING``."""
+    # private: where the target is a join, its tables are among the others too.
+    mine = set(leaves(state.statement.table))
+    return [each for each in state._extra_froms if each not in mine]
+
+
+def with_criteria(statement: Any, plan: Plan) -> Any:
+    """Return ``statement`` with the plan's criteria before its own."""
+    statement = statement._clone()  # private: a shallow copy
+    statement._where_criteria = (*plan.where, *parenthesize(statement._where_criteria))
+    return statement
+
+
+def select_keys_first(statement: Any, key: Sequence[str]) -> Any:
+    """Return a ``DELETE`` that finds all its rows before it deletes the first of them.
+
+    SQLite (up to 3.40) and MariaDB delete while they look, and run a subquery when they
+    first need its value. One that reads a tied table then also reads, through the guard,
+    the parents that are left, and finds too few where these are being deleted. The list of
+    keys is needed for the very first row.
+
+    Args:
+        statement: the ``DELETE``.
+        key: the names of the columns of its table's primary key.
+    """
+    table = statement.table
+    if not any(
+        isinstance(part, SelectBase) for each in statement._where_criteria for part in iterate(each)
+    ):
+        return statement
+    columns = [column_of(table, name) for name in key]
+    found = (
+        select(*columns)
+        .select_from(table)
+        .where(*statement._where_criteria)
+        .distinct()
+        .correlate(None)
+        .subquery()
+    )
+    statement = statement._clone()  # private: a shallow copy
+    statement._where_criteria = (tuple_(*columns).in_(select(*found.c)),)
+    return statement
+
+
+class Parenthesized(Grouping[Any]):
+    """Parentheses that the compiler sees closed: what is inside must not reach out."""
+
+    __visit_name__ = "tenantshield_parenthesized"
+    inherit_cache = False
+
+
+def parenthesize(criteria: Iterable[Any]) -> list[Any]:
+    """Return each of ``criteria`` in parentheses.
+
+    SQLAlchemy puts none around raw SQL, and ``text("paid OR overdue")`` next to
+    ``AND tenant = :tenant`` would let every overdue row of every tenant through.
+    """
+    return [
+        each
+        if isinstance(each, True_ | False_)
+        or (isinstance(each, BooleanClauseList) and not each.clauses)
+        else Parenthesized(each)
+        for each in criteria
+    ]
+
+
+def parenthesize_value(value: Any) -> Any:
+    """Return what a column is set to, in parentheses if it is an expression.
+
+    ``text("1, tenant_id = 'other'")`` would set a second column otherwise.
+    """
+    if hasattr(value, "__clause_element__"):
+        value = value.__clause_element__()
+    if not isinstance(value, ClauseElement) or isinstance(value, BindParameter | Null):
+        return value
+    if isinstance(value, TextClause) and value.text.strip().upper() == "DEFAULT":
+        return value
+    return Parenthesized(cast("Any", value))
+
+
+def copy_of(clause: Any, **changes: Any) -> Any:
+    """Return a copy of ``clause`` with other attributes."""
+    changed = copy.copy(clause)
+    changed.__dict__.update(changes)
+    return changed
+
+
+def column_named(table: Any, column: Any) -> Any:
+    """Return the column of ``table`` that ``column``, or its key, names."""
+    return table.c[column] if isinstance(column, str) else table.c[column.key]
+
+
+_NOT_FOR_THE_STATE: Final = frozenset({"visiting_cte", "visited_bindparam"})
+"""What ``visit_insert()`` and its kin take for themselves and do not pass on."""
+
+
+def state_of(statement: Any, compiler: SQLCompiler, kw: Mapping[str, Any]) -> Any:
+    """Return the compile state that ``visit_insert()`` and its kin would make."""
+    own = {key: value for key, value in kw.items() if key not in _NOT_FOR_THE_STATE}
+    return statement._compile_state_factory(statement, compiler, **own)
+
+
+def default_schemas(dialect: Dialect) -> frozenset[str]:
+    """Return the database's names for the schema that a name without one means."""
+    names = {"main", "temp"} if dialect.name == "sqlite" else set()
+    if dialect.default_schema_name:
+        names.add(dialect.default_schema_name.casefold())
+    return frozenset(names)

@@ -1,0 +1,113 @@
+"""What the checks ask of the declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Column, MetaData, Table
+from sqlalchemy.sql.schema import Sequence
+
+from ..errors import UnguardedStatementError
+from ..ownership.derivation import foreign_keys
+from ..ownership.model import (
+    ColumnOwnership,
+    Ownership,
+    ParentKey,
+    Reference,
+    carries_tenant,
+    table_key,
+)
+from ..ownership.registry import registry
+
+__all__ = [
+    "declared_tables",
+    "is_confined",
+    "is_generated",
+    "references_of",
+    "rule_of",
+    "tables_of",
+    "tenant_columns",
+    "tenant_references",
+]
+
+
+def tables_of(metadata: MetaData) -> list[Table]:
+    """Return the tables in the order of their names."""
+    return sorted(metadata.tables.values(), key=lambda each: each.fullname)
+
+
+def rule_of(table: Table) -> Ownership | None:
+    """Return how the rows of ``table`` belong to a tenant; ``None`` if they do not."""
+    try:
+        return registry.ownership_of(table)
+    except UnguardedStatementError:
+        # Undeclared, with the name of a declared one in another schema.
+        return None
+
+
+def references_of(table: Table) -> tuple[Reference, ...]:
+    """Return the foreign keys of ``table`` that the guard looks up."""
+    try:
+        return registry.references_of(table)
+    except UnguardedStatementError:
+        return ()
+
+
+def declared_tables(metadata: MetaData) -> Iterator[tuple[Table, Ownership]]:
+    """Yield the tenant-aware and the tied tables."""
+    for table in tables_of(metadata):
+        rule = rule_of(table)
+        if rule is not None:
+            yield table, rule
+
+
+def tenant_columns(metadata: MetaData) -> frozenset[str]:
+    """Return the names that tenant columns have."""
+    return frozenset(
+        rule.column for _, rule in declared_tables(metadata) if isinstance(rule, ColumnOwnership)
+    )
+
+
+def tenant_references(
+    table: Table, metadata: MetaData
+) -> Iterator[tuple[ParentKey, Ownership, bool]]:
+    """Yield the foreign keys of ``table`` to tables with a rule.
+
+    Returns:
+        Each with the rule of the table that it refers to, and whether it has the tenant
+        in it.
+    """
+    rule = rule_of(table)
+    by_key = {table_key(each): each for each in metadata.tables.values()}
+    for _, tie in foreign_keys(table, by_key.get):
+        parent = rule_of(tie.parent)
+        if parent is not None:
+            yield tie, parent, carries_tenant(tie, rule, parent)
+
+
+def is_confined(table: Table, rule: Ownership, columns: set[str]) -> bool:
+    """Say whether rows that agree in ``columns`` belong to one tenant.
+
+    They do where the tenant is among them, or a foreign key that is known to point at the
+    tenant's own row.
+    """
+    if isinstance(rule, ColumnOwnership):
+        if rule.column in columns:
+            return True
+    elif any(set(tie.columns) <= columns for tie in rule.ties):
+        return True
+    return any(set(each.columns) <= columns for each in references_of(table))
+
+
+def is_generated(column: Column[object]) -> bool:
+    """Say whether the program or the database makes the column's values."""
+    if column.table is not None and column is column.table.autoincrement_column:
+        return True
+    default = column.default
+    if default is not None and (isinstance(default, Sequence) or not default.is_scalar):
+        return True
+    server_default = column.server_default
+    if server_default is None:
+        return False
+    # A text is the same for each row; a call, an identity or an expression need not be.
+    return not isinstance(getattr(server_default, "arg", None), str)

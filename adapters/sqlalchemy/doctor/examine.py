@@ -1,0 +1,103 @@
+"""Runs all checks and puts what they find in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Engine, MetaData
+from sqlalchemy.engine import Connection
+
+from ..errors import ConfigurationError
+from ..ownership.model import table_label
+from .bypasses import check_bypasses, children_of
+from .declarations import declared_tables
+from .findings import SEVERITIES, Finding
+from .models import check_models
+from .policies import check_policies
+from .privileges import read_server
+from .roles import check_role, check_settings
+from .schema import check_schema
+
+__all__ = ["examine"]
+
+
+def examine(
+    metadata: MetaData, database: Connection | Engine | None = None, *, role: str | None = None
+) -> list[Finding]:
+    """Return what weakens the isolation of the tables of ``metadata``.
+
+    Nothing is written, and no row of the application's tables is read.
+
+    Args:
+        metadata: the tables, after all modules with models were imported; those of a
+            declarative base are in ``Base.metadata``.
+        database: where they are; if left out, the models alone are looked at. With an
+            ``AsyncConnection``: ``await connection.run_sync(lambda c: examine(metadata, c))``.
+        role: on PostgreSQL, the name of the role as which the application logs in; that of
+            ``database`` if left out.
+
+    Returns:
+        Sorted by table, what concerns none first, and the worst first in each.
+
+    Raises:
+        ConfigurationError: there are no tables, or ``database`` is neither a connection nor
+            an engine, or there is no such role, or the declarations contradict each other.
+        SQLAlchemyError: the database cannot be reached or read.
+    """
+    if not isinstance(metadata, MetaData) or not metadata.tables:
+        raise ConfigurationError(
+            "examine() was given no tables: import the modules with the models, and give it "
+            "Base.metadata"
+        )
+    if database is None and role is not None:
+        raise ConfigurationError("a role is one of a database: give that too")
+    found = list(check_models(metadata))
+    if isinstance(database, Engine):
+        with database.connect() as connection:
+            found += _check_database(connection, metadata, role)
+    elif isinstance(database, Connection):
+        found += _check_database(database, metadata, role)
+    elif database is not None:
+        raise ConfigurationError(
+            f"examine() takes an Engine or a Connection, not a {type(database).__name__}; with an "
+            "AsyncConnection: await connection.run_sync(lambda c: examine(metadata, c))"
+        )
+    return sorted(set(found), key=_order)
+
+
+def _order(finding: Finding) -> tuple[str, int, str, str, str]:
+    return (
+        finding.table or "",
+        SEVERITIES.index(finding.severity),
+        finding.kind,
+        finding.column or "",
+        f"{finding.object} {finding.reason}",
+    )
+
+
+def _check_database(
+    connection: Connection, metadata: MetaData, role: str | None
+) -> Iterator[Finding]:
+    if connection.dialect.name != "postgresql":
+        if role is not None:
+            raise ConfigurationError(
+                f"roles are looked at on PostgreSQL, and this is {connection.dialect.name!r}: "
+                "leave the role out"
+            )
+        yield from check_schema(connection, metadata)
+        return
+    server = read_server(connection, role)
+    tables = [
+        (table_label(table), found)
+        for table, _ in declared_tables(metadata)
+        if (found := server.relation(table.schema, table.name)) is not None
+    ]
+    children = {
+        (child.schema, child.name)
+        for _, child in children_of(server, [found for _, found in tables])
+    }
+    yield from check_schema(connection, metadata, children=children)
+    yield from check_policies(connection, metadata, server)
+    yield from check_role(server, tables)
+    yield from check_bypasses(server, tables)
+    yield from check_settings(server)

@@ -1,0 +1,236 @@
+"""For each dialect a guarded one, and which of the two renders a statement."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final, cast
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.engine import Compiled, Connection, Dialect
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.ddl import ExecutableDDLElement
+
+from tenantshield_mw.context import SystemContext, current_binding
+from tenantshield_mw.tenant import TenantContext
+
+from ..compiler.compiler import GuardedCompiler
+from ..compiler.parameters import role_of
+from ..errors import ConfigurationError, MissingTenantContextError, UnguardedStatementError
+from ..ownership.registry import registry
+from ..raw_sql.ddl import dialect_for as ddl_dialect_for
+from .transactions import HELD, check_held
+
+__all__ = [
+    "REVIEWED",
+    "compiled_again",
+    "dialect_for",
+    "dialect_for_ddl",
+    "guarded_dialect",
+    "is_guarded",
+    "reads_raw_sql",
+]
+
+SUPPORTED_DIALECTS: Final = frozenset({"sqlite", "postgresql", "mysql", "mariadb"})
+"""The dialects on which every access path is tested. On another one a path could be
+open without anybody knowing, so that one is refused."""
+
+
+class _Guarded:
+    """Mixed in before a dialect's own class; tells a twin from the plain dialect."""
+
+    _tenantshield_scans: ClassVar[bool] = True
+
+
+_classes: Final[dict[tuple[type[Dialect], bool], type[Dialect]]] = {}
+
+
+def _class_for(kind: type[Dialect], *, scans: bool) -> type[Dialect]:
+    if (kind, scans) not in _classes:
+        plain = kind.statement_compiler
+        compiler = type(
+            f"Guarded{plain.__name__}", (GuardedCompiler, plain), {"_tenantshield_scans": scans}
+        )
+        # SQLAlchemy wants each dialect class to say for itself that its statements may
+        # be cached; the guard changes nothing about that, since no tenant is compiled in.
+        namespace = {
+            "statement_compiler": compiler,
+            "_tenantshield_scans": scans,
+            "supports_statement_cache": kind.__dict__.get("supports_statement_cache", False),
+        }
+        made = type(f"Guarded{kind.__name__}", (_Guarded, kind), namespace)
+        _classes[kind, scans] = cast("type[Dialect]", made)
+    return _classes[kind, scans]
+
+
+TWINS: Final = "_tenantshield_twins"
+"""The key in a plain dialect's ``__dict__`` for a tuple: the registry's generation, the
+twin that looks raw SQL through, the twin that leaves it alone."""
+
+
+def guarded_dialect(dialect: Dialect, *, reviewed: bool = False) -> Dialect:
+    """Return the twin of ``dialect`` that compiles under the guard.
+
+    The twin shares the state of ``dialect``, whatever happens to that later, and has
+    another class. SQLAlchemy's caches of compiled statements have the dialect in their
+    key, so a twin is made anew when the registry has changed.
+
+    Args:
+        dialect: an engine's dialect.
+        reviewed: leave raw SQL alone; everything else is confined all the same.
+
+    Raises:
+        ConfigurationError: the access paths of this dialect were never tested, or a
+            table is not declared where every table must be.
+    """
+    generation = registry.generation
+    if "statement_compiler" in dialect.__dict__:
+        raise ConfigurationError(
+            "this engine's dialect object was given a statement_compiler of its own, which "
+            "would be used in place of the guard: make it an attribute of a dialect class"
+        )
+    twins = dialect.__dict__.get(TWINS)
+    if twins is None or twins[0] != generation:
+        registry.check_required()
+        twins = (generation, _twin(dialect, scans=True), _twin(dialect, scans=False))
+        dialect.__dict__[TWINS] = twins
+    return cast("Dialect", twins[2 if reviewed else 1])
+
+
+def reads_raw_sql(dialect: Dialect) -> bool:
+    """Return whether ``dialect`` is a guarded one that looks through raw SQL."""
+    return isinstance(dialect, _Guarded) and dialect._tenantshield_scans
+
+
+def is_guarded(dialect: Dialect) -> bool:
+    """Say whether ``dialect`` is a guarded twin.
+
+    Be it an earlier one: another thread may have made the twins anew since this one was
+    chosen for a statement.
+    """
+    return isinstance(dialect, _Guarded)
+
+
+def _twin(dialect: Dialect, *, scans: bool) -> Dialect:
+    if dialect.name not in SUPPORTED_DIALECTS:
+        raise ConfigurationError(
+            f"the dialect {dialect.name!r} has not been tested for ways around the guard; "
+            f"supported are {', '.join(sorted(SUPPORTED_DIALECTS))}"
+        )
+    kind = _class_for(type(dialect), scans=scans)
+    twin = kind.__new__(kind)
+    twin.__dict__ = dialect.__dict__
+    _prove(twin)
+    return twin
+
+
+def _prove(twin: Dialect) -> None:
+    """Compile a few statements and see that the tenant is in them.
+
+    Raises:
+        ConfigurationError: it is not; SQLAlchemy, or something that changes its
+            compiler, does not do what the guard expects of it.
+    """
+    rule = registry.any_own_column()
+    if rule is None:
+        return
+    table, column = rule.table, rule.table.c[rule.key]
+    other = next((each for each in table.c if each is not column), None)
+    statements: list[Any] = [select(column), delete(table)]
+    if other is not None:
+        statements.append(update(table).values({other: other}))
+    for statement in statements:
+        if not _has_effect(statement, twin):
+            raise ConfigurationError(
+                f"the guard has no effect on {statement.__visit_name__} with this version of "
+                f"SQLAlchemy and the dialect {twin.name!r}; nothing is executed"
+            )
+
+
+def _has_effect(statement: Any, twin: Dialect) -> bool:
+    try:
+        compiled = statement.compile(dialect=twin)
+    except UnguardedStatementError:
+        return False
+    return isinstance(compiled, SQLCompiler) and any(map(role_of, compiled.bind_names))
+
+
+REVIEWED: Final = "tenantshield_reviewed"
+"""The execution option of a statement whose raw SQL somebody has looked at. It counts on
+the statement, or where that is executed; on a connection or an engine, where it would
+let every raw statement through, it does not."""
+
+
+def dialect_for(connection: Connection, options: Any, own_options: Any = None) -> Dialect:
+    """Return the guarded dialect, or the plain one in a system scope.
+
+    Args:
+        connection: on which a statement is about to be executed.
+        options: the execution options given with the call.
+        own_options: those of the statement itself.
+
+    Raises:
+        MissingTenantContextError: a reviewed statement, and no tenant is in scope.
+        ScopeMismatchError: the transaction belongs to another scope.
+    """
+    plain = connection.engine.dialect
+    binding = current_binding()
+    # Every statement passes here: the usual case first, in one frame, which comes to the
+    # same as what follows it.
+    known = plain.__dict__
+    twins = known.get(TWINS)
+    if (
+        twins is not None
+        and twins[0] == registry.generation
+        and binding is not None
+        and type(binding[0]) is TenantContext
+        and REVIEWED not in options
+        and not (own_options and REVIEWED in own_options)
+        and HELD not in known
+        and "statement_compiler" not in known
+    ):
+        return cast("Dialect", twins[1])
+    if HELD in known:
+        check_held(connection)
+    if registry.is_empty or (binding is not None and type(binding[0]) is SystemContext):
+        return plain
+    if REVIEWED in options or (own_options and REVIEWED in own_options):
+        reviewed = options.get(REVIEWED) or (own_options and own_options.get(REVIEWED))
+        if reviewed and (binding is None or binding[0] is None):
+            raise MissingTenantContextError(
+                f"a statement is marked {REVIEWED} and no tenant is in scope; wrap the code in "
+                'tenant_scope(...) or system_scope("why")'
+            )
+        return guarded_dialect(plain, reviewed=bool(reviewed))
+    return guarded_dialect(plain)
+
+
+def dialect_for_ddl(connection: Connection, element: ExecutableDDLElement, options: Any) -> Dialect:
+    """Return the dialect with which to render ``element``.
+
+    Raises:
+        UnguardedStatementError: it would touch tenants' rows.
+    """
+    plain = connection.engine.dialect
+    dialect = dialect_for(connection, options, element.get_execution_options())
+    if dialect is plain or dialect is guarded_dialect(plain, reviewed=True):
+        return plain
+    return ddl_dialect_for(element, plain, dialect)
+
+
+def compiled_again(compiled: Compiled, dialect: Dialect) -> Compiled:
+    """Return a statement that was compiled beforehand, compiled with ``dialect``.
+
+    Raises:
+        UnguardedStatementError: it cannot be.
+    """
+    if not is_guarded(dialect) or compiled.dialect is dialect:
+        return compiled
+    if not isinstance(compiled, SQLCompiler) or compiled.statement is None:
+        raise UnguardedStatementError(
+            "a compiled construct that is not a statement cannot be confined to the "
+            "tenant: execute the construct that it was compiled from"
+        )
+    return compiled.statement.compile(
+        dialect=dialect,
+        column_keys=compiled.column_keys,
+        for_executemany=compiled.for_executemany,
+    )

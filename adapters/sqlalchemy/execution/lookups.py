@@ -1,0 +1,108 @@
+"""Foreign keys are looked up, all of a statement's in one query, before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, select, tuple_
+from sqlalchemy.engine import Connection
+
+from ..compiler.foreign_keys import refuse_orphan
+from ..compiler.placement import column_of
+from ..errors import CrossTenantAccessError
+from ..orm.flush import flush_on
+from ..ownership.model import Reference, TypedReference, table_label
+
+__all__ = ["check_references"]
+
+CHUNK: Final = 5_000
+"""How many values one look-up takes; databases limit the parameters of a statement."""
+
+
+def check_references(
+    connection: Connection,
+    rows: Mapping[TypedReference, list[tuple[str, ...]]],
+    parameters: Iterable[Mapping[str, Any]],
+) -> None:
+    """Look up what the foreign keys of a statement point at.
+
+    Args:
+        connection: on which the statement is about to be sent.
+        rows: the names of the parameters, by foreign key and row.
+        parameters: the parameters of each execution.
+
+    Raises:
+        CrossTenantAccessError: one points at a row that this tenant does not have.
+    """
+    parameters = list(parameters)
+    for written, names in rows.items():
+        reference = written.reference
+        wanted = _values(reference, names, parameters)
+        if not wanted:
+            continue
+        flush = flush_on(connection)
+        if flush is not None:
+            wanted = flush.unproven(written, wanted)
+            if not wanted:
+                continue
+        if not _all_there(connection, written, list(wanted)):
+            raise CrossTenantAccessError(
+                f"a foreign key of {reference.label} ({', '.join(reference.columns)}) points at a "
+                f"row of {table_label(reference.parent)} that this tenant does not have"
+            )
+        if flush is not None:
+            flush.prove(written, wanted)
+
+
+def _values(
+    reference: Reference, names: list[tuple[str, ...]], parameters: list[Mapping[str, Any]]
+) -> set[tuple[Any, ...]]:
+    """Return the different values that are not ``NULL``."""
+    values: set[tuple[Any, ...]] = set()
+    for row in names:
+        if len(parameters) == 1:
+            values.add(tuple(map(parameters[0].__getitem__, row)))
+            continue
+        values.update(zip(*([each[name] for each in parameters] for name in row), strict=True))
+    nowhere = [each for each in values if None in each]
+    if nowhere:
+        if reference.owns:
+            refuse_orphan(reference)
+        values.difference_update(nowhere)
+    return values
+
+
+def _all_there(
+    connection: Connection, written: TypedReference, wanted: list[tuple[Any, ...]]
+) -> bool:
+    for start in range(0, len(wanted), CHUNK):
+        chunk = wanted[start : start + CHUNK]
+        found = _found(connection, written, chunk)
+        # The database may spell a key otherwise than it was given, as 1 for "1".
+        missing = (each for each in chunk if each not in found)
+        if not all(_found(connection, written, [each]) for each in missing):
+            return False
+    return True
+
+
+def _found(
+    connection: Connection, written: TypedReference, wanted: list[tuple[Any, ...]]
+) -> set[tuple[Any, ...]]:
+    """Return which of the keys ``wanted`` this tenant has, as the database spells them."""
+    parent = written.reference.parent
+    # With the types that will convert the values when they are written.
+    columns = [
+        column_of(parent, name, type_)
+        for name, type_ in zip(written.reference.parent_columns, written.types, strict=True)
+    ]
+    if len(columns) == 1:
+        # Said with its type, or a value that looks like another one's would not be converted.
+        values = [value for (value,) in wanted]
+        criterion = columns[0].in_(
+            BindParameter(None, values, type_=written.types[0], expanding=True, unique=True)
+        )
+    else:
+        criterion = tuple_(*columns).in_(wanted)
+    # The guard confines this query like any other.
+    return set(map(tuple, connection.execute(select(*columns).where(criterion))))

@@ -1,0 +1,1 @@
+"""One tenant per session, and what a session's own memory may answer."""

@@ -1,0 +1,210 @@
+"""What is known of foreign keys while a session flushes.
+
+A flush may send one statement for many objects or one for each. So that it asks about
+each table once, the objects' foreign keys are gathered before the first statement, and
+what is known from the session itself is not asked at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import InstanceState, Mapper, Session
+from sqlalchemy.sql.expression import ClauseElement
+
+from tenantshield_mw.context import Binding, current_binding
+
+from ..ownership.model import Reference
+from .loaded import was_loaded_here
+from .mappers import MapperInfo, TypedReference, attributes_of
+
+__all__ = ["begin_flush", "end_flush", "flush_of", "flush_on"]
+
+Values = tuple[Any, ...]
+
+
+# The flush that is under way, as an attribute of the session, and of the connection that
+# it has last sent something over.
+_FLUSH: Final = "_tenantshield_flush"
+setattr(Session, _FLUSH, None)
+setattr(Connection, _FLUSH, None)
+
+
+def begin_flush(session: Any) -> None:
+    """Take note that ``session`` begins to flush."""
+    session._tenantshield_flush = _TO_BEGIN
+
+
+def end_flush(session: Any) -> None:
+    """Forget what was known for the flush of ``session``, if there is one."""
+    flush = session._tenantshield_flush
+    if flush is not None:
+        session._tenantshield_flush = None
+        flush.end()
+
+
+def flush_of(connection: Any, state: InstanceState[Any]) -> Flush | None:
+    """Return the flush that is about to write the object of ``state``, if any."""
+    flush: Flush | None = connection._tenantshield_flush
+    # Two sessions may share a connection, and one may flush while the other does.
+    if flush is not None and flush.session_id == state.session_id:
+        return flush
+    session: Any = state.session
+    if session is None:
+        return None
+    flush = session._tenantshield_flush
+    if flush is _TO_BEGIN:
+        flush = session._tenantshield_flush = Flush(session)
+    if flush is not None:
+        connection._tenantshield_flush = flush
+    return flush
+
+
+def flush_on(connection: Any) -> Flush | None:
+    """Return the flush that is sending its statements over ``connection``, if any."""
+    flush: Flush | None = connection._tenantshield_flush
+    return flush if flush is not None and flush.is_for(current_binding()) else None
+
+
+class Flush:
+    """One flush of one session, for one tenant."""
+
+    __slots__ = (
+        "_bound",
+        "_objects",
+        "_places",
+        "_proven",
+        "_session",
+        "session_id",
+    )
+
+    def __init__(self, session: Session | None) -> None:
+        binding = current_binding()
+        self._bound = None if binding is None else binding[0]
+        self._session = session
+        self._objects: list[InstanceState[Any]] = []
+        self._proven: dict[TypedReference, set[Values]] = {}
+        # By mapper and not by foreign key, since a Reference takes long to hash.
+        self._places: dict[MapperInfo, list[set[Values]]] = {}
+        self.session_id = 0 if session is None else session.hash_key
+        """The session's ``hash_key``, which is its objects' ``session_id``; 0 at the end."""
+
+    def end(self) -> None:
+        """Forget everything; the connection may live on and keep this."""
+        self.session_id = 0
+        self._session = None
+        self._objects.clear()
+        self._places.clear()
+        self._proven.clear()
+
+    def is_for(self, binding: Binding | None) -> bool:
+        """Say whether this is under way, and for whoever is bound."""
+        return bool(self.session_id) and binding is not None and binding[0] == self._bound
+
+    def takes(
+        self,
+        facts: MapperInfo,
+        state: InstanceState[Any],
+        values: Mapping[str, Any],
+        *,
+        is_new: bool,
+    ) -> None:
+        """Take note of an object that is about to be written.
+
+        Args:
+            facts: what is known of its mapper.
+            state: its state.
+            values: its attributes.
+            is_new: whether it is inserted.
+        """
+        if is_new and facts.is_referred_to:
+            # By the time anybody asks, its row is inserted under this tenant. An object
+            # to be updated may have been put together by hand, with any primary key.
+            self._objects.append(state)
+        places = self._places.get(facts)
+        if places is None:
+            places = self._places[facts] = [set() for _ in facts.references]
+        for (_, attributes), wanted in zip(facts.references, places, strict=True):
+            if not is_new and state.committed_state.keys().isdisjoint(attributes):
+                continue
+            given = _plain_values(values, attributes)
+            if given is not None:
+                wanted.add(given)
+
+    def unproven(self, written: TypedReference, values: set[Values]) -> set[Values]:
+        """Return which of ``values``, and of those still to come, must be looked up."""
+        values = values - self._proven.setdefault(written, set())
+        if not values:
+            return values
+        for facts, places in self._places.items():
+            for (other, _), gathered in zip(facts.references, places, strict=True):
+                if other == written:
+                    values |= gathered
+                    gathered.clear()
+        if written.is_spelled_as_in_parent():
+            self._proven[written].update(self._known(written.reference, values))
+        return values - self._proven[written]
+
+    def prove(self, written: TypedReference, values: Iterable[Values]) -> None:
+        """Take note that ``values`` were looked up and are this tenant's."""
+        self._proven[written].update(values)
+
+    def _known(self, reference: Reference, values: set[Values]) -> Iterator[Values]:
+        for state in self._objects:
+            attributes = _attributes_of(state.mapper, reference)
+            written = None if attributes is None else _plain_values(state.dict, attributes)
+            if written is not None:
+                yield written
+        session = self._session
+        registries = {facts.registry for facts in self._places}
+        mapper = _mapper_of(reference, {each for one in registries for each in one.mappers})
+        if session is None or mapper is None:
+            return
+        for each in values:
+            key = mapper.identity_key_from_primary_key(each)
+            instance = session.identity_map.get(key)
+            if instance is not None and was_loaded_here(session, mapper, instance):
+                yield each
+
+
+_PLAIN: Final = frozenset({int, str, UUID, bytes})
+
+
+def _plain_values(values: Mapping[str, Any], attributes: Iterable[str]) -> Values | None:
+    """Return the values of ``attributes``; ``None`` if one is not there or an expression.
+
+    Of expressions the compiler sees to it that they can only yield this tenant's rows.
+    """
+    given = tuple(map(values.get, attributes))
+    for value in given:
+        if type(value) not in _PLAIN and (
+            value is None
+            or isinstance(value, ClauseElement)
+            or hasattr(value, "__clause_element__")
+        ):
+            return None
+    return given
+
+
+_TO_BEGIN: Final = Flush(None)
+"""Stands for the flush of a session that has not written anything yet."""
+
+
+def _attributes_of(mapper: Mapper[Any], reference: Reference) -> tuple[str, ...] | None:
+    if reference.parent not in mapper.tables:
+        return None
+    return attributes_of(mapper, reference.parent, reference.parent_columns)
+
+
+def _mapper_of(reference: Reference, mappers: Iterable[Mapper[Any]]) -> Mapper[Any] | None:
+    """Return the mapper whose primary key ``reference`` points at."""
+    for mapper in mappers:
+        if (
+            mapper.local_table is reference.parent
+            and tuple(column.name for column in mapper.primary_key) == reference.parent_columns
+        ):
+            return mapper
+    return None

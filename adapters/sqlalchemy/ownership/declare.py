@@ -1,0 +1,208 @@
+"""The declarations: whose rows a table holds.
+
+Each of them stands next to a model or a ``Table``, and takes effect at once for every
+engine of the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple, TypeVar, overload
+
+from sqlalchemy import MetaData, Table
+from sqlalchemy.orm import Mapper
+
+from ..errors import ConfigurationError
+from .registry import registry
+
+__all__ = ["mapper_constructed", "require_declared", "shared_across_tenants", "tenant_aware"]
+
+T = TypeVar("T")
+
+DEFAULT_COLUMN: Final = "tenant_id"
+
+_MARKING: Final = "__tenantshield_marking__"
+
+
+@overload
+def tenant_aware(target: T, /) -> T: ...
+@overload
+def tenant_aware(
+    target: None = None,
+    /,
+    *,
+    column: str = ...,
+    through: str | None = ...,
+    check_references: bool = ...,
+) -> Callable[[T], T]: ...
+@overload
+def tenant_aware(
+    target: T, /, *, column: str = ..., through: str | None = ..., check_references: bool = ...
+) -> T: ...
+def tenant_aware(
+    target: Any = None,
+    /,
+    *,
+    column: str = DEFAULT_COLUMN,
+    through: str | None = None,
+    check_references: bool = True,
+) -> Any:
+    """Mark a model, a mixin or a Core ``Table`` whose rows belong to tenants.
+
+    ::
+
+        @tenant_aware
+        class Invoice(Base): ...
+
+        @tenant_aware(column="org_id")
+        class Customer(Base): ...
+
+        @tenant_aware(through="invoice")
+        class InvoiceLine(Base): ...
+
+        tenant_aware(notes_table)
+
+    Subclasses are covered by their base, in single-table and joined inheritance through
+    its table, in concrete inheritance by their own column. On a mixin or an abstract
+    base it holds for every model made from it.
+
+    Args:
+        target: a mapped class, a mixin, an abstract base or a ``Table``.
+        column: the name of the column that holds the tenant's identifier; a ``String``,
+            an ``Integer`` or a ``Uuid``.
+        through: the name of the tenant-aware table that a foreign key of this one refers
+            to, where the row itself has no tenant column.
+        check_references: whether foreign keys of this table that point at tenant-aware
+            tables are looked up before they are written. Those through which its rows
+            belong to a tenant always are.
+
+    Returns:
+        ``target``, or a decorator where it was left out.
+
+    Raises:
+        ConfigurationError: there is no such column or foreign key, or the column is of
+            another type, or the table was declared differently before.
+    """
+    marking = _Marking(column, through, check_references)
+    if target is None:
+        return lambda each: _mark(each, marking)
+    return _mark(target, marking)
+
+
+class _Marking(NamedTuple):
+    column: str
+    through: str | None
+    check_references: bool
+
+
+def _mark(target: Any, marking: _Marking) -> Any:
+    column, through, _ = marking
+    if through is not None and column != DEFAULT_COLUMN:
+        raise ConfigurationError(
+            "tenant_aware() takes a column or a parent, not both: a row that has its own "
+            "tenant column does not need through="
+        )
+    table = _table_of(target)
+    if table is not None:
+        _declare(table, marking)
+    if isinstance(target, type):
+        setattr(target, _MARKING, marking)
+        for each in _subclasses(target):
+            # Those that were mapped before their base was marked.
+            if "__mapper__" in vars(each):
+                mapper_constructed(each.__mapper__, each)
+    elif table is None:
+        raise ConfigurationError(
+            f"tenant_aware() marks a class or a Table, not a {type(target).__name__}"
+        )
+    return target
+
+
+def _subclasses(class_: type[Any]) -> Iterator[type[Any]]:
+    for each in class_.__subclasses__():
+        yield each
+        yield from _subclasses(each)
+
+
+def _declare(table: Table, marking: _Marking) -> None:
+    if marking.through is None:
+        registry.declare_column(table, marking.column)
+    else:
+        registry.declare_through(table, marking.through)
+    if not marking.check_references:
+        registry.leave_references_unchecked(table)
+
+
+def _table_of(target: Any) -> Table | None:
+    if isinstance(target, Table):
+        return target
+    table = getattr(target, "__table__", None) if isinstance(target, type) else None
+    return table if isinstance(table, Table) else None
+
+
+def mapper_constructed(mapper: Mapper[Any], class_: type[Any]) -> None:
+    """Declare the table of a class whose base or mixin was marked."""
+    marked = getattr(class_, _MARKING, None)
+    if marked is None or not isinstance(mapper.local_table, Table):
+        return
+    if mapper.inherits is not None and not mapper.concrete:
+        # Single-table: the base's table. Joined: tied to it by the foreign key.
+        return
+    if not registry.is_shared(mapper.local_table):
+        _declare(mapper.local_table, marked)
+
+
+@overload
+def shared_across_tenants(target: T, /) -> T: ...
+@overload
+def shared_across_tenants() -> Callable[[T], T]: ...
+def shared_across_tenants(target: Any = None, /) -> Any:
+    """Mark a model or a ``Table`` that is on purpose the same for all tenants.
+
+    Args:
+        target: a mapped class or a ``Table``.
+
+    Returns:
+        ``target``, or a decorator where it was left out.
+
+    Raises:
+        ConfigurationError: it is neither, or was declared tenant-aware before.
+    """
+    if target is None:
+        return shared_across_tenants
+    table = _table_of(target)
+    if table is None:
+        raise ConfigurationError(
+            "shared_across_tenants() marks a mapped class or a Table, not a "
+            f"{type(target).__name__ if not isinstance(target, type) else target.__name__}"
+        )
+    registry.declare_shared(table)
+    return target
+
+
+def require_declared(target: Any) -> None:
+    """Demand that every table is tenant-aware, tied to one that is, or marked as shared.
+
+    Checked whenever mappers are configured, so that a new model nobody thought about is
+    an error at start-up and not a leak. As long as there is such a table, no statement
+    is executed either.
+
+    Args:
+        target: a declarative base or a ``MetaData``.
+
+    Raises:
+        ConfigurationError: ``target`` is neither; or its mappers are configured already
+            and there is an undeclared table. Mappers that are configured later raise it
+            too, with the list of the tables.
+    """
+    metadata = target if isinstance(target, MetaData) else getattr(target, "metadata", None)
+    if not isinstance(metadata, MetaData):
+        raise ConfigurationError(
+            "require_declared() takes a declarative base or a MetaData, not a "
+            f"{type(target).__name__}"
+        )
+    registry.require(metadata)
+    mappers = getattr(getattr(target, "registry", None), "mappers", ())
+    if mappers and all(mapper.configured for mapper in mappers):
+        # They will not be configured again for this.
+        registry.check_required()

@@ -1,0 +1,102 @@
+"""Composite foreign keys that cannot cross tenants."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import (
+    ForeignKeyConstraint,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    event,
+)
+
+from ..errors import ConfigurationError
+
+__all__ = ["add_wanted_unique_constraints", "tenant_foreign_key"]
+
+_wanted: Final[WeakKeyDictionary[MetaData, set[tuple[str, tuple[str, ...]]]]] = WeakKeyDictionary()
+"""Unique constraints that parents still have to get, by ``MetaData``."""
+
+
+def tenant_foreign_key(
+    columns: str | tuple[str, ...],
+    refers_to: str | tuple[str, ...],
+    *,
+    tenant: str = "tenant_id",
+    parent_tenant: str | None = None,
+    **options: Any,
+) -> ForeignKeyConstraint:
+    """Return a foreign key that has the tenant in it, so that it cannot cross tenants.
+
+    It goes into ``__table_args__`` or a ``Table``. The parent gets the unique constraint
+    over its tenant and key that a composite foreign key needs, unless it has it::
+
+        class Invoice(Base):
+            __table_args__ = (tenant_foreign_key("customer_id", "customer.id"),)
+
+    The database itself then refuses a reference to another tenant's row, and the
+    adapter need not look it up.
+
+    Args:
+        columns: this table's column, or columns, that name the parent row.
+        refers_to: what they refer to, each as ``table.column`` or ``schema.table.column``.
+        tenant: this table's tenant column.
+        parent_tenant: the parent's tenant column; the same name if left out.
+        options: passed to :class:`sqlalchemy.ForeignKeyConstraint` (``ondelete=``, ...).
+
+    Raises:
+        ConfigurationError: the two do not fit each other.
+    """
+    ours = (columns,) if isinstance(columns, str) else tuple(columns)
+    theirs = (refers_to,) if isinstance(refers_to, str) else tuple(refers_to)
+    parents = {each.rpartition(".")[0] for each in theirs}
+    if len(ours) != len(theirs) or len(parents) != 1 or "" in parents:
+        raise ConfigurationError(
+            "tenant_foreign_key() takes as many columns as it refers to, and those as "
+            'table.column of one table: tenant_foreign_key("customer_id", "customer.id")'
+        )
+    parent = parents.pop()
+    parent_columns = (parent_tenant or tenant, *(each.rpartition(".")[2] for each in theirs))
+    constraint = ForeignKeyConstraint(
+        [tenant, *ours], [f"{parent}.{each}" for each in parent_columns], **options
+    )
+
+    def attached(constraint: ForeignKeyConstraint, table: Table) -> None:
+        _wanted.setdefault(table.metadata, set()).add((parent, parent_columns))
+        if parent in table.metadata.tables:
+            add_wanted_unique_constraints(table.metadata.tables[parent])
+
+    event.listen(constraint, "after_parent_attach", attached)
+    return constraint
+
+
+def add_wanted_unique_constraints(table: Table) -> None:
+    """Give ``table`` the unique constraints that foreign keys to it were declared with.
+
+    Raises:
+        ConfigurationError: it lacks one of the columns.
+    """
+    # A copy: another thread may be declaring one more.
+    for parent, columns in list(_wanted.get(table.metadata, ())):
+        if parent != table.fullname:
+            continue
+        missing = [each for each in columns if each not in table.c]
+        if missing:
+            raise ConfigurationError(
+                f"a tenant_foreign_key() refers to {table.fullname}.{missing[0]}, which does not "
+                "exist; name the parent's tenant column with parent_tenant="
+            )
+        if not _has_unique(table, set(columns)):
+            table.append_constraint(UniqueConstraint(*columns))
+
+
+def _has_unique(table: Table, columns: set[str]) -> bool:
+    return any(
+        {column.key for column in each.columns} == columns
+        for each in table.constraints
+        if isinstance(each, PrimaryKeyConstraint | UniqueConstraint)
+    )

@@ -1,0 +1,1 @@
+"""Raw SQL: which tables a text names, what it could reach, and what is refused."""

@@ -1,0 +1,30 @@
+"""The spec: PostgreSQL's row-level security, from the same declarations as the guard.
+
+The guard confines what SQLAlchemy compiles. The floor confines whatever reaches the
+database on the application's connections: a raw cursor, a stored function, a view::
+
+    with owner_engine.begin() as connection:  # once, as the owner of the tables
+        rls.create_policies(connection, Base.metadata)
+
+    rls.enforce(engine)  # the application's own engine, sync or async
+"""
+
+from __future__ import annotations
+
+from .create import create_policies, drop_policies, policy_statements
+from .differences import Difference, find_differences
+from .specification import ParentLink, TablePolicySpec, TenantColumn, specs_of
+from .transactions import enforce
+
+__all__ = [
+    "Difference",
+    "ParentLink",
+    "TablePolicySpec",
+    "TenantColumn",
+    "create_policies",
+    "drop_policies",
+    "enforce",
+    "find_differences",
+    "policy_statements",
+    "specs_of",
+]

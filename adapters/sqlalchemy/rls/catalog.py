@@ -1,0 +1,336 @@
+"""Reads from PostgreSQL's catalog which policies there are.
+
+Reading the catalog takes no privileges. The statements are SQLAlchemy's own constructs and
+name none of the application's tables, so that they run in any scope.
+
+https://www.postgresql.org/docs/current/catalog-pg-policy.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Text, and_, cast, column, func, not_, or_, select, table
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.expression import ColumnElement
+
+from ..errors import ConfigurationError
+from .policies import ACCESS, LOOKUP, REFERENCES, TENANT
+from .specification import TablePolicySpec
+
+__all__ = [
+    "BUILT_IN",
+    "OURS",
+    "Catalog",
+    "FoundFunction",
+    "FoundPolicy",
+    "FoundTable",
+    "read_catalog",
+]
+
+OURS: Final = (ACCESS, TENANT, REFERENCES)
+
+BUILT_IN: Final = ("current_setting", "replace")
+"""The functions of PostgreSQL that the policies call."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPolicy:
+    """A policy that the database has.
+
+    Attributes:
+        permissive: whether it lets through, or holds beside all others.
+        command: ``*`` for all, or the letter of one command.
+        for_all_roles: whether it holds for everybody.
+        using: what a row that is there must fulfil; ``None`` for nothing.
+        check: what a row that is written must fulfil; ``None`` for the same.
+        comment: what is written down about it.
+    """
+
+    name: str
+    permissive: bool
+    command: str
+    for_all_roles: bool
+    using: str | None
+    check: str | None
+    comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFunction:
+    """A function that the database has.
+
+    Attributes:
+        plain: whether it is what ``CREATE FUNCTION`` makes by default: volatile, with the
+            rights of whoever calls it, with no settings of its own, in PL/pgSQL.
+        arguments: the types of its arguments.
+    """
+
+    schema: str
+    name: str
+    is_visible: bool
+    plain: bool
+    arguments: tuple[int, ...]
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTable:
+    """A table that the database has.
+
+    Attributes:
+        is_visible: whether its name alone means it.
+        policies: by name.
+        columns: the types of its columns, by name.
+        open_partitions: those of its partitions that show rows to whoever names them.
+    """
+
+    schema: str
+    name: str
+    is_visible: bool
+    is_enabled: bool
+    is_forced: bool
+    policies: Mapping[str, FoundPolicy] = field(default_factory=dict)
+    columns: Mapping[str, int] = field(default_factory=dict)
+    open_partitions: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What was read."""
+
+    tables: Sequence[FoundTable]
+    functions: Sequence[FoundFunction]
+
+    def table(self, schema: str | None, name: str) -> FoundTable | None:
+        """Return the table that is meant; ``None`` if there is none."""
+        return next((each for each in self.tables if _is_meant(each, schema, name)), None)
+
+    def overloads(self, schema: str | None, name: str) -> list[FoundFunction]:
+        """Return the functions that are meant."""
+        return [each for each in self.functions if _is_meant(each, schema, name)]
+
+
+def _is_meant(found: FoundTable | FoundFunction, schema: str | None, name: str) -> bool:
+    here = found.is_visible if schema is None else found.schema == schema
+    return here and found.name == name
+
+
+def _catalog(name: str, *columns: str) -> Any:
+    return table(name, *(column(each) for each in columns), schema="pg_catalog")
+
+
+_namespaces: Final = _catalog("pg_namespace", "oid", "nspname")
+_classes: Final = _catalog(
+    "pg_class",
+    "oid",
+    "relname",
+    "relnamespace",
+    "relkind",
+    "relrowsecurity",
+    "relforcerowsecurity",
+    "relispartition",
+)
+_policies: Final = _catalog(
+    "pg_policy",
+    "oid",
+    "polname",
+    "polrelid",
+    "polcmd",
+    "polpermissive",
+    "polroles",
+    "polqual",
+    "polwithcheck",
+)
+_attributes: Final = _catalog(
+    "pg_attribute", "attrelid", "attname", "atttypid", "attnum", "attisdropped"
+)
+_languages: Final = _catalog("pg_language", "oid", "lanname")
+_functions: Final = _catalog(
+    "pg_proc",
+    "oid",
+    "proname",
+    "pronamespace",
+    "prolang",
+    "prosecdef",
+    "provolatile",
+    "proargtypes",
+    "proconfig",
+    "prorettype",
+    "prosrc",
+)
+
+_BOOLEAN: Final = 16
+
+
+def read_catalog(connection: Connection, specs: Collection[TablePolicySpec] = ()) -> Catalog:
+    """Return what the database has of the tables of ``specs``, of those that they refer
+    to, and of whatever other table has a policy of this package.
+
+    Args:
+        connection: to PostgreSQL, as any role.
+        specs: what the models want.
+
+    Raises:
+        ConfigurationError: the database is another one.
+    """
+    if connection.dialect.name != "postgresql":
+        raise ConfigurationError(
+            f"row-level security is PostgreSQL's, and this is {connection.dialect.name!r}; "
+            "there, the guard works without it"
+        )
+    names = {each.name for each in specs} | {
+        along.parent for each in specs for along in (*each.ties, *each.references)
+    }
+    rows = _read_tables(connection, names)
+    policies = _read_policies(connection, [row.oid for row in rows])
+    columns = _read_columns(connection, [row.oid for row in rows])
+    open_partitions = _read_open_partitions(connection)
+    tables = [
+        FoundTable(
+            row.nspname,
+            row.relname,
+            row.is_visible,
+            row.relrowsecurity,
+            row.relforcerowsecurity,
+            policies.get(row.oid, {}),
+            columns.get(row.oid, {}),
+            open_partitions.get(row.oid, ()),
+        )
+        for row in rows
+    ]
+    return Catalog(tables, _read_functions(connection))
+
+
+def _read_tables(connection: Connection, names: Collection[str]) -> Sequence[Any]:
+    has_ours = (
+        select(1)
+        .where(_policies.c.polrelid == _classes.c.oid, _policies.c.polname.in_(OURS))
+        .exists()
+    )
+    return connection.execute(
+        select(
+            _classes.c.oid,
+            _namespaces.c.nspname,
+            _classes.c.relname,
+            _classes.c.relrowsecurity,
+            _classes.c.relforcerowsecurity,
+            func.pg_table_is_visible(_classes.c.oid).label("is_visible"),
+        )
+        .join_from(_classes, _namespaces, _namespaces.c.oid == _classes.c.relnamespace)
+        .where(
+            _as_text(_classes.c.relkind).in_(("r", "p")),
+            or_(_classes.c.relname.in_(names), has_ours),
+        )
+        .order_by(_namespaces.c.nspname, _classes.c.relname)
+    ).all()
+
+
+def _read_policies(
+    connection: Connection, tables: Collection[int]
+) -> dict[int, dict[str, FoundPolicy]]:
+    rows = connection.execute(
+        select(
+            _policies.c.polrelid,
+            _policies.c.polname,
+            _policies.c.polpermissive,
+            _as_text(_policies.c.polcmd).label("command"),
+            func.array_to_string(_policies.c.polroles, ",").label("roles"),
+            func.pg_get_expr(_policies.c.polqual, _policies.c.polrelid).label("using"),
+            func.pg_get_expr(_policies.c.polwithcheck, _policies.c.polrelid).label("with_check"),
+            func.obj_description(_policies.c.oid, "pg_policy").label("comment"),
+        ).where(_policies.c.polrelid.in_(tables))
+    ).all()
+    found: dict[int, dict[str, FoundPolicy]] = {}
+    for row in rows:
+        found.setdefault(row.polrelid, {})[row.polname] = FoundPolicy(
+            row.polname,
+            row.polpermissive,
+            row.command,
+            # Everybody is the role 0.
+            row.roles == "0",
+            row.using,
+            row.with_check,
+            row.comment,
+        )
+    return found
+
+
+def _read_columns(connection: Connection, tables: Collection[int]) -> dict[int, dict[str, int]]:
+    rows = connection.execute(
+        select(_attributes.c.attrelid, _attributes.c.attname, _attributes.c.atttypid).where(
+            _attributes.c.attrelid.in_(tables),
+            _attributes.c.attnum > 0,
+            _attributes.c.attisdropped.is_(False),
+        )
+    ).all()
+    found: dict[int, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row.attrelid, {})[row.attname] = row.atttypid
+    return found
+
+
+def _read_open_partitions(connection: Connection) -> dict[int, list[tuple[str, str]]]:
+    root = _classes.alias("root")
+    rows = connection.execute(
+        select(root.c.oid, _namespaces.c.nspname, _classes.c.relname)
+        .select_from(_classes)
+        .join(root, root.c.oid == func.pg_partition_root(_classes.c.oid))
+        .join(_namespaces, _namespaces.c.oid == _classes.c.relnamespace)
+        .where(
+            _classes.c.relispartition,
+            _as_text(_classes.c.relkind).in_(("r", "p")),
+            not_(and_(_classes.c.relrowsecurity, _classes.c.relforcerowsecurity)),
+        )
+        .order_by(_namespaces.c.nspname, _classes.c.relname)
+    ).all()
+    found: dict[int, list[tuple[str, str]]] = {}
+    for of, schema, name in rows:
+        found.setdefault(of, []).append((schema, name))
+    return found
+
+
+def _read_functions(connection: Connection) -> list[FoundFunction]:
+    is_plain = and_(
+        _languages.c.lanname == "plpgsql",
+        _as_text(_functions.c.provolatile) == "v",
+        _functions.c.prosecdef.is_(False),
+        _functions.c.proconfig.is_(None),
+        _functions.c.prorettype == _BOOLEAN,
+    )
+    rows = connection.execute(
+        select(
+            _namespaces.c.nspname,
+            _functions.c.proname,
+            func.pg_function_is_visible(_functions.c.oid).label("is_visible"),
+            is_plain.label("is_plain"),
+            _as_text(_functions.c.proargtypes).label("arguments"),
+            _functions.c.prosrc,
+        )
+        .join_from(_functions, _namespaces, _namespaces.c.oid == _functions.c.pronamespace)
+        .join(_languages, _languages.c.oid == _functions.c.prolang)
+        .where(
+            or_(
+                _functions.c.proname.startswith(LOOKUP, autoescape=True),
+                _functions.c.proname.in_(BUILT_IN),
+            )
+        )
+    ).all()
+    return [
+        FoundFunction(
+            row.nspname,
+            row.proname,
+            row.is_visible,
+            row.is_plain,
+            tuple(map(int, row.arguments.split())),
+            row.prosrc,
+        )
+        for row in rows
+    ]
+
+
+def _as_text(value: ColumnElement[Any]) -> ColumnElement[str]:
+    # Of the types "char" and oidvector each driver makes something else.
+    return cast(value, Text)

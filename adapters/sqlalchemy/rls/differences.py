@@ -1,0 +1,200 @@
+"""Compares the policies that a database has with those that the models want."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from sqlalchemy.engine import Connection
+
+from .catalog import OURS, Catalog, FoundPolicy, FoundTable, read_catalog
+from .expressions import Node, NotOursError, read_condition
+from .policies import LOOKUP, Function, Policy, functions_of, policies_of
+from .specification import TablePolicySpec
+
+__all__ = ["Difference", "DifferenceKind", "compare", "find_differences"]
+
+DifferenceKind: TypeAlias = Literal[
+    "no such table",
+    "not enabled",
+    "not forced",
+    "policy missing",
+    "policy outdated",
+    "policy unexpected",
+    "function missing",
+    "function outdated",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as the models want it.
+
+    Attributes:
+        schema: of the table; ``None`` for the default one.
+        table: its name.
+        kind: what is the matter.
+        detail: which policy or function, and what is different about it.
+        harmless: whether no tenant can see more for it. A policy of somebody else's is:
+            the restrictive ones of this package hold beside it.
+    """
+
+    schema: str | None
+    table: str
+    kind: DifferenceKind
+    detail: str
+    harmless: bool = False
+
+    def __str__(self) -> str:
+        label = f"{self.schema}.{self.table}" if self.schema else self.table
+        return f"{label}: {self.kind}: {self.detail}"
+
+
+def find_differences(connection: Connection, specs: Sequence[TablePolicySpec]) -> list[Difference]:
+    """Return what is not in place of the policies of ``specs``, and what is besides them.
+
+    ::
+
+        problems = [each for each in find_differences(connection, specs_of(Base.metadata))
+                    if not each.harmless]
+
+    A policy that somebody has altered is found, whether in its condition, its command, its
+    roles, or in being restrictive; and so is a function.
+
+    Args:
+        connection: to PostgreSQL, as any role: the catalog is open to all. With an
+            ``AsyncConnection``: ``await connection.run_sync(find_differences, specs)``.
+        specs: what the models want, all of it: what one table's policies are depends on
+            which others have some. See ``specs_of``.
+
+    Returns:
+        Nothing where all is in place.
+
+    Raises:
+        ConfigurationError: the database is another one.
+    """
+    catalog = read_catalog(connection, specs)
+    return [each for spec in specs for each in compare(catalog, spec, specs)]
+
+
+def compare(
+    catalog: Catalog, spec: TablePolicySpec, specs: Sequence[TablePolicySpec]
+) -> Iterator[Difference]:
+    """Yield what is not as it should be for one of the tables."""
+    yield from _Comparison(catalog, spec, specs).differences()
+
+
+class _Comparison:
+    """Of one table with what its declaration wants."""
+
+    def __init__(
+        self, catalog: Catalog, spec: TablePolicySpec, specs: Sequence[TablePolicySpec]
+    ) -> None:
+        self._catalog = catalog
+        self._spec = spec
+        self._wanted = {each.name: each for each in policies_of(spec, specs)}
+        self._functions = functions_of(spec, specs)
+
+    def differences(self) -> Iterator[Difference]:
+        table = self._catalog.table(self._spec.schema, self._spec.name)
+        if table is None:
+            yield self._difference("no such table", "create it, and its policies after it")
+            return
+        if not table.is_enabled:
+            yield self._difference("not enabled", "ALTER TABLE ... ENABLE ROW LEVEL SECURITY")
+        if not table.is_forced:
+            yield self._difference(
+                "not forced", "ALTER TABLE ... FORCE ROW LEVEL SECURITY: its owner sees all rows"
+            )
+        for schema, name in table.open_partitions:
+            yield self._difference(
+                "not enabled",
+                f"nor is it forced, on its partition {schema}.{name}, which shows all rows to "
+                "whoever names it: ALTER TABLE ... ENABLE ROW LEVEL SECURITY, "
+                "FORCE ROW LEVEL SECURITY",
+            )
+        for policy in self._wanted.values():
+            found = table.policies.get(policy.name)
+            if found is None:
+                yield self._difference("policy missing", policy.name)
+            elif altered := list(self._alterations(policy, found)):
+                yield self._difference("policy outdated", f"{policy.name}: {', '.join(altered)}")
+        yield from self._others(table)
+        for function in self._functions:
+            yield from self._compare_function(function)
+
+    def _difference(
+        self, kind: DifferenceKind, detail: str, *, harmless: bool = False
+    ) -> Difference:
+        return Difference(self._spec.schema, self._spec.name, kind, detail, harmless)
+
+    def _others(self, table: FoundTable) -> Iterator[Difference]:
+        for name, found in table.policies.items():
+            if name in self._wanted:
+                continue
+            nature = "permissive" if found.permissive else "restrictive"
+            if name in OURS:
+                yield self._difference("policy unexpected", f"{name}: nothing asks for it any more")
+            else:
+                yield self._difference(
+                    "policy unexpected",
+                    f"{name}: a {nature} one of somebody else's, beside which the tenant's holds",
+                    harmless=True,
+                )
+
+    def _alterations(self, wanted: Policy, found: FoundPolicy) -> Iterator[str]:
+        if found.permissive == wanted.restrictive:
+            yield f"it is {'permissive' if found.permissive else 'restrictive'}"
+        if found.command != "*":
+            yield "it is not for all commands"
+        if not found.for_all_roles:
+            yield "it is not for all roles"
+        if not self._same(wanted.using, found.using):
+            yield f"USING is {found.using}"
+        # What is not given is what USING says, which is how it is meant then.
+        check = found.using if found.check is None else found.check
+        if not self._same(wanted.using if wanted.check is None else wanted.check, check):
+            yield f"WITH CHECK is {check}"
+
+    def _same(self, wanted: str, found: str | None) -> bool:
+        if found is None:
+            return False
+        meant = self._read(wanted, self._where_meant)
+        try:
+            return meant == self._read(found, self._where_found)
+        except NotOursError:
+            return False
+
+    def _read(self, condition: str, resolve: Callable[[str, str], str | None]) -> Node:
+        return read_condition(condition, self._spec.name, resolve)
+
+    def _where_meant(self, kind: str, name: str) -> str | None:
+        is_built_in = kind == "function" and not name.startswith(LOOKUP)
+        return "pg_catalog" if is_built_in else self._where_visible(kind, name)
+
+    def _where_found(self, kind: str, name: str) -> str | None:
+        # PostgreSQL leaves the schema out where the name alone means the same. That is its
+        # own function, unless the search path puts another before it.
+        return self._where_visible(kind, name) or ("pg_catalog" if kind == "function" else None)
+
+    def _where_visible(self, kind: str, name: str) -> str | None:
+        if kind == "table":
+            table = self._catalog.table(None, name)
+            return None if table is None else table.schema
+        overloads = self._catalog.overloads(None, name)
+        return next((each.schema for each in overloads if each.schema != "pg_catalog"), None)
+
+    def _compare_function(self, wanted: Function) -> Iterator[Difference]:
+        overloads = self._catalog.overloads(wanted.schema, wanted.name)
+        if not overloads:
+            yield self._difference("function missing", wanted.name)
+            return
+        parent = self._catalog.table(wanted.along.parent_schema, wanted.along.parent)
+        columns = {} if parent is None else parent.columns
+        arguments = tuple(columns.get(each) for each in wanted.along.parent_columns)
+        if not any(
+            each.plain and each.body == wanted.body and each.arguments == arguments
+            for each in overloads
+        ):
+            yield self._difference("function outdated", wanted.name)

@@ -1,0 +1,152 @@
+"""What the floor has to know of each table, worked out from the declarations.
+
+Plain values without references to models: they can stand in a migration, and be compared
+with what a database has.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from sqlalchemy import MetaData, Table
+from sqlalchemy.dialects.postgresql import CITEXT
+from sqlalchemy.types import CHAR, String, TypeDecorator, TypeEngine, Uuid
+
+from ..errors import ConfigurationError
+from ..ownership.model import ColumnOwnership, ParentKey, Reference, table_label
+from ..ownership.registry import registry
+
+__all__ = [
+    "Kind",
+    "ParentLink",
+    "Storage",
+    "TablePolicySpec",
+    "TenantColumn",
+    "spec_of_table",
+    "specs_of",
+]
+
+Kind: TypeAlias = Literal["text", "integer", "uuid"]
+"""The type of the tenant's identifier: ``str``, ``int`` or ``uuid.UUID``."""
+
+Storage: TypeAlias = Literal["text", "char", "integer", "uuid", "hex"]
+"""What the column is in the database; ``hex`` is a UUID as 32 hexadecimal digits."""
+
+_KINDS: Final[dict[type, Kind]] = {str: "text", int: "integer", uuid.UUID: "uuid"}
+
+
+@dataclass(frozen=True, slots=True)
+class TenantColumn:
+    """The column that says whose a row is.
+
+    Args:
+        name: its name in the database.
+        kind: the type of the tenant's identifier in Python.
+        storage: the type of the column.
+    """
+
+    name: str
+    kind: Kind = "text"
+    storage: Storage = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class ParentLink:
+    """A foreign key to a table that has policies of its own.
+
+    Args:
+        columns: the columns of the table itself.
+        parent: the name of the table that they refer to.
+        parent_columns: what they refer to there, in the same order.
+        parent_schema: the schema of that table; ``None`` for the default one.
+    """
+
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+    parent_schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TablePolicySpec:
+    """What the policies of one table are made from.
+
+    Args:
+        name: the table's name.
+        schema: its schema; ``None`` for the default one.
+        column: its tenant column; ``None`` if its rows belong to whom their parents
+            belong to.
+        ties: the foreign keys along which they do.
+        references: the other foreign keys that must point at the tenant's own rows.
+    """
+
+    name: str
+    schema: str | None = None
+    column: TenantColumn | None = None
+    ties: tuple[ParentLink, ...] = ()
+    references: tuple[ParentLink, ...] = ()
+
+
+def specs_of(metadata: MetaData) -> list[TablePolicySpec]:
+    """Return what the policies of all tenant-aware and tied tables are made from.
+
+    Args:
+        metadata: the tables; those of a declarative base are in ``Base.metadata``.
+
+    Returns:
+        One entry a table, parents before the tables that are tied to them.
+
+    Raises:
+        ConfigurationError: the database could not compare a tenant column with the
+            tenant's identifier as it is.
+    """
+    found = [spec_of_table(table) for table in metadata.sorted_tables]
+    return [each for each in found if each is not None]
+
+
+def spec_of_table(table: Table) -> TablePolicySpec | None:
+    """Return what the policies of ``table`` are made from; ``None`` if it needs none.
+
+    Raises:
+        ConfigurationError: the database could not compare its tenant column with the
+            tenant's identifier as it is.
+    """
+    rule = registry.ownership_of(table)
+    if rule is None:
+        return None
+    references = tuple(_along(each) for each in registry.references_of(table) if not each.owns)
+    if isinstance(rule, ColumnOwnership):
+        column = TenantColumn(rule.column, _KINDS[rule.python_type], _storage(table, rule))
+        return TablePolicySpec(table.name, table.schema, column, references=references)
+    return TablePolicySpec(
+        table.name, table.schema, ties=tuple(map(_along, rule.ties)), references=references
+    )
+
+
+def _along(tie: ParentKey | Reference) -> ParentLink:
+    return ParentLink(tie.columns, tie.parent.name, tie.parent_columns, tie.parent.schema)
+
+
+def _storage(table: Table, rule: ColumnOwnership) -> Storage:
+    label = f"{table_label(table)}.{rule.column}"
+    type_: TypeEngine[Any] = rule.type_
+    while isinstance(type_, TypeDecorator):
+        if type(type_).process_bind_param is not TypeDecorator.process_bind_param:
+            raise ConfigurationError(
+                f"{label} is a {type(type_).__name__}, which changes the value on its way to "
+                "the database, and the database compares the tenant's identifier as it is: "
+                "use the plain type for the tenant column"
+            )
+        type_ = type_.impl_instance
+    if isinstance(type_, CITEXT) or (isinstance(type_, String) and type_.collation):
+        raise ConfigurationError(
+            f"{label} is a {type_!r}, for which the database may take two tenants' names for "
+            "the same: use a plain String for the tenant column"
+        )
+    if isinstance(type_, Uuid):
+        return "uuid" if type_.native_uuid else "hex"
+    if isinstance(type_, CHAR):
+        return "char"
+    return "text" if isinstance(type_, String) else "integer"

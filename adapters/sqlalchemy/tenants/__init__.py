@@ -1,0 +1,1 @@
+"""The tenants themselves: looked up in a table, and forgotten when that changes."""

@@ -1,0 +1,379 @@
+"""The lookup of a tenant directory that asks a table of tenants."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from asgiref.sync import sync_to_async
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Engine,
+    Enum,
+    Integer,
+    Select,
+    SmallInteger,
+    SQLColumnExpression,
+    Table,
+    Uuid,
+    bindparam,
+    select,
+)
+from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
+from sqlalchemy.orm.attributes import QueryableAttribute
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.expression import ColumnClause, ColumnElement, Label
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from tenantshield_mw.directory import LookupResult, TenantState
+from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
+from tenantshield_mw.expiring import without_event_loop
+from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id
+
+from ..ownership.model import table_label, tenant_id_type
+from ..ownership.registry import registry
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+    Source: TypeAlias = (
+        Engine | sessionmaker[Session] | AsyncEngine | async_sessionmaker[AsyncSession]
+    )
+
+__all__ = ["tenants_in"]
+
+_ASKED: Final = "tenantshield_asked"
+
+_SOURCES: Final = (
+    "tenants_in() takes an Engine, a sessionmaker, an AsyncEngine or an async_sessionmaker: it "
+    "opens a connection of its own for each tenant that it looks up"
+)
+_BLOCKING: Final = (
+    "a tenant is looked up with a sync engine in the thread of an event loop, which stands still "
+    "until the database has answered: give tenants_in() an AsyncEngine or an "
+    "async_sessionmaker, or in_thread=True; call a WSGI app in another thread"
+)
+
+
+def tenants_in(
+    source: Source,
+    tenants: Any,
+    *,
+    id: SQLColumnExpression[Any],  # noqa: A002 - it is called at the application's own
+    state: SQLColumnExpression[Any],
+    states: Mapping[Any, TenantState] | None = None,
+    tenant_id: SQLColumnExpression[Any] | None = None,
+    attributes: Iterable[SQLColumnExpression[Any]] = (),
+    in_thread: bool = False,
+) -> Callable[[TenantId], LookupResult | Awaitable[LookupResult]]:
+    """Return a lookup for :class:`~tenantshield_mw.TenantDirectory` that asks a table.
+
+    ::
+
+        directory = TenantDirectory(
+            tenants_in(
+                async_engine,
+                Tenant,
+                id=Tenant.slug,
+                state=Tenant.state,
+                states={"active": TenantState.ACTIVE, "deleted": TenantState.UNKNOWN},
+                tenant_id=Tenant.id,
+                attributes=(Tenant.name, Tenant.plan),
+            )
+        )
+
+    A tenant that the directory does not remember costs one statement, on a connection that
+    is opened for it and closed after it. An id that the column cannot hold, or of
+    another type than it holds, is unknown without one. One that the database takes for equal
+    and Python does not ("Acme" for "acme") is unknown too. Errors of the database are raised
+    as they are.
+
+    Args:
+        source: an ``Engine`` or ``sessionmaker`` for a sync lookup, an ``AsyncEngine`` or
+            ``async_sessionmaker`` for an async one.
+        tenants: what to select from: the mapped class or ``Table`` of the tenants, or a join
+            of several. Each table in it must be marked with ``@shared_across_tenants``.
+        id: the column that is compared with what the resolver gave; a ``String``, an
+            ``Integer`` or a ``Uuid`` with a different value for each tenant.
+        state: a column or an SQL expression that says whether the tenant may be used.
+        states: what the values of ``state`` mean. Whatever is not in it, ``NULL`` too, is
+            suspended. May be left out where ``state`` is a boolean, and true for an active
+            tenant, or an ``Enum(TenantState)``.
+        tenant_id: the column with the id under which the request runs, that of the tenant
+            columns; the same as ``id`` if left out.
+        attributes: columns whose values go into ``TenantContext.attributes``, under their
+            keys. An expression needs a ``label()``.
+        in_thread: whether a sync ``source`` is asked in a thread, so that the lookup is async
+            and does for ASGI.
+
+    Raises:
+        ConfigurationError: an argument is not one of these, or a table is not shared.
+
+    What the lookup raises:
+        ConfigurationError: a sync ``source`` without ``in_thread`` is asked in the thread of
+            an event loop; or one id stands for several rows; or ``tenant_id`` cannot name a
+            tenant.
+    """
+    question = _Question(tenants, id, state, states, tenant_id, attributes)
+    # Each of the four opens what executes statements and closes itself.
+    opened = getattr(source, "connect", source)
+    if _is_async(source):
+        if in_thread:
+            raise ConfigurationError(
+                "in_thread=True is for an Engine or a sessionmaker; an async one does not block"
+            )
+        return _asking_async(opened, question)
+    _check_sync(source)
+    ask = _asking(opened, question)
+    if in_thread:
+        return sync_to_async(ask, thread_sensitive=False)
+
+    def ask_in_place(asked: TenantId) -> LookupResult:
+        if not without_event_loop():
+            raise ConfigurationError(_BLOCKING)
+        return ask(asked)
+
+    return ask_in_place
+
+
+def _is_async(source: object) -> bool:
+    try:
+        from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
+    except ImportError:  # greenlet is not installed
+        return False
+    return isinstance(source, AsyncEngine | async_sessionmaker)
+
+
+def _check_sync(source: object) -> None:
+    if isinstance(source, scoped_session):
+        raise ConfigurationError(f"{_SOURCES}; of a scoped_session give its session_factory")
+    if not isinstance(source, Engine | sessionmaker):
+        raise ConfigurationError(_SOURCES)
+
+
+def _asking(opened: Any, question: _Question) -> Callable[[TenantId], LookupResult]:
+    def ask(asked: TenantId) -> LookupResult:
+        if not question.may_be_listed(asked):
+            return TenantState.UNKNOWN
+        try:
+            with opened() as connection:
+                rows = connection.execute(question.statement, {_ASKED: asked}).all()
+        except StatementError as error:
+            return _unfit(error)
+        return question.answer(asked, rows)
+
+    return ask
+
+
+def _asking_async(
+    opened: Any, question: _Question
+) -> Callable[[TenantId], Awaitable[LookupResult]]:
+    async def ask(asked: TenantId) -> LookupResult:
+        if not question.may_be_listed(asked):
+            return TenantState.UNKNOWN
+        try:
+            async with opened() as connection:
+                rows = (await connection.execute(question.statement, {_ASKED: asked})).all()
+        except StatementError as error:
+            return _unfit(error)
+        return question.answer(asked, rows)
+
+    return ask
+
+
+def _unfit(error: StatementError) -> TenantState:
+    """Return that the tenant is unknown if the column's type refused to take its id.
+
+    Raises:
+        StatementError: the error, if it is any other.
+    """
+    # One of the database's is a DBAPIError. The id is the one parameter that is given.
+    if isinstance(error.orig, ValueError) and not isinstance(error, DBAPIError):
+        return TenantState.UNKNOWN
+    raise error
+
+
+class _Question:
+    """The statement, for which ids it is sent, and what its rows say."""
+
+    def __init__(
+        self,
+        tenants: Any,
+        id_: Any,
+        state: Any,
+        states: Mapping[Any, TenantState] | None,
+        tenant_id: Any,
+        attributes: Iterable[Any],
+    ) -> None:
+        asked_type = _column(id_, "id").type
+        kind = _undecorated(asked_type)
+        self._type = tenant_id_type(asked_type, "the id= of tenants_in()")
+        if isinstance(kind, Enum):
+            raise ConfigurationError(
+                "the id= of tenants_in() is an Enum: give a String, an Integer or a Uuid"
+            )
+        self._range = _range_of(asked_type, kind)
+        self._is_uuid_text = self._type is str and isinstance(kind, Uuid)
+        self._states = _checked_states(_column(state, "state").type, states)
+        named = id_ if tenant_id is None else tenant_id
+        tenant_id_type(_column(named, "tenant_id").type, "the tenant_id= of tenants_in()")
+        attributes = tuple(attributes)
+        self._keys = _keys_of(attributes)
+        # A column's own range does not matter to a comparison, and a driver would refuse what
+        # lies outside of it.
+        sent_as = BigInteger() if isinstance(asked_type, Integer) else asked_type
+        # What a select() of a number of columns that is not known is, type checkers disagree on.
+        columns: Any = select(id_, state, named, *attributes)
+        self._statement: Select[Any] = columns.select_from(tenants).where(
+            id_ == bindparam(_ASKED, type_=sent_as)
+        )
+        _check_shared(self._statement)
+        self._is_checked = False
+
+    @property
+    def statement(self) -> Select[Any]:
+        """The statement."""
+        if not self._is_checked:
+            # Only now, since it configures the mappers, and not all may be there before.
+            if len(self._statement.get_final_froms()) != 1:
+                raise ConfigurationError(
+                    "tenants_in() is given columns of a table that it does not select from: "
+                    "give it a join of the tables in place of the one"
+                )
+            self._is_checked = True
+        return self._statement
+
+    def may_be_listed(self, asked: object) -> bool:
+        """Say whether the column could hold what was asked for, and a driver send it."""
+        try:
+            tenant_id = check_tenant_id(asked)
+        except TenantResolutionError:
+            return False
+        if type(tenant_id) is not self._type:
+            return False
+        if isinstance(tenant_id, int):
+            return tenant_id in self._range
+        return not self._is_uuid_text or _is_canonical_uuid(str(tenant_id))
+
+    def answer(self, asked: TenantId, rows: Sequence[Any]) -> LookupResult:
+        """Return what the rows say of the tenant."""
+        # What a collation takes for equal is another tenant.
+        same = [row for row in rows if isinstance(row[0], self._type) and row[0] == asked]
+        if not same:
+            return TenantState.UNKNOWN
+        if len(same) > 1:
+            raise ConfigurationError(
+                "the table of tenants has several rows for one id: the column that is given to "
+                "tenants_in() as id= has to be unique"
+            )
+        _, state, tenant_id, *values = same[0]
+        found = next((means for value, means in self._states if value == state), None)
+        if found is not TenantState.ACTIVE:
+            return TenantState.SUSPENDED if found is None else found
+        if isinstance(tenant_id, uuid.UUID):
+            # A driver may have a subclass of its own.
+            tenant_id = uuid.UUID(int=tenant_id.int)
+        try:
+            return TenantContext(tenant_id, dict(zip(self._keys, values, strict=True)))
+        except TenantResolutionError:
+            raise ConfigurationError(
+                "the table of tenants has a row whose id cannot name a tenant: the column that "
+                "is given to tenants_in() as tenant_id= holds NULL or a malformed text"
+            ) from None
+
+
+def _column(given: Any, name: str) -> ColumnElement[Any]:
+    element = given
+    while not isinstance(element, ColumnElement) and hasattr(element, "__clause_element__"):
+        element = element.__clause_element__()
+    if not isinstance(element, ColumnElement):
+        raise ConfigurationError(
+            f"the {name}= of tenants_in() is a {type(given).__name__}: give a column or an SQL "
+            "expression, such as Tenant.slug"
+        )
+    return element
+
+
+def _undecorated(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    while isinstance(type_, TypeDecorator):
+        type_ = type_.impl_instance
+    return type_
+
+
+def _range_of(type_: TypeEngine[Any], kind: TypeEngine[Any]) -> range:
+    """Return which integers may be compared with a column of this type."""
+    bits = 64
+    # What is decorated is sent as its own type, which a driver holds to its range.
+    if type_ is not kind and not isinstance(kind, BigInteger):
+        bits = 16 if isinstance(kind, SmallInteger) else 32
+    return range(-(2 ** (bits - 1)), 2 ** (bits - 1))
+
+
+def _is_canonical_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _checked_states(
+    type_: TypeEngine[Any], states: Mapping[Any, TenantState] | None
+) -> tuple[tuple[Any, TenantState], ...]:
+    if states is None:
+        kind = _undecorated(type_)
+        if isinstance(kind, Boolean):
+            return ((True, TenantState.ACTIVE),)
+        if isinstance(kind, Enum) and kind.enum_class is TenantState:
+            return tuple((each, each) for each in TenantState)
+        raise ConfigurationError(
+            "tenants_in() has to be told which values of state= are active: "
+            'states={"active": TenantState.ACTIVE}, or a boolean, state=Tenant.state == "active"'
+        )
+    if not isinstance(states, Mapping) or not all(
+        isinstance(means, TenantState) for means in states.values()
+    ):
+        raise ConfigurationError(
+            "the states= of tenants_in() is a mapping from the values of state= to TenantState"
+        )
+    if TenantState.ACTIVE not in states.values():
+        raise ConfigurationError(
+            "the states= of tenants_in() has no TenantState.ACTIVE, so no tenant could be used"
+        )
+    return tuple(states.items())
+
+
+def _keys_of(attributes: Sequence[Any]) -> tuple[str, ...]:
+    for each in attributes:
+        element = _column(each, "attributes")
+        if not isinstance(each, QueryableAttribute) and not isinstance(
+            element, ColumnClause | Label
+        ):
+            raise ConfigurationError(
+                'an attribute of tenants_in() has no name: give the expression a label("plan")'
+            )
+    keys = tuple(str(each.key) for each in attributes)
+    if len(set(keys)) < len(keys):
+        raise ConfigurationError(
+            "two attributes of tenants_in() have one name: give one of them another label()"
+        )
+    return keys
+
+
+def _check_shared(statement: Select[Any]) -> None:
+    tables = dict.fromkeys(each for each in visitors.iterate(statement) if isinstance(each, Table))
+    for table in tables:
+        if registry.is_shared(table):
+            continue
+        if registry.ownership_of(table) is not None:
+            raise ConfigurationError(
+                f"{table_label(table)} holds tenants' rows, and which tenants there are is asked "
+                "before any of them is bound: give tenants_in() tables that are marked with "
+                "@shared_across_tenants"
+            )
+        raise ConfigurationError(
+            f"{table_label(table)} is asked which tenants there are, for all tenants alike: "
+            "mark it with @shared_across_tenants"
+        )

@@ -1,0 +1,315 @@
+"""The twin of an engine's dialect: what it shares, when it is renewed, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, insert, select
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from tenantshield_mw import ConfigurationError, TenantShieldError, system_scope, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
+from tenantshield_mw.adapters.sqlalchemy.compiler.compiler import GuardedCompiler
+from tenantshield_mw.adapters.sqlalchemy.execution.dialects import guarded_dialect, is_guarded
+from tests.databases import memory_engine
+
+from ..watching import fill, rows, sent
+
+METADATA = MetaData()
+THING = tenant_aware(
+    Table(
+        "dial_thing",
+        METADATA,
+        Column("id", Integer, primary_key=True),
+        Column("tenant_id", String(50)),
+    )
+)
+SHARED = shared_across_tenants(Table("dial_shared", METADATA, Column("id", Integer)))
+
+
+class Base(DeclarativeBase):
+    metadata = METADATA
+
+
+@tenant_aware
+class Item(Base):
+    __tablename__ = "dial_item"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str]
+    name: Mapped[str]
+
+
+@pytest.fixture
+def engine() -> Engine:
+    engine = memory_engine()
+    METADATA.create_all(engine)
+    fill(engine, "INSERT INTO dial_thing VALUES (1, 'acme'), (2, 'globex')")
+    return engine
+
+
+@contextmanager
+def compiled(monkeypatch: pytest.MonkeyPatch) -> Generator[list[str], None, None]:
+    """Yield the texts that are compiled from now on."""
+    texts: list[str] = []
+    original = SQLCompiler.__init__
+
+    def counting(self: SQLCompiler, *args: Any, **kw: Any) -> None:
+        original(self, *args, **kw)
+        texts.append(self.string)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SQLCompiler, "__init__", counting)
+        yield texts
+
+
+def execute(engine: Engine, tenant: str, statement: Any, parameters: Any = None) -> Any:
+    with tenant_scope(tenant), engine.begin() as connection:
+        result = connection.execute(statement, parameters)
+        return result.all() if result.returns_rows else result.rowcount
+
+
+# -- the twin --------------------------------------------------------------------
+
+
+def test_the_twin_shares_the_state_of_the_dialect_whenever_that_changes(engine: Engine) -> None:
+    twin = guarded_dialect(engine.dialect)
+    assert is_guarded(twin)
+    assert not is_guarded(engine.dialect)
+    assert isinstance(twin, type(engine.dialect))
+    changed: Any = engine.dialect
+    changed.server_version_info = (99, 0)
+    assert twin.server_version_info == (99, 0)
+
+
+def test_the_twin_stays_the_same_until_the_registry_changes(engine: Engine) -> None:
+    first = guarded_dialect(engine.dialect)
+    assert guarded_dialect(engine.dialect) is first
+    tenant_aware(Table("dial_new", MetaData(), Column("tenant_id", String)))
+    second = guarded_dialect(engine.dialect)
+    assert second is not first
+    # A statement may be under way with the earlier one.
+    assert is_guarded(second)
+    assert is_guarded(first)
+
+
+def test_statements_marked_as_reviewed_have_a_twin_of_their_own(engine: Engine) -> None:
+    assert guarded_dialect(engine.dialect, reviewed=True) is not guarded_dialect(engine.dialect)
+
+
+def test_the_engine_keeps_its_own_dialect(engine: Engine) -> None:
+    plain = engine.dialect
+    execute(engine, "acme", select(THING))
+    assert engine.dialect is plain
+    assert type(plain) is SQLiteDialect_pysqlite
+    with engine.connect() as connection, tenant_scope("acme"):
+        connection.execute(select(THING))
+        assert type(connection.engine.dialect) is SQLiteDialect_pysqlite
+
+
+def test_an_engine_that_never_connected_is_guarded_from_its_first_statement() -> None:
+    engine = memory_engine()
+    with tenant_scope("acme"), engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE dial_first (id INTEGER, tenant_id TEXT)")
+    first = tenant_aware(
+        Table("dial_first", MetaData(), Column("id", Integer), Column("tenant_id", String))
+    )
+    fill(engine, "INSERT INTO dial_first VALUES (1, 'acme'), (2, 'globex')")
+    assert execute(engine, "acme", select(first.c.id)) == [(1,)]
+
+
+def test_an_engine_copied_with_options_is_guarded(engine: Engine) -> None:
+    other = engine.execution_options(isolation_level="SERIALIZABLE")
+    assert execute(other, "acme", select(THING.c.id)) == [(1,)]
+
+
+# -- caching ---------------------------------------------------------------------
+
+
+def test_one_compilation_serves_all_tenants_and_all_executions(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(engine, "acme", select(THING.c.id).where(THING.c.id == 0))
+    with compiled(monkeypatch) as texts:
+        for tenant, expected in (("acme", [(1,)]), ("globex", [(2,)])) * 5:
+            statement = select(THING.c.id).where(THING.c.id > 0)
+            assert execute(engine, tenant, statement) == expected
+    assert len(texts) == 1
+
+
+def test_inserts_and_flushes_are_compiled_once_for_all_tenants(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(engine, "acme", insert(THING), {"id": 10})
+    with tenant_scope("acme"), Session(engine) as session:
+        session.add(Item(id=10, name="first"))
+        session.commit()
+    with compiled(monkeypatch) as texts:
+        for number, tenant in enumerate(["acme", "globex", "initech"] * 3, start=20):
+            execute(engine, tenant, insert(THING), {"id": number})
+            with tenant_scope(tenant), Session(engine) as session:
+                session.add(Item(id=number, name=tenant))
+                session.commit()
+    assert texts == []
+    stamped = rows(engine, "SELECT count(*) FROM dial_item WHERE id >= 20 AND tenant_id = name")
+    assert stamped == [(9,)]
+
+
+def test_orm_reads_and_lazy_lookups_are_compiled_once_for_all_tenants(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(engine, "INSERT INTO dial_item VALUES (1, 'acme', 'x'), (2, 'globex', 'y')")
+
+    def read(tenant: str) -> Any:
+        with tenant_scope(tenant), Session(engine) as session:
+            found = session.scalars(select(Item).where(Item.id < 9)).all()
+            assert session.get(Item, 77) is None
+            return [each.id for each in found]
+
+    read("acme")
+    with compiled(monkeypatch) as texts:
+        assert read("globex") == [2]
+        assert read("acme") == [1]
+    assert texts == []
+
+
+def test_no_tenant_is_compiled_in(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    with compiled(monkeypatch) as texts:
+        execute(engine, "acme", select(THING).where(THING.c.id == 5))
+        execute(engine, "acme", insert(THING).values(id=50))
+    assert texts
+    assert not any("acme" in each for each in texts)
+
+
+def test_guarded_and_unguarded_compilations_never_mix(engine: Engine) -> None:
+    statement = select(THING.c.id).order_by(THING.c.id)
+    for _ in range(3):
+        assert execute(engine, "acme", statement) == [(1,)]
+        with system_scope("look at all of them"), engine.connect() as connection:
+            assert connection.execute(statement).all() == [(1,), (2,)]
+        with tenant_scope("globex"), engine.connect() as connection:
+            assert connection.execute(statement).all() == [(2,)]
+            with system_scope("in between, on the same connection"):
+                assert connection.execute(statement).all() == [(1,), (2,)]
+            assert connection.execute(statement).all() == [(2,)]
+
+
+def test_a_reviewed_compilation_never_serves_a_statement_that_is_not(engine: Engine) -> None:
+    from sqlalchemy import text
+
+    statement = text("SELECT id FROM dial_thing ORDER BY id")
+    reviewed = statement.execution_options(tenantshield_reviewed=True)
+    assert execute(engine, "acme", reviewed) == [(1,), (2,)]
+    with pytest.raises(TenantShieldError):
+        execute(engine, "acme", statement)
+    assert execute(engine, "acme", reviewed) == [(1,), (2,)]
+
+
+# -- refused ---------------------------------------------------------------------
+
+
+def test_a_dialect_that_was_never_tested_is_refused(engine: Engine) -> None:
+    class Exotic(SQLiteDialect_pysqlite):
+        name = "exotic"
+        supports_statement_cache = True
+
+    dialect: Any = Exotic()
+    dialect.__dict__.update(engine.dialect.__dict__)
+    dialect.__dict__.pop("_tenantshield_twins", None)
+    with pytest.raises(ConfigurationError, match=r"'exotic' has not been tested.*sqlite"):
+        guarded_dialect(cast("Dialect", dialect))
+    engine.dialect = dialect
+    with sent(engine) as statements, pytest.raises(ConfigurationError, match="exotic"):
+        execute(engine, "acme", select(THING))
+    assert statements == []
+
+
+def test_a_subclass_of_a_tested_dialect_is_guarded() -> None:
+    class Own(SQLiteDialect_pysqlite):
+        supports_statement_cache = True
+
+    engine = memory_engine()
+    METADATA.create_all(engine)
+    fill(engine, "INSERT INTO dial_thing VALUES (1, 'acme'), (2, 'globex')")
+    own: Any = Own()
+    own.__dict__.update(
+        {key: each for key, each in vars(engine.dialect).items() if "tenantshield" not in key}
+    )
+    engine.dialect = own
+    assert execute(engine, "acme", select(THING.c.id)) == [(1,)]
+
+
+def test_a_dialect_object_with_a_compiler_of_its_own_is_refused() -> None:
+    engine = memory_engine()
+    METADATA.create_all(engine)
+    dialect: Any = memory_engine().dialect
+    dialect.__dict__.update(
+        {key: each for key, each in vars(engine.dialect).items() if "tenantshield" not in key}
+    )
+    dialect.statement_compiler = type("Own", (dialect.statement_compiler,), {})
+    engine.dialect = dialect
+    with (
+        sent(engine) as statements,
+        pytest.raises(ConfigurationError, match=r"statement_compiler of its own.*dialect class"),
+    ):
+        execute(engine, "acme", select(THING))
+    assert statements == []
+
+
+def test_a_compiler_given_to_the_dialect_after_its_first_use_is_refused_too(
+    engine: Engine,
+) -> None:
+    assert execute(engine, "acme", select(THING.c.id)) == [(1,)]
+    dialect: Any = engine.dialect
+    dialect.statement_compiler = dialect.statement_compiler
+    with sent(engine) as statements, pytest.raises(ConfigurationError, match="statement_compiler"):
+        execute(engine, "acme", select(THING.c.id, THING.c.tenant_id))
+    assert statements == []
+
+
+def test_a_guard_without_effect_is_noticed_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = memory_engine()
+    METADATA.create_all(engine)
+    other = memory_engine(creator=engine.raw_connection)
+    monkeypatch.setattr(GuardedCompiler, "_compose_select_body", SQLCompiler._compose_select_body)
+    with (
+        sent(other) as statements,
+        pytest.raises(ConfigurationError, match=r"no effect on select.*nothing is executed"),
+    ):
+        execute(other, "acme", select(THING))
+    assert statements == []
+
+
+def test_a_dialect_class_whose_compiler_leaves_out_the_condition_is_noticed() -> None:
+    plain: Any = SQLiteDialect_pysqlite.statement_compiler
+
+    class Forgetful(plain):  # type: ignore[misc]
+        def _compose_select_body(self, text: Any, select: Any, *args: Any, **kw: Any) -> Any:
+            bare = select._clone()
+            bare._where_criteria = ()
+            return super()._compose_select_body(text, bare, *args, **kw)
+
+    class Own(SQLiteDialect_pysqlite):
+        supports_statement_cache = True
+        statement_compiler = Forgetful
+
+    engine = memory_engine()
+    METADATA.create_all(engine)
+    own: Any = Own()
+    own.__dict__.update(
+        {key: each for key, each in vars(engine.dialect).items() if "tenantshield" not in key}
+    )
+    engine.dialect = own
+    with (
+        sent(engine) as statements,
+        pytest.raises(ConfigurationError, match=r"no effect on select"),
+    ):
+        execute(engine, "acme", select(THING))
+    assert statements == []

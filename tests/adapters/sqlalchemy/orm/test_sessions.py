@@ -1,0 +1,604 @@
+"""A session serves one tenant at a time, and answers nobody else from its memory."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, ForeignKey, MetaData, String, select, update
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    make_transient_to_detached,
+    mapped_column,
+    merge_frozen_result,
+    object_session,
+    relationship,
+)
+from sqlalchemy.orm.exc import DetachedInstanceError, ObjectDeletedError
+
+from tenantshield_mw import (
+    CrossTenantAccessError,
+    MissingTenantContextError,
+    ScopeMismatchError,
+    TenantContext,
+    TenantShieldError,
+    system_scope,
+    tenant_scope,
+)
+from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
+from tests.databases import NAMES, DatabaseName, database, require
+
+from ..watching import fill, rows, sent
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData()
+
+
+@tenant_aware
+class Owner(Base):
+    __tablename__ = "sess_owner"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(String(50))
+    name: Mapped[str] = mapped_column(String(50), default="")
+    pets: Mapped[list[Pet]] = relationship(back_populates="owner")
+
+
+@tenant_aware
+class Pet(Base):
+    __tablename__ = "sess_pet"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(String(50))
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("sess_owner.id"))
+    name: Mapped[str] = mapped_column(String(50), default="")
+    owner: Mapped[Owner | None] = relationship(back_populates="pets")
+
+
+@shared_across_tenants
+class Breed(Base):
+    __tablename__ = "sess_breed"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+SEED = (
+    "INSERT INTO sess_owner VALUES (1, 'acme', 'ours'), (2, 'globex', 'theirs')",
+    (
+        "INSERT INTO sess_pet VALUES (11, 'acme', 1, 'rex'), (12, 'globex', 2, 'tom'),"
+        " (13, 'globex', NULL, 'kit')"
+    ),
+    "INSERT INTO sess_breed VALUES (1)",
+)
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with database("sqlite") as here:
+        engine = here.engine()
+        Base.metadata.create_all(engine)
+        fill(engine, *SEED)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    with Session(engine) as session:
+        yield session
+
+
+def names(engine: Engine) -> list[Any]:
+    return [name for (name,) in rows(engine, "SELECT name FROM sess_owner ORDER BY id")]
+
+
+# -- memory never answers another tenant -----------------------------------------
+
+
+def test_get_does_not_answer_with_the_first_tenants_object(session: Session) -> None:
+    with tenant_scope("acme"):
+        held = session.get(Owner, 1)
+        assert held is not None
+    with tenant_scope("globex"):
+        assert session.get(Owner, 1) is None
+        assert session.get(Owner, 2) is not None
+        with pytest.raises(InvalidRequestError):
+            session.get_one(Owner, 1)
+
+
+def test_get_works_as_ever_within_one_tenant(session: Session, engine: Engine) -> None:
+    with tenant_scope("acme"):
+        held = session.get(Owner, 1)
+    with tenant_scope("acme"), sent(engine) as statements:
+        assert session.get(Owner, 1) is held
+    assert statements == []
+
+
+def test_an_equal_tenant_is_the_same_tenant(session: Session) -> None:
+    with tenant_scope(TenantContext("acme", {"plan": "gold"})):
+        held = session.get(Owner, 1)
+    with tenant_scope(TenantContext("acme")):
+        assert session.get(Owner, 1) is held
+
+
+@pytest.mark.filterwarnings("ignore:The Query.get:DeprecationWarning")
+def test_the_legacy_query_get_does_not_answer_with_the_first_tenants_object(
+    session: Session,
+) -> None:
+    with tenant_scope("acme"):
+        held = session.query(Owner).get(1)
+        assert held is not None
+    with tenant_scope("globex"):
+        assert session.query(Owner).get(1) is None
+
+
+def test_a_query_with_identical_rows_is_not_answered_from_memory(session: Session) -> None:
+    with tenant_scope("acme"):
+        held = session.scalars(select(Owner)).all()
+        assert [each.id for each in held] == [1]
+    with tenant_scope("globex"):
+        assert [each.id for each in session.scalars(select(Owner)).all()] == [2]
+
+
+def test_a_many_to_one_does_not_answer_with_the_first_tenants_object(session: Session) -> None:
+    with tenant_scope("acme"):
+        pet = session.get(Pet, 11)
+        owner = session.get(Owner, 1)
+        assert pet is not None
+        assert owner is not None
+    with tenant_scope("globex"), suppress(TenantShieldError, DetachedInstanceError):
+        assert pet.owner is None
+    with tenant_scope("acme"):
+        again = session.get(Pet, 11)
+        assert again is not None
+        assert again.owner is not None
+        assert again.owner.id == 1
+
+
+def test_an_unloaded_relationship_is_not_answered_wrongly_in_another_scope(
+    session: Session,
+) -> None:
+    with tenant_scope("acme"):
+        pet = session.get(Pet, 11)
+        assert pet is not None
+    # It does have an owner; a None would be kept as the answer.
+    with tenant_scope("globex"), pytest.raises((TenantShieldError, DetachedInstanceError)):
+        _ = pet.owner
+
+
+def test_a_collection_is_not_loaded_in_another_tenants_scope(session: Session) -> None:
+    with tenant_scope("acme"):
+        owner = session.get(Owner, 1)
+        assert owner is not None
+    with tenant_scope("globex"), pytest.raises((TenantShieldError, DetachedInstanceError)):
+        _ = owner.pets
+
+
+def test_an_expired_object_is_not_refreshed_in_another_tenants_scope(session: Session) -> None:
+    with tenant_scope("acme"):
+        owner = session.get(Owner, 1)
+        assert owner is not None
+        session.commit()
+    with (
+        tenant_scope("globex"),
+        pytest.raises((TenantShieldError, DetachedInstanceError, ObjectDeletedError)),
+    ):
+        _ = owner.name
+
+
+def test_refresh_does_not_reach_over(session: Session) -> None:
+    with tenant_scope("acme"):
+        owner = session.get(Owner, 1)
+        assert owner is not None
+    with tenant_scope("globex"), pytest.raises((TenantShieldError, InvalidRequestError)):
+        session.refresh(owner)
+
+
+def test_merge_does_not_take_the_first_tenants_object(session: Session, engine: Engine) -> None:
+    with tenant_scope("acme"):
+        held = session.get(Owner, 1)
+        assert held is not None
+    with tenant_scope("globex"):
+        merged = session.merge(Owner(id=1, name="stolen"))
+        assert merged is not held
+        with pytest.raises(Exception, match=r"(?i)unique|duplicate|tenant"):
+            session.flush()
+        session.rollback()
+    assert names(engine) == ["ours", "theirs"]
+
+
+def test_the_first_tenants_objects_are_no_longer_in_the_session(session: Session) -> None:
+    with tenant_scope("acme"):
+        held = session.get(Owner, 1)
+        assert held is not None
+    with tenant_scope("globex"):
+        kept = session.get(Owner, 2)
+        assert kept is not None
+        assert held not in session
+        assert object_session(held) is None
+        assert [key[1] for key in session.identity_map.keys()] == [(2,)]  # noqa: SIM118
+    assert held.name == "ours"
+
+
+@pytest.mark.parametrize("back", ["acme", "globex"])
+def test_going_back_and_forth_never_mixes(session: Session, back: str) -> None:
+    for tenant in ("acme", "globex", "acme", back, "globex"):
+        with tenant_scope(tenant):
+            found = {each.tenant_id for each in session.scalars(select(Pet))}
+            assert found == {tenant}
+            assert session.get(Pet, 12 if tenant == "acme" else 11) is None
+
+
+def test_nested_scopes_are_told_apart(session: Session) -> None:
+    with tenant_scope("acme"):
+        assert session.get(Owner, 1) is not None
+        with tenant_scope("globex"):
+            assert session.get(Owner, 1) is None
+            assert session.get(Owner, 2) is not None
+        assert session.get(Owner, 2) is None
+        assert session.get(Owner, 1) is not None
+
+
+def test_the_system_scopes_objects_do_not_answer_a_tenant(session: Session) -> None:
+    with system_scope("look at both"):
+        assert session.get(Owner, 1) is not None
+        held = session.get(Owner, 2)
+        assert held is not None
+    with tenant_scope("acme"):
+        assert session.get(Owner, 2) is None
+    with system_scope("look again"):
+        assert session.get(Owner, 2) is not None
+
+
+def test_without_a_scope_memory_does_not_answer(session: Session) -> None:
+    with tenant_scope("acme"):
+        held = session.get(Owner, 1)
+        pet = session.get(Pet, 11)
+        assert held is not None
+        assert pet is not None
+    with pytest.raises(MissingTenantContextError, match="sess_owner"):
+        session.get(Owner, 1)
+    with pytest.raises(MissingTenantContextError):
+        _ = pet.owner
+    with pytest.raises(MissingTenantContextError):
+        session.merge(Owner(id=1))
+    with pytest.raises(MissingTenantContextError):
+        session.refresh(held)
+
+
+def test_without_a_scope_shared_objects_answer_as_ever(session: Session) -> None:
+    with tenant_scope("acme"):
+        held = session.get(Breed, 1)
+        assert held is not None
+    assert session.get(Breed, 1) is held
+    assert session.scalars(select(Breed)).one() is held
+
+
+def test_a_session_that_was_used_without_a_scope_may_serve_a_tenant(session: Session) -> None:
+    assert session.get(Breed, 1) is not None
+    session.add(Breed(id=2))
+    with tenant_scope("acme"):
+        assert session.get(Owner, 1) is not None
+        session.commit()
+    assert session.get(Breed, 2) is not None
+
+
+# -- pending work ----------------------------------------------------------------
+
+
+def pend_new(session: Session) -> None:
+    session.add(Owner(id=5, name="pending"))
+
+
+def pend_change(session: Session) -> None:
+    session.get_one(Owner, 1).name = "pending"
+
+
+def pend_delete(session: Session) -> None:
+    session.delete(session.get_one(Pet, 11))
+
+
+USES: dict[str, Any] = {
+    "get": lambda session: session.get(Owner, 2),
+    "select": lambda session: session.execute(select(Owner)),
+    "shared select": lambda session: session.execute(select(Breed)),
+    "core update": lambda session: session.execute(update(Owner).values(name="hit")),
+    "add": lambda session: session.add(Owner(id=6)),
+    "merge": lambda session: session.merge(Owner(id=2)),
+    "flush": lambda session: session.flush(),
+    "commit": lambda session: session.commit(),
+    "bulk": lambda session: session.bulk_insert_mappings(Owner, [{"id": 7, "name": ""}]),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("pend", [pend_new, pend_change, pend_delete])
+def test_a_session_with_pending_work_refuses_another_tenant_and_drops_nothing(
+    session: Session, engine: Engine, pend: Any, use: str
+) -> None:
+    with tenant_scope("acme"):
+        pend(session)
+    with tenant_scope("globex"), pytest.raises(ScopeMismatchError, match="pending work") as caught:
+        USES[use](session)
+    assert "flush and commit it, or roll it back" in str(caught.value)
+    with tenant_scope("acme"):
+        session.commit()
+    assert rows(engine, "SELECT tenant_id FROM sess_owner WHERE id = 2") == [("globex",)]
+    if pend is pend_delete:
+        assert rows(engine, "SELECT id FROM sess_pet WHERE id = 11") == []
+    else:
+        assert names(engine).count("pending") == 1
+    assert rows(engine, "SELECT DISTINCT tenant_id FROM sess_owner WHERE name = 'pending'") in (
+        [],
+        [("acme",)],
+    )
+
+
+def test_pending_work_refuses_the_system_scope_too(session: Session) -> None:
+    with tenant_scope("acme"):
+        pend_new(session)
+    with system_scope("by the way"), pytest.raises(ScopeMismatchError, match="a system scope"):
+        session.execute(select(Owner))
+
+
+def test_pending_work_without_a_scope_is_kept(session: Session, engine: Engine) -> None:
+    with tenant_scope("acme"):
+        pend_new(session)
+    with pytest.raises(MissingTenantContextError):
+        session.commit()
+    session.rollback()
+    with tenant_scope("acme"):
+        pend_new(session)
+        session.commit()
+    assert names(engine) == ["ours", "theirs", "pending"]
+
+
+def test_work_pending_before_any_scope_belongs_to_the_one_that_flushes_it(
+    session: Session, engine: Engine
+) -> None:
+    pend_new(session)
+    with tenant_scope("acme"):
+        session.commit()
+    assert rows(engine, "SELECT tenant_id FROM sess_owner WHERE id = 5") == [("acme",)]
+
+
+def test_pending_work_may_be_rolled_back_in_another_scope(session: Session) -> None:
+    with tenant_scope("acme"):
+        pend_new(session)
+    with tenant_scope("globex"):
+        session.rollback()
+        assert session.get(Owner, 2) is not None
+
+
+def test_a_forgotten_object_does_not_keep_a_session_busy(session: Session) -> None:
+    with tenant_scope("acme"):
+        owner = session.get_one(Owner, 1)
+        owner.name = "changed"
+        session.expunge(owner)
+        del owner
+    gc.collect()
+    with tenant_scope("globex"):
+        assert session.get(Owner, 2) is not None
+
+
+# -- transactions ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback", "close", "expunge_all", "reset"])
+def test_a_session_serves_another_tenant_after_its_transaction(
+    session: Session, engine: Engine, end: str
+) -> None:
+    with tenant_scope("acme"):
+        session.add(Owner(id=5, name="new"))
+        session.flush()
+        getattr(session, end)()
+    with tenant_scope("globex"):
+        assert [each.id for each in session.scalars(select(Owner))] == [2]
+        assert session.get(Owner, 1) is None
+        session.get_one(Owner, 2).name = "changed"
+        session.commit()
+    assert "changed" in names(engine)
+    assert ("new" in names(engine)) == (end in ("commit", "expunge_all"))
+
+
+@pytest.mark.parametrize("where", NAMES)
+def test_savepoints_commit_and_roll_back_as_ever(where: DatabaseName) -> None:
+    require(where)
+    with database(where) as here:
+        engine = here.engine()
+        Base.metadata.create_all(engine)
+        fill(engine, *SEED)
+        with tenant_scope("acme"), Session(engine) as session:
+            with session.begin_nested():
+                session.add(Owner(id=5, name="kept"))
+            nested = session.begin_nested()
+            session.add(Owner(id=6, name="lost"))
+            session.flush()
+            nested.rollback()
+            assert session.get(Owner, 5) is not None
+            assert session.get(Owner, 6) is None
+            assert session.get(Owner, 2) is None
+            session.commit()
+        assert names(engine) == ["ours", "theirs", "kept"]
+        engine.dispose()
+
+
+def test_another_tenants_scope_within_a_savepoint_starts_empty_or_raises(
+    session: Session, engine: Engine
+) -> None:
+    with tenant_scope("acme"):
+        session.get_one(Owner, 1).name = "changed"
+        with session.begin_nested(), tenant_scope("globex"):
+            # The savepoint has flushed what was pending.
+            assert session.get(Owner, 1) is None
+            assert session.get(Owner, 2) is not None
+        session.commit()
+    assert names(engine) == ["changed", "theirs"]
+
+
+def test_objects_are_refreshed_after_a_commit_in_the_same_scope(session: Session) -> None:
+    with tenant_scope("acme"):
+        owner = session.get_one(Owner, 1)
+        session.commit()
+        assert owner.name == "ours"
+        session.expire(owner)
+        assert owner.pets[0].name == "rex"
+
+
+def test_objects_of_a_rolled_back_flush_do_not_answer_another_tenant(session: Session) -> None:
+    with tenant_scope("acme"):
+        session.add(Owner(id=9))
+        session.flush()
+        session.rollback()
+    with tenant_scope("globex"):
+        session.add(Owner(id=9, name="globex's own"))
+        session.commit()
+    with tenant_scope("acme"):
+        assert session.get(Owner, 9) is None
+
+
+# -- objects added by hand -------------------------------------------------------
+
+
+def test_a_new_object_gets_the_tenant_before_anything_is_sent(
+    session: Session, engine: Engine
+) -> None:
+    with tenant_scope("acme"):
+        owner = Owner(id=5)
+        session.add(owner)
+        session.flush()
+        assert owner.tenant_id == "acme"
+        session.commit()
+    assert rows(engine, "SELECT tenant_id FROM sess_owner WHERE id = 5") == [("acme",)]
+
+
+@pytest.mark.parametrize("given", ["globex", "", "ACME"])
+def test_a_new_object_of_another_tenant_is_refused_before_anything_is_sent(
+    session: Session, engine: Engine, given: str
+) -> None:
+    with tenant_scope("acme"):
+        session.add(Owner(id=5, tenant_id=given))
+        with sent(engine) as statements, pytest.raises(CrossTenantAccessError, match="sess_owner"):
+            session.flush()
+    assert statements == []
+
+
+def test_an_object_whose_tenant_was_changed_is_refused(session: Session, engine: Engine) -> None:
+    with tenant_scope("acme"):
+        session.get_one(Owner, 1).tenant_id = "globex"
+        with pytest.raises(CrossTenantAccessError, match="never changes tenant"):
+            session.commit()
+    assert rows(engine, "SELECT tenant_id FROM sess_owner WHERE id = 1") == [("acme",)]
+
+
+def theirs(engine: Engine) -> Owner:
+    with tenant_scope("globex"), Session(engine) as other:
+        return other.get_one(Owner, 2)
+
+
+@pytest.mark.parametrize("act", ["change", "delete", "cascade"])
+def test_another_tenants_detached_object_changes_nothing(
+    session: Session, engine: Engine, act: str
+) -> None:
+    foreign = theirs(engine)
+    with tenant_scope("acme"):
+        with pytest.raises((TenantShieldError, Exception)):  # noqa: PT012
+            if act == "delete":
+                session.delete(foreign)
+            else:
+                session.add(foreign)
+                foreign.name = "stolen"
+                foreign.pets.append(Pet(id=20)) if act == "cascade" else None
+            session.commit()
+        session.rollback()
+    assert names(engine) == ["ours", "theirs"]
+    assert rows(engine, "SELECT id FROM sess_pet WHERE id = 20") == []
+
+
+def test_another_tenants_detached_object_does_not_answer_get(
+    session: Session, engine: Engine
+) -> None:
+    foreign = theirs(engine)
+    with tenant_scope("acme"):
+        try:
+            session.add(foreign)
+        except CrossTenantAccessError:
+            session.rollback()
+        assert session.get(Owner, 2) is None
+
+
+@pytest.mark.parametrize("spoofed", [None, "acme", "globex"])
+@pytest.mark.parametrize("act", ["change", "delete"])
+def test_an_object_made_detached_by_hand_changes_nothing_of_another_tenants(
+    session: Session, engine: Engine, spoofed: str | None, act: str
+) -> None:
+    made = Owner(id=2) if spoofed is None else Owner(id=2, tenant_id=spoofed)
+    make_transient_to_detached(made)
+    with tenant_scope("acme"):
+        with pytest.raises(Exception):  # noqa: B017, PT011, PT012
+            if act == "delete":
+                session.delete(made)
+            else:
+                session.add(made)
+                made.name = "stolen"
+            session.commit()
+        session.rollback()
+    assert names(engine) == ["ours", "theirs"]
+
+
+def test_an_own_detached_object_may_come_back(session: Session, engine: Engine) -> None:
+    with tenant_scope("acme"), Session(engine) as other:
+        own = other.get_one(Owner, 1)
+    with tenant_scope("acme"):
+        session.add(own)
+        own.name = "changed"
+        session.commit()
+        assert session.get(Owner, 1) is own
+    assert names(engine) == ["changed", "theirs"]
+
+
+def test_add_to_a_session_that_served_another_tenant_starts_empty(session: Session) -> None:
+    with tenant_scope("acme"):
+        held = session.get(Owner, 1)
+        assert held is not None
+    with tenant_scope("globex"):
+        session.add(Owner(id=8))
+        assert held not in session
+        session.commit()
+        assert session.get_one(Owner, 8).tenant_id == "globex"
+
+
+@pytest.mark.parametrize("scoped", [True, False])
+def test_another_tenants_object_is_not_added_whether_or_not_a_scope_is_bound(
+    session: Session, engine: Engine, scoped: bool
+) -> None:
+    kept = theirs(engine)
+    with tenant_scope("acme"):
+        session.get_one(Owner, 1)
+    with tenant_scope("acme") if scoped else nullcontext(), pytest.raises(CrossTenantAccessError):
+        session.add(kept)
+    assert kept not in session
+
+
+def test_merge_without_loading_does_not_take_another_tenants_object(
+    session: Session, engine: Engine
+) -> None:
+    kept = theirs(engine)
+    with tenant_scope("acme"):
+        with pytest.raises(CrossTenantAccessError, match="sess_owner"):
+            session.merge(kept, load=False)
+        assert session.get(Owner, 2) is None
+
+
+def test_a_frozen_result_of_another_tenants_is_not_merged(session: Session, engine: Engine) -> None:
+    with tenant_scope("globex"), Session(engine) as other:
+        frozen = other.execute(select(Owner)).freeze()
+    with tenant_scope("acme"):
+        merge: Any = merge_frozen_result
+        with pytest.raises(CrossTenantAccessError, match="sess_owner"):
+            merge(session, select(Owner), frozen, load=False)
+        assert session.get(Owner, 2) is None

@@ -1,0 +1,370 @@
+"""Composite foreign keys that have the tenant in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    Column,
+    Engine,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+
+from tenantshield_mw import ConfigurationError, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import (
+    shared_across_tenants,
+    tenant_aware,
+    tenant_foreign_key,
+)
+from tests.databases import NAMES, DatabaseName, database, memory_engine, require
+
+from ..watching import fill, rows, sent
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData()
+
+
+@tenant_aware
+class Client(Base):
+    __tablename__ = "keys_client"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(String(50))
+    bills: Mapped[list[Bill]] = relationship(back_populates="client", overlaps="tenant_id")
+
+
+@tenant_aware
+class Bill(Base):
+    __tablename__ = "keys_bill"
+    __table_args__ = (tenant_foreign_key("client_id", "keys_client.id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(String(50))
+    client_id: Mapped[int | None]
+    client: Mapped[Client | None] = relationship(back_populates="bills", overlaps="tenant_id")
+
+
+CLIENT, BILL = Base.metadata.tables["keys_client"], Base.metadata.tables["keys_bill"]
+SEED = "INSERT INTO keys_client (id, tenant_id) VALUES (1, 'acme'), (2, 'globex')"
+
+
+@pytest.fixture
+def engine() -> Engine:
+    engine = memory_engine()
+    Base.metadata.create_all(engine)
+    fill(engine, SEED)
+    return engine
+
+
+def uniques(table: Table) -> list[set[str]]:
+    return [
+        {column.key for column in each.columns}
+        for each in table.constraints
+        if isinstance(each, UniqueConstraint)
+    ]
+
+
+def pair(
+    metadata: MetaData, prefix: str, /, *constraints: Any, **options: Any
+) -> tuple[Table, Table]:
+    parent = Table(
+        f"{prefix}_parent",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("tenant_id", String(50)),
+        *constraints,
+    )
+    child = Table(
+        f"{prefix}_child",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("tenant_id", String(50)),
+        Column("parent_id", Integer),
+        tenant_foreign_key("parent_id", f"{prefix}_parent.id", **options),
+    )
+    return parent, child
+
+
+def test_the_key_has_the_tenant_in_it_and_the_parent_the_unique_constraint() -> None:
+    (constraint,) = BILL.foreign_key_constraints
+    assert constraint.column_keys == ["tenant_id", "client_id"]
+    targets = [element.target_fullname for element in constraint.elements]
+    assert targets == ["keys_client.tenant_id", "keys_client.id"]
+    assert uniques(CLIENT) == [{"tenant_id", "id"}]
+
+
+def test_it_makes_no_difference_which_table_is_defined_first() -> None:
+    metadata = MetaData()
+    Table(
+        "keys_first_child",
+        metadata,
+        Column("tenant_id", String(50)),
+        Column("parent_id", Integer),
+        tenant_foreign_key("parent_id", "keys_later_parent.id"),
+    )
+    parent = Table(
+        "keys_later_parent",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("tenant_id", String(50)),
+    )
+    assert uniques(parent) == [{"tenant_id", "id"}]
+    metadata.create_all(memory_engine())
+
+
+def test_the_unique_constraint_is_added_once() -> None:
+    metadata = MetaData()
+    parent, _ = pair(metadata, "keys_once")
+    Table(
+        "keys_once_other",
+        metadata,
+        Column("tenant_id", String(50)),
+        Column("parent_id", Integer),
+        tenant_foreign_key("parent_id", "keys_once_parent.id"),
+    )
+    assert uniques(parent) == [{"tenant_id", "id"}]
+
+
+def test_a_unique_constraint_or_primary_key_that_is_there_is_used() -> None:
+    given, _ = pair(MetaData(), "keys_given", UniqueConstraint("id", "tenant_id"))
+    assert uniques(given) == [{"tenant_id", "id"}]
+    metadata = MetaData()
+    keyed = Table(
+        "keys_composite",
+        metadata,
+        Column("tenant_id", String(50), primary_key=True),
+        Column("id", Integer, primary_key=True),
+    )
+    Table(
+        "keys_composite_child",
+        metadata,
+        Column("tenant_id", String(50)),
+        Column("parent_id", Integer),
+        tenant_foreign_key("parent_id", "keys_composite.id"),
+    )
+    assert uniques(keyed) == []
+    metadata.create_all(memory_engine())
+
+
+def test_the_tenant_columns_may_have_other_names() -> None:
+    metadata = MetaData()
+    parent = Table(
+        "keys_org_parent",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("org_id", String(50)),
+    )
+    child = Table(
+        "keys_org_child",
+        metadata,
+        Column("owner", String(50)),
+        Column("parent_id", Integer),
+        tenant_foreign_key(
+            "parent_id", "keys_org_parent.id", tenant="owner", parent_tenant="org_id"
+        ),
+    )
+    (constraint,) = child.foreign_key_constraints
+    assert constraint.column_keys == ["owner", "parent_id"]
+    assert uniques(parent) == [{"org_id", "id"}]
+
+
+def test_a_key_of_several_columns_is_possible() -> None:
+    metadata = MetaData()
+    parent = Table(
+        "keys_many_parent",
+        metadata,
+        Column("year", Integer),
+        Column("number", Integer),
+        Column("tenant_id", String(50)),
+    )
+    child = Table(
+        "keys_many_child",
+        metadata,
+        Column("tenant_id", String(50)),
+        Column("year", Integer),
+        Column("number", Integer),
+        tenant_foreign_key(
+            ("year", "number"), ("keys_many_parent.year", "keys_many_parent.number")
+        ),
+    )
+    (constraint,) = child.foreign_key_constraints
+    assert constraint.column_keys == ["tenant_id", "year", "number"]
+    assert uniques(parent) == [{"tenant_id", "year", "number"}]
+
+
+def test_a_parent_in_a_schema_is_found() -> None:
+    metadata = MetaData()
+    parent = Table(
+        "keys_schema_parent",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("tenant_id", String(50)),
+        schema="keys_schema",
+    )
+    Table(
+        "keys_schema_child",
+        metadata,
+        Column("tenant_id", String(50)),
+        Column("parent_id", Integer),
+        tenant_foreign_key("parent_id", "keys_schema.keys_schema_parent.id"),
+    )
+    assert uniques(parent) == [{"tenant_id", "id"}]
+
+
+def test_options_go_to_the_constraint() -> None:
+    _, child = pair(MetaData(), "keys_options", ondelete="CASCADE", name="keys_named")
+    (constraint,) = child.foreign_key_constraints
+    assert isinstance(constraint, ForeignKeyConstraint)
+    assert constraint.ondelete == "CASCADE"
+    assert constraint.name == "keys_named"
+
+
+@pytest.mark.parametrize(
+    ("columns", "refers_to"),
+    [
+        ("client_id", "id"),
+        ("client_id", ("keys_client.id", "keys_client.name")),
+        (("a", "b"), "keys_client.id"),
+        (("a", "b"), ("keys_client.id", "keys_bill.id")),
+        ((), ()),
+    ],
+)
+def test_columns_that_do_not_fit_are_an_error_that_shows_the_form(
+    columns: Any, refers_to: Any
+) -> None:
+    with pytest.raises(ConfigurationError, match=r'tenant_foreign_key\("customer_id"'):
+        tenant_foreign_key(columns, refers_to)
+
+
+def test_a_parent_without_the_tenant_column_is_an_error_that_names_the_parameter() -> None:
+    metadata = MetaData()
+    Table("keys_lacking", metadata, Column("id", Integer, primary_key=True))
+    with pytest.raises(ConfigurationError, match=r"keys_lacking\.tenant_id.*parent_tenant="):
+        Table(
+            "keys_lacking_child",
+            metadata,
+            Column("tenant_id", String(50)),
+            Column("parent_id", Integer),
+            tenant_foreign_key("parent_id", "keys_lacking.id"),
+        )
+
+
+# -- what it does ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", NAMES)
+def test_the_database_itself_refuses_another_tenants_row(where: DatabaseName) -> None:
+    require(where)
+    with database(where) as here:
+        engine = here.engine()
+        Base.metadata.create_all(engine)
+        fill(engine, SEED)
+        with tenant_scope("acme"):
+            with pytest.raises(IntegrityError), engine.begin() as connection:
+                connection.execute(insert(BILL).values(id=1, client_id=2))
+            with Session(engine) as session:
+                session.add(Bill(id=2, client_id=1))
+                session.commit()
+                session.add(Bill(id=3, client_id=2))
+                with pytest.raises(IntegrityError):
+                    session.commit()
+        assert rows(engine, "SELECT id, tenant_id, client_id FROM keys_bill") == [(2, "acme", 1)]
+        engine.dispose()
+
+
+def test_nothing_is_looked_up_for_such_a_key(engine: Engine) -> None:
+    with tenant_scope("acme"), sent(engine) as statements, engine.begin() as connection:
+        connection.execute(insert(BILL).values(id=1, client_id=1))
+        connection.execute(update(BILL).values(client_id=1))
+    assert [each.split()[0] for each in statements] == ["INSERT", "UPDATE"]
+
+
+def test_relationships_over_it_are_written_and_read(engine: Engine) -> None:
+    with tenant_scope("acme"), Session(engine) as session:
+        bill = Bill(id=7, client=session.get_one(Client, 1))
+        session.add(bill)
+        session.commit()
+        assert (bill.tenant_id, bill.client_id) == ("acme", 1)
+        assert session.scalars(select(Client)).one().bills == [bill]
+
+
+# -- what a row may be tied to ---------------------------------------------------
+
+
+def numbered(name: str, *more: Any, **options: Any) -> Table:
+    """Return a table that is tied to the numbers of another one, which has ``more``."""
+    metadata = MetaData()
+    tenant_aware(
+        Table(
+            f"keys_{name}",
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("tenant_id", String(50)),
+            Column("number", Integer, **options),
+            *more,
+        )
+    )
+    return Table(
+        f"keys_{name}_item",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("number", ForeignKey(f"keys_{name}.number"), nullable=False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("per_tenant", [UniqueConstraint("tenant_id", "number")]),
+        ("indexed", [Index("keys_i1", "number")]),
+        ("partial", [Index("keys_i2", "number", unique=True, sqlite_where=text("id > 5"))]),
+        ("computed", [Index("keys_i3", "number", text("id % 2"), unique=True)]),
+    ],
+)
+def test_a_tie_to_what_two_tenants_may_have_is_an_error(name: str, more: list[Any]) -> None:
+    item = numbered(name, *more)
+    try:
+        with (
+            tenant_scope("acme"),
+            memory_engine().connect() as connection,
+            pytest.raises(ConfigurationError, match=f"keys_{name}_item .*number of keys_{name}"),
+        ):
+            connection.execute(select(item))
+    finally:
+        # Or it would be an error to every other statement of this process.
+        shared_across_tenants(item)
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "options"),
+    [
+        ("unique", [], {"unique": True}),
+        ("constrained", [UniqueConstraint("number")], {}),
+        ("unique_index", [], {"unique": True, "index": True}),
+    ],
+)
+def test_a_tie_to_what_is_unique_is_none(
+    name: str, more: list[Any], options: dict[str, Any]
+) -> None:
+    item, engine = numbered(name, *more, **options), memory_engine()
+    item.metadata.create_all(engine)
+    fill(
+        engine,
+        f"INSERT INTO keys_{name} VALUES (1, 'acme', 5), (2, 'globex', 6)",
+        f"INSERT INTO keys_{name}_item VALUES (1, 5), (2, 6)",
+    )
+    with tenant_scope("acme"), engine.connect() as connection:
+        assert connection.scalars(select(item.c.id)).all() == [1]

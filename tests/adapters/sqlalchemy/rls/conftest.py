@@ -1,0 +1,154 @@
+"""A PostgreSQL database with policies, and an application that logs in as nobody special."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
+
+import pytest
+from sqlalchemy import URL, Engine, MetaData, create_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
+
+from tenantshield_mw import system_scope
+from tenantshield_mw.adapters.sqlalchemy import rls
+from tests.databases import Database, database
+
+T = TypeVar("T")
+
+Driver: TypeAlias = Literal["psycopg", "psycopg_async", "asyncpg"]
+DRIVERS: Final[tuple[Driver, ...]] = get_args(Driver)
+
+
+@dataclass
+class Floored:
+    """A database whose tables have policies, and the roles that come to it.
+
+    Attributes:
+        here: the database, with the rights of a superuser.
+        owner: a role that owns the tables and is nothing else.
+        app: a role that may read and write, and take on ``system``.
+        system: a role with ``BYPASSRLS``.
+    """
+
+    here: Database
+    owner: str
+    app: str
+    system: str
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def url(self, role: str, driver: Driver = "psycopg") -> URL:
+        return self.here.url.set(drivername=f"postgresql+{driver}", username=role)
+
+    def engine(self, role: str, **options: Any) -> Engine:
+        engine = create_engine(self.url(role), **options)
+        self._stack.callback(engine.dispose)
+        return engine
+
+    def create(self, metadata: MetaData) -> None:
+        """Make the tables and their policies, as their owner, and let the others in."""
+        with self.engine(self.owner).begin() as connection:
+            metadata.create_all(connection)
+            rls.create_policies(connection, metadata)
+        self.grant()
+
+    def grant(self) -> None:
+        for role in (self.app, self.system):
+            self.here.run(
+                f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+                f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}",
+            )
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+@contextmanager
+def floored() -> Generator[Floored, None, None]:
+    """Yield a new database with roles of its own."""
+    with (
+        database("postgresql") as here,
+        here.roles(owner="LOGIN", app="LOGIN", system="BYPASSRLS") as (owner, app, system),
+    ):
+        here.run(f"GRANT {system} TO {app}", f"GRANT CREATE, USAGE ON SCHEMA public TO {owner}")
+        made = Floored(here, owner, app, system)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+class Client:
+    """Runs code with a session on an engine that holds the tenant, by one driver."""
+
+    def __init__(self, base: Floored, driver: Driver, **options: Any) -> None:
+        self.driver = driver
+        self._runner = asyncio.Runner()
+        self.async_engine: AsyncEngine | None = None
+        system_role = options.pop("system_role", base.system)
+        url = base.url(options.pop("role", base.app), driver)
+        if driver == "psycopg":
+            self.engine = create_engine(url, **options)
+        else:
+            self.async_engine = create_async_engine(url, **options)
+            self.engine = self.async_engine.sync_engine
+        rls.enforce(self.async_engine or self.engine, system_role=system_role)
+
+    def session(self, run: Callable[[Session], T]) -> T:
+        """Call ``run`` with a new session, which is closed afterwards."""
+        if self.async_engine is None:
+            with Session(self.engine) as session:
+                return run(session)
+        engine = self.async_engine
+
+        async def within() -> T:
+            async with AsyncSession(engine) as session:
+                return await session.run_sync(run)
+
+        # The runner's own context is the one of its first call.
+        return self._runner.run(within(), context=contextvars.copy_context())
+
+    def close(self) -> None:
+        if self.async_engine is None:
+            self.engine.dispose()
+        else:
+            self._runner.run(self.async_engine.dispose())
+        self._runner.close()
+
+
+def by_cursor(session: Session, sql: str) -> list[tuple[Any, ...]]:
+    """Run ``sql`` by the driver's own cursor, on the connection that the session has."""
+    cursor = session.connection().connection.cursor()
+    try:
+        cursor.execute(sql)
+        return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+    finally:
+        cursor.close()
+
+
+@pytest.fixture(scope="module")
+def base() -> Iterator[Floored]:
+    with floored() as made:
+        yield made
+
+
+@pytest.fixture(params=DRIVERS)
+def client(base: Floored, request: pytest.FixtureRequest) -> Iterator[Client]:
+    made = Client(base, request.param, pool_size=1, max_overflow=0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def everything(base: Floored) -> Callable[[str], list[tuple[Any, ...]]]:
+    """Returns rows as a superuser sees them, by the driver."""
+
+    def read(sql: str) -> list[tuple[Any, ...]]:
+        with system_scope("to see what is there"):
+            return base.here.read(sql)
+
+    return read

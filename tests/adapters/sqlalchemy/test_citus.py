@@ -1,0 +1,299 @@
+"""Spreading the tables by tenant: over partitions, as docs/growing.md says, and over Citus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+)
+
+from tenantshield_mw import ConfigurationError
+from tenantshield_mw.adapters.sqlalchemy import (
+    shared_across_tenants,
+    tenant_aware,
+    tenant_foreign_key,
+)
+from tenantshield_mw.adapters.sqlalchemy.citus import citus_statements
+from tests.databases import Database, database
+from tests.guides import Reader, blocks_of
+
+BLOCKS = blocks_of("growing.md")
+
+CREATE = """
+import os
+from sqlalchemy import create_engine
+from models import Base
+Base.metadata.create_all(create_engine(os.environ["OWNER_URL"]))
+"""
+
+# The plans are looked at with the driver's own cursor, so that nothing is added to them.
+APPLICATION = """
+import os
+import sys
+from sqlalchemy import create_engine, delete, event, select, update
+from sqlalchemy.orm import Session
+from models import Base, Country, Customer, Invoice
+from tenantshield_mw import tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import rls
+from tests.plans import plan_of, scanned
+
+engine = create_engine(os.environ["APP_URL"])
+floor.enforce(engine)
+own = set(sys.argv[1:])
+
+def tables(session, statement):
+    return set(scanned(plan_of(session, lambda each: each.execute(statement))))
+
+with tenant_scope("acme"), Session(engine) as session:
+    if "begin" in own:
+        session.add(Customer(id=1, name="Ada"))
+        session.flush()
+        session.add(Invoice(id=1, customer_id=1, amount=10))
+        session.commit()
+        own.remove("begin")
+    for statement in (
+        select(Invoice.id), update(Invoice).values(amount=20), delete(Invoice),
+    ):
+        assert tables(session, statement) == own, tables(session, statement)
+        session.rollback()
+    joined = select(Invoice.id).join(Customer, Invoice.customer_id == Customer.id)
+    read = tables(session, joined)
+    assert len(read) == 2 and own < read, read
+    assert [each.amount for each in session.scalars(select(Invoice))] == [10]
+    cursor = session.connection().connection.cursor()
+    for partition in own:
+        assert cursor.execute(f"SELECT * FROM {partition}").fetchall() == []
+    assert len(cursor.execute("SELECT * FROM invoice").fetchall()) == 1
+with tenant_scope("globex"), Session(engine) as session:
+    assert session.scalars(select(Invoice)).all() == []
+engine.dispose()
+"""
+
+
+@pytest.fixture
+def db() -> Iterator[Database]:
+    with database("postgresql") as here:
+        yield here
+
+
+def test_the_guide_spreads_a_table_over_partitions(db: Database, tmp_path: Path) -> None:
+    with db.roles(owner="LOGIN", app="LOGIN") as (owner, app):
+        db.run(f"GRANT ALL ON SCHEMA public TO {owner}")
+        spread(db, owner, app, tmp_path)
+
+
+def spread(db: Database, owner: str, app: str, tmp_path: Path) -> None:
+    urls = {
+        name: db.url.set(username=role).render_as_string(hide_password=False)
+        for name, role in (("OWNER_URL", owner), ("APP_URL", app))
+    }
+    reader = Reader(tmp_path, urls)
+    _, models, policies, *_ = (block for language, block in BLOCKS if language == "python")
+    partitions, moves_out, leaves = (block for language, block in BLOCKS if language == "sql")
+    reader.write(models)
+    reader.write(policies)
+
+    def close() -> None:
+        for (name,) in db.read("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
+            db.run(f"ALTER TABLE {name} OWNER TO {owner}")
+        db.run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {app}")
+        reader.python("policies.py")
+
+    reader.python("-c", CREATE)
+    db.run(partitions)
+    close()
+    reader.python("-c", APPLICATION, "begin", "invoice_rest")
+
+    db.run("INSERT INTO customer VALUES ('other', 1, 'x')")
+    db.run("INSERT INTO invoice VALUES ('other', 1, 1, 99)")
+    db.run(moves_out)
+    close()
+    reader.python("-c", APPLICATION, "invoice_acme")
+    assert db.read("SELECT tenant_id FROM invoice_rest") == [("other",)]
+
+    db.run(leaves)
+    assert db.read("SELECT tenant_id FROM invoice") == [("other",)]
+    assert db.read("SELECT tenant_id FROM invoice_acme") == [("acme",)]
+    assert db.read(
+        "SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE relname = 'invoice_acme'"
+    ) == [(True,)]
+
+
+def test_the_guide_prints_what_the_function_returns(tmp_path: Path) -> None:
+    reader = Reader(tmp_path, {})
+    models, _, _, distribute, _ = (block for language, block in BLOCKS if language == "python")
+    (printed,) = (block for language, block in BLOCKS if language == "sql-citus")
+    reader.write(models)
+    assert reader.python(reader.write(distribute)) == printed
+
+
+EACH_IN_ITS_OWN = """
+import asyncio
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session
+from databases import TenantSession, engines, new_session
+from models import Base, Customer
+from tenantshield_mw import MissingTenantContextError, TenantContext, system_scope, tenant_scope
+
+ACME = TenantContext("acme", {"database": "acme"})
+GLOBEX = TenantContext("globex", {"database": "main"})
+everybody = select(Customer.name)
+
+for engine in engines.values():
+    Base.metadata.create_all(engine)
+for tenant in (ACME, GLOBEX):
+    with tenant_scope(tenant), new_session() as session:
+        session.add(Customer(id=1, name=f"of {tenant.tenant_id}"))
+        session.commit()
+
+def names(session, statement=everybody):
+    return session.scalars(statement).all()
+
+for tenant in (ACME, GLOBEX):
+    with tenant_scope(tenant), new_session() as session:
+        assert names(session) == [f"of {tenant.tenant_id}"]
+with system_scope("look into each"):
+    found = {name: names(Session(engine)) for name, engine in engines.items()}
+assert found == {"main": ["of globex"], "acme": ["of acme"]}
+
+with tenant_scope(TenantContext("globex", {"database": "acme"})), new_session() as session:
+    assert names(session) == []
+for nowhere in (TenantContext("acme"), TenantContext("acme", {"database": "typo"})):
+    with tenant_scope(nowhere), new_session() as session, pytest.raises(KeyError):
+        names(session)
+with new_session() as session, pytest.raises(MissingTenantContextError):
+    names(session)
+
+with new_session() as session:
+    for tenant in (ACME, GLOBEX):
+        with tenant_scope(tenant):
+            assert names(session) == [f"of {tenant.tenant_id}"]
+
+class AsyncTenantSession(TenantSession):
+    def get_bind(self, mapper=None, **options):
+        engine = super().get_bind(mapper, **options)
+        return asynchronous.setdefault(
+            engine.url.database,
+            create_async_engine(engine.url.set(drivername="sqlite+aiosqlite")),
+        ).sync_engine
+
+async def read():
+    with tenant_scope(ACME):
+        async with async_sessionmaker(sync_session_class=AsyncTenantSession)() as session:
+            assert (await session.scalars(everybody)).all() == ["of acme"]
+    for engine in asynchronous.values():
+        await engine.dispose()
+
+asynchronous = {}
+asyncio.run(read())
+for engine in engines.values():
+    engine.dispose()
+"""
+
+
+def test_the_guide_gives_a_tenant_a_database(tmp_path: Path) -> None:
+    urls = {f"{name}_URL": f"sqlite:///{tmp_path / name}.db" for name in ("MAIN", "ACME")}
+    reader = Reader(tmp_path, urls)
+    models, *_, databases = (block for language, block in BLOCKS if language == "python")
+    reader.write(models)
+    reader.write(databases)
+    reader.python("-c", EACH_IN_ITS_OWN)
+
+
+def keyed(name: str, metadata: MetaData, *more: Column[int] | ForeignKeyConstraint) -> Table:
+    table = Table(
+        name,
+        metadata,
+        Column("tenant_id", String(40), primary_key=True),
+        Column("id", Integer, primary_key=True),
+        *more,
+    )
+    tenant_aware(table)
+    return table
+
+
+def test_tables_of_one_type_of_tenant_are_put_together_and_shared_ones_come_first() -> None:
+    metadata = MetaData()
+    keyed("citus_a", metadata)
+    keyed(
+        "citus_b",
+        metadata,
+        Column("a_id", Integer),
+        tenant_foreign_key("a_id", "citus_a.id"),
+    )
+    numbered = Table(
+        "citus_c",
+        metadata,
+        Column("tenant_id", Integer, primary_key=True),
+        Column("id", Integer, primary_key=True),
+        schema="O'Dd",
+    )
+    tenant_aware(numbered)
+    shared_across_tenants(
+        Table("citus_zone", metadata, Column("name", String(9), primary_key=True))
+    )
+    found = citus_statements(metadata)
+    odd = """'"O''Dd".citus_c'"""
+    assert found[0] == "SELECT create_reference_table('citus_zone')"
+    assert set(found[1:]) == {
+        "SELECT create_distributed_table('citus_a', 'tenant_id', colocate_with => 'none')",
+        "SELECT create_distributed_table('citus_b', 'tenant_id', colocate_with => 'citus_a')",
+        f"SELECT create_distributed_table({odd}, 'tenant_id', colocate_with => 'none')",
+    }
+
+
+def test_what_stands_in_the_way_is_listed_with_what_to_do() -> None:
+    metadata = MetaData()
+    tenant_aware(
+        Table(
+            "citus_parent",
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("tenant_id", String(40)),
+            Column("email", String(40), unique=True),
+            Column("code", String(40)),
+            Index("citus_parent_code", "code", unique=True),
+        )
+    )
+    Table(
+        "citus_tied",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("parent_id", Integer, ForeignKey("citus_parent.id"), nullable=False),
+    )
+    keyed("citus_child", metadata, Column("parent_id", Integer, ForeignKey("citus_parent.id")))
+    Table("citus_unknown", metadata, Column("id", Integer, primary_key=True))
+    shared_across_tenants(
+        Table(
+            "citus_shared",
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("parent_id", Integer, ForeignKey("citus_parent.id")),
+        )
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        citus_statements(metadata)
+    said = str(caught.value)
+    for expected in (
+        "citus_parent: primary key (id) is without the tenant: make it (tenant_id, id)",
+        "citus_parent: unique (email) is without the tenant: make it (tenant_id, email)",
+        "citus_parent: the unique index citus_parent_code is without the tenant",
+        'tenant_foreign_key("parent_id", "citus_parent.id")',
+        "citus_tied belongs to whom",
+        "citus_child: the foreign key (parent_id) is without the tenant",
+        "citus_unknown is not declared",
+        "citus_shared is shared and refers to citus_parent",
+    ):
+        assert expected in said
