@@ -65,7 +65,7 @@ test-postgresql: $(VENV)/.test
 	@test -n "$(POSTGRESQL)" || { echo 'no PostgreSQL in /usr/lib/postgresql; make servers installs one' >&2; exit 1; }
 	set -e; for programs in $(POSTGRESQL); do \
 		$(PY) -m tests.other_postgresql $$programs $(SPREAD) tests/adapters/sqlalchemy tests/leaks \
-			tests/oracle -k 'postgres or floor or alembic or doctor or growing or policies' $(ARGS); \
+			tests/oracle -k 'postgres or rls or alembic or doctor or citus or policies' $(ARGS); \
 	done
 
 bench: $(VENV)/.test

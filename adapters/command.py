@@ -49,14 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     try:
         # By name, since no adapter imports another one, and this one asks for no library.
-        running: Any = import_module("tenantshield_mw.adapters.sqlalchemy.doctor.running")
+        cli: Any = import_module("tenantshield_mw.adapters.sqlalchemy.doctor.cli")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "sqlalchemy":
             raise
         raise ConfigurationError(
             "SQLAlchemy is not installed: pip install 'tenantshield-mw[sqlalchemy]'"
         ) from None
-    status: int = running.run(
+    status: int = cli.run(
         options.target,
         database=options.database,
         role=options.role,

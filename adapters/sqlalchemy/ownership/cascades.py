@@ -149,7 +149,7 @@ def reached(
     table: TableClause,
     written: frozenset[str] | None,
     *,
-    has_rule: bool,
+    is_tenants: bool,
     truncates: bool = False,
 ) -> Iterator[Cascade]:
     """Yield the foreign keys by which tenants' rows go or change, whosever they are.
@@ -161,13 +161,13 @@ def reached(
         edges: all foreign keys.
         table: where a row is deleted or changed.
         written: the columns that change, case folded; ``None`` where it is deleted.
-        has_rule: whether ``table`` has a rule.
+        is_tenants: whether ``table`` has a rule.
         truncates: whether all rows go, and all that refer to any, by ``TRUNCATE ... CASCADE``.
     """
-    waiting: list[tuple[TableClause, frozenset[str] | None, bool]] = [(table, written, has_rule)]
+    waiting: list[tuple[TableClause, frozenset[str] | None, bool]] = [(table, written, is_tenants)]
     seen: set[tuple[TableKey, frozenset[str] | None]] = set()
     while waiting:
-        parent, changed, is_tenants = waiting.pop()
+        parent, changed, parent_is_tenants = waiting.pop()
         if (table_key(parent), changed) in seen:
             continue
         seen.add((table_key(parent), changed))
@@ -182,7 +182,7 @@ def reached(
             if not action:
                 continue
             child_has_rule = has_rule(edge.table)
-            if child_has_rule and not is_tenants:
+            if child_has_rule and not parent_is_tenants:
                 yield edge
             goes = changed is None and action == "CASCADE"
             following = None if goes else frozenset(each.casefold() for each in edge.columns)

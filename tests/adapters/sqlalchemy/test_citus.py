@@ -1,4 +1,4 @@
-"""Spreading the tables by tenant: over partitions, as docs/growing.md says, and over Citus."""
+"""Spreading the tables by tenant: over partitions, as docs/citus.md says, and over Citus."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tenantshield_mw.adapters.sqlalchemy.citus import citus_statements
 from tests.databases import Database, database
 from tests.guides import Reader, blocks_of
 
-BLOCKS = blocks_of("growing.md")
+BLOCKS = blocks_of("citus.md")
 
 CREATE = """
 import os
@@ -48,7 +48,7 @@ from tenantshield_mw.adapters.sqlalchemy import rls
 from tests.plans import plan_of, scanned
 
 engine = create_engine(os.environ["APP_URL"])
-floor.enforce(engine)
+rls.enforce(engine)
 own = set(sys.argv[1:])
 
 def tables(session, statement):

@@ -9,7 +9,7 @@ are taken out altogether. Then, what it costs a transaction to tell the database
 
 It fails if the ways do not read the same rows, or not by searching that index by the tenant.
 
-Run it as ``python -m benchmarks.floor``; ``make bench`` runs it with the others.
+Run it as ``python -m benchmarks.rls``; ``make bench`` runs it with the others.
 """
 
 from __future__ import annotations
