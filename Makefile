@@ -21,7 +21,7 @@ PIP := -m pip --disable-pip-version-check
 # would make of the requirements of the packages depends on its age and on what has been
 # released since. A source distribution would be built with whatever is newest.
 INSTALL = $(PIP) install --quiet --no-deps --only-binary :all: --require-hashes $(COMPILE) -r
-# The setuptools and wheel that build this are the lock file's, too.
+# The setuptools that builds this is the lock file's, too.
 THIS = $(PIP) install --quiet --no-deps --no-build-isolation
 STARTED := $(shell date +%s)
 # Each process gets a stretch of the tests, so that it sets up little that the others do, too.
