@@ -2,18 +2,20 @@
 
 The check errs on one side only. A text that names such a table anywhere, quoted or not, in any
 case, in a comment or with a schema, counts as naming it. A name inside a string literal is let
-off only where the text leaves no doubt about where literals begin and end, and where neither
-the literal nor what is around it looks like SQL that the database would run.
+off only where the text leaves no doubt about where literals begin and end, where neither the
+literal nor what is around it looks like SQL that the database would run, and where no function
+is given it that may take it for a table's name.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from sqlalchemy.engine import Dialect
 
+from .functions import literals_for_functions
 from .marks import CLOSE, CLOSE_TABLE, MARKED, OPEN
 from .patterns import DOUBTFUL, GAP, REACHES_UNNAMED
 
@@ -54,15 +56,19 @@ _BEFORE_A_TABLE: Final = (
 _TABLE_AHEAD: Final = re.compile(rf"{_BEFORE_A_TABLE}(?:{GAP}|\()*+\Z", re.IGNORECASE)
 _INSERTS_INTO: Final = re.compile(r"\b(?:into|table|references|on)(?:\s+[\w.\"`]+\.)?\Z")
 
-# A name, with those before its dots. Where a dot follows it, it is that of a column's table.
-_MARKED_NAME: Final = (
-    rf"(?:(?:{OPEN}[^{CLOSE[0]}{CLOSE_TABLE[0]}]*(?:{CLOSE}|{CLOSE_TABLE})|[\w\"`]+){GAP}*+\.{GAP}*+)*"
-    rf"{OPEN}([^{CLOSE[0]}{CLOSE_TABLE[0]}]*){CLOSE}(?!{GAP}*+\.)"
+# A name that the guard has not rendered as a table's, and whether it is that of a column's table,
+# which a dot follows.
+_OTHER_NAME: Final = re.compile(
+    rf"{OPEN}([^{CLOSE[0]}{CLOSE_TABLE[0]}]*+){CLOSE}(?!{GAP}*+\.)", re.IGNORECASE
 )
-_MISPLACED: Final = re.compile(
-    rf"{_BEFORE_A_TABLE}(?:{GAP}|\()*+{_MARKED_NAME}|{_MARKED_NAME}(?={GAP}*+\()", re.IGNORECASE
+_TOKEN: Final = re.compile(
+    rf"(?P<gap>{GAP}++)|{OPEN}(?P<name>[^{CLOSE[0]}{CLOSE_TABLE[0]}]*+)(?:{CLOSE}|{CLOSE_TABLE})"
+    r"|(?P<word>[\w\"`]++)|(?P<sign>[\s\S])",
+    re.IGNORECASE,
 )
-_MISPLACED_IN_A_LIST: Final = re.compile(rf",{GAP}*+{_MARKED_NAME}", re.IGNORECASE)
+_AHEAD_OF_A_TABLE: Final = frozenset(
+    "from join into update table only using exists references ignore in".split()  # noqa: SIM905
+)
 
 # Names that SQLAlchemy's compilers render themselves, of functions, of types and in syntax. In
 # raw SQL they may stand for a table without quotes.
@@ -116,21 +122,64 @@ def misplaced(text: str, names: Collection[str], *, in_lists: bool = False) -> s
         names: table names, case folded.
         in_lists: whether a name behind a comma counts, which may also be a column's.
     """
-    patterns = (_MISPLACED, _MISPLACED_IN_A_LIST) if in_lists else (_MISPLACED,)
-    found: set[str] = set()
-    for pattern in patterns:
-        for each in pattern.finditer(text):
-            content = next(group for group in each.groups() if group is not None)
-            plain = content.strip('"`[]').replace('""', '"').replace("``", "`").casefold()
-            if plain in names:
-                found.add(plain)
-    return found
+    # Most statements have no such name at all, be it a column's, and are looked through once.
+    doubtful = {
+        each.start(): plain
+        for each in _OTHER_NAME.finditer(text)
+        if (plain := _unquoted(each[1])) in names
+    }
+    if not doubtful:
+        return set()
+    return {
+        doubtful[start]
+        for start, before, after in _places(text)
+        if start in doubtful
+        and (before == "keyword" or after == "(" or (in_lists and before == ","))
+    }
+
+
+def _unquoted(name: str) -> str:
+    return name.strip('"`[]').replace('""', '"').replace("``", "`").casefold()
+
+
+def _places(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield where a marked name begins, what stands before it, and what comes after it.
+
+    Before it, and before the names and dots that qualify it: ``keyword`` for what a table
+    follows, also with parentheses between the two, else a sign.
+    """
+    ahead = origin = ""
+    is_name = is_dotted = False
+    waiting: tuple[int, str] | None = None
+    for token in _TOKEN.finditer(text):
+        kind, found = token.lastgroup, token[0]
+        if kind == "gap":
+            continue
+        if waiting is not None:
+            yield (*waiting, found)
+            waiting = None
+        if kind == "sign":
+            is_dotted = is_name and found == "."
+            is_name = False
+            if not is_dotted and (found != "(" or ahead != "keyword"):
+                ahead = found
+            continue
+        if not is_dotted:
+            origin = ahead
+        is_name, is_dotted = True, False
+        if kind == "name":
+            waiting = (token.start(), origin)
+        ahead = "keyword" if found.casefold() in _AHEAD_OF_A_TABLE else ""
+    if waiting is not None:
+        yield (*waiting, "")
 
 
 def _without_values(text: str, names: Collection[str], dialect: Dialect) -> str:
+    given = {start for start, _, _ in literals_for_functions(text)}
+
     def unless_it_counts(found: re.Match[str]) -> str:
         content: str | None = found[1]
-        if content is None or _LOOKS_LIKE_SQL.search(content):
+        if content is None or _LOOKS_LIKE_SQL.search(content) or found.start() in given:
             return found[0]
         # SQLite takes 'invoice' for an identifier where a value cannot stand.
         if (
