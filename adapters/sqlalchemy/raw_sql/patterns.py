@@ -47,7 +47,7 @@ other patterns fast, too: no text has more than one comment that is not closed t
 REACHES_UNNAMED: Final = _words(
     rf"\b(?:{REACHING})~[\"`]?~\("
     r"|\bEXECUTE IMMEDIATE\b|\bPREPARE (?:`[^`]*`|\"[^\"]*\"|[^\s/\#]+) FROM\b"
-    r"|(?:\A|;)~DO~(?:\$|(?:E|U&)?'|LANGUAGE\b)"
+    r"|\bDO~(?:\$|(?:E|U&)?'|LANGUAGE\b)"
     r"|\b(?:TO|FROM) PROGRAM\b|\bIMPORT FOREIGN SCHEMA\b"
     r"|\bDROP (?:SCHEMA|DATABASE|OWNED)\b"
     r"|\bpg_stats(?:_ext\w*)?\b|\bpg_statistic\w*|\bpg_mcv_list_items\b|\bsqlite_stat\d"
