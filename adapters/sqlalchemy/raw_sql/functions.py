@@ -32,10 +32,12 @@ EXTENSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "pageinspect": (
             r"get_raw_page\w*|page_header|page_checksum|fsm_page_contents|tuple_data_split"
             r"|heap_page_\w+|heap_tuple_\w+|bt_(?:metap|page_\w+|multi_page_\w+)"
-            r"|(?:brin|gin|gist|hash)_(?:metapage|page|leafpage|revmap|bitmap)\w*"
+            r"|(?:brin|gin|gist|hash)_(?:metapage_info|page_(?:type|stats|items(?:_bytea)?"
+            r"|opaque_info)|leafpage_items|revmap_data|bitmap_info)"
         ),
         "pg_buffercache": r"pg_buffercache\w*",
-        "pg_cron": r"schedule(?:_in_database)?|alter_job",
+        # Only with its schema: others may have functions of these names.
+        "pg_cron": r"cron~[\"`]?~\.~[\"`]?~(?:schedule(?:_in_database)?|alter_job)",
         "pg_freespacemap": r"pg_freespace",
         "pg_visibility": r"pg_visibility\w*|pg_check_(?:frozen|visible)|pg_truncate_visibility_map",
         "pg_walinspect": r"pg_get_wal_\w+",
@@ -46,10 +48,11 @@ EXTENSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "xml2": r"xpath_table",
     }
 )
-"""PostgreSQL's extensions that bring functions which reach rows by a string, with these."""
+"""PostgreSQL's extensions that bring functions which reach rows by a string, with patterns for
+these, in which ``~`` is a gap or none, see ``patterns.py``."""
 
 REACHING: Final = "|".join((_OF_POSTGRESQL, _OF_OTHER_DATABASES, *EXTENSIONS.values()))
-"""The names of all functions that are known to."""
+"""All functions that are known to, as such a pattern."""
 
 # What stands before a parenthesis and is no function.
 _WORDS: Final = """

@@ -1,6 +1,6 @@
 """Identifiers that a compiler has quoted, told apart from raw text.
 
-A statement's text is looked through for raw SQL once it is complete, see ``named.py``. For
+A statement's text is looked through for raw SQL once it is complete, see ``table_names.py``. For
 that, while it is compiled, every identifier stands between marks. Where the guard has seen to
 it that a table's rows are confined, its name has marks of its own: a name that something else
 has rendered where a table stands, an application's construct for example, does not.

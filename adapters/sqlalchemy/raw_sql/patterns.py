@@ -90,7 +90,7 @@ REPLACES_ROWS: Final = _words(
 
 
 def stands_alone(text: str, *, hash_comments: bool = True) -> bool:
-    """Say whether ``text`` ends what it begins, and nothing else.
+    """Return whether ``text`` ends what it begins, and nothing else.
 
     A fragment with a parenthesis too many could end the parentheses in which the
     compiler has put it; an open quote or comment could swallow what comes after it.
@@ -121,7 +121,7 @@ _COMMENTS: Final = re.compile(r"/\*.*?\*/|--[^\n]*(?:\n|\Z)", re.DOTALL)
 
 
 def begins_a_clause(text: str) -> bool:
-    """Say whether ``text``, put after a ``WHERE``, begins something else.
+    """Return whether ``text``, put after a ``WHERE``, begins something else.
 
     ``OR 1 = 1`` goes on with the criteria instead and would let every row through. A
     comment that MySQL runs as SQL (``/*! ... */``) is not taken for a comment.
@@ -139,7 +139,7 @@ _ENDS_A_SELECT: Final = re.compile(r"\b(?:WHERE|UNION|EXCEPT|INTERSECT|MINUS)\b|
 
 
 def ends_a_select(text: str) -> bool:
-    """Say whether ``text`` would end the ``SELECT`` that it is a part of, before its ``WHERE``.
+    """Return whether ``text`` would end the ``SELECT`` that it is a part of, before its ``WHERE``.
 
     What follows, with the condition in it, would belong to another ``SELECT`` then.
     Inside of parentheses anything may stand, since they hold a statement of their own.
@@ -156,7 +156,7 @@ _INNERMOST: Final = re.compile(r"\([^()]*\)")
 
 
 def is_one_value(text: str) -> bool:
-    """Say whether ``text`` has no comma outside of parentheses, brackets and quotes."""
+    """Return whether ``text`` has no comma outside of parentheses, brackets and quotes."""
     depth = 0
     for character in _COMPLETE_QUOTES.sub("", text):
         if character in "([":

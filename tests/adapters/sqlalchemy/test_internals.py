@@ -226,6 +226,8 @@ def own_names(tree: ast.AST) -> set[str]:
                             found.add(name)
                         case ast.AnnAssign(target=ast.Name(name)):
                             found.add(name)
+                        case _:
+                            pass
             case ast.FunctionDef(name="__init__") | ast.AsyncFunctionDef(name="__init__"):
                 found |= {
                     part.attr
@@ -234,6 +236,8 @@ def own_names(tree: ast.AST) -> set[str]:
                     and isinstance(part.ctx, ast.Store)
                     and ast.unparse(part.value) == "self"
                 }
+            case _:
+                pass
     return found
 
 
@@ -248,6 +252,8 @@ def other_strings(tree: ast.AST) -> set[int]:
                 found |= set(map(id, parts))
             case ast.Call(func=ast.Attribute(attr="endswith" | "removesuffix"), args=parts):
                 found |= set(map(id, parts))
+            case _:
+                pass
     return found
 
 
@@ -273,12 +279,15 @@ def used_names(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
             case ast.Constant(value=str(name), lineno=line) if is_private(name):
                 if id(node) not in skipped:
                     yield name, line, True
+            case _:
+                pass
 
 
-def unknown_names(source: str, owned: set[str] = frozenset()) -> list[tuple[str, int]]:  # type: ignore[assignment]
+def unknown_names(source: str) -> list[tuple[str, int]]:
+    """Return the private names that ``source`` uses and the table lacks, with their lines."""
     tree = ast.parse(source)
     known = {each.name for each in TABLE}
-    own = own_names(tree) | owned
+    own = own_names(tree)
     return [
         (name, line)
         for name, line, may_be_own in used_names(tree)
