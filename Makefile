@@ -15,8 +15,15 @@ WORKERS ?= auto
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 PY := $(BIN)/python
+DEMO := build/venv-demo
 PIP := -m pip --disable-pip-version-check
-INSTALL := $(PIP) install --quiet --require-hashes -r
+# A lock file is complete, so what it lists is installed and nothing is looked for: what pip
+# would make of the requirements of the packages depends on its age and on what has been
+# released since. A source distribution would be built with whatever is newest.
+INSTALL = $(PIP) install --quiet --no-deps --only-binary :all: --require-hashes $(COMPILE) -r
+# The setuptools that builds this is the lock file's, too.
+THIS = $(PIP) install --quiet --no-deps --no-build-isolation
+STARTED := $(shell date +%s)
 # Each process gets a stretch of the tests, so that it sets up little that the others do, too.
 SPREAD = -n $(WORKERS) --dist worksteal
 
@@ -27,7 +34,7 @@ CHECKED = noxfile.py $(foreach folder,tests benchmarks examples,\
 	$(if $(shell find $(folder) -name '*.py'),$(folder)))
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest test-core test-postgresql test-wheel static format bench leaks fuzz soak \
+.PHONY: help demo test test-lowest test-core test-postgresql test-python test-wheel static format bench leaks fuzz soak \
 	screenshots servers wheel lock clean
 
 help:
@@ -36,6 +43,7 @@ help:
 	@echo 'make test-core    the core alone, with no extras installed'
 	@echo 'make test-postgresql  what needs PostgreSQL, on each release that Debian has installed here'
 	@echo 'make wheel        build the wheel into dist/'
+	@echo 'make test-python SUITE=trixie  the suite on the Python of another Debian (Debian, root)'
 	@echo 'make test-wheel   import every public name of the wheel from empty environments'
 	@echo 'make leaks        search for ways across tenants'
 	@echo 'make fuzz N=2000  that many random statements against the oracle'
@@ -46,10 +54,29 @@ help:
 	@echo 'make lock         renew the lock files in requirements/'
 	@echo 'make clean        remove what the other targets made'
 
-demo: $(VENV)/.test
-	$(PY) -m examples.starlette.demo $(if $(ONCE),--once)
+# $(call new-environment,FOLDER,OPTIONS): with the interpreter that was asked for, if it will do.
+define new-environment
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo '$(PYTHON) is older than Python 3.11; give a newer one: make PYTHON=python3.12 ...' >&2; exit 1; }
+@echo "Making an environment with $$($(PYTHON) --version) in $(1)"
+@rm -rf $(1)
+@$(PYTHON) -m venv $(2) $(1)
+endef
+
+# $(call install,PYTHON,LOCK FILE): what the lock file lists, and this checkout.
+define install
+@echo "Installing the $$(grep -c '^[a-z].*==' $(2)) packages of $(2)"
+@$(1) $(INSTALL) $(2)
+@echo 'Installing this checkout'
+@$(1) $(THIS) --editable .
+endef
+
+demo: $(DEMO)/.done
+	@echo 'Running the Starlette example'
+	@$(DEMO)/bin/python -m examples.starlette.demo $(if $(ONCE),--once) --since $(STARTED)
 
 test: $(VENV)/.test
+	@echo 'Running the tests'
 	$(PY) -m pytest $(SPREAD) --cov --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
 
 # What tries whole servers, and hardly touches what is pinned low, runs on the newest alone.
@@ -67,6 +94,12 @@ test-postgresql: $(VENV)/.test
 		$(PY) -m tests.other_postgresql $$programs $(SPREAD) tests/adapters/sqlalchemy tests/leaks \
 			tests/oracle -k 'postgres or rls or alembic or doctor or citus or policies' $(ARGS); \
 	done
+
+# The Python of another release of Debian, in a root of its own below build/; PYTHON=python3.15
+# for another one than that release's usual.
+SUITE ?= trixie
+test-python:
+	tools/test-python $(SUITE) $(PYTHON) 'WORKERS=$(WORKERS)' 'ARGS=$(ARGS)'
 
 bench: $(VENV)/.test
 	@set -e; for module in $(basename $(notdir $(filter-out %/__init__.py,$(wildcard benchmarks/[!_]*.py)))); do \
@@ -99,7 +132,7 @@ static: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	rm -rf build/static build/lib build/bdist.*
-	$(PY) $(PIP) install --quiet --no-deps --no-build-isolation --target build/static .
+	$(PY) $(THIS) --target build/static .
 	rm -rf build/static/*.dist-info
 	cp -R pyproject.toml $(CHECKED) build/static/
 	cd build/static && $(BIN)/mypy --cache-dir $(CURDIR)/.mypy_cache tenantshield_mw $(CHECKED)
@@ -114,26 +147,39 @@ wheel: $(VENV)/.test
 	rm -rf build/lib build/bdist.* dist
 	$(PY) $(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-# Straight from the wheel, as a user installs it: without the lock files, outside of the
-# checkout, first with nothing else and then with every extra.
+# Straight from the wheel, outside of the checkout, first with nothing else and then with every
+# extra. Here pip has to find out what the wheel needs, as it does for a user; but all that it
+# finds are the releases of the lock file, laid out in a folder.
+WHEELS := build/wheels
+FROM_WHEELS := $(PIP) --isolated install --quiet --no-index --find-links $(WHEELS)
+EXTRAS := sqlalchemy,starlette,litestar,flask,jwt,signed,alembic
 test-wheel: wheel
-	rm -rf build/venv-wheel
-	$(PYTHON) -m venv build/venv-wheel
-	build/venv-wheel/bin/python $(PIP) install --quiet dist/*.whl
+	$(call new-environment,build/venv-wheel)
+	rm -rf $(WHEELS)
+	build/venv-wheel/bin/python $(PIP) download --quiet --no-deps --only-binary :all: --require-hashes \
+		--dest $(WHEELS) -r requirements/extras.txt
+	cp dist/*.whl $(WHEELS)/
+	build/venv-wheel/bin/python $(FROM_WHEELS) tenantshield-mw
 	cd / && $(CURDIR)/build/venv-wheel/bin/python -I $(CURDIR)/tests/packaging/import_public_names.py --core-only
-	set -e; for wheel in dist/*.whl; do \
-		build/venv-wheel/bin/python $(PIP) install --quiet "$$wheel[sqlalchemy,starlette,litestar,flask,jwt,signed,alembic]"; \
-	done
+	build/venv-wheel/bin/python $(FROM_WHEELS) 'tenantshield-mw[$(EXTRAS)]'
+	build/venv-wheel/bin/python $(PIP) check
 	cd / && $(CURDIR)/build/venv-wheel/bin/python -I $(CURDIR)/tests/packaging/import_public_names.py
 
-LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --upgrade \
+# Every package at its newest; UPGRADE= keeps the releases that are locked and still fit, and
+# UPGRADE='--upgrade-package NAME' renews one.
+UPGRADE ?= --upgrade
+LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 $(UPGRADE) \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml
 
 lock: $(VENV)/.dev
 	$(LOCK) --all-extras --group dev -o requirements/dev.txt
 	$(LOCK) --all-extras --group build --group test -c requirements/dev.txt -o requirements/test.txt
 	$(LOCK) --group build --group test-core -c requirements/dev.txt -o requirements/core.txt
+	$(LOCK) --extra sqlalchemy --extra starlette --group build --group demo -c requirements/dev.txt \
+		-o requirements/demo.txt
+	$(LOCK) --all-extras -c requirements/dev.txt -o requirements/extras.txt
 	$(LOCK) --all-extras --group build --group test -c requirements/lowest.in -o requirements/lowest.txt
+	$(PY) tests/packaging/check_lock_files.py $(BIN)/uv
 
 clean:
 	rm -rf $(VENV) .nox build dist *.egg-info .coverage .coverage.* .pytest_cache .mypy_cache \
@@ -141,22 +187,26 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo '$(PYTHON) is older than Python 3.11; give a newer one: make PYTHON=python3.12 ...' >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(call new-environment,$(VENV))
 
 $(VENV)/.test: requirements/test.txt pyproject.toml | $(VENV)/bin/python
-	$(PY) $(INSTALL) requirements/test.txt
-	$(PY) $(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	$(call install,$(VENV)/bin/python,requirements/test.txt)
+	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.test
-	$(PY) $(INSTALL) requirements/dev.txt
-	touch $@
+	$(call install,$(VENV)/bin/python,requirements/dev.txt)
+	@touch $@
+
+# Half of the time that a small environment takes goes into its own pip, and a quarter into
+# compiling what is never imported. The pip that stands beside $(PYTHON) will do.
+$(DEMO)/.done: PIP = -m pip --python $(DEMO)/bin/python --disable-pip-version-check
+$(DEMO)/.done: COMPILE = --no-compile
+$(DEMO)/.done: requirements/demo.txt pyproject.toml
+	$(call new-environment,$(DEMO),--without-pip)
+	$(call install,$(PYTHON),requirements/demo.txt)
+	@touch $@
 
 build/venv-%/.done: requirements/%.txt pyproject.toml
-	rm -rf build/venv-$*
-	$(PYTHON) -m venv build/venv-$*
-	build/venv-$*/bin/python $(INSTALL) requirements/$*.txt
-	build/venv-$*/bin/python $(PIP) install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	$(call new-environment,build/venv-$*)
+	$(call install,build/venv-$*/bin/python,requirements/$*.txt)
+	@touch $@

@@ -1,6 +1,12 @@
 """The SQLAlchemy adapter: every statement is confined to the tenant in scope."""
 
+# ruff: noqa: E402
 from __future__ import annotations
+
+from .internals import check_internals
+
+# Before anything is imported that relies on it.
+check_internals()
 
 from tenantshield_mw import TenantSessionMiddleware, TenantSessionMiddlewareWSGI
 

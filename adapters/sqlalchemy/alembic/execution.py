@@ -15,8 +15,21 @@ from sqlalchemy.exc import DBAPIError
 from tenantshield_mw.context import system_scope
 
 from ..errors import ConfigurationError
+from ..internals import Name, Use, require
 
-__all__ = ["LOCK_TIMEOUT", "Steps", "execute", "log", "steps"]
+__all__ = ["INTERNALS", "LOCK_TIMEOUT", "Steps", "execute", "log", "steps"]
+
+INTERNALS: Final[tuple[Name, ...]] = (
+    # Whether the transaction is not the migration's own, so that it must not be committed.
+    Use(
+        "alembic.runtime.migration:MigrationContext",
+        "_in_external_transaction",
+        "__init__ begin_transaction",
+    ),
+)
+"""The private names of Alembic."""
+
+require(INTERNALS, "Alembic")
 
 # Under Alembic's own, so that alembic.ini shows it as it stands.
 log: Final = logging.getLogger("alembic.tenantshield")

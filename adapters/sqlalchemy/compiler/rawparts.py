@@ -2,34 +2,20 @@
 
 A raw part must not name a table that belongs to tenants, and must not be able to undo
 the condition that the compiler puts next to it. What a part looks like is judged in
-``raw.py``; here is where parts come from.
+``raw_sql/``; here is where parts come from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import TextClause
-from sqlalchemy.sql.selectable import TextualSelect
 
-from ..errors import UnguardedStatementError
 from ..ownership.registry import registry
-from ..raw_sql.cascades import refuse_cascade_in_text
+from ..raw_sql.checks import RawText, Source, check, refuse, refuse_named
 from ..raw_sql.marks import without_marks
-from ..raw_sql.patterns import (
-    CHANGES_TENANT,
-    REACHES_UNNAMED,
-    REPLACES_ROWS,
-    UNNAMED,
-    WRITES_OVER,
-    begins_a_clause,
-    ends_a_select,
-    is_one_value,
-    stands_alone,
-)
-from ..raw_sql.table_names import misplaced, unmarked_names, without_literals
+from ..raw_sql.patterns import begins_a_clause, ends_a_select, is_one_value, stands_alone
+from ..raw_sql.table_names import misplaced
 from .rewriting import is_extension_of
 
 __all__ = ["RawParts"]
@@ -63,51 +49,17 @@ class RawParts(_Base):
         Raises:
             UnguardedStatementError: it has such parts.
         """
-        self._tenantshield_refuse_named(unmarked_names(text, registry.names(), self.dialect))
-        text = without_literals(without_marks(text))
-        if REACHES_UNNAMED.search(text):
-            raise UnguardedStatementError(
-                f"the statement {UNNAMED}, and that cannot be confined to the tenant; if it was "
-                "reviewed, mark it with .execution_options(tenantshield_reviewed=True)"
+        check(
+            RawText(
+                text,
+                Source.STATEMENT,
+                self.dialect,
+                covers=covers,
+                writes=writes,
+                open_ended=self._tenantshield_open_ended,
+                guarded_upserts=self._tenantshield_guarded_upserts,
             )
-        if CHANGES_TENANT.search(text):
-            raise UnguardedStatementError(
-                "the statement changes the role or a setting by which the database knows the "
-                'tenant: enter tenant_scope(...) or system_scope("why") instead, or, if it was '
-                "reviewed, mark it with .execution_options(tenantshield_reviewed=True)"
-            )
-        if self._tenantshield_open_ended and (covers or writes):
-            raise UnguardedStatementError(
-                "raw SQL in a statement on tenants' rows could undo the condition that confines "
-                "it: it has a parenthesis, a quote or a comment that it does not close, or closes "
-                "one that it did not open, is more than one value, ends the SELECT that it is a "
-                "part of, or follows the criteria without beginning a clause; "
-                "complete it, or, if it was reviewed, mark the statement with "
-                ".execution_options(tenantshield_reviewed=True)"
-            )
-        if isinstance(self.statement, TextClause | TextualSelect) or REPLACES_ROWS.search(text):
-            refuse_cascade_in_text(text, self.dialect)
-        if writes and REPLACES_ROWS.search(text):
-            raise UnguardedStatementError(
-                "REPLACE deletes whatever row is in its way, also another tenant's: use "
-                "insert(...).on_conflict_do_update(...) or on_duplicate_key_update(...)"
-            )
-
-        if writes and len(WRITES_OVER.findall(text)) > self._tenantshield_guarded_upserts:
-            raise UnguardedStatementError(
-                "raw SQL in an INSERT on tenants' rows writes over rows that are in its way, also "
-                "another tenant's: use insert(...).on_conflict_do_update(...) or "
-                "on_duplicate_key_update(...)"
-            )
-
-    def _tenantshield_refuse_named(self, names: Collection[str]) -> None:
-        if names and self._tenantshield_scans:
-            raise UnguardedStatementError(
-                f"raw SQL names {', '.join(sorted(names))}, which holds tenants' rows, and "
-                "cannot be confined to the tenant: write it with SQLAlchemy's constructs, "
-                "or, if it was reviewed, mark the statement with "
-                ".execution_options(tenantshield_reviewed=True)"
-            )
+        )
 
     def process(self, obj: Any, **kwargs: Any) -> Any:
         text = super().process(obj, **kwargs)
@@ -138,7 +90,8 @@ class RawParts(_Base):
         if self.stack:
             self._tenantshield_part("".join(parts))
         text = super().visit_tstring(tstring, *args, **kw)
-        self._tenantshield_refuse_named(misplaced(text, registry.names(), in_lists=True))
+        if self._tenantshield_scans:
+            refuse_named(misplaced(text, registry.names(), in_lists=True), Source.STATEMENT)
         return text
 
     # private: infix and prefix operators made with op() and custom_op.
@@ -157,10 +110,10 @@ class RawParts(_Base):
     def _tenantshield_operator(self, text: str) -> None:
         self._tenantshield_part(text)
         if "," in text and self._tenantshield_scans:
-            raise UnguardedStatementError(
-                "an operator with a comma begins something else, which cannot be confined to the "
-                "tenant; if it was reviewed, mark the statement with "
-                ".execution_options(tenantshield_reviewed=True)"
+            refuse(
+                Source.STATEMENT,
+                "has an operator with a comma, which begins something else and cannot be confined "
+                "to the tenant",
             )
 
     def _tenantshield_trailer(self, text: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.sql import crud
 
 from ..compiler.compiler import GuardedCompiler
 from ..internals import hook
-from ..raw_sql.checks import check_driver_sql
+from ..raw_sql import checks
 from .dialects import compiled_again, dialect_for, dialect_for_ddl, reads_raw_sql
 from .lookups import check_references
 
@@ -113,7 +113,7 @@ def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
     compiled = None if context is None else context.compiled
     if compiled is None:
         if reads_raw_sql(dialect):
-            check_driver_sql(statement, dialect)
+            checks.check(checks.RawText(statement, checks.Source.DRIVER_SQL, dialect))
     elif context is not None and getattr(compiled, "tenantshield_references", None):
         check_references(
             context.root_connection,

@@ -24,6 +24,7 @@ from .registry import registry
 __all__ = [
     "Cascade",
     "cascades",
+    "effect_of",
     "has_rule",
     "is_cascading_parent",
     "is_same_table",
@@ -121,11 +122,18 @@ def is_cascading_parent(table: TableClause) -> bool:
     )
 
 
+def effect_of(found: Cascade) -> str:
+    """Return what the database does along ``found``, for an error's message."""
+    return (
+        f"has the database delete or change rows of {table_label(found.table)} that refer to "
+        f"{table_label(found.parent)} ({', '.join(found.columns)}), other tenants' too"
+    )
+
+
 def refuse_reached(what: str, found: Cascade) -> None:
     raise UnguardedStatementError(
-        f"{what} has the database delete or change rows of {table_label(found.table)} that "
-        f"refer to {table_label(found.parent)} ({', '.join(found.columns)}), other tenants' "
-        'too: do this inside system_scope("why"), or, if it was reviewed, execute it with '
+        f"{what} {effect_of(found)}: "
+        'do this inside system_scope("why"), or, if it was reviewed, execute it with '
         "execution_options={'tenantshield_reviewed': True}"
     )
 

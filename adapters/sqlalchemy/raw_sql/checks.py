@@ -1,43 +1,226 @@
-"""The judgement of raw SQL: what cannot be confined to the tenant is refused."""
+"""The judgement of raw SQL: what cannot be confined to the tenant is refused.
+
+A statement's raw parts, driver SQL and DDL that was given as text all come here, and go down
+one list of checks. Each check applies to each of them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import Final, NoReturn, TypeAlias
+
 from sqlalchemy.engine import Dialect
+
+from tenantshield_mw.context import current_bound
 
 from ..errors import UnguardedStatementError
 from ..ownership.registry import registry
-from .cascades import refuse_cascade_in_text
-from .patterns import CHANGES_TENANT, REACHES_UNNAMED, SCHEMA_ONLY, UNNAMED
+from .cascades import cascade_in
+from .functions import sql_for_a_function
+from .marks import without_marks
+from .patterns import (
+    CHANGES_TENANT,
+    HIDES,
+    REACHES_UNNAMED,
+    REPLACES_ROWS,
+    SCHEMA_ONLY,
+    UNNAMED,
+    WRITES_OVER,
+)
 from .table_names import unmarked_names, without_literals
 
-__all__ = ["check_driver_sql"]
+__all__ = ["RawText", "Source", "check", "refuse", "refuse_named"]
 
 
-def check_driver_sql(statement: str, dialect: Dialect) -> None:
-    """Refuse driver SQL that cannot be confined to the tenant.
+class Source(Enum):
+    """Where raw SQL comes from: what a message calls it, and how it is marked as reviewed."""
+
+    STATEMENT = (
+        "raw SQL",
+        "mark the statement with .execution_options(tenantshield_reviewed=True)",
+    )
+    DRIVER_SQL = ("driver SQL", "pass execution_options={'tenantshield_reviewed': True}")
+    DDL = ("DDL", "execute it with execution_options={'tenantshield_reviewed': True}")
+
+    def __init__(self, label: str, review: str) -> None:
+        self.label = label
+        self.review = review
+
+
+@dataclass(frozen=True)
+class RawText:
+    """SQL that is, or contains, raw SQL.
+
+    Attributes:
+        text: all of it; with the marks around what was compiled, see ``marks.py``.
+        source: where it comes from.
+        dialect: of the database that it is for.
+        covers: whether the compiled part of it reads or changes tenants' rows.
+        writes: whether the compiled part of it writes them.
+        open_ended: whether a raw part was seen that could reach out of its place.
+        guarded_upserts: how many clauses that write over a row in the way are confined.
+    """
+
+    text: str
+    source: Source
+    dialect: Dialect
+    covers: bool = False
+    writes: bool = False
+    open_ended: bool = False
+    guarded_upserts: int = 0
+
+    @cached_property
+    def bare(self) -> str:
+        """The text as the database is to see it, without string literals that are certain."""
+        return without_literals(without_marks(self.text))
+
+
+def check(raw: RawText) -> None:
+    """Refuse SQL whose raw parts cannot be confined to the tenant.
 
     Raises:
-        UnguardedStatementError: it cannot.
+        UnguardedStatementError: it has such parts.
     """
-    if SCHEMA_ONLY.match(statement):
+    _hides(raw)
+    # Reflection needs these, and they tell about tables and never about rows. As driver SQL
+    # alone, for there it is certain that the text is one statement by itself.
+    if raw.source is Source.DRIVER_SQL and SCHEMA_ONLY.match(raw.text):
         return
-    named = unmarked_names(statement, registry.names(), dialect)
-    if named:
-        raise UnguardedStatementError(
-            f"driver SQL names {', '.join(sorted(named))}, which holds tenants' rows, and "
-            "cannot be confined to the tenant: write it with SQLAlchemy's constructs, or, if "
-            "it was reviewed, pass execution_options={'tenantshield_reviewed': True}"
+    for each in _CHECKS:
+        each(raw)
+
+
+def refuse(source: Source, what: str, remedy: str = "") -> NoReturn:
+    """Refuse raw SQL.
+
+    Args:
+        source: where it comes from.
+        what: it does, behind the name of its source.
+        remedy: how to write it instead.
+
+    Raises:
+        UnguardedStatementError: in any case.
+    """
+    if current_bound() is None:
+        missing = "no tenant is in scope, and "
+        scopes = 'enter tenant_scope(...) or system_scope("why")'
+    else:
+        missing = ""
+        scopes = 'do this inside system_scope("why")'
+    remedies = "; ".join(each for each in (remedy, scopes) if each)
+    raise UnguardedStatementError(
+        f"{missing}{source.label} {what}: {remedies}; or, if it was reviewed, {source.review}"
+    )
+
+
+def refuse_named(names: Collection[str], source: Source) -> None:
+    """Refuse raw SQL that names tables with tenants' rows, where there are any.
+
+    Raises:
+        UnguardedStatementError: ``names`` is not empty.
+    """
+    if names:
+        refuse(
+            source,
+            f"names {', '.join(sorted(names))}, which holds tenants' rows, and cannot be confined "
+            "to the tenant",
+            "write it with SQLAlchemy's constructs",
         )
-    bare = without_literals(statement)
-    if REACHES_UNNAMED.search(bare):
-        raise UnguardedStatementError(
-            f"driver SQL {UNNAMED}, and that cannot be confined to the tenant; if it was "
-            "reviewed, pass execution_options={'tenantshield_reviewed': True}"
+
+
+def _hides(raw: RawText) -> None:
+    if HIDES.search(without_marks(raw.text)):
+        refuse(
+            raw.source,
+            "has a comment within a comment, or one that MySQL and MariaDB run (/*! ... */), and "
+            "cannot be confined to the tenant, since what is run may be hidden there",
+            "write it without that comment",
         )
-    if CHANGES_TENANT.search(bare):
-        raise UnguardedStatementError(
-            "driver SQL changes the role or a setting by which the database knows the tenant: "
-            'enter tenant_scope(...) or system_scope("why") instead, or, if it was reviewed, pass '
-            "execution_options={'tenantshield_reviewed': True}"
+
+
+def _names_a_table(raw: RawText) -> None:
+    refuse_named(unmarked_names(raw.text, registry.names(), raw.dialect), raw.source)
+
+
+def _reaches_unnamed(raw: RawText) -> None:
+    if REACHES_UNNAMED.search(raw.bare):
+        refuse(raw.source, f"{UNNAMED}, and that cannot be confined to the tenant")
+
+
+def _hands_sql_to_a_function(raw: RawText) -> None:
+    name = sql_for_a_function(without_marks(raw.text))
+    if name is not None:
+        refuse(
+            raw.source,
+            f"hands a string that looks like SQL to the function {name}, which may run it, and "
+            "that cannot be confined to the tenant",
+            "give the string as a bound parameter if it is a value",
         )
-    refuse_cascade_in_text(statement, dialect)
+
+
+def _changes_tenant(raw: RawText) -> None:
+    if CHANGES_TENANT.search(raw.bare):
+        refuse(
+            raw.source,
+            "changes the role or a setting by which the database knows the tenant",
+            "enter tenant_scope(...) instead",
+        )
+
+
+def _reaches_out(raw: RawText) -> None:
+    if raw.open_ended and (raw.covers or raw.writes):
+        refuse(
+            raw.source,
+            "on tenants' rows could undo the condition that confines "
+            "it: it has a parenthesis, a quote or a comment that it does not close, or closes "
+            "one that it did not open, is more than one value, ends the SELECT that it is a "
+            "part of, or follows the criteria without beginning a clause",
+            "complete it",
+        )
+
+
+def _cascades(raw: RawText) -> None:
+    what = cascade_in(raw.text, raw.dialect)
+    if what is not None:
+        refuse(raw.source, what)
+
+
+_UPSERT: Final = "use insert(...).on_conflict_do_update(...) or on_duplicate_key_update(...)"
+
+
+def _replaces(raw: RawText) -> None:
+    # Where nothing that was compiled writes tenants' rows, the table is named in the text.
+    if raw.writes and REPLACES_ROWS.search(raw.bare):
+        refuse(
+            raw.source,
+            "makes it a REPLACE, which deletes whatever row is in its way, also another tenant's",
+            _UPSERT,
+        )
+
+
+def _writes_over(raw: RawText) -> None:
+    # The same holds here.
+    if raw.writes and len(WRITES_OVER.findall(raw.bare)) > raw.guarded_upserts:
+        refuse(
+            raw.source,
+            "on tenants' rows has an INSERT write over rows that are in its way, also another "
+            "tenant's",
+            _UPSERT,
+        )
+
+
+_Check: TypeAlias = Callable[[RawText], None]
+
+_CHECKS: Final[tuple[_Check, ...]] = (
+    _names_a_table,
+    _reaches_unnamed,
+    _hands_sql_to_a_function,
+    _changes_tenant,
+    _reaches_out,
+    _cascades,
+    _replaces,
+    _writes_over,
+)

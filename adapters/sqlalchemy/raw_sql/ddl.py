@@ -16,11 +16,9 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.ddl import DropSchema, DropTable, ExecutableDDLElement
 from sqlalchemy.sql.expression import SelectBase
 
-from ..errors import UnguardedStatementError
 from ..ownership.model import table_label
 from ..ownership.registry import registry
-from .patterns import REACHES_UNNAMED, UNNAMED
-from .table_names import unmarked_names, without_literals
+from .checks import RawText, Source, check, refuse
 
 __all__ = ["dialect_for"]
 
@@ -43,27 +41,20 @@ def dialect_for(element: ExecutableDDLElement, plain: Dialect, guarded: Dialect)
     if isinstance(element, DropTable):
         target: Any = element.element
         if isinstance(target, Table) and registry.ownership_of(target) is not None:
-            _refuse(f"DROP TABLE {table_label(target)} deletes every tenant's rows")
+            refuse(Source.DDL, f"drops {table_label(target)}, which deletes every tenant's rows")
         return plain
     if isinstance(element, DropSchema):
-        _refuse("DROP SCHEMA may delete every tenant's rows")
+        refuse(Source.DDL, "with DROP SCHEMA may delete every tenant's rows")
+    if _is_structural(element):
+        return plain
     text = str(element.compile(dialect=plain))
+    # An element of the application's own may name a table in order to define something about
+    # it, as SQLAlchemy's do. Text may not: it can be anything.
     if isinstance(element, DDL) or _TOUCHES_ROWS.search(text):
-        named = unmarked_names(text, registry.names(), plain)
-        if named and (isinstance(element, DDL) or not _is_structural(element)):
-            _refuse(f"DDL names {', '.join(sorted(named))}, which holds tenants' rows")
-        if isinstance(element, DDL) and REACHES_UNNAMED.search(without_literals(text)):
-            _refuse(f"DDL {UNNAMED}")
+        check(RawText(text, Source.DDL, plain))
     return plain
 
 
 def _is_structural(element: ExecutableDDLElement) -> bool:
-    """Say whether ``element`` is one of SQLAlchemy's own ``CREATE``, ``ALTER``, ``COMMENT``."""
-    return type(element).__module__ == "sqlalchemy.sql.ddl"
-
-
-def _refuse(what: str) -> None:
-    raise UnguardedStatementError(
-        f'{what}: do this inside system_scope("why"), or, if it was reviewed, execute it with '
-        "execution_options={'tenantshield_reviewed': True}"
-    )
+    """Return whether ``element`` is one of SQLAlchemy's own ``CREATE``, ``ALTER``, ``COMMENT``."""
+    return type(element).__module__ == "sqlalchemy.sql.ddl" and not isinstance(element, DDL)

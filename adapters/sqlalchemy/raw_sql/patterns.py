@@ -1,6 +1,6 @@
 """What raw SQL looks like: what could reach other rows, or out of its own place.
 
-Which tables it names is another question, see ``named.py``.
+Which tables it names is another question, see ``table_names.py``.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from .functions import REACHING
 from .marks import without_marks
 
 __all__ = [
     "CHANGES_TENANT",
     "DOUBTFUL",
     "GAP",
+    "HIDES",
     "REACHES_UNNAMED",
     "REPLACES_ROWS",
     "SCHEMA_ONLY",
@@ -38,25 +40,29 @@ def _words(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern.replace(" ", f"{GAP}++").replace("~", f"{GAP}*+"), re.IGNORECASE)
 
 
+HIDES: Final = re.compile(r"/\*(?:M?!|(?:(?!\*/)[\s\S])*?/\*)", re.IGNORECASE)
+"""A comment that MySQL and MariaDB run, and one within another. To look for it first keeps the
+other patterns fast, too: no text has more than one comment that is not closed then."""
+
 REACHES_UNNAMED: Final = _words(
-    r"\b(?:query_to_xml\w*|table_to_xml\w*|cursor_to_xml\w*|schema_to_xml\w*|database_to_xml\w*"
-    r"|ts_stat|ts_rewrite|get_raw_page|dblink\w*|crosstab\w*|connectby)~[\"`]?~\("
+    rf"\b(?:{REACHING})~[\"`]?~\("
     r"|\bEXECUTE IMMEDIATE\b|\bPREPARE (?:`[^`]*`|\"[^\"]*\"|[^\s/\#]+) FROM\b"
-    r"|(?:\A|;)~DO~(?:\$|(?:E|U&)?'|LANGUAGE\b)"
-    r"|/\*(?:(?!\*/)[\s\S])*?/\*"
+    r"|\bDO~(?:\$|(?:E|U&)?'|LANGUAGE\b)"
+    r"|\b(?:TO|FROM) PROGRAM\b|\bIMPORT FOREIGN SCHEMA\b"
     r"|\bDROP (?:SCHEMA|DATABASE|OWNED)\b"
     r"|\bpg_stats(?:_ext\w*)?\b|\bpg_statistic\w*|\bpg_mcv_list_items\b|\bsqlite_stat\d"
+    r"|\bpg_buffercache\w*|\bpg_largeobject\b|\bsqlite_dbpage\b"
     r"|\b(?:mysql|information_schema)`?~\.~`?column_stat"
 )
-"""What reaches rows, or values out of them, whose table it does not name: it runs SQL that
-it is given as a string, or names a table by a string, reads the planner's statistics, or drops
-a table together with all around it. And what could hide that."""
+"""What reaches rows, or values out of them, whose table it does not name: it runs SQL or a
+program that it is given as a string, names a table or a file by a string, reads the planner's
+statistics or stored pages, or drops a table together with all around it."""
 
 UNNAMED: Final = (
-    "runs SQL that is given as a string, names a table by a string, reads the planner's "
-    "statistics, drops a schema or database, or has a comment within a comment"
+    "runs SQL that is given as a string, names a table or a file by a string, reads the "
+    "planner's statistics or stored pages, or drops a schema or database"
 )
-"""The same in words, after "the statement"."""
+"""The same in words, after what it is that does so."""
 
 CHANGES_TENANT: Final = _words(
     r"\bset_config~\"?~\("

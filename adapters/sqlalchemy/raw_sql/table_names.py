@@ -2,18 +2,21 @@
 
 The check errs on one side only. A text that names such a table anywhere, quoted or not, in any
 case, in a comment or with a schema, counts as naming it. A name inside a string literal is let
-off only where the text leaves no doubt about where literals begin and end, and where neither
-the literal nor what is around it looks like SQL that the database would run.
+off only where the text leaves no doubt about where literals begin and end, where neither the
+literal nor what is around it looks like SQL that the database would run, and where no function
+is given it that may take it for a table's name.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from functools import cached_property
 from typing import Final
 
 from sqlalchemy.engine import Dialect
 
+from .functions import literals_for_functions
 from .marks import CLOSE, CLOSE_TABLE, MARKED, OPEN
 from .patterns import DOUBTFUL, GAP, REACHES_UNNAMED
 
@@ -30,39 +33,41 @@ _LOOKS_LIKE_SQL: Final = re.compile(
 _QUOTED: Final = re.compile(r"""'((?:[^']|'')*)'|"(?:[^"]|"")*"|`(?:[^`]|``)*`""")
 _QUOTED_ON_SQLITE: Final = re.compile(_QUOTED.pattern + r"|\[[^\]]*\]")
 # What a value is compared with, or made of: no table's name stands behind it.
-_BEFORE_A_VALUE: Final = re.compile(
-    r"(?:[=<>|+]|\b(?:SELECT|DISTINCT|RETURNING|WHERE|HAVING|BY|LIKE|GLOB|IS|NOT|WHEN"
-    r"|THEN|ELSE|AND|OR|BETWEEN))\s*\Z",
-    re.IGNORECASE,
+_BEFORE_A_VALUE: Final = frozenset(
+    """= < > | + select distinct returning where having by like glob is not when then else and or
+    between""".split()  # noqa: SIM905
 )
 # Where a comma goes on with values, and where it could go on with tables.
-_LIST: Final = re.compile(
-    r"\b(?:(SELECT|RETURNING|SET|WHERE|HAVING|VALUES|(?:ORDER|GROUP|PARTITION)\s+BY)"
-    r"|FROM|JOIN|INTO|UPDATE|TABLE|USING|ON|BY)\b",
-    re.IGNORECASE,
+_LISTS_VALUES: Final = frozenset("select returning set where having values".split())  # noqa: SIM905
+_LISTS_TABLES: Final = frozenset("from join into update table using on".split())  # noqa: SIM905
+_LISTS_VALUES_BY: Final = frozenset({"order", "group", "partition"})
+_CALLS_NOTHING: Final = frozenset(
+    "from join into update table only using exists references".split()  # noqa: SIM905
 )
-_INNERMOST: Final = re.compile(r"\([^()]*\)")
-_CALLED: Final = re.compile(
-    r"(?<![\w\"`])(?!(?:FROM|JOIN|INTO|UPDATE|TABLE|ONLY|USING|EXISTS|REFERENCES)\b)"
-    r"\w+\s*\Z",
-    re.IGNORECASE,
+_TOKEN_ON_SQLITE: Final = re.compile(
+    r"""(?P<gap>\s++)|(?P<value>'(?:[^']|'')*+')|(?P<quoted>"(?:[^"]|"")*+"|`(?:[^`]|``)*+`"""
+    r"""|\[[^\]]*+\])|(?P<word>\w++)|(?P<sign>[\s\S])"""
 )
 
 _BEFORE_A_TABLE: Final = (
     r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE|ONLY|USING|EXISTS|REFERENCES|IGNORE|IN)\b"
 )
-_TABLE_AHEAD: Final = re.compile(rf"{_BEFORE_A_TABLE}(?:{GAP}|\()*+\Z", re.IGNORECASE)
-_INSERTS_INTO: Final = re.compile(r"\b(?:into|table|references|on)(?:\s+[\w.\"`]+\.)?\Z")
+_TABLE_AHEAD: Final = re.compile(rf"{_BEFORE_A_TABLE}(?:{GAP}|\()*+", re.IGNORECASE)
+_INSERTS_INTO: Final = re.compile(r"\b(?:into|table|references|on)\s+(?:[\w.\"`]+\.\s*)?")
 
-# A name, with those before its dots. Where a dot follows it, it is that of a column's table.
-_MARKED_NAME: Final = (
-    rf"(?:(?:{OPEN}[^{CLOSE[0]}{CLOSE_TABLE[0]}]*(?:{CLOSE}|{CLOSE_TABLE})|[\w\"`]+){GAP}*+\.{GAP}*+)*"
-    rf"{OPEN}([^{CLOSE[0]}{CLOSE_TABLE[0]}]*){CLOSE}(?!{GAP}*+\.)"
+# A name that the guard has not rendered as a table's, and whether it is that of a column's table,
+# which a dot follows.
+_OTHER_NAME: Final = re.compile(
+    rf"{OPEN}([^{CLOSE[0]}{CLOSE_TABLE[0]}]*+){CLOSE}(?!{GAP}*+\.)", re.IGNORECASE
 )
-_MISPLACED: Final = re.compile(
-    rf"{_BEFORE_A_TABLE}(?:{GAP}|\()*+{_MARKED_NAME}|{_MARKED_NAME}(?={GAP}*+\()", re.IGNORECASE
+_TOKEN: Final = re.compile(
+    rf"(?P<gap>{GAP}++)|{OPEN}(?P<name>[^{CLOSE[0]}{CLOSE_TABLE[0]}]*+)(?:{CLOSE}|{CLOSE_TABLE})"
+    r"|(?P<word>[\w\"`]++)|(?P<sign>[\s\S])",
+    re.IGNORECASE,
 )
-_MISPLACED_IN_A_LIST: Final = re.compile(rf",{GAP}*+{_MARKED_NAME}", re.IGNORECASE)
+_AHEAD_OF_A_TABLE: Final = frozenset(
+    "from join into update table only using exists references ignore in".split()  # noqa: SIM905
+)
 
 # Names that SQLAlchemy's compilers render themselves, of functions, of types and in syntax. In
 # raw SQL they may stand for a table without quotes.
@@ -116,104 +121,190 @@ def misplaced(text: str, names: Collection[str], *, in_lists: bool = False) -> s
         names: table names, case folded.
         in_lists: whether a name behind a comma counts, which may also be a column's.
     """
-    patterns = (_MISPLACED, _MISPLACED_IN_A_LIST) if in_lists else (_MISPLACED,)
-    found: set[str] = set()
-    for pattern in patterns:
-        for each in pattern.finditer(text):
-            content = next(group for group in each.groups() if group is not None)
-            plain = content.strip('"`[]').replace('""', '"').replace("``", "`").casefold()
-            if plain in names:
-                found.add(plain)
-    return found
+    # Most statements have no such name at all, be it a column's, and are looked through once.
+    doubtful = {
+        each.start(): plain
+        for each in _OTHER_NAME.finditer(text)
+        if (plain := _unquoted(each[1])) in names
+    }
+    if not doubtful:
+        return set()
+    return {
+        doubtful[start]
+        for start, before, after in _places(text)
+        if start in doubtful
+        and (before == "keyword" or after == "(" or (in_lists and before == ","))
+    }
+
+
+def _unquoted(name: str) -> str:
+    return name.strip('"`[]').replace('""', '"').replace("``", "`").casefold()
+
+
+def _places(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield where a marked name begins, what stands before it, and what comes after it.
+
+    Before it, and before the names and dots that qualify it: ``keyword`` for what a table
+    follows, also with parentheses between the two, else a sign.
+    """
+    ahead = origin = ""
+    is_name = is_dotted = False
+    waiting: tuple[int, str] | None = None
+    for token in _TOKEN.finditer(text):
+        kind, found = token.lastgroup, token[0]
+        if kind == "gap":
+            continue
+        if waiting is not None:
+            yield (*waiting, found)
+            waiting = None
+        if kind == "sign":
+            is_dotted = is_name and found == "."
+            is_name = False
+            if not is_dotted and (found != "(" or ahead != "keyword"):
+                ahead = found
+            continue
+        if not is_dotted:
+            origin = ahead
+        is_name, is_dotted = True, False
+        if kind == "name":
+            waiting = (token.start(), origin)
+        ahead = "keyword" if found.casefold() in _AHEAD_OF_A_TABLE else ""
+    if waiting is not None:
+        yield (*waiting, "")
 
 
 def _without_values(text: str, names: Collection[str], dialect: Dialect) -> str:
+    is_sqlite = dialect.name == "sqlite"
+    values = _values_on_sqlite(text) if is_sqlite else set[int]()
+    given = {start for start, _, _ in literals_for_functions(text)}
+
     def unless_it_counts(found: re.Match[str]) -> str:
         content: str | None = found[1]
-        if content is None or _LOOKS_LIKE_SQL.search(content):
+        if content is None or _LOOKS_LIKE_SQL.search(content) or found.start() in given:
             return found[0]
         # SQLite takes 'invoice' for an identifier where a value cannot stand.
         if (
-            dialect.name == "sqlite"
+            is_sqlite
             and content.replace("''", "'").casefold() in names
-            and not _is_a_value(text[: found.start()])
+            and found.start() not in values
         ):
             return found[0]
         return " "
 
-    quoted = _QUOTED_ON_SQLITE if dialect.name == "sqlite" else _QUOTED
+    quoted = _QUOTED_ON_SQLITE if is_sqlite else _QUOTED
     return quoted.sub(unless_it_counts, text)
 
 
-def _is_a_value(before: str) -> bool:
-    """Say whether what follows ``before`` is a value, whatever it looks like."""
-    if _BEFORE_A_VALUE.search(before):
-        return True
-    bare = _QUOTED_ON_SQLITE.sub(" ", before)
-    while (inner := _INNERMOST.sub(" ", bare)) != bare:
-        bare = inner
-    bare = bare.rstrip()
-    if bare[-1:] not in (",", "("):
-        return False
-    head, opening, inside = bare.rpartition("(")
-    clauses = _LIST.findall(inside)
-    if clauses:
-        return bool(clauses[-1])
-    return bool(opening) and _CALLED.search(head) is not None
+def _values_on_sqlite(text: str) -> set[int]:
+    """Return where the literals of ``text`` begin that are values, whatever they look like."""
+    found: set[int] = set()
+    # For each open parenthesis: whether values are listed in it, before a clause tells.
+    lists: list[bool] = [False]
+    before = ""
+    for token in _TOKEN_ON_SQLITE.finditer(text):
+        kind, now = token.lastgroup, token[0].casefold()
+        if kind == "gap":
+            continue
+        if kind == "value":
+            if before in _BEFORE_A_VALUE or (before in ("(", ",") and lists[-1]):
+                found.add(token.start())
+        elif now == "(":
+            is_call = before.isidentifier() and before not in _CALLS_NOTHING
+            lists.append(is_call)
+        elif now == ")":
+            if len(lists) > 1:
+                lists.pop()
+            now = ""
+        elif now in _LISTS_VALUES:
+            lists[-1] = True
+        elif now in _LISTS_TABLES:
+            lists[-1] = False
+        elif now == "by":
+            lists[-1] = before in _LISTS_VALUES_BY
+        # A quoted name is no keyword.
+        before = "" if kind in ("value", "quoted") else now
+    return found
 
 
 def _named(text: str, names: Collection[str], dialect: Dialect) -> set[str]:
-    # A quote within a quoted identifier is written twice.
     folded = text.casefold()
-    plain = folded.replace('""', '"').replace("``", "`")
+    # A quote within a quoted identifier is written twice.
+    texts = {folded, folded.replace('""', '"').replace("``", "`")}
     reserved = dialect.identifier_preparer.reserved_words
     cuts = dialect.name == "postgresql"
+    places = [_Places(each) for each in texts]
     return {
-        name
-        for name in names
-        if _contains(folded, name, reserved, cuts=cuts)
-        or _contains(plain, name, reserved, cuts=cuts)
+        name for name in names if any(_contains(each, name, reserved, cuts=cuts) for each in places)
     }
 
 
-def _contains(folded: str, name: str, reserved: Collection[str], *, cuts: bool) -> bool:
-    """Say whether ``name`` stands in ``folded`` with nothing before or after that could
-    make it part of a longer identifier, nor as another word.
+class _Places:
+    """What stands around a place in a text, found in one run through it."""
+
+    def __init__(self, folded: str) -> None:
+        self.text = folded
+
+    @cached_property
+    def _behind_a_keyword(self) -> set[int]:
+        return {each.end() for each in _TABLE_AHEAD.finditer(self.text)}
+
+    @cached_property
+    def _behind_into(self) -> set[int]:
+        return {each.end() for each in _INSERTS_INTO.finditer(self.text)}
+
+    def before(self, start: int) -> str:
+        """Return the last character before ``start`` that is no space."""
+        while start and self.text[start - 1].isspace():
+            start -= 1
+        return self.text[start - 1 : start]
+
+    def after(self, end: int) -> str:
+        """Return the first character from ``end`` on that is no space."""
+        while self.text[end : end + 1].isspace():
+            end += 1
+        return self.text[end : end + 1]
+
+    def is_reserved(self, name: str, start: int) -> bool:
+        """Return whether a keyword stands here, and no table's name: that has quotes."""
+        before = self.before(start)
+        if before and before in "\"`['":
+            return False
+        if before == "." and self.after(start + len(name)) != "(":
+            return False
+        # SQLite takes some of these for names where nothing else can stand.
+        return (name in _BEGINS and before == "(") or start not in self._behind_a_keyword
+
+    def is_known(self, name: str, start: int) -> bool:
+        """Return the same of a word that may also stand for a table without quotes."""
+        before = self.before(start)
+        if self.after(start + len(name)) == "(" and not (before and before in "\"`['"):
+            return start not in self._behind_into
+        return before != "," and self.is_reserved(name, start)
+
+
+def _contains(places: _Places, name: str, reserved: Collection[str], *, cuts: bool) -> bool:
+    """Return whether ``name`` stands there with nothing before or after it that could make it
+    part of a longer identifier, nor as another word.
     """
+    text = places.text
     is_cut = cuts and len(name.encode()) >= _CUT_AT
     needle = name.encode()[:_CUT_AT].decode(errors="ignore") if is_cut else name
-    is_word = _is_reserved if name in reserved else _is_known if name in _ALSO_WORDS else _is_none
-    start = folded.find(needle)
+    is_word: Callable[[str, int], bool] | None = None
+    if name in reserved:
+        is_word = places.is_reserved
+    elif name in _ALSO_WORDS:
+        is_word = places.is_known
+    start = text.find(needle)
     while start >= 0:
         end = start + len(needle)
-        before, after = folded[:start], folded[end:]
         if (
-            not _continues(before[-1:], name[0])
-            and (is_cut or not _continues(after[:1], name[-1]))
-            and not is_word(name, before.rstrip(), after.lstrip())
+            not _continues(text[start - 1 : start] if start else "", name[0])
+            and (is_cut or not _continues(text[end : end + 1], name[-1]))
+            and not (is_word is not None and is_word(name, start))
         ):
             return True
-        start = folded.find(needle, start + 1)
+        start = text.find(needle, start + 1)
     return False
-
-
-def _is_none(name: str, before: str, after: str) -> bool:
-    return False
-
-
-def _is_reserved(name: str, before: str, after: str) -> bool:
-    """Say whether between these stands a keyword, and no table's name: that has quotes."""
-    if before[-1:] in ('"', "`", "[", "'") or (before[-1:] == "." and after[:1] != "("):
-        return False
-    # SQLite takes some of these for names where nothing else can stand.
-    return (name in _BEGINS and before[-1:] == "(") or _TABLE_AHEAD.search(before) is None
-
-
-def _is_known(name: str, before: str, after: str) -> bool:
-    """Say the same of a word that may also stand for a table without quotes."""
-    if after[:1] == "(" and before[-1:] not in ('"', "`", "[", "'"):
-        return _INSERTS_INTO.search(before) is None
-    return before[-1:] != "," and _is_reserved(name, before, after)
 
 
 def _continues(neighbour: str, edge: str) -> bool:

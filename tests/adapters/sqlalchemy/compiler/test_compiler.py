@@ -627,9 +627,9 @@ def test_a_tenant_column_is_set_to_the_tenant_that_it_has(engine: Engine) -> Non
         connection.execute(update(SHOP).values({same[0]: SHOP.c.tenant_id}))
         connection.execute(update(SHOP).ordered_values(same))
         connection.execute(update(SHOP).where(SHOP.c.id == 1), [{"tenant_id": "acme"}] * 2)
-    assert {row[0] for row in rows(engine, "SELECT tenant_id FROM comp_shop WHERE name = 'same'")} == {
-        "acme"
-    }
+    assert {
+        row[0] for row in rows(engine, "SELECT tenant_id FROM comp_shop WHERE name = 'same'")
+    } == {"acme"}
 
 
 def test_a_tenant_column_among_the_parameters_of_an_update_is_refused(engine: Engine) -> None:

@@ -239,13 +239,19 @@ FORBIDDEN: Final[dict[str, Any]] = {"tenant_id": "b", "customer_id": 401, "paren
 for key_name, make_key in KEYS.items():
     for written, value in FORBIDDEN.items():
 
-        def set_it(c: Connection, make_key: Any = make_key, w: str = written, v: Any = value) -> Any:
+        def set_it(
+            c: Connection, make_key: Any = make_key, w: str = written, v: Any = value
+        ) -> Any:
             return c.execute(update(inv).where(inv.c.id == 1).values({make_key(w): v}))
 
         def set_expression(
             c: Connection, make_key: Any = make_key, w: str = written, v: Any = value
         ) -> Any:
-            statement = update(inv).where(inv.c.id == 1).values({make_key(w): literal(v) + literal_column("")})
+            statement = (
+                update(inv)
+                .where(inv.c.id == 1)
+                .values({make_key(w): literal(v) + literal_column("")})
+            )
             statement = update(inv).where(inv.c.id == 1).values({make_key(w): func.coalesce(v)})
             return c.execute(statement)
 
@@ -272,7 +278,9 @@ for written, value in FORBIDDEN.items():
         lambda w=written, v=value: (
             update(inv)
             .where(inv.c.id == 1)
-            .values({tuple_(inv.c.note, inv.c[w]): select(literal("x"), literal(v)).scalar_subquery()})
+            .values(
+                {tuple_(inv.c.note, inv.c[w]): select(literal("x"), literal(v)).scalar_subquery()}
+            )
         ),
     )
     bare = table("wr_inv", column("id"), column(written.upper()))
@@ -294,9 +302,7 @@ for written, value in FORBIDDEN.items():
     )
     one(
         f"SET {written} of a hand-written table by another key",
-        lambda w=written, v=value: (
-            lambda t: update(t).where(t.c.id == 1).values(other=v)
-        )(
+        lambda w=written, v=value: (lambda t: update(t).where(t.c.id == 1).values(other=v))(
             Table(
                 "wr_inv",
                 MetaData(),
@@ -312,20 +318,38 @@ for written, value in FORBIDDEN.items():
     one(
         f"SET {written} by literal_column that holds two",
         lambda w=written, v=value: (
-            update(inv)
-            .where(inv.c.id == 1)
-            .values({literal_column(f"note = 'x', {w}"): v})
+            update(inv).where(inv.c.id == 1).values({literal_column(f"note = 'x', {w}"): v})
         ),
     )
 
-one("SET the tenant of an onupdate in a copy", lambda: update(
-    Table("wr_inv", MetaData(), Column("id", Integer, primary_key=True),
-          Column("note", String(40)), Column("TENANT_ID", String(20), onupdate="b"))
-).values(note="x"))
-one("SET a foreign key of an onupdate in a copy", lambda: update(
-    Table("wr_inv", MetaData(), Column("id", Integer, primary_key=True),
-          Column("note", String(40)), Column("CUSTOMER_ID", Integer, onupdate=401))
-).where(text("id = 1")).values(note="x"))
+one(
+    "SET the tenant of an onupdate in a copy",
+    lambda: update(
+        Table(
+            "wr_inv",
+            MetaData(),
+            Column("id", Integer, primary_key=True),
+            Column("note", String(40)),
+            Column("TENANT_ID", String(20), onupdate="b"),
+        )
+    ).values(note="x"),
+)
+one(
+    "SET a foreign key of an onupdate in a copy",
+    lambda: (
+        update(
+            Table(
+                "wr_inv",
+                MetaData(),
+                Column("id", Integer, primary_key=True),
+                Column("note", String(40)),
+                Column("CUSTOMER_ID", Integer, onupdate=401),
+            )
+        )
+        .where(text("id = 1"))
+        .values(note="x")
+    ),
+)
 
 # -- ties ------------------------------------------------------------------------------
 
@@ -342,8 +366,10 @@ for key_name, make_key in {
     )
 one(
     "SET a tie by a tuple",
-    lambda: update(line).where(line.c.id == 1).values(
-        {tuple_(line.c.price, line.c.inv_id): tuple_(literal("1"), literal(401))}
+    lambda: (
+        update(line)
+        .where(line.c.id == 1)
+        .values({tuple_(line.c.price, line.c.inv_id): tuple_(literal("1"), literal(401))})
     ),
 )
 
@@ -363,8 +389,10 @@ for key_name, make_key in {
     )
 one(
     "SET a key that cascades by a tuple",
-    lambda: update(cur).where(cur.c.code == "EUR").values(
-        {tuple_(cur.c.code, cur.c.name): tuple_(literal("EUX"), literal("x"))}
+    lambda: (
+        update(cur)
+        .where(cur.c.code == "EUR")
+        .values({tuple_(cur.c.code, cur.c.name): tuple_(literal("EUX"), literal("x"))})
     ),
 )
 one(
@@ -373,22 +401,28 @@ one(
 )
 one(
     "SET a key that cascades by an upsert",
-    lambda: sqlite.insert(cur).values(code="EUR", name="x").on_conflict_do_update(
-        index_elements=["code"], set_={"code": "EUX"}
+    lambda: (
+        sqlite.insert(cur)
+        .values(code="EUR", name="x")
+        .on_conflict_do_update(index_elements=["code"], set_={"code": "EUX"})
     ),
     "sqlite",
 )
 one(
     "SET a key that cascades by an upsert, upper case",
-    lambda: postgresql.insert(cur).values(code="EUR", name="x").on_conflict_do_update(
-        index_elements=["code"], set_={column("CODE"): "EUX", "CODE": "EUX"}
+    lambda: (
+        postgresql.insert(cur)
+        .values(code="EUR", name="x")
+        .on_conflict_do_update(index_elements=["code"], set_={column("CODE"): "EUX", "CODE": "EUX"})
     ),
     "sqlite postgresql",
 )
 one(
     "SET a key that cascades by an upsert's type_coerce",
-    lambda: postgresql.insert(cur).values(code="EUR", name="x").on_conflict_do_update(
-        index_elements=["code"], set_={type_coerce(cur.c.code, Text): "EUX"}
+    lambda: (
+        postgresql.insert(cur)
+        .values(code="EUR", name="x")
+        .on_conflict_do_update(index_elements=["code"], set_={type_coerce(cur.c.code, Text): "EUX"})
     ),
     "sqlite postgresql",
 )
@@ -412,16 +446,22 @@ for written, value in FORBIDDEN.items():
     )
     one(
         f"UPDATE of several tables sets {written}",
-        lambda w=written, v=value: update(customer)
-        .where(inv.c.customer_id == customer.c.id)
-        .values({inv.c[w]: v, customer.c.name: "x"}),
+        lambda w=written, v=value: (
+            update(customer)
+            .where(inv.c.customer_id == customer.c.id)
+            .values({inv.c[w]: v, customer.c.name: "x"})
+        ),
         "mariadb",
     )
     one(
         f"UPDATE of an alias and a table sets {written}",
-        lambda w=written, v=value: (lambda i: update(customer)
-        .where(i.c.customer_id == customer.c.id)
-        .values({i.c[w]: v, customer.c.name: "x"}))(inv.alias("i")),
+        lambda w=written, v=value: (
+            lambda i: (
+                update(customer)
+                .where(i.c.customer_id == customer.c.id)
+                .values({i.c[w]: v, customer.c.name: "x"})
+            )
+        )(inv.alias("i")),
         "mariadb",
     )
 one(
@@ -442,40 +482,75 @@ one(
 
 # -- INSERT ----------------------------------------------------------------------------
 
-one("VALUES with the tenant in upper case of a bare table", lambda: insert(
-    table("wr_inv", column("id"), column("TENANT_ID"))
-).values(id=901, TENANT_ID="b"))
-one("VALUES with the tenant in two cases", lambda: insert(
-    table("wr_inv", column("id"), column("tenant_id"), column("TENANT_ID"))
-).values(id=901, TENANT_ID="b"), "sqlite postgresql mariadb")
-one("VALUES with a foreign key in upper case of a bare table", lambda: insert(
-    table("wr_inv", column("id"), column("tenant_id"), column("CUSTOMER_ID"))
-).values(id=901, CUSTOMER_ID=401))
-one("VALUES with a foreign key by another construct's column", lambda: insert(inv).values(
-    {inv.c.id: 901, column("customer_id"): 401}
-))
-one("VALUES with a foreign key, type_coerce", lambda: insert(inv).values(
-    {inv.c.id: 901, type_coerce(inv.c.customer_id, Integer): 401}
-))
-one("several VALUES with a foreign key by another construct's column", lambda: insert(inv).values(
-    [{inv.c.id: 901, column("customer_id"): 1}, {inv.c.id: 902, column("customer_id"): 401}]
-))
-defaulted = Table("wr_inv", MetaData(), Column("id", Integer, primary_key=True),
-                  Column("tenant_id", String(20)), Column("customer_id", Integer, default=401))
-defaulted_callable = Table("wr_inv", MetaData(), Column("id", Integer, primary_key=True),
-                  Column("tenant_id", String(20)), Column("CUSTOMER_ID", Integer, default=lambda: 401))
-one("INSERT ... SELECT and a foreign key's default",
-    lambda: insert(defaulted).from_select(["id"], select(literal(901))))
-one("INSERT ... SELECT and a foreign key's default, a callable",
-    lambda: insert(defaulted_callable).from_select(["id"], select(literal(901))))
-one("INSERT and a foreign key's default, a callable, in another case",
-    lambda: insert(defaulted_callable).values(id=901))
-one("INSERT ... SELECT with the name in another case", lambda: insert(
-    table("wr_inv", column("id"), column("tenant_id"), column("CUSTOMER_ID"))
-).from_select(["id", "CUSTOMER_ID"], select(literal(901), literal(401))))
-one("INSERT of a tie in another case", lambda: insert(
-    table("wr_line", column("id"), column("INV_ID"))
-).values(id=901, INV_ID=401))
+one(
+    "VALUES with the tenant in upper case of a bare table",
+    lambda: insert(table("wr_inv", column("id"), column("TENANT_ID"))).values(
+        id=901, TENANT_ID="b"
+    ),
+)
+one(
+    "VALUES with the tenant in two cases",
+    lambda: insert(table("wr_inv", column("id"), column("tenant_id"), column("TENANT_ID"))).values(
+        id=901, TENANT_ID="b"
+    ),
+    "sqlite postgresql mariadb",
+)
+one(
+    "VALUES with a foreign key in upper case of a bare table",
+    lambda: insert(
+        table("wr_inv", column("id"), column("tenant_id"), column("CUSTOMER_ID"))
+    ).values(id=901, CUSTOMER_ID=401),
+)
+one(
+    "VALUES with a foreign key by another construct's column",
+    lambda: insert(inv).values({inv.c.id: 901, column("customer_id"): 401}),
+)
+one(
+    "VALUES with a foreign key, type_coerce",
+    lambda: insert(inv).values({inv.c.id: 901, type_coerce(inv.c.customer_id, Integer): 401}),
+)
+one(
+    "several VALUES with a foreign key by another construct's column",
+    lambda: insert(inv).values(
+        [{inv.c.id: 901, column("customer_id"): 1}, {inv.c.id: 902, column("customer_id"): 401}]
+    ),
+)
+defaulted = Table(
+    "wr_inv",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("tenant_id", String(20)),
+    Column("customer_id", Integer, default=401),
+)
+defaulted_callable = Table(
+    "wr_inv",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("tenant_id", String(20)),
+    Column("CUSTOMER_ID", Integer, default=lambda: 401),
+)
+one(
+    "INSERT ... SELECT and a foreign key's default",
+    lambda: insert(defaulted).from_select(["id"], select(literal(901))),
+)
+one(
+    "INSERT ... SELECT and a foreign key's default, a callable",
+    lambda: insert(defaulted_callable).from_select(["id"], select(literal(901))),
+)
+one(
+    "INSERT and a foreign key's default, a callable, in another case",
+    lambda: insert(defaulted_callable).values(id=901),
+)
+one(
+    "INSERT ... SELECT with the name in another case",
+    lambda: insert(
+        table("wr_inv", column("id"), column("tenant_id"), column("CUSTOMER_ID"))
+    ).from_select(["id", "CUSTOMER_ID"], select(literal(901), literal(401))),
+)
+one(
+    "INSERT of a tie in another case",
+    lambda: insert(table("wr_line", column("id"), column("INV_ID"))).values(id=901, INV_ID=401),
+)
 
 # -- upserts ---------------------------------------------------------------------------
 
@@ -496,7 +571,9 @@ def upsert(set_: Callable[[Any], Any], **row: Any) -> Callable[[Connection], Any
 
 
 way("upsert SET parent_id = excluded.id")(upsert(lambda new: {"parent_id": new.id}))
-way("upsert SET parent_id = excluded.id, by a column")(upsert(lambda new: {inv.c.parent_id: new.id}))
+way("upsert SET parent_id = excluded.id, by a column")(
+    upsert(lambda new: {inv.c.parent_id: new.id})
+)
 way("upsert SET parent_id = coalesce(excluded.id)")(
     upsert(lambda new: {"parent_id": func.coalesce(new.id, null())})
 )
@@ -513,11 +590,15 @@ way("upsert SET a foreign key by type_coerce")(
 # -- where a value comes from ------------------------------------------------------------
 
 for name, source in {
-    "a shared table's column": lambda: select(literal(900), featured.c.inv_id).where(featured.c.id == 1),
+    "a shared table's column": lambda: select(literal(900), featured.c.inv_id).where(
+        featured.c.id == 1
+    ),
     "a subquery on a shared table": lambda: select(
         literal(900), select(featured.c.inv_id).where(featured.c.id == 1).scalar_subquery()
     ),
-    "an alias of a shared table": lambda: (lambda f: select(literal(900), f.c.inv_id).where(f.c.id == 1))(featured.alias()),
+    "an alias of a shared table": lambda: (
+        lambda f: select(literal(900), f.c.inv_id).where(f.c.id == 1)
+    )(featured.alias()),
     "a CTE of a shared table": lambda: (lambda f: select(literal(900), f.c.inv_id))(
         select(featured.c.inv_id).where(featured.c.id == 1).cte()
     ),
@@ -530,36 +611,69 @@ for name, source in {
     "VALUES with the parent's column": lambda: (lambda v: select(literal(900), v.c.id))(
         values(inv.c.id, name="v").data([(401,)])
     ),
-    "a cast that cuts": lambda: select(literal(900), cast(cast(literal(4011), String), Integer) / 10),
+    "a cast that cuts": lambda: select(
+        literal(900), cast(cast(literal(4011), String), Integer) / 10
+    ),
     "a cast of the parent's key": lambda: select(
         literal(900), cast(cast(inv.c.id, String(20)) + literal("01"), Integer)
     ).where(inv.c.id == 1),
     "a label of a literal": lambda: select(literal(900), literal(401).label("id")),
     "max of a literal": lambda: select(literal(900), func.max(literal(401))),
-    "a scalar subquery of a literal": lambda: select(literal(900), select(literal(401)).scalar_subquery()),
-    "a union with a literal": lambda: select(literal(900), inv.c.id).where(inv.c.id == 1).union_all(
-        select(literal(901), literal(401))
+    "a scalar subquery of a literal": lambda: select(
+        literal(900), select(literal(401)).scalar_subquery()
     ),
-    "a raw column of the parent's name": lambda: select(literal(900), literal_column("401").label("id")).select_from(inv).where(inv.c.id == 1),
-    "the parent's key of a left join to a shared table": lambda: select(literal(900), featured.c.inv_id).select_from(inv.outerjoin(featured, featured.c.id == inv.c.id)).where(inv.c.id == 1),
+    "a union with a literal": lambda: (
+        select(literal(900), inv.c.id)
+        .where(inv.c.id == 1)
+        .union_all(select(literal(901), literal(401)))
+    ),
+    "a raw column of the parent's name": lambda: (
+        select(literal(900), literal_column("401").label("id"))
+        .select_from(inv)
+        .where(inv.c.id == 1)
+    ),
+    "the parent's key of a left join to a shared table": lambda: (
+        select(literal(900), featured.c.inv_id)
+        .select_from(inv.outerjoin(featured, featured.c.id == inv.c.id))
+        .where(inv.c.id == 1)
+    ),
 }.items():
-    one(f"INSERT a tie from {name}", lambda s=source: insert(line).from_select(["id", "inv_id"], s()))
-one("INSERT a tie from a function's column", lambda: insert(line).from_select(
-    ["id", "inv_id"],
-    (lambda g: select(literal(900), g.c.id))(func.generate_series(401, 401).table_valued(inv.c.id)),
-), "postgresql")
-one("INSERT a tie from json_each", lambda: insert(line).from_select(
-    ["id", "inv_id"],
-    (lambda g: select(literal(900), g.c.value))(
-        func.json_each("[401]").table_valued(column("value", Integer))
+    one(
+        f"INSERT a tie from {name}",
+        lambda s=source: insert(line).from_select(["id", "inv_id"], s()),
+    )
+one(
+    "INSERT a tie from a function's column",
+    lambda: insert(line).from_select(
+        ["id", "inv_id"],
+        (lambda g: select(literal(900), g.c.id))(
+            func.generate_series(401, 401).table_valued(inv.c.id)
+        ),
     ),
-), "sqlite")
-one("UPDATE a foreign key from a shared table", lambda: update(line).where(line.c.id == 1).values(
-    inv_id=select(featured.c.inv_id).where(featured.c.id == 1).scalar_subquery()
-))
-one("UPDATE ... FROM a shared table", lambda: update(line).where(
-    line.c.id == 1, featured.c.id == 1
-).values(inv_id=featured.c.inv_id))
+    "postgresql",
+)
+one(
+    "INSERT a tie from json_each",
+    lambda: insert(line).from_select(
+        ["id", "inv_id"],
+        (lambda g: select(literal(900), g.c.value))(
+            func.json_each("[401]").table_valued(column("value", Integer))
+        ),
+    ),
+    "sqlite",
+)
+one(
+    "UPDATE a foreign key from a shared table",
+    lambda: (
+        update(line)
+        .where(line.c.id == 1)
+        .values(inv_id=select(featured.c.inv_id).where(featured.c.id == 1).scalar_subquery())
+    ),
+)
+one(
+    "UPDATE ... FROM a shared table",
+    lambda: update(line).where(line.c.id == 1, featured.c.id == 1).values(inv_id=featured.c.inv_id),
+)
 
 
 @way("flush of a tie with a scalar subquery on a shared table")

@@ -13,7 +13,7 @@ from tenantshield_mw.adapters.sqlalchemy.ownership.cascades import (
     cascades,
     refuse_cascade,
 )
-from tenantshield_mw.adapters.sqlalchemy.raw_sql.cascades import refuse_cascade_in_text
+from tenantshield_mw.adapters.sqlalchemy.raw_sql.checks import RawText, Source, check
 from tests.databases import memory_engine
 
 from ..watching import fill, rows
@@ -160,7 +160,7 @@ def test_all_foreign_keys_are_told_with_what_happens_along_them() -> None:
 )
 def test_raw_sql_that_may_reach_tenants_rows_is_refused(text: str) -> None:
     with pytest.raises(UnguardedStatementError, match=REMEDY):
-        refuse_cascade_in_text(text, memory_engine().dialect)
+        check(RawText(text, Source.DRIVER_SQL, memory_engine().dialect))
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_raw_sql_that_may_reach_tenants_rows_is_refused(text: str) -> None:
     ],
 )
 def test_other_raw_sql_is_not(text: str) -> None:
-    refuse_cascade_in_text(text, memory_engine().dialect)
+    check(RawText(text, Source.DRIVER_SQL, memory_engine().dialect))
 
 
 def test_driver_sql_is_refused_except_in_a_system_scope_or_if_it_was_reviewed() -> None:

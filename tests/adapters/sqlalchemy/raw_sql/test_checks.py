@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import string
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -13,17 +15,20 @@ from sqlalchemy import (
     DDL,
     Column,
     Engine,
+    ForeignKey,
     Integer,
     MetaData,
     String,
     Table,
     column,
+    delete,
     func,
     literal,
     literal_column,
     select,
     table,
     text,
+    update,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import OperationalError
@@ -37,6 +42,7 @@ from tenantshield_mw.adapters.sqlalchemy.raw_sql.patterns import (
     stands_alone,
 )
 from tenantshield_mw.adapters.sqlalchemy.raw_sql.table_names import unmarked_names
+from tests.commands import ROOT
 from tests.databases import memory_engine
 
 from ..watching import fill, sent
@@ -421,6 +427,14 @@ def test_it_is_a_value_where_no_table_can_stand(engine: Engine, sql: str) -> Non
         "do/**/language plpgsql 'begin end'",
         "DO E'begin end'",
         "/* a /* b */ c */ SELECT 1",
+        "/*!EXECUTE*/ IMMEDIATE concat('a', 'b')",
+        "/*!PREPARE*/ q FROM concat('a', 'b')",
+        "SELECT 1 /*!50000 UNION SELECT 2 */",
+        "SELECT 1 /*M!100100 UNION SELECT 2 */",
+        "SELECT 1 /*m! UNION SELECT 2 */",
+        "SELECT ';'/**/; /* x */ DO/**/'begin end'",
+        "SELECT * FROM sqlite_dbpage",
+        "IMPORT FOREIGN SCHEMA x FROM SERVER y INTO z",
         "DROP SCHEMA public CASCADE",
         "drop /* x */ database shop",
         "DROP OWNED BY CURRENT_USER",
@@ -531,3 +545,108 @@ def test_so_is_the_function_for_it(engine: Engine) -> None:
 )
 def test_other_settings_are_left_alone(sql: str) -> None:
     assert CHANGES_TENANT.search(sql) is None
+
+
+# -- one judgement ---------------------------------------------------------------
+
+
+FORMS: dict[str, Any] = {
+    "statement": lambda connection, sql: connection.execute(text(sql)),
+    "part": lambda connection, sql: connection.execute(select(literal_column(f"({sql})"))),
+    "driver SQL": lambda connection, sql: connection.exec_driver_sql(sql),
+    "DDL": lambda connection, sql: connection.execute(DDL(sql)),  # type: ignore[no-untyped-call]
+}
+REFUSED = {
+    "SELECT id FROM raw_ledger": "names raw_ledger, which holds tenants' rows",
+    "SELECT ts_stat('a')": "names a table or a file by a string",
+    "SELECT set_config('a', 'b', true)": "changes the role or a setting",
+    "SELECT 1 /*! , 2 */": "may be hidden there",
+    "SELECT f('SELECT 1')": "looks like SQL to the function f",
+    "DELETE FROM raw_region": r"has the database delete or change rows of raw_branch",
+}
+REGION = shared_across_tenants(
+    Table("raw_region", METADATA, Column("code", String(50), primary_key=True))
+)
+BRANCH = tenant_aware(
+    Table(
+        "raw_branch",
+        METADATA,
+        Column("id", Integer, primary_key=True),
+        Column("tenant_id", String(50)),
+        Column("region", ForeignKey("raw_region.code", ondelete="CASCADE")),
+    )
+)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("sql", REFUSED)
+def test_each_check_applies_to_each_source(engine: Engine, sql: str, form: str) -> None:
+    with engine.connect() as connection, sent(engine) as statements:
+        with tenant_scope("acme"), pytest.raises(UnguardedStatementError) as scoped:
+            FORMS[form](connection, sql)
+        with pytest.raises(UnguardedStatementError) as unscoped:
+            FORMS[form](connection, sql)
+    assert re.search(REFUSED[sql], str(scoped.value))
+    assert "tenantshield_reviewed" in str(scoped.value)
+    assert "no tenant is in scope" not in str(scoped.value)
+    assert re.search(REFUSED[sql], str(unscoped.value))
+    assert "no tenant is in scope" in str(unscoped.value)
+    assert 'system_scope("why")' in str(unscoped.value)
+    assert statements == []
+
+
+def test_a_cascade_in_a_part_that_is_a_statement_by_itself_is_refused(engine: Engine) -> None:
+    gone = text("DELETE FROM raw_region RETURNING code").columns(column("code")).cte("gone")
+    with (
+        engine.connect() as connection,
+        tenant_scope("acme"),
+        pytest.raises(UnguardedStatementError, match="DELETE names raw_region"),
+    ):
+        connection.execute(select(gone))
+
+
+def test_a_verb_that_a_construct_has_rendered_is_none_of_raw_sql(engine: Engine) -> None:
+    branches = update(BRANCH).values(region="x").where(text("'raw_region' <> 'x'"))
+    with engine.connect() as connection, tenant_scope("acme"):
+        connection.execute(branches)
+        connection.execute(delete(BRANCH).where(text("region IN (SELECT code FROM raw_region)")))
+        connection.execute(select(text("code")).select_from(text("raw_region")).with_for_update())
+
+
+LONG = """
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine
+from tenantshield_mw import UnguardedStatementError, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+from tenantshield_mw.adapters.sqlalchemy.raw_sql.checks import RawText, Source, check
+from tenantshield_mw.adapters.sqlalchemy.raw_sql.marks import CLOSE, OPEN
+
+for name in ("raw_ledger", "select"):
+    columns = Column("id", Integer), Column("tenant_id", String(50))
+    tenant_aware(Table(name, MetaData(), *columns))
+texts = ["x" * 1_000_000, "SELECT '" + "x" * 1_000_000 + "'", OPEN + "x" * 1_000_000 + CLOSE]
+for part in ("'raw_ledger',", "raw_ledgers ", "select ", "FROM (", "/*", "/**/", "a.", "'", " "):
+    texts += [part * (200_000 // len(part)), "SELECT " + part * (200_000 // len(part))]
+texts.append("FROM " + "x" * 200_000 + OPEN + "raw_ledger" + CLOSE)
+texts.append((OPEN + "raw_ledger" + CLOSE + ".") * 5_000)
+dialect = create_engine("sqlite://").dialect
+with tenant_scope("acme"):
+    for each in texts:
+        try:
+            check(RawText(each, Source.DRIVER_SQL, dialect))
+        except UnguardedStatementError:
+            pass
+print("done")
+"""
+
+
+def test_a_long_text_takes_no_more_than_its_length() -> None:
+    # Work that grows with the square of the length would not end within the hour.
+    done = subprocess.run(
+        [sys.executable, "-c", LONG],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.stdout == "done\n"
