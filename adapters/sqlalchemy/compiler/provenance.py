@@ -145,9 +145,6 @@ class _Proof:
         """Prove it of a column of a subquery or CTE."""
         while isinstance(element, AliasedReturnsRows) and not isinstance(element, Subquery | CTE):
             element = element.element
-        if isinstance(element, CTE) and element._restates is not None:
-            # private: a recursive CTE, whose first part is another object.
-            self._seen.add((id(element._restates), 0))
         if not isinstance(element, Subquery | CTE):
             return False
         position = next(
