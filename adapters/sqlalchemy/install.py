@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, event
 from sqlalchemy.orm import Mapper
 
-from .execution.hooks import hook_connections, hook_executions
+from .execution.hooks import hook_connections, hook_executions, hook_writes
 from .internals import HOOKS
 from .orm.hooks import hook_sessions
 from .orm.sessions import listen
@@ -35,6 +35,7 @@ def install() -> None:
     hook_sessions()
     hook_connections()
     hook_executions()
+    hook_writes()
 
 
 def after_parent_attach(table: Table, parent: MetaData) -> None:

@@ -215,6 +215,10 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Member(".sql.dml:Delete", "_compile_state_factory"),
     Use(_COMPILER, "visiting_cte", _WRITES),
     Use(_COMPILER, "visited_bindparam", "visit_insert"),
+    # What an INSERT or UPDATE writes, once it is text.
+    Method(_CRUD, "_get_crud_params", "compiler stmt compile_state toplevel"),
+    Use(_COMPILER, "_get_crud_params", "visit_insert visit_update"),
+    Use(_COMPILER, "single_params", "visit_insert visit_update"),
     Use(_CRUD, "_dict_parameters", "_get_crud_params"),
     Use(_CRUD, "_no_parameters", "_get_crud_params"),
     Use(_CRUD, "_multi_parameters", "_get_crud_params"),

@@ -20,7 +20,7 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.sql.expression import FromClause, TableClause
 
 from ..errors import UnguardedStatementError
-from ..ownership.cascades import refuse_cascade
+from ..ownership.cascades import is_cascading_parent, refuse_cascade
 from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference, table_label
 from ..ownership.registry import registry
 from ..raw_sql.marks import marking, without_marks
@@ -28,11 +28,11 @@ from . import writes
 from .comparison import exactly, same
 from .foreign_keys import ReferenceParameter, Target, notes_in
 from .parameters import filled, processor_for, role_of
-from .placement import Plan, Predicates, base_table, column_of
+from .placement import Plan, Predicates, base_table, column_of, leaves
 from .rawparts import RawParts
+from .rendered import check_written
 from .rewriting import (
     PreparedState,
-    column_named,
     copy_of,
     default_schemas,
     further_tables,
@@ -68,6 +68,7 @@ class GuardedCompiler(RawParts, Shadows):
         self._tenantshield_prefetched: list[tuple[ReferenceParameter, str]] = []
         self._tenantshield_schemas = default_schemas(self.dialect)
         self._tenantshield_changed: TableClause | None = None
+        self._tenantshield_targets: dict[int, list[Target]] = {}
         plain = self.preparer
         raw_names: list[str] = []
         self.preparer = marking(plain, raw_names)
@@ -263,21 +264,37 @@ class GuardedCompiler(RawParts, Shadows):
             self._tenantshield_refuse_returning_on_conflict(state, target.rule)
         if target.rule is not None or target.references:
             writes.complete_insert(state, target, self.column_keys)
+        self._tenantshield_targets[id(state)] = [target]
         return super().visit_insert(PreparedState(state), *args, **kw)
 
     def visit_update(self, update_stmt: Any, *args: Any, **kw: Any) -> Any:
         state = self._tenantshield_state(update_stmt, "UPDATE", kw)
         table = state.statement.table
-        # private: the values of the statement; those of each row have no others.
-        values = state._dict_parameters or ()
-        self._tenantshield_cascade(base_table(table), [*values, *(self.column_keys or ())])
-        writes.complete_update(
-            state,
-            self._tenantshield_target(table),
-            [self._tenantshield_target(each) for each in state._extra_froms if each is not table],
-            self.column_keys,
-        )
+        target = self._tenantshield_target(table)
+        # private: the further tables of the statement; of a join, its own as well.
+        others = [
+            self._tenantshield_target(each)
+            for each in dict.fromkeys([*leaves(table), *state._extra_froms])
+            if each is not table
+        ]
+        writes.complete_update(state, target, others, self.column_keys)
+        self._tenantshield_targets[id(state)] = [target, *others]
         return super().visit_update(cast("Any", PreparedState(state)), *args, **kw)
+
+    def tenantshield_rendered(self, state: Any, rendered: Any, operation: str) -> None:
+        """Refuse what the statement of ``state`` writes without having been checked.
+
+        Args:
+            state: SQLAlchemy's compile state.
+            rendered: its list of what is written.
+            operation: ``INSERT`` or ``UPDATE``.
+        """
+        targets = self._tenantshield_targets.get(id(state))
+        if targets is None:
+            raise UnguardedStatementError(
+                f"{operation}: this form of the statement was not seen by the guard"
+            )
+        check_written(rendered, targets, operation, self._tenantshield_schemas)
 
     def visit_delete(self, delete_stmt: Any, *args: Any, **kw: Any) -> Any:
         table = base_table(delete_stmt.table)
@@ -306,6 +323,15 @@ class GuardedCompiler(RawParts, Shadows):
             self._tenantshield_references_of(table),
             self._tenantshield_references_of,
             self._tenantshield_prefetched,
+        )
+
+    @staticmethod
+    def _tenantshield_is_sensitive(target: Target) -> bool:
+        table = base_table(target.table)
+        return (
+            bool(target.sensitive)
+            or target.rule is not None
+            or (table is not None and is_cascading_parent(table))
         )
 
     def _tenantshield_references_of(self, table: TableClause) -> tuple[Reference, ...]:
@@ -337,12 +363,13 @@ class GuardedCompiler(RawParts, Shadows):
     def visit_on_conflict_do_update(self, on_conflict: Any, **kw: Any) -> Any:
         self._tenantshield_guarded_upserts += 1
         table = cast("Any", self.stack[-1]["selectable"]).table
-        changed = list(dict(on_conflict.update_values_to_set))
-        self._tenantshield_cascade(base_table(table), changed)
         target = self._tenantshield_target(table)
-        if target.rule is not None or target.references:
-            values = writes.complete_conflict(on_conflict.update_values_to_set, target)
-            on_conflict = copy_of(on_conflict, update_values_to_set=values)
+        if self._tenantshield_is_sensitive(target):
+            values = writes.complete_conflict(
+                dict(on_conflict.update_values_to_set).items(), target
+            )
+            self._tenantshield_cascade(base_table(table), values)
+            on_conflict = copy_of(on_conflict, update_values_to_set=list(values.items()))
             plan = self._tenantshield_conflict_plan(table)
             if plan.where:
                 given = on_conflict.update_whereclause
@@ -355,19 +382,20 @@ class GuardedCompiler(RawParts, Shadows):
         self._tenantshield_guarded_upserts += 1
         # private: the INSERT, where it is not part of another statement.
         table = cast("Any", self.current_executable).table
-        self._tenantshield_cascade(base_table(table), list(on_duplicate.update))
         target = self._tenantshield_target(table)
-        if target.rule is not None or target.references:
+        if self._tenantshield_is_sensitive(target):
             values = writes.complete_conflict(on_duplicate.update.items(), target)
+            self._tenantshield_cascade(base_table(table), values)
             mine = self._tenantshield_is_mine(table, target.rule, on_duplicate)
             if mine is not None:
                 # There is no WHERE here, so each column keeps its value where the row
                 # in the way is another tenant's.
-                values = [
-                    (column, case((mine, value), else_=column_named(table, column)))
-                    for column, value in values
-                ]
-            on_duplicate = copy_of(on_duplicate, update=dict(values))
+                values = {
+                    key: case((mine, value), else_=table.c[key])
+                    for key, value in values.items()
+                    if key in table.c
+                }
+            on_duplicate = copy_of(on_duplicate, update=values)
         return cast("Any", super()).visit_on_duplicate_key_update(on_duplicate, **kw)
 
     def _tenantshield_refuse_returning_on_conflict(self, state: Any, rule: Ownership) -> None:

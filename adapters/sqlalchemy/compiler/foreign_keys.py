@@ -10,29 +10,62 @@ needs neither: it cannot point at another tenant's row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import BindParameter
 from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.elements import Null
+from sqlalchemy.sql.expression import FromClause
 from sqlalchemy.types import TypeEngine
 
 from ..errors import CrossTenantAccessError, UnguardedStatementError
-from ..ownership.model import Ownership, Reference, TypedReference, table_label
+from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference, table_label
 from .provenance import ReferencesOf, is_proven, refuse_expression
 
-__all__ = ["ReferenceParameter", "Target", "key_of", "notes_in", "refuse_orphan"]
+__all__ = ["ReferenceParameter", "Target", "names_of", "notes_in", "refuse_orphan", "written_name"]
 
 _ATTRIBUTE: Final = "_tenantshield_references"
 
 
-def key_of(column: Any) -> str:
-    """Return the key under which a column, an attribute or a string names a value."""
-    if isinstance(column, str):
-        return column
-    key: str = coercions.expect_as_key(roles.DMLColumnRole, column)
-    return key
+def written_name(key: Any, table: FromClause) -> str | None:
+    """Return the name of the column that SQLAlchemy writes for ``key``, case folded.
+
+    SQLAlchemy goes by the key's own name, whichever construct it is a column of.
+
+    Args:
+        key: of ``values()`` or ``set_=``: a string, a column, an attribute or an expression.
+        table: what the statement writes to.
+
+    Returns:
+        ``None`` for an expression, which is rendered as it is.
+    """
+    name = key if isinstance(key, str) else coercions.expect_as_key(roles.DMLColumnRole, key)
+    if name is None:
+        return None
+    column = table.c.get(name)
+    return str(name if column is None else column.name).casefold()
+
+
+def names_of(keys: Iterable[Any], table: FromClause) -> dict[str, Any]:
+    """Return ``keys`` by the name of the column that each writes, case folded.
+
+    Raises:
+        UnguardedStatementError: two of them write one column; which of the two values is
+            rendered is SQLAlchemy's or the database's choice.
+    """
+    named: dict[str, Any] = {}
+    for key in keys:
+        name = written_name(key, table)
+        if name is None:
+            continue
+        if name in named:
+            raise UnguardedStatementError(
+                f"two keys of a statement on {table_label(table)} write the same column: give "
+                "each column one value"
+            )
+        named[name] = key
+    return named
 
 
 # -- while a statement is compiled -----------------------------------------------
@@ -60,6 +93,16 @@ class Target:
     references_of: ReferencesOf
     prefetched: list[tuple[ReferenceParameter, str]]
     """Takes the notes on parameters that SQLAlchemy itself will make for defaults."""
+    checked: set[str] = field(default_factory=set)
+    """Takes the names, case folded, of the columns whose values were seen to."""
+    sensitive: frozenset[str] = field(init=False)
+    """The names, case folded, of the columns that say whose row it is or point at others."""
+
+    def __post_init__(self) -> None:
+        names = {name.casefold() for each in self.references for name in each.columns}
+        if isinstance(self.rule, ColumnOwnership):
+            names.add(self.rule.column.casefold())
+        object.__setattr__(self, "sensitive", frozenset(names))
 
     def note(
         self,
@@ -102,14 +145,18 @@ class _Noting:
     ) -> None:
         self.values = dict(values)
         self._target = target
-        self._places = {key_of(column): column for column in values}
-        self._coming = column_keys
+        self._places = dict(names_of(values, target.table))
+        self._coming = {
+            name: key
+            for key in column_keys
+            if (name := written_name(key, target.table)) is not None
+        }
         self._row = row
         self._updates = updates
-        self._columns = {column.name: column for column in target.table.c}
+        self._columns = {column.name.casefold(): column for column in target.table.c}
 
     def take(self, reference: Reference) -> None:
-        columns = [self._columns.get(name) for name in reference.columns]
+        columns = [self._columns.get(name.casefold()) for name in reference.columns]
         written = [column is not None and self._is_written(column) for column in columns]
         if not any(written):
             if reference.owns and not self._updates:
@@ -127,24 +174,24 @@ class _Noting:
                     )
 
     def _is_written(self, column: Any) -> bool:
-        return (
-            column.key in self._places
-            or column.key in self._coming
-            or self._default_of(column) is not None
-        )
+        name = column.name.casefold()
+        return name in self._places or name in self._coming or self._default_of(column) is not None
 
     def _default_of(self, column: Any) -> Any:
         """Return what SQLAlchemy itself puts into ``column`` if nobody does."""
         return getattr(column, "onupdate" if self._updates else "default", None)
 
     def _note(self, column: Any, note: ReferenceParameter) -> None:
-        if column.key in self._places:
-            place = self._places[column.key]
+        name = column.name.casefold()
+        self._target.checked.add(name)
+        if name in self._places:
+            place = self._places[name]
             self.values[place] = self._noted_value(self.values[place], column, note)
-        elif column.key in self._coming:
-            bind = BindParameter(column.key, type_=column.type, required=True)
-            self.values[column.key] = _with_note(bind, note)
-            self._places[column.key] = column.key
+        elif name in self._coming:
+            key = self._coming[name]
+            bind = BindParameter(key, type_=column.type, required=True)
+            self.values[key] = _with_note(bind, note)
+            self._places[name] = key
         else:
             self._note_default(self._default_of(column), column, note)
 

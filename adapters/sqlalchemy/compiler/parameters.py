@@ -49,11 +49,11 @@ def filled(rule: ColumnOwnership, operation: str) -> BindParameter[Any]:
     return bind
 
 
-def checked(bind: BindParameter[Any], rule: ColumnOwnership) -> BindParameter[Any]:
+def checked(bind: BindParameter[Any], rule: ColumnOwnership, operation: str) -> BindParameter[Any]:
     """Return ``bind`` so that any value but the tenant in scope is refused."""
     # SQLAlchemy's clones keep what is in __dict__; the parameter that is compiled may
     # be a clone of a clone of this one.
-    bind.__dict__[_ATTRIBUTE] = TenantParameter("check", rule, "INSERT")
+    bind.__dict__[_ATTRIBUTE] = TenantParameter("check", rule, operation)
     return bind
 
 
@@ -99,19 +99,28 @@ def processor_for(role: TenantParameter, inner: Processor | None) -> Processor:
                 if type(tenant_id) is python_type and value == tenant_id:
                     return value if inner is None else inner(value)
         tenant_id = tenant_id_for(rule, operation)
-        if value is None:
-            raise CrossTenantAccessError(
-                f"{operation} on {rule.label}: {rule.key} is None; leave it out and it is "
-                "filled with the tenant in scope"
-            )
         if type(value) is not type(tenant_id) or value != tenant_id:
-            raise CrossTenantAccessError(
-                f"{operation} on {rule.label}: {rule.key} is not the tenant in scope; leave "
-                "it out and it is filled in"
-            )
+            _refuse_other(rule, operation, value)
         return value if inner is None else inner(value)
 
     return fill if role.kind == "fill" else check
+
+
+def _refuse_other(rule: ColumnOwnership, operation: str, value: object) -> NoReturn:
+    if operation == "UPDATE":
+        raise CrossTenantAccessError(
+            f"UPDATE on {rule.label} sets {rule.key}: a row never changes tenant; leave it "
+            'out, or move the row inside system_scope("why")'
+        )
+    if value is None:
+        raise CrossTenantAccessError(
+            f"{operation} on {rule.label}: {rule.key} is None; leave it out and it is "
+            "filled with the tenant in scope"
+        )
+    raise CrossTenantAccessError(
+        f"{operation} on {rule.label}: {rule.key} is not the tenant in scope; leave "
+        "it out and it is filled in"
+    )
 
 
 def tenant_id_for(rule: ColumnOwnership, operation: str) -> TenantId:

@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias
 
-from sqlalchemy import BindParameter, Case, Select
+from sqlalchemy import CTE, Case, Select, Subquery
 from sqlalchemy.sql.elements import Cast, ColumnClause, Grouping, Label, Null
-from sqlalchemy.sql.expression import TableClause
-from sqlalchemy.sql.functions import coalesce
-from sqlalchemy.sql.selectable import ScalarSelect
+from sqlalchemy.sql.expression import Alias, TableClause
+from sqlalchemy.sql.functions import coalesce, max, min  # noqa: A004  # SQL's own.
+from sqlalchemy.sql.selectable import AliasedReturnsRows, ScalarSelect, SelectStatementGrouping
 
 from ..errors import UnguardedStatementError
-from ..ownership.model import Reference, table_label
+from ..ownership.model import Reference, table_key, table_label
+from ..ownership.registry import registry
 from .placement import base_table
 
-__all__ = ["ReferencesOf", "check_selected", "is_proven", "refuse_expression"]
+__all__ = ["ReferencesOf", "check_selected", "is_new_row", "is_proven", "refuse_expression"]
 
 ReferencesOf: TypeAlias = Callable[[TableClause], tuple[Reference, ...]]
 """Returns the foreign keys of a table that are checked when they are written."""
@@ -40,82 +41,123 @@ def check_selected(
         refuse_expression(reference)
 
 
+def is_new_row(element: Any) -> bool:
+    """Return whether ``element`` stands for the row that an upsert was to insert."""
+    # private: what ``excluded`` and ``inserted`` are made of.
+    return isinstance(element, Alias) and (
+        str(element.name).casefold() in ("excluded", "inserted", "new")
+    )
+
+
 def _column_is_proven(
     source: Any, position: int, reference: Reference, references_of: ReferencesOf
 ) -> bool:
-    parts = getattr(source, "selects", None)
-    if parts is not None:
-        return all(_column_is_proven(each, position, reference, references_of) for each in parts)
-    if not isinstance(source, Select):
-        element = getattr(source, "element", None)
-        return element is not None and _column_is_proven(
-            element, position, reference, references_of
-        )
-    selected = list(source.selected_columns)
-    # Raw SQL among the columns is not in this list, and may stand for several.
-    if len(selected) != len(source.column_descriptions) or position >= len(selected):
-        return False
-    return is_proven(selected[position], reference, references_of)
+    return _Proof(reference, references_of).selected(source, position)
 
 
 def is_proven(value: Any, reference: Reference, references_of: ReferencesOf) -> bool:
-    """Say whether the expression ``value`` can only yield this tenant's rows, or NULL."""
+    """Prove that the expression ``value`` yields only this tenant's rows, or NULL."""
+    return _Proof(reference, references_of).of(value)
 
-    def proven(each: Any) -> bool:
-        return is_proven(each, reference, references_of)
 
-    if hasattr(value, "__clause_element__"):
-        value = value.__clause_element__()
-    match value:
-        case Null():
+class _Proof:
+    """One proof, which follows an expression through subqueries to the tables."""
+
+    def __init__(self, reference: Reference, references_of: ReferencesOf) -> None:
+        self._reference = reference
+        self._references_of = references_of
+        self._seen: set[tuple[int, int]] = set()
+
+    def selected(self, source: Any, position: int) -> bool:
+        """Prove it of one column of a ``SELECT``, ``UNION`` or the like."""
+        parts = getattr(source, "selects", None)
+        if parts is not None:
+            return all(self.selected(each, position) for each in parts)
+        if isinstance(source, SelectStatementGrouping):
+            return self.selected(source.element, position)
+        if not isinstance(source, Select):
+            return False
+        selected = list(source.selected_columns)
+        # Raw SQL among the columns is not in this list, and may stand for several.
+        if len(selected) != len(source.column_descriptions) or position >= len(selected):
+            return False
+        return self.of(selected[position])
+
+    def of(self, value: Any) -> bool:
+        """Prove it of an expression."""
+        if hasattr(value, "__clause_element__"):
+            value = value.__clause_element__()
+        if len(self._reference.columns) > 1 and not isinstance(value, Null):
+            return False
+        match value:
+            case Null():
+                return True
+            case Label() | Grouping():
+                return self.of(value.element)
+            case Cast():
+                # A cast to another type may cut the value, which is another key then.
+                return repr(value.type) == repr(value.clause.type) and self.of(value.clause)
+            case ScalarSelect():
+                return self.selected(value.element, 0)
+            case coalesce():
+                return all(map(self.of, value.clauses))
+            case max() | min():
+                (argument,) = value.clauses
+                return self.of(argument)
+            case Case():
+                results = [result for _, result in value.whens]
+                return all(self.of(each) for each in [*results, value.else_] if each is not None)
+            case ColumnClause():
+                return self._column(value)
+            case _:
+                # The value of a parameter is known, but not as the value of this column:
+                # say it directly. Of anything else it is not known what it yields.
+                return False
+
+    def _column(self, column: ColumnClause[Any]) -> bool:
+        element = column.table
+        if element is None or column.is_literal:
+            return False
+        if is_new_row(element):
+            # Its foreign keys were checked as VALUES; its own key may be another's row.
+            return self._is_checked_key(base_table(element), column)
+        table = base_table(element)
+        if table is None:
+            return self._derived(element, column)
+        if registry.ownership_of(table) is None:
+            # Nothing confines its rows, so they may hold any tenant's keys.
+            return False
+        parent = (self._reference.parent.schema, self._reference.parent.name)
+        if (*table_key(table), column.name) == (*parent, self._reference.parent_columns[0]):
             return True
-        case Label() | Grouping():
-            return proven(value.element)
-        case Cast():
-            return proven(value.clause)
-        case ScalarSelect():
-            return len(reference.columns) == 1 and _column_is_proven(
-                value.element, 0, reference, references_of
-            )
-        case coalesce():
-            return all(proven(each) for each in value.clauses)
-        case Case():
-            results = [result for _, result in value.whens]
-            return all(proven(each) for each in [*results, value.else_] if each is not None)
-        case BindParameter():
-            # Its value is known, but not as the value of this column: say it directly.
-            return False
-        case ColumnClause():
-            return len(reference.columns) == 1 and _column_points_there(
-                value, reference, references_of, proven
-            )
-        case _:
-            return False
+        return self._is_checked_key(table, column)
 
+    def _is_checked_key(self, table: TableClause | None, column: ColumnClause[Any]) -> bool:
+        """Return whether ``column`` is such a foreign key itself, checked when it is written."""
+        return table is not None and any(
+            other.columns == (column.name,)
+            and other.parent is self._reference.parent
+            and other.parent_columns == self._reference.parent_columns
+            for other in self._references_of(table)
+        )
 
-def _column_points_there(
-    column: ColumnClause[Any],
-    reference: Reference,
-    references_of: ReferencesOf,
-    proven: Callable[[Any], bool],
-) -> bool:
-    if column.table is None:
-        return False
-    table = base_table(column.table)
-    if table is None:
-        bases = column.base_columns
-        return bool(bases) and all(each is not column and proven(each) for each in bases)
-    target = (reference.parent.schema, reference.parent.name, reference.parent_columns[0])
-    if (getattr(table, "schema", None), table.name, column.name) == target:
-        return True
-    # A column of a guarded row that is such a foreign key itself was checked when it
-    # was written.
-    return any(
-        other.columns == (column.name,)
-        and other.parent is reference.parent
-        and other.parent_columns == reference.parent_columns
-        for other in references_of(table)
-    )
+    def _derived(self, element: Any, column: ColumnClause[Any]) -> bool:
+        """Prove it of a column of a subquery or CTE."""
+        while isinstance(element, AliasedReturnsRows) and not isinstance(element, Subquery | CTE):
+            element = element.element
+        if not isinstance(element, Subquery | CTE):
+            return False
+        position = next(
+            (index for index, each in enumerate(element.c) if each.key == column.key), None
+        )
+        if position is None:
+            return False
+        key = (id(element), position)
+        if key in self._seen:
+            # A recursive CTE: it holds of what it starts with, and of each step if of the last.
+            return True
+        self._seen.add(key)
+        return self.selected(element.element, position)
 
 
 def refuse_expression(reference: Reference) -> NoReturn:

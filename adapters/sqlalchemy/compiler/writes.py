@@ -10,16 +10,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from sqlalchemy import BindParameter, Select, select
+from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.elements import ColumnClause, Label, Null
 from sqlalchemy.sql.expression import FromClause
 
 from ..errors import CrossTenantAccessError, UnguardedStatementError
 from ..ownership.model import ColumnOwnership, table_label
 from ..ownership.registry import registry
-from .foreign_keys import Target, key_of, refuse_orphan
+from .foreign_keys import Target, names_of, refuse_orphan, written_name
 from .parameters import checked, filled
 from .placement import base_table
-from .provenance import check_selected
+from .provenance import check_selected, is_new_row
+from .rendered import refuse_set
 from .rewriting import parenthesize_value
 
 __all__ = ["complete_conflict", "complete_insert", "complete_update"]
@@ -57,12 +59,13 @@ def complete_insert(state: Any, target: Target, column_keys: Iterable[str] | Non
 
 
 def _tenant_key(table: FromClause, rule: ColumnOwnership) -> str:
-    for column in table.c:
-        if column.name == rule.column:
-            return column.key
+    wanted = rule.column.casefold()
+    found = [column for column in table.c if column.name.casefold() == wanted]
+    if len(found) == 1:
+        return found[0].key
     raise UnguardedStatementError(
         f"INSERT into {rule.label}: this table construct does not list the tenant column "
-        f"{rule.column!r}, so it cannot be filled in; add it, or use the declared table"
+        f"{rule.column!r} once, so it cannot be filled in; use the declared table"
     )
 
 
@@ -78,30 +81,42 @@ def _with_tenant(
     rule = target.rule
     if not isinstance(rule, ColumnOwnership):
         return completed
-    key = _tenant_key(target.table, rule)
-    for column, value in values.items():
-        if key_of(column) == key:
-            completed[column] = _checked_value(value, rule)
-            return completed
-    if key in column_keys:
-        completed[key] = checked(BindParameter(key, type_=rule.type_, required=True), rule)
+    name = rule.column.casefold()
+    given = names_of(values, target.table)
+    if name in given:
+        key = given[name]
+        completed[key] = _checked_value(completed[key], rule, "INSERT")
     else:
-        completed[key] = filled(rule, "INSERT")
+        key = _tenant_key(target.table, rule)
+        coming = [each for each in column_keys if written_name(each, target.table) == name]
+        if len(coming) > 1:
+            names_of(coming, target.table)
+        if coming:
+            completed[coming[0]] = checked(
+                BindParameter(coming[0], type_=rule.type_, required=True), rule, "INSERT"
+            )
+        else:
+            completed[key] = filled(rule, "INSERT")
+    target.checked.add(name)
     return completed
 
 
-def _checked_value(value: Any, rule: ColumnOwnership) -> Any:
+def _checked_value(value: Any, rule: ColumnOwnership, operation: str) -> Any:
     if isinstance(value, BindParameter):
         # private: the clone must keep the name under which its value will come.
-        return checked(value._clone(maintain_key=True), rule)
+        return checked(value._clone(maintain_key=True), rule, operation)
     if value is None or isinstance(value, Null):
+        if operation == "UPDATE":
+            refuse_set(rule)
         raise CrossTenantAccessError(
             f"INSERT on {rule.label}: {rule.key} is NULL; leave it out and it is filled with "
             "the tenant in scope"
         )
     if hasattr(value, "__clause_element__") or hasattr(value, "_compiler_dispatch"):
+        if operation == "UPDATE":
+            refuse_set(rule)
         _refuse_computed(rule)
-    return checked(BindParameter(None, value, type_=rule.type_, unique=True), rule)
+    return checked(BindParameter(None, value, type_=rule.type_, unique=True), rule, operation)
 
 
 def _refuse_computed(rule: ColumnOwnership) -> NoReturn:
@@ -116,7 +131,9 @@ def _refuse_computed(rule: ColumnOwnership) -> NoReturn:
 
 def _complete_from_select(state: Any, target: Target) -> None:
     statement = state.statement._clone()
-    names = [key_of(name) for name in statement._select_names]
+    # private: what the SELECT's columns are written to, as keys.
+    names = [_plain_key(each) for each in statement._select_names]
+    names_of(names, target.table)
     source = statement.select
     inner = source.subquery()
     if len(inner.c) != len(names):
@@ -130,6 +147,7 @@ def _complete_from_select(state: Any, target: Target) -> None:
     if not isinstance(rule, ColumnOwnership):
         return
     key = _tenant_key(target.table, rule)
+    target.checked.add(rule.column.casefold())
     if key in names:
         _check_selected_tenant(source, names.index(key), rule)
     selected = [
@@ -148,13 +166,16 @@ def _complete_from_select(state: Any, target: Target) -> None:
 
 
 def _check_selected_references(source: Any, names: list[str], target: Target) -> None:
-    keys = {column.name: column.key for column in target.table.c}
+    keys = {column.name.casefold(): column.key for column in target.table.c}
     for reference in target.references:
-        given = [keys[name] for name in reference.columns if keys.get(name) in names]
-        for key in given:
-            check_selected(source, names.index(key), reference, target.references_of)
+        folded = [name.casefold() for name in reference.columns]
+        given = [name for name in folded if keys.get(name) in names]
+        for name in given:
+            position = names.index(keys[name])
+            check_selected(source, position, reference, target.references_of)
         if reference.owns and not given:
             refuse_orphan(reference)
+        target.checked.update(given)
 
 
 def _check_selected_tenant(source: Any, position: int, rule: ColumnOwnership) -> None:
@@ -197,20 +218,15 @@ def complete_update(
         CrossTenantAccessError: it sets a tenant column; a row never changes tenant.
         UnguardedStatementError: a foreign key is set to what cannot be checked.
     """
-    keys = frozenset(column_keys or ())
     others = list(others)
+    tables = [each.table for each in others]
     given = state._dict_parameters or {}
-    _check_set(target, _set_of(given, target, is_target=True) | keys | _set_by_default(target))
-    for other in others:
-        changed = _set_of(given, other, is_target=False)
-        _check_set(other, changed)
-        for reference in other.references:
-            if not changed.isdisjoint(_keys(other.table, reference.columns)):
-                raise UnguardedStatementError(
-                    f"UPDATE sets a foreign key of {reference.label}, a further table of the "
-                    "statement: update that table in a statement of its own"
-                )
-    noted = target.note(given, keys, updates=True)
+    # A key of a further table's is rendered as that one's, where the database can.
+    mine = {key: value for key, value in given.items() if not _is_others(key, tables)}
+    keys = frozenset(column_keys or ())
+    checked_here = target.note(_with_same_tenant(mine, target, keys), keys, updates=True)
+    # In the order in which they were given, which some databases go by.
+    noted = {key: checked_here.pop(key, value) for key, value in given.items()} | checked_here
     if noted:
         if _is_guarded(target, others):
             noted = _alone(noted)
@@ -221,63 +237,89 @@ def complete_update(
         state._no_parameters = False
 
 
+def _is_others(key: Any, tables: list[Any]) -> bool:
+    return getattr(key, "table", None) in tables
+
+
 def _is_guarded(target: Target, others: Iterable[Target]) -> bool:
     return any(each.rule is not None or each.references for each in (target, *others))
 
 
-def _set_of(given: Mapping[Any, Any], target: Target, *, is_target: bool) -> frozenset[str]:
-    """Return the keys of those columns of ``target`` that are set."""
-    return frozenset(
-        key_of(column)
-        for column in given
-        if (table := getattr(column, "table", None)) == target.table
-        or (table is None and is_target)
-        # The ORM names the mapped table's column where the target is an alias of it.
-        or (is_target and base_table(target.table) == table)
-    )
+def _with_same_tenant(
+    values: Mapping[Any, Any], target: Target, column_keys: frozenset[str]
+) -> dict[Any, Any]:
+    """Return ``values`` with the tenant checked where a ``SET`` gives it.
 
-
-def _set_by_default(target: Target) -> frozenset[str]:
-    """Return the keys of those columns that SQLAlchemy sets in every ``UPDATE``.
-
-    The declared table has none on its tenant column, but a copy of it may.
+    A row never changes tenant; to set the tenant that it has already is no change.
     """
-    return frozenset(
-        column.key for column in target.table.c if getattr(column, "onupdate", None) is not None
-    )
-
-
-def _keys(table: FromClause, names: Iterable[str]) -> frozenset[str]:
-    wanted = frozenset(names)
-    return frozenset(column.key for column in table.c if column.name in wanted)
-
-
-def _check_set(target: Target, keys: frozenset[str]) -> None:
+    completed = dict(values)
     rule = target.rule
-    if isinstance(rule, ColumnOwnership) and not keys.isdisjoint(
-        _keys(target.table, [rule.column])
-    ):
-        refuse_set(rule)
+    if not isinstance(rule, ColumnOwnership):
+        return completed
+    name = rule.column.casefold()
+    given = names_of(values, target.table)
+    if name in given:
+        key = given[name]
+        completed[key] = _same_tenant(completed[key], rule, target)
+        target.checked.add(name)
+        return completed
+    coming = [each for each in column_keys if written_name(each, target.table) == name]
+    for key in coming:
+        completed[key] = checked(
+            BindParameter(key, type_=rule.type_, required=True), rule, "UPDATE"
+        )
+        target.checked.add(name)
+    return completed
 
 
-def refuse_set(rule: ColumnOwnership) -> NoReturn:
-    """Raise for a ``SET`` of ``rule``'s tenant column."""
-    raise CrossTenantAccessError(
-        f"UPDATE on {rule.label} sets {rule.key}: a row never changes tenant; leave it out, or "
-        'move the row inside system_scope("why")'
-    )
+def _same_tenant(value: Any, rule: ColumnOwnership, target: Target) -> Any:
+    element = value.__clause_element__() if hasattr(value, "__clause_element__") else value
+    if isinstance(element, ColumnClause) and element.name.casefold() == rule.column.casefold():
+        # The row's own tenant, or that of the row that was to be inserted.
+        table = element.table
+        if table is not None and (table is target.table or is_new_row(table)):
+            return value
+    return _checked_value(value, rule, "UPDATE")
 
 
 # -- what to do on a conflict ----------------------------------------------------
 
 
-def complete_conflict(values: Iterable[tuple[Any, Any]], target: Target) -> list[tuple[Any, Any]]:
+def complete_conflict(values: Iterable[tuple[Any, Any]], target: Target) -> dict[str, Any]:
     """Return what an upsert sets on a row that is there already, checked like an ``UPDATE``.
 
+    Args:
+        values: what is set, by string, column or expression.
+        target: what is known of the table.
+
+    Returns:
+        The values by the keys of the table's columns, or by the names that are none of them.
+
     Raises:
-        CrossTenantAccessError: it sets the tenant column.
-        UnguardedStatementError: a foreign key is set to what cannot be checked.
+        CrossTenantAccessError: it sets the tenant column to another tenant.
+        UnguardedStatementError: a foreign key is set to what cannot be checked, or it sets
+            an expression.
     """
-    given = dict(values)
-    _check_set(target, frozenset(key_of(column) for column in given))
-    return list(_alone(target.note(given, frozenset(), updates=True)).items())
+    pairs = list(values)
+    if any(written_name(key, target.table) is None for key, _ in pairs):
+        raise UnguardedStatementError(
+            f"an upsert on {table_label(target.table)} sets an expression, not a column: name "
+            "each column by itself"
+        )
+    given = dict(pairs)
+    names = names_of(given, target.table)
+    keys = {column.name.casefold(): column.key for column in target.table.c}
+    by_key = {keys.get(name, _plain_key(key)): given[key] for name, key in names.items()}
+    by_key = _with_same_tenant(by_key, target, frozenset())
+    noted = target.note(by_key, frozenset(), updates=True)
+    unchecked = (target.sensitive & names.keys()) - target.checked
+    if unchecked:
+        raise UnguardedStatementError(
+            f"an upsert on {table_label(target.table)} sets a column that says whose row it is, or "
+            "a foreign key, that this table construct does not list: use the declared table"
+        )
+    return _alone(noted)
+
+
+def _plain_key(key: Any) -> str:
+    return str(key if isinstance(key, str) else coercions.expect_as_key(roles.DMLColumnRole, key))

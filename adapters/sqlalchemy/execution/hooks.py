@@ -6,13 +6,15 @@ import functools
 from typing import Any
 
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.sql import crud
 
+from ..compiler.compiler import GuardedCompiler
 from ..internals import hook
 from ..raw_sql import checks
 from .dialects import compiled_again, dialect_for, dialect_for_ddl, reads_raw_sql
 from .lookups import check_references
 
-__all__ = ["hook_connections", "hook_executions"]
+__all__ = ["hook_connections", "hook_executions", "hook_writes"]
 
 
 def hook_connections() -> None:
@@ -118,6 +120,24 @@ def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
             compiled.tenantshield_references,
             context.compiled_parameters,
         )
+
+
+def hook_writes() -> None:
+    """Have every guarded compiler look at what an INSERT or UPDATE writes, once it is text."""
+    get = crud._get_crud_params
+
+    # private: renders the columns and values of an INSERT and the SET of an UPDATE.
+    @functools.wraps(get)
+    def checked_crud_params(
+        compiler: Any, stmt: Any, compile_state: Any, toplevel: bool, **kw: Any
+    ) -> Any:
+        found = get(compiler, stmt, compile_state, toplevel, **kw)
+        if isinstance(compiler, GuardedCompiler) and not compile_state.isdelete:
+            operation = "INSERT" if compile_state.isinsert else "UPDATE"
+            compiler.tenantshield_rendered(compile_state, found.single_params, operation)
+        return found
+
+    hook(crud, checked_crud_params)
 
 
 def hook_executions() -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "cascades",
     "effect_of",
     "has_rule",
+    "is_cascading_parent",
     "is_same_table",
     "known_cascades",
     "reached",
@@ -111,6 +112,14 @@ def refuse_cascade(
     if found is not None:
         verb = "DELETE" if columns is None else "UPDATE"
         refuse_reached(f"{verb} on {table_label(table)}", found)
+
+
+def is_cascading_parent(table: TableClause) -> bool:
+    """Return whether a foreign key refers to ``table`` along which the database changes rows."""
+    return any(
+        (each.on_delete or each.on_update) and is_same_table(each.parent, table)
+        for each in known_cascades()
+    )
 
 
 def effect_of(found: Cascade) -> str:

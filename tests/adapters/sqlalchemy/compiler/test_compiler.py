@@ -613,11 +613,23 @@ def test_a_delete_using_another_table_reads_the_tenants_rows_only(where: Databas
         engine.dispose()
 
 
-@pytest.mark.parametrize("value", ["acme", "globex", None, SHOP.c.name, text("'globex'")])
+@pytest.mark.parametrize("value", ["globex", None, SHOP.c.name, text("'globex'")])
 def test_a_tenant_column_in_a_set_is_refused(engine: Engine, value: Any) -> None:
     refused(engine, update(SHOP).values(tenant_id=value), CrossTenantAccessError, match="comp_shop")
     refused(engine, update(SHOP).values({SHOP.c.tenant_id: value}), CrossTenantAccessError)
     refused(engine, update(SHOP).ordered_values((SHOP.c.tenant_id, value)), CrossTenantAccessError)
+
+
+def test_a_tenant_column_is_set_to_the_tenant_that_it_has(engine: Engine) -> None:
+    same = (SHOP.c.tenant_id, "acme")
+    with tenant_scope("acme"), engine.begin() as connection:
+        connection.execute(update(SHOP).values(tenant_id="acme", name="same"))
+        connection.execute(update(SHOP).values({same[0]: SHOP.c.tenant_id}))
+        connection.execute(update(SHOP).ordered_values(same))
+        connection.execute(update(SHOP).where(SHOP.c.id == 1), [{"tenant_id": "acme"}] * 2)
+    assert {
+        row[0] for row in rows(engine, "SELECT tenant_id FROM comp_shop WHERE name = 'same'")
+    } == {"acme"}
 
 
 def test_a_tenant_column_among_the_parameters_of_an_update_is_refused(engine: Engine) -> None:
@@ -698,9 +710,20 @@ def test_an_upsert_that_sets_the_tenant_is_refused(engine: Engine) -> None:
     statement = (
         sqlite.insert(SHOP)
         .values(id=3)
-        .on_conflict_do_update(index_elements=["id"], set_={"tenant_id": "acme"})
+        .on_conflict_do_update(index_elements=["id"], set_={"tenant_id": "globex"})
     )
     refused(engine, statement, CrossTenantAccessError)
+
+
+def test_an_upsert_may_set_every_column_to_what_was_to_be_inserted(engine: Engine) -> None:
+    made = sqlite.insert(SHOP).values(id=1, name="whole")
+    statement = made.on_conflict_do_update(
+        index_elements=["id"], set_={each.name: made.excluded[each.name] for each in SHOP.c}
+    )
+    with tenant_scope("acme"), engine.begin() as connection:
+        connection.execute(statement)
+    found = rows(engine, "SELECT tenant_id, name FROM comp_shop WHERE id = 1")
+    assert found == [("acme", "whole")]
 
 
 class Shop:

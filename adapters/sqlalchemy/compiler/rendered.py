@@ -1,0 +1,160 @@
+"""What a statement writes, told from the column names that it renders.
+
+SQLAlchemy takes a key of ``values()`` by its name, whichever construct it came from, and
+renders other expressions as they are. So a key says nothing for sure until it is text. Before
+a statement is rendered the guard checks the values that it recognizes and notes the names of
+their columns; here every rendered name is held against that note, and what is not in it, or is
+not understood, is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NoReturn
+
+from sqlalchemy.sql.expression import FromClause
+
+from ..errors import CrossTenantAccessError, UnguardedStatementError
+from ..ownership.cascades import is_cascading_parent, refuse_cascade
+from ..ownership.model import ColumnOwnership, table_label
+from ..raw_sql.marks import MARKED
+from .foreign_keys import Target
+from .placement import base_table
+
+__all__ = ["check_written", "refuse_set"]
+
+
+class _Written(NamedTuple):
+    qualifier: str | None
+    name: str
+
+
+def _parse(expression: str) -> _Written | None:
+    """Return what a rendered left side of an assignment writes; ``None`` if it is unknown.
+
+    It is a column, with the names of its table and schema before it, or a part of a
+    column that is an array or JSON, in brackets behind it.
+    """
+    names: list[str] = []
+    position = 0
+    while (found := MARKED.match(expression, position)) is not None:
+        names.append(_unquoted(found[1]))
+        rest = expression[found.end() :]
+        if not rest or _is_subscript(rest):
+            return _Written(names[-2] if len(names) > 1 else None, names[-1])
+        if rest[0] != ".":
+            return None
+        position = found.end() + 1
+    return None
+
+
+def _is_subscript(text: str) -> bool:
+    """Return whether ``text`` is one bracket after another, each closed, and nothing else."""
+    depth = 0
+    for index, character in enumerate(text):
+        depth += (character == "[") - (character == "]")
+        if depth < 0 or character in "'\"`;" or (depth == 0 and character != "]"):
+            return False
+        if depth == 0 and text[index + 1 : index + 2] not in ("", "["):
+            return False
+    return depth == 0
+
+
+def _unquoted(name: str) -> str:
+    if name[:1] in ('"', "`") and name[-1:] == name[:1] and len(name) > 1:
+        name = name[1:-1].replace(name[0] * 2, name[0])
+    return name.casefold()
+
+
+@dataclass(slots=True)
+class _Place:
+    """One table that the statement could write to, and what it writes there."""
+
+    target: Target
+    name: str
+    written: set[str]
+
+
+def check_written(
+    rendered: Iterable[tuple[Any, ...]],
+    targets: Iterable[Target],
+    operation: str,
+    default_schemas: frozenset[str],
+) -> None:
+    """Refuse what a statement writes without having been checked.
+
+    Args:
+        rendered: SQLAlchemy's list of a column, the text of its name, that of its value and
+            more for each.
+        targets: every table that the statement could write to, with what was checked.
+        operation: ``INSERT`` or ``UPDATE``.
+        default_schemas: the database's names for the schema that a name without one means.
+
+    Raises:
+        CrossTenantAccessError: a tenant column is set.
+        UnguardedStatementError: a foreign key is, or what is written is not understood.
+    """
+    places = [
+        _Place(target, str(getattr(target.table, "name", "")).casefold(), set())
+        for target in targets
+    ]
+    for _, expression, *_ in rendered:
+        written = _parse(expression)
+        if written is None:
+            _refuse_unknown(places, operation)
+            continue
+        for place in _meant(places, written.qualifier):
+            _check(place, written.name, operation)
+    if operation == "UPDATE":
+        for place in places:
+            table = base_table(place.target.table)
+            if table is not None and place.written:
+                refuse_cascade(table, place.written, default_schemas)
+
+
+def _meant(places: list[_Place], qualifier: str | None) -> Iterator[_Place]:
+    named = [each for each in places if each.name == qualifier]
+    yield from named or places
+
+
+def _check(place: _Place, name: str, operation: str) -> None:
+    target = place.target
+    if name in target.sensitive and (name not in target.checked or name in place.written):
+        rule = target.rule
+        if isinstance(rule, ColumnOwnership) and name == rule.column.casefold():
+            if operation == "UPDATE":
+                refuse_set(rule)
+            raise CrossTenantAccessError(
+                f"{operation} on {rule.label} writes {rule.key} in a way that cannot be checked; "
+                "leave it out and it is filled with the tenant in scope"
+            )
+        raise UnguardedStatementError(
+            f"{operation} on {_label(target.table)} writes a foreign key to a tenant-aware table "
+            "in a way that cannot be checked: name the column of the declared table, once, and "
+            "give a value; update a further table in a statement of its own"
+        )
+    place.written.add(name)
+
+
+def _refuse_unknown(places: list[_Place], operation: str) -> None:
+    for place in places:
+        table = base_table(place.target.table)
+        if place.target.sensitive or table is None or is_cascading_parent(table):
+            raise UnguardedStatementError(
+                f"{operation} on {_label(place.target.table)} writes to an expression, not to a "
+                "column: name each column by itself"
+            )
+
+
+def refuse_set(rule: ColumnOwnership) -> NoReturn:
+    """Raise for a ``SET`` of ``rule``'s tenant column."""
+    raise CrossTenantAccessError(
+        f"UPDATE on {rule.label} sets {rule.key}: a row never changes tenant; leave it out, or "
+        'move the row inside system_scope("why")'
+    )
+
+
+def _label(table: FromClause) -> str:
+    known = base_table(table)
+    return "a join" if known is None else table_label(known)
