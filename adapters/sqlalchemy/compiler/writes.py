@@ -19,7 +19,7 @@ from ..ownership.registry import registry
 from .foreign_keys import Target, key_of, refuse_orphan
 from .parameters import checked, filled
 from .placement import base_table
-from .provenance import check_selected
+from .proofs import check_selected
 from .rewriting import parenthesize_value
 
 __all__ = ["complete_conflict", "complete_insert", "complete_update"]
