@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import Table, func, join, select, true
 from sqlalchemy.orm import aliased
 
-from tenantshield_mw.adapters.sqlalchemy.compiler.placement import Plan, Predicates
+from tenantshield_mw.adapters.sqlalchemy.compiler.placement import Plan
+from tenantshield_mw.adapters.sqlalchemy.compiler.predicates import Predicates
 from tenantshield_mw.adapters.sqlalchemy.execution import dialects
 from tenantshield_mw.adapters.sqlalchemy.ownership.registry import Registry
 
@@ -77,7 +78,7 @@ def _through_the_list(compared: Pair) -> None:
 @pytest.fixture(autouse=True)
 def no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the guard from noticing itself that it has no effect."""
-    monkeypatch.setattr(dialects, "_prove", lambda twin: None)
+    monkeypatch.setattr(dialects, "_prove", lambda guarded: None)
 
 
 # The databases are made within each test: their engines have not compiled anything

@@ -3,7 +3,7 @@
 Where the value of a foreign key is a bound parameter, the parameter is noted when the
 statement is compiled, and its values are looked up, all of them in one query, before
 the statement is sent. Where it is an expression, it must be one that can only yield
-this tenant's rows (``provenance.py``). A composite foreign key that includes the tenant
+this tenant's rows (``proofs.py``). A composite foreign key that includes the tenant
 needs neither: it cannot point at another tenant's row.
 """
 
@@ -21,7 +21,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..errors import CrossTenantAccessError, UnguardedStatementError
 from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference, table_label
-from .provenance import ReferencesOf, is_proven, refuse_expression
+from .proofs import ReferencesOf, is_proven, refuse_expression
 
 __all__ = ["ReferenceParameter", "Target", "names_of", "notes_in", "refuse_orphan", "written_name"]
 

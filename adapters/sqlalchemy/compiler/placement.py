@@ -1,4 +1,4 @@
-"""Where in one statement the tenant predicates go, and what they look like.
+"""Where in one statement the tenant predicates go.
 
 A :class:`Plan` is made once per ``SELECT``, ``UPDATE`` or ``DELETE``, from the elements
 that stand in its ``FROM``. It uses SQLAlchemy's public constructs only; putting the
@@ -8,24 +8,21 @@ predicates into the SQL is the compiler's part.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
-from sqlalchemy import BindParameter, ColumnElement, exists, literal_column, or_, select
+from sqlalchemy import ColumnElement, or_
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnClause, Grouping
 from sqlalchemy.sql.expression import Alias, FromClause, Join, TableClause, TableSample
 from sqlalchemy.sql.selectable import FromGrouping
 
 from ..ownership.model import ColumnOwnership, Ownership, ParentKey
-from .comparison import same
+from .predicates import Predicates
 
-__all__ = ["Plan", "Predicates", "base_table", "column_of", "leaves"]
+__all__ = ["Plan", "base_table", "leaves"]
 
 OwnershipOf: TypeAlias = Callable[[TableClause], Ownership | None]
 Criteria: TypeAlias = list[ColumnElement[bool]]
-
-_PARENTS: Final = ("tenantshield_parent", "tenantshield_parents_parent")
-"""What the parent is called; its own parent cannot be called the same."""
 
 
 def base_table(element: FromClause) -> TableClause | None:
@@ -36,72 +33,6 @@ def base_table(element: FromClause) -> TableClause | None:
     while isinstance(element, Alias | TableSample):
         element = element.element
     return element if isinstance(element, TableClause) else None
-
-
-def column_of(element: FromClause, name: str, type_: Any = None) -> ColumnElement[Any]:
-    """Return the column ``name`` of ``element``, whether or not its construct lists it.
-
-    A bare ``table("invoice")`` or a partly reflected ``Table`` has the column in the
-    database all the same.
-    """
-    column: ColumnClause[Any] = ColumnClause(name, type_)
-    column.table = element
-    return column
-
-
-class Predicates:
-    """Builds the predicates of one compilation.
-
-    Args:
-        bind: makes the bound parameter that stands for the tenant in scope.
-        exactly: compares a column with it so that only the same identifier matches,
-            which takes more than ``=`` where the database folds case.
-        changed: the table that the statement changes, where the database does not let
-            it be read in a subquery unless that is a derived table.
-    """
-
-    def __init__(
-        self,
-        bind: Callable[[ColumnOwnership], BindParameter[Any]],
-        exactly: Callable[
-            [ColumnElement[Any], BindParameter[Any], ColumnOwnership], ColumnElement[bool]
-        ],
-        changed: TableClause | None = None,
-    ) -> None:
-        self._bind = bind
-        self._exactly = exactly
-        self._changed = changed
-
-    def own(self, element: FromClause, rule: ColumnOwnership) -> ColumnElement[bool]:
-        """Return ``element.tenant = :tenant``."""
-        return self._exactly(column_of(element, rule.column, rule.type_), self._bind(rule), rule)
-
-    def tied(self, element: FromClause, tie: ParentKey) -> ColumnElement[bool]:
-        """Return ``EXISTS`` on the parent row.
-
-        The parent's own predicate is not put in here: the inner ``SELECT`` is compiled
-        under the guard like any other.
-        """
-        # A name that the element does not have: an alias of the application's may be called
-        # what SQLAlchemy would call this one, and the EXISTS would compare the parent with
-        # itself.
-        given = str(getattr(element, "name", "")).casefold()
-        name = next(each for each in _PARENTS if each != given)
-        parent: FromClause = tie.parent.alias(name)
-        if self._changed is not None and tie.parent.name == self._changed.name:
-            columns = [column_of(parent, each) for each in tie.parent_columns]
-            parent = select(*columns).select_from(parent).distinct().subquery(name)
-        return (
-            exists(literal_column("1"))
-            .select_from(parent)
-            .where(
-                *(
-                    same(column_of(parent, theirs), column_of(element, ours))
-                    for ours, theirs in zip(tie.columns, tie.parent_columns, strict=True)
-                )
-            )
-            .correlate_except(parent)
-        )
 
 
 class Plan:

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
-from sqlalchemy.sql.expression import FromClause
+from sqlalchemy.sql.expression import FromClause, TableClause
 
 from ..errors import CrossTenantAccessError, UnguardedStatementError
-from ..ownership.cascades import is_cascading_parent, refuse_cascade
+from ..ownership.cascades import is_cascading_parent
 from ..ownership.model import ColumnOwnership, table_label
 from ..raw_sql.marks import MARKED
 from .foreign_keys import Target
@@ -80,8 +80,9 @@ def check_written(
     rendered: Iterable[tuple[Any, ...]],
     targets: Iterable[Target],
     operation: str,
-    default_schemas: frozenset[str],
-) -> None:
+    *,
+    scans: bool,
+) -> list[tuple[TableClause, set[str]]]:
     """Refuse what a statement writes without having been checked.
 
     Args:
@@ -89,7 +90,11 @@ def check_written(
             more for each.
         targets: every table that the statement could write to, with what was checked.
         operation: ``INSERT`` or ``UPDATE``.
-        default_schemas: the database's names for the schema that a name without one means.
+        scans: whether an expression in the place of a column is refused; not so in
+            statements marked as reviewed.
+
+    Returns:
+        The names of the columns that are written, case folded, by the table.
 
     Raises:
         CrossTenantAccessError: a tenant column is set.
@@ -102,15 +107,16 @@ def check_written(
     for _, expression, *_ in rendered:
         written = _parse(expression)
         if written is None:
-            _refuse_unknown(places, operation)
+            if scans:
+                _refuse_unknown(places, operation)
             continue
         for place in _meant(places, written.qualifier):
             _check(place, written.name, operation)
-    if operation == "UPDATE":
-        for place in places:
-            table = base_table(place.target.table)
-            if table is not None and place.written:
-                refuse_cascade(table, place.written, default_schemas)
+    return [
+        (table, place.written)
+        for place in places
+        if place.written and (table := base_table(place.target.table)) is not None
+    ]
 
 
 def _meant(places: list[_Place], qualifier: str | None) -> Iterator[_Place]:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from sqlalchemy import BindParameter, select, tuple_
-from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import (
     BooleanClauseList,
@@ -25,14 +24,13 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.sql.expression import FromClause, SelectBase
 from sqlalchemy.sql.visitors import iterate
 
-from .placement import Plan, column_of, leaves
+from .placement import Plan, leaves
+from .predicates import column_of
 
 __all__ = [
     "Parenthesized",
     "PreparedState",
-    "column_named",
     "copy_of",
-    "default_schemas",
     "further_tables",
     "is_extension_of",
     "parenthesize",
@@ -53,7 +51,7 @@ class PreparedState:
 
 
 def is_extension_of(statement: Any, element: Any) -> bool:
-    """Say whether a syntax extension put ``element`` behind the criteria of ``statement``."""
+    """Return whether a syntax extension put ``element`` behind the criteria of ``statement``."""
     # private: these are new in 2.1.
     return any(
         getattr(statement, name, None) is element
@@ -149,11 +147,6 @@ def copy_of(clause: Any, **changes: Any) -> Any:
     return changed
 
 
-def column_named(table: Any, column: Any) -> Any:
-    """Return the column of ``table`` that ``column``, or its key, names."""
-    return table.c[column] if isinstance(column, str) else table.c[column.key]
-
-
 _NOT_FOR_THE_STATE: Final = frozenset({"visiting_cte", "visited_bindparam"})
 """What ``visit_insert()`` and its kin take for themselves and do not pass on."""
 
@@ -162,11 +155,3 @@ def state_of(statement: Any, compiler: SQLCompiler, kw: Mapping[str, Any]) -> An
     """Return the compile state that ``visit_insert()`` and its kin would make."""
     own = {key: value for key, value in kw.items() if key not in _NOT_FOR_THE_STATE}
     return statement._compile_state_factory(statement, compiler, **own)
-
-
-def default_schemas(dialect: Dialect) -> frozenset[str]:
-    """Return the database's names for the schema that a name without one means."""
-    names = {"main", "temp"} if dialect.name == "sqlite" else set()
-    if dialect.default_schema_name:
-        names.add(dialect.default_schema_name.casefold())
-    return frozenset(names)

@@ -20,7 +20,7 @@ from ..ownership.registry import registry
 from .foreign_keys import Target, names_of, refuse_orphan, written_name
 from .parameters import checked, filled
 from .placement import base_table
-from .provenance import check_selected, is_new_row
+from .proofs import check_selected, is_new_row
 from .rendered import refuse_set
 from .rewriting import parenthesize_value
 

@@ -14,6 +14,7 @@ from tenantshield_mw.tenant import TenantContext
 
 from ..compiler.compiler import GuardedCompiler
 from ..compiler.parameters import role_of
+from ..databases import database_for
 from ..errors import ConfigurationError, MissingTenantContextError, UnguardedStatementError
 from ..ownership.registry import registry
 from ..raw_sql.ddl import dialect_for as ddl_dialect_for
@@ -29,13 +30,9 @@ __all__ = [
     "reads_raw_sql",
 ]
 
-SUPPORTED_DIALECTS: Final = frozenset({"sqlite", "postgresql", "mysql", "mariadb"})
-"""The dialects on which every access path is tested. On another one a path could be
-open without anybody knowing, so that one is refused."""
-
 
 class _Guarded:
-    """Mixed in before a dialect's own class; tells a twin from the plain dialect."""
+    """Mixed in before a dialect's own class; tells a guarded dialect from the plain one."""
 
     _tenantshield_scans: ClassVar[bool] = True
 
@@ -47,7 +44,7 @@ def _class_for(kind: type[Dialect], *, scans: bool) -> type[Dialect]:
     if (kind, scans) not in _classes:
         plain = kind.statement_compiler
         compiler = type(
-            f"Guarded{plain.__name__}", (GuardedCompiler, plain), {"_tenantshield_scans": scans}
+            f"Guarded{plain.__name__}", (GuardedCompiler, plain), {"scans_raw_sql": scans}
         )
         # SQLAlchemy wants each dialect class to say for itself that its statements may
         # be cached; the guard changes nothing about that, since no tenant is compiled in.
@@ -61,17 +58,17 @@ def _class_for(kind: type[Dialect], *, scans: bool) -> type[Dialect]:
     return _classes[kind, scans]
 
 
-TWINS: Final = "_tenantshield_twins"
+GUARDED_DIALECTS: Final = "_tenantshield_guarded_dialects"
 """The key in a plain dialect's ``__dict__`` for a tuple: the registry's generation, the
-twin that looks raw SQL through, the twin that leaves it alone."""
+guarded dialect that looks through raw SQL, and the one that leaves it alone."""
 
 
 def guarded_dialect(dialect: Dialect, *, reviewed: bool = False) -> Dialect:
-    """Return the twin of ``dialect`` that compiles under the guard.
+    """Return the guarded dialect for ``dialect``.
 
-    The twin shares the state of ``dialect``, whatever happens to that later, and has
-    another class. SQLAlchemy's caches of compiled statements have the dialect in their
-    key, so a twin is made anew when the registry has changed.
+    It shares the state of ``dialect``, whatever happens to that later, and has another
+    class. SQLAlchemy's caches of compiled statements have the dialect in their key, so a
+    guarded dialect is made anew when the registry has changed.
 
     Args:
         dialect: an engine's dialect.
@@ -87,12 +84,12 @@ def guarded_dialect(dialect: Dialect, *, reviewed: bool = False) -> Dialect:
             "this engine's dialect object was given a statement_compiler of its own, which "
             "would be used in place of the guard: make it an attribute of a dialect class"
         )
-    twins = dialect.__dict__.get(TWINS)
-    if twins is None or twins[0] != generation:
+    made = dialect.__dict__.get(GUARDED_DIALECTS)
+    if made is None or made[0] != generation:
         registry.check_required()
-        twins = (generation, _twin(dialect, scans=True), _twin(dialect, scans=False))
-        dialect.__dict__[TWINS] = twins
-    return cast("Dialect", twins[2 if reviewed else 1])
+        made = (generation, _new_guarded(dialect, scans=True), _new_guarded(dialect, scans=False))
+        dialect.__dict__[GUARDED_DIALECTS] = made
+    return cast("Dialect", made[2 if reviewed else 1])
 
 
 def reads_raw_sql(dialect: Dialect) -> bool:
@@ -101,28 +98,24 @@ def reads_raw_sql(dialect: Dialect) -> bool:
 
 
 def is_guarded(dialect: Dialect) -> bool:
-    """Say whether ``dialect`` is a guarded twin.
+    """Return whether ``dialect`` is a guarded one.
 
-    Be it an earlier one: another thread may have made the twins anew since this one was
-    chosen for a statement.
+    An earlier one counts as well: another thread may have made new ones since this one
+    was chosen for a statement.
     """
     return isinstance(dialect, _Guarded)
 
 
-def _twin(dialect: Dialect, *, scans: bool) -> Dialect:
-    if dialect.name not in SUPPORTED_DIALECTS:
-        raise ConfigurationError(
-            f"the dialect {dialect.name!r} has not been tested for ways around the guard; "
-            f"supported are {', '.join(sorted(SUPPORTED_DIALECTS))}"
-        )
+def _new_guarded(dialect: Dialect, *, scans: bool) -> Dialect:
+    database_for(dialect)
     kind = _class_for(type(dialect), scans=scans)
-    twin = kind.__new__(kind)
-    twin.__dict__ = dialect.__dict__
-    _prove(twin)
-    return twin
+    guarded = kind.__new__(kind)
+    guarded.__dict__ = dialect.__dict__
+    _prove(guarded)
+    return guarded
 
 
-def _prove(twin: Dialect) -> None:
+def _prove(guarded: Dialect) -> None:
     """Compile a few statements and see that the tenant is in them.
 
     Raises:
@@ -138,16 +131,16 @@ def _prove(twin: Dialect) -> None:
     if other is not None:
         statements.append(update(table).values({other: other}))
     for statement in statements:
-        if not _has_effect(statement, twin):
+        if not _has_effect(statement, guarded):
             raise ConfigurationError(
                 f"the guard has no effect on {statement.__visit_name__} with this version of "
-                f"SQLAlchemy and the dialect {twin.name!r}; nothing is executed"
+                f"SQLAlchemy and the dialect {guarded.name!r}; nothing is executed"
             )
 
 
-def _has_effect(statement: Any, twin: Dialect) -> bool:
+def _has_effect(statement: Any, guarded: Dialect) -> bool:
     try:
-        compiled = statement.compile(dialect=twin)
+        compiled = statement.compile(dialect=guarded)
     except UnguardedStatementError:
         return False
     return isinstance(compiled, SQLCompiler) and any(map(role_of, compiled.bind_names))
@@ -176,10 +169,10 @@ def dialect_for(connection: Connection, options: Any, own_options: Any = None) -
     # Every statement passes here: the usual case first, in one frame, which comes to the
     # same as what follows it.
     known = plain.__dict__
-    twins = known.get(TWINS)
+    made = known.get(GUARDED_DIALECTS)
     if (
-        twins is not None
-        and twins[0] == registry.generation
+        made is not None
+        and made[0] == registry.generation
         and binding is not None
         and type(binding[0]) is TenantContext
         and REVIEWED not in options
@@ -187,7 +180,7 @@ def dialect_for(connection: Connection, options: Any, own_options: Any = None) -
         and HELD not in known
         and "statement_compiler" not in known
     ):
-        return cast("Dialect", twins[1])
+        return cast("Dialect", made[1])
     if HELD in known:
         check_held(connection)
     if registry.is_empty or (binding is not None and type(binding[0]) is SystemContext):

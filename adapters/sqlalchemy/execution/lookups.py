@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, select, tuple_
 from sqlalchemy.engine import Connection
 
 from ..compiler.foreign_keys import refuse_orphan
-from ..compiler.placement import column_of
+from ..compiler.predicates import column_of
 from ..errors import CrossTenantAccessError
 from ..orm.flush import flush_on
 from ..ownership.model import Reference, TypedReference, table_label

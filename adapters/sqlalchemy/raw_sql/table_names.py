@@ -10,12 +10,14 @@ is given it that may take it for a table's name.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from typing import Final
 
 from sqlalchemy.engine import Dialect
 
+from ..databases import Database, database_for
 from .functions import literals_for_functions
 from .marks import CLOSE, CLOSE_TABLE, MARKED, OPEN
 from .patterns import DOUBTFUL, GAP, REACHES_UNNAMED
@@ -80,9 +82,6 @@ _ALSO_WORDS: Final = frozenset(
 )
 
 _BEGINS: Final = frozenset({"select", "values", "with"})
-
-# PostgreSQL cuts names to as many bytes (NAMEDATALEN less one).
-_CUT_AT: Final = 63
 
 
 def unmarked_names(text: str, names: Collection[str], dialect: Dialect) -> set[str]:
@@ -174,8 +173,8 @@ def _places(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _without_values(text: str, names: Collection[str], dialect: Dialect) -> str:
-    is_sqlite = dialect.name == "sqlite"
-    values = _values_on_sqlite(text) if is_sqlite else set[int]()
+    loose_quotes = database_for(dialect).loose_quotes
+    values = _values_on_sqlite(text) if loose_quotes else set[int]()
     given = {start for start, _, _ in literals_for_functions(text)}
 
     def unless_it_counts(found: re.Match[str]) -> str:
@@ -184,14 +183,14 @@ def _without_values(text: str, names: Collection[str], dialect: Dialect) -> str:
             return found[0]
         # SQLite takes 'invoice' for an identifier where a value cannot stand.
         if (
-            is_sqlite
+            loose_quotes
             and content.replace("''", "'").casefold() in names
             and found.start() not in values
         ):
             return found[0]
         return " "
 
-    quoted = _QUOTED_ON_SQLITE if is_sqlite else _QUOTED
+    quoted = _QUOTED_ON_SQLITE if loose_quotes else _QUOTED
     return quoted.sub(unless_it_counts, text)
 
 
@@ -231,10 +230,10 @@ def _named(text: str, names: Collection[str], dialect: Dialect) -> set[str]:
     # A quote within a quoted identifier is written twice.
     texts = {folded, folded.replace('""', '"').replace("``", "`")}
     reserved = dialect.identifier_preparer.reserved_words
-    cuts = dialect.name == "postgresql"
+    database = database_for(dialect)
     places = [_Places(each) for each in texts]
     return {
-        name for name in names if any(_contains(each, name, reserved, cuts=cuts) for each in places)
+        name for name in names if any(_contains(each, name, reserved, database) for each in places)
     }
 
 
@@ -282,13 +281,14 @@ class _Places:
         return before != "," and self.is_reserved(name, start)
 
 
-def _contains(places: _Places, name: str, reserved: Collection[str], *, cuts: bool) -> bool:
+def _contains(places: _Places, name: str, reserved: Collection[str], database: Database) -> bool:
     """Return whether ``name`` stands there with nothing before or after it that could make it
     part of a longer identifier, nor as another word.
     """
     text = places.text
-    is_cut = cuts and len(name.encode()) >= _CUT_AT
-    needle = name.encode()[:_CUT_AT].decode(errors="ignore") if is_cut else name
+    # Also where it is just as long: a longer one in the text is cut to it.
+    is_cut = len(name.encode()) >= (database.cuts_names_at or sys.maxsize)
+    needle = database.cut(name)
     is_word: Callable[[str, int], bool] | None = None
     if name in reserved:
         is_word = places.is_reserved

@@ -1,4 +1,4 @@
-"""The twin of an engine's dialect: what it shares, when it is renewed, what is refused."""
+"""The guarded dialect of an engine: what it shares, when it is renewed, what is refused."""
 
 from __future__ import annotations
 
@@ -74,20 +74,22 @@ def execute(engine: Engine, tenant: str, statement: Any, parameters: Any = None)
         return result.all() if result.returns_rows else result.rowcount
 
 
-# -- the twin --------------------------------------------------------------------
+# -- the guarded dialect --------------------------------------------------------------------
 
 
-def test_the_twin_shares_the_state_of_the_dialect_whenever_that_changes(engine: Engine) -> None:
-    twin = guarded_dialect(engine.dialect)
-    assert is_guarded(twin)
+def test_the_guarded_dialect_shares_the_state_of_the_plain_one(
+    engine: Engine,
+) -> None:
+    guarded = guarded_dialect(engine.dialect)
+    assert is_guarded(guarded)
     assert not is_guarded(engine.dialect)
-    assert isinstance(twin, type(engine.dialect))
+    assert isinstance(guarded, type(engine.dialect))
     changed: Any = engine.dialect
     changed.server_version_info = (99, 0)
-    assert twin.server_version_info == (99, 0)
+    assert guarded.server_version_info == (99, 0)
 
 
-def test_the_twin_stays_the_same_until_the_registry_changes(engine: Engine) -> None:
+def test_the_guarded_dialect_stays_the_same_until_the_registry_changes(engine: Engine) -> None:
     first = guarded_dialect(engine.dialect)
     assert guarded_dialect(engine.dialect) is first
     tenant_aware(Table("dial_new", MetaData(), Column("tenant_id", String)))
@@ -98,7 +100,7 @@ def test_the_twin_stays_the_same_until_the_registry_changes(engine: Engine) -> N
     assert is_guarded(first)
 
 
-def test_statements_marked_as_reviewed_have_a_twin_of_their_own(engine: Engine) -> None:
+def test_statements_marked_as_reviewed_have_a_guarded_dialect_of_their_own(engine: Engine) -> None:
     assert guarded_dialect(engine.dialect, reviewed=True) is not guarded_dialect(engine.dialect)
 
 
@@ -220,7 +222,7 @@ def test_a_dialect_that_was_never_tested_is_refused(engine: Engine) -> None:
 
     dialect: Any = Exotic()
     dialect.__dict__.update(engine.dialect.__dict__)
-    dialect.__dict__.pop("_tenantshield_twins", None)
+    dialect.__dict__.pop("_tenantshield_guarded_dialects", None)
     with pytest.raises(ConfigurationError, match=r"'exotic' has not been tested.*sqlite"):
         guarded_dialect(cast("Dialect", dialect))
     engine.dialect = dialect

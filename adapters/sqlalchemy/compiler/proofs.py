@@ -1,4 +1,4 @@
-"""Whose row an expression yields, told from the expression alone.
+"""Prove that an expression yields only this tenant's rows.
 
 A foreign key may be set to an expression where that can only name a row of the tenant
 in scope: a subquery on the parent, which is guarded like any other, or a column of a

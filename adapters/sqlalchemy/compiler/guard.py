@@ -1,0 +1,364 @@
+"""What the guard knows of one statement while it is rendered, and what it does to it.
+
+The compiler (``compiler.py``) calls it wherever a table is read or written or raw SQL is
+rendered. Where the predicates go is decided in ``placement.py``, what they look like in
+``predicates.py``, what is written in ``writes.py``, ``foreign_keys.py`` and ``upserts.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any
+
+from sqlalchemy import BindParameter, and_
+from sqlalchemy.sql.elements import _truncated_label
+from sqlalchemy.sql.expression import FromClause, TableClause
+
+from ..databases import database_for, default_schemas
+from ..errors import UnguardedStatementError
+from ..ownership.cascades import refuse_cascade
+from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference, table_label
+from ..ownership.registry import registry
+from ..raw_sql.marks import marking, without_marks
+from . import writes
+from .cte_names import CteNames
+from .foreign_keys import ReferenceParameter, Target, notes_in
+from .parameters import filled
+from .placement import Plan, base_table, leaves
+from .predicates import Predicates, exactly
+from .raw_parts import RawParts
+from .rendered import check_written
+from .rewriting import (
+    further_tables,
+    parenthesize,
+    select_keys_first,
+    state_of,
+    with_criteria,
+)
+from .upserts import refuse_returning_on_conflict
+
+__all__ = ["StatementGuard"]
+
+
+class StatementGuard:
+    """Confines one statement.
+
+    Args:
+        compiler: the one that renders it.
+        scans: whether raw SQL is looked through; not so for statements marked as reviewed.
+
+    Attributes:
+        raw: the raw SQL within the statement.
+        database: the one that the statement is for.
+        is_rendering: whether the statement is being rendered at the moment.
+    """
+
+    def __init__(self, compiler: Any, *, scans: bool) -> None:
+        self._compiler = compiler
+        self._scans = scans
+        self.database = database_for(compiler.dialect)
+        self.raw = RawParts(compiler.dialect, scans=scans)
+        self.is_rendering = False
+        self._cte_names = CteNames(self.database)
+        self._schemas = default_schemas(compiler.dialect)
+        self._plans: dict[Any, Plan] = {}
+        self._binds: dict[tuple[int, str], BindParameter[Any]] = {}
+        self._filtered: set[FromClause] = set()
+        self._prefetched: list[tuple[ReferenceParameter, str]] = []
+        self._changed: TableClause | None = None
+        self._targets: dict[int, list[Target]] = {}
+        self._writes = False
+
+    # -- the whole statement -----------------------------------------------------
+
+    def render(self, render: Callable[[], str]) -> str:
+        """Return what ``render`` makes of the statement, once it is known to be confined.
+
+        Raises:
+            UnguardedStatementError: it cannot be.
+        """
+        compiler = self._compiler
+        plain = compiler.preparer
+        raw_names: list[str] = []
+        compiler.preparer = marking(plain, raw_names)
+        self.is_rendering = True
+        try:
+            text = render()
+        finally:
+            compiler.preparer = plain
+            self.is_rendering = False
+        for name in raw_names:
+            self.raw.add(name)
+        covers = any(plan.covered for plan in self._plans.values())
+        self.raw.check(text, covers=covers, writes=self._writes)
+        return self._without_marks(text)
+
+    def _without_marks(self, text: str) -> str:
+        # private: what SQLAlchemy cut out of the text for batched inserts.
+        many = self._compiler._insertmanyvalues
+        if many is not None:
+            self._compiler._insertmanyvalues = many._replace(
+                single_values_expr=without_marks(many.single_values_expr),
+                insert_crud_params=[
+                    (column, without_marks(name), without_marks(value), binds)
+                    for column, name, value, binds in many.insert_crud_params
+                ],
+            )
+        return without_marks(text)
+
+    def references(self) -> dict[TypedReference, list[tuple[str, ...]]]:
+        """Return the names of the parameters that hold foreign keys to be checked."""
+        return notes_in(self._compiler.bind_names, self._prefetched)
+
+    def enclosing(self) -> Any:
+        """Return the innermost statement that is being rendered; ``None`` if there is none."""
+        # private: the stack of statements being rendered, innermost last.
+        stack = self._compiler.stack
+        return stack[-1]["selectable"] if stack else None
+
+    # -- ownership and predicates ------------------------------------------------
+
+    def _ownership_of(self, table: TableClause) -> Ownership | None:
+        return registry.ownership_of(table, self._schemas)
+
+    def _references_of(self, table: TableClause) -> tuple[Reference, ...]:
+        return registry.references_of(table, self._schemas)
+
+    def new_plan(self, operation: str) -> Plan:
+        """Return an empty plan for a part of the statement, called ``operation`` in errors."""
+
+        def bind(rule: ColumnOwnership) -> BindParameter[Any]:
+            # One parameter for all predicates of a type: less to fill and to send.
+            key = (id(rule.type_), operation)
+            if key not in self._binds:
+                self._binds[key] = filled(rule, operation)
+            return self._binds[key]
+
+        exact = partial(exactly, dialect=self._compiler.dialect)
+        return Plan(self._ownership_of, Predicates(bind, exact, self._changed))
+
+    def _enter(self, statement: Any, plan: Plan) -> None:
+        self._plans[statement] = plan
+        self._filtered.update(plan.derived)
+
+    def _plan(self) -> Plan | None:
+        return self._plans.get(self.enclosing())
+
+    # -- SELECT ------------------------------------------------------------------
+
+    def enter_select(self, select: Any, froms: Any) -> None:
+        """Decide where the predicates of ``select`` go, which reads ``froms``."""
+        plan = self.new_plan("SELECT")
+        plan.keeps_tables = self.database.groups_by_key and bool(select._group_by_clauses)
+        plan.add(froms, select._where_criteria)
+        self.raw.add_select(select)
+        self._enter(select, plan)
+
+    def confined(self, select: Any) -> Any:
+        """Return ``select`` with the predicates in its ``WHERE``."""
+        plan = self._plans[select]
+        return with_criteria(select, plan) if plan.where else select
+
+    # -- FROM --------------------------------------------------------------------
+
+    def confined_join(self, join: Any) -> Any:
+        """Return ``join`` with the predicates in its ``ON``."""
+        plan = self._plan()
+        criteria = None if plan is None else plan.on.get(join)
+        if criteria:
+            join = join._clone()  # private: a shallow copy
+            join.onclause = and_(*criteria, *parenthesize([join.onclause]))
+        return join
+
+    def render_table(
+        self, table: TableClause, render: Callable[[], str], place: Mapping[str, Any]
+    ) -> str:
+        """Return what ``render`` makes of ``table``, filtered where the plan says so.
+
+        Args:
+            table: the table.
+            render: renders it.
+            place: SQLAlchemy's arguments, which tell where it stands.
+
+        Raises:
+            UnguardedStatementError: it cannot be confined where it stands.
+        """
+        is_from, in_tstring = place.get("asfrom"), place.get("within_tstring")
+        if not is_from and not place.get("ashint") and not in_tstring:
+            return render()
+        compiler = self._compiler
+        owned = self._ownership_of(table) is not None
+        if is_from and owned:
+            self._cte_names.add_table(table, compiler.preparer.schema_for_object(table))
+        text: str = compiler.preparer.as_table(render) if self.is_rendering else render()
+        self._refuse_long_name(table)
+        if not owned or not (is_from or in_tstring):
+            return text
+        plan = self._plan()
+        if not is_from or plan is None or table not in plan.covered:
+            self._refuse_place(table)
+        # An alias of the table is derived as a whole, see render_alias(). An alias of the
+        # subquery that this FROM is part of comes down here as well, and is not meant.
+        alias = place.get("enclosing_alias")
+        if plan is not None and not plan.renders((table, alias, place.get("iscrud"))):
+            self._refuse_place(table)
+        is_aliased = alias is not None and alias.element is table
+        if plan is not None and table in plan.derived and not is_aliased:
+            return self._derived(text, plan.derived[table], table.name)
+        return text
+
+    def render_alias(self, alias: Any, render: Callable[[], str], place: Mapping[str, Any]) -> str:
+        """Do the same for an alias."""
+        text = render()
+        plan = self._plan()
+        if place.get("asfrom"):
+            if plan is not None and alias in plan.derived:
+                return self._derived(text, plan.derived[alias], alias.name)
+        elif place.get("within_tstring"):
+            table = base_table(alias)
+            if table is not None and self._ownership_of(table) is not None:
+                self._refuse_place(table)
+        return text
+
+    def enter_cte(self, cte: Any) -> None:
+        """Refuse a CTE that would be read in place of a tenants' table."""
+        self._cte_names.add_cte(cte)
+
+    def has_no_schema(self, column: Any, place: Mapping[str, Any]) -> bool:
+        """Return whether the table of ``column`` has a schema and is a derived one here."""
+        table = column.table
+        return bool(
+            place.get("include_table", True)
+            and table is not None
+            and table in self._filtered
+            and getattr(table, "schema", None)
+        )
+
+    def _refuse_long_name(self, table: TableClause) -> None:
+        if self.database.cuts(table.name):
+            raise UnguardedStatementError(
+                f"PostgreSQL cuts a table's name to {self.database.cuts_names_at} bytes, and one "
+                "is longer, so it may come to stand for another table: name it with that many"
+            )
+
+    def _refuse_place(self, table: TableClause) -> None:
+        if self._scans:
+            raise UnguardedStatementError(
+                f"{table_label(table)} holds tenants' rows and stands in a place of the "
+                "statement that cannot be confined to the tenant; select from it in a "
+                "subquery instead"
+            )
+
+    def _derived(self, text: str, criteria: Any, name: Any) -> str:
+        compiler = self._compiler
+        filtered = compiler.process(and_(*criteria))
+        # private: the name under which the element's columns are rendered.
+        if isinstance(name, _truncated_label):
+            name = compiler._truncated_identifier("alias", name)
+        return f"(SELECT * FROM {text} WHERE {filtered}) AS {compiler.preparer.quote(name)}"
+
+    # -- INSERT, UPDATE and DELETE -----------------------------------------------
+
+    def insert_state(self, statement: Any, kw: Mapping[str, Any]) -> Any:
+        """Return the compile state of an ``INSERT``, with the tenant in its rows."""
+        compiler = self._compiler
+        state = state_of(statement, compiler, kw)
+        target = self.target(state.statement.table)
+        if target.rule is not None:
+            self._writes = True
+            if self.is_rendering:
+                compiler.preparer.targets.add(state.statement.table)
+            refuse_returning_on_conflict(state, target.rule, self.database)
+        if target.rule is not None or target.references:
+            writes.complete_insert(state, target, compiler.column_keys)
+        self._targets[id(state)] = [target]
+        return state
+
+    def update_state(self, statement: Any, kw: Mapping[str, Any]) -> Any:
+        """Return the compile state of an ``UPDATE``, confined, with its foreign keys noted."""
+        state = self._confined_state(statement, "UPDATE", kw)
+        table = state.statement.table
+        target = self.target(table)
+        # private: the further tables of the statement; of a join, its own as well.
+        tables = dict.fromkeys([*leaves(table), *state._extra_froms])
+        others = [self.target(each) for each in tables if each is not table]
+        writes.complete_update(state, target, others, self._compiler.column_keys)
+        self._targets[id(state)] = [target, *others]
+        return state
+
+    def check_rendered(self, state: Any, rendered: Any, operation: str) -> None:
+        """Refuse what a statement writes without having been checked.
+
+        Args:
+            state: SQLAlchemy's compile state.
+            rendered: its list of what is written.
+            operation: ``INSERT`` or ``UPDATE``.
+
+        Raises:
+            CrossTenantAccessError: it sets a tenant column.
+            UnguardedStatementError: it writes a foreign key, or what is not understood.
+        """
+        targets = self._targets.get(id(state))
+        if targets is None:
+            raise UnguardedStatementError(
+                f"{operation}: the guard has not seen this statement before it was rendered"
+            )
+        for table, names in check_written(rendered, targets, operation, scans=self._scans):
+            if operation == "UPDATE":
+                self.refuse_cascade(table, names)
+
+    def delete_state(self, statement: Any, kw: Mapping[str, Any]) -> Any:
+        """Return the compile state of a ``DELETE``, confined."""
+        table = base_table(statement.table)
+        self.refuse_cascade(table, None)
+        if table is not None and self.database.deletes_while_reading:
+            key = registry.key_of_parent(table, self._schemas)
+            if key:
+                statement = select_keys_first(statement, key)
+        return self._confined_state(statement, "DELETE", kw)
+
+    def _confined_state(self, statement: Any, operation: str, kw: Mapping[str, Any]) -> Any:
+        state = state_of(statement, self._compiler, kw)
+        final = state.statement
+        self.raw.add_hints(final)
+        if not self.database.reads_changed_table:
+            self._changed = base_table(final.table)
+        tables = [final.table, *further_tables(state)]
+        plan = self.new_plan(operation).add(tables, final._where_criteria)
+        if plan.covered:
+            self._writes = True
+        if plan.where:
+            final = state.statement = with_criteria(final, plan)
+        self._enter(final, plan)
+        return state
+
+    def target(self, element: FromClause) -> Target:
+        """Return what is known of the table that is written."""
+        table = base_table(element)
+        if table is None:
+            return Target(element, None, (), self._references_of, [])
+        return Target(
+            element,
+            self._ownership_of(table),
+            self._references_of(table),
+            self._references_of,
+            self._prefetched,
+        )
+
+    def refuse_cascade(self, table: TableClause | None, changed: Collection[str] | None) -> None:
+        """Refuse a write that the database would carry on into other tenants' rows.
+
+        Args:
+            table: the table that is written, if it is one.
+            changed: the keys of the columns that are set; ``None`` for a ``DELETE``.
+        """
+        if table is not None and self._scans:
+            refuse_cascade(table, changed, self._schemas)
+
+    def upsert_plan(self, table: Any) -> Plan:
+        """Return the plan for the row that is in the way of an ``INSERT``."""
+        # private: an INSERT has no FROM that a subquery could correlate to; here its
+        # table stands for the row that is in the way.
+        self._compiler.stack[-1]["correlate_froms"] = {table}
+        return self.new_plan("INSERT").add([table])

@@ -1,0 +1,143 @@
+"""What the tenant predicates look like.
+
+A column's type may bring operators of its own, and a database may fold case. Neither has
+a say in which tenant a row belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy import (
+    BindParameter,
+    Boolean,
+    ColumnElement,
+    LargeBinary,
+    and_,
+    cast,
+    collate,
+    exists,
+    literal_column,
+    select,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BinaryExpression, ColumnClause
+from sqlalchemy.sql.expression import FromClause, TableClause
+from sqlalchemy.types import String, TypeDecorator, TypeEngine
+
+from ..databases import ExactText, database_for
+from ..ownership.model import ColumnOwnership, ParentKey
+
+__all__ = ["Predicates", "column_of", "exactly", "same"]
+
+_PARENTS: Final = ("tenantshield_parent", "tenantshield_parents_parent")
+"""What the parent is called; its own parent cannot be called the same."""
+
+
+def column_of(element: FromClause, name: str, type_: Any = None) -> ColumnElement[Any]:
+    """Return the column ``name`` of ``element``, whether or not its construct lists it.
+
+    A bare ``table("invoice")`` or a partly reflected ``Table`` has the column in the
+    database all the same.
+    """
+    column: ColumnClause[Any] = ColumnClause(name, type_)
+    column.table = element
+    return column
+
+
+def same(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return ``left = right``, whatever the type of either makes of ``==``."""
+    return BinaryExpression(left, right, operators.eq, type_=Boolean())
+
+
+def exactly(
+    column: ColumnElement[Any], tenant: ColumnElement[Any], rule: ColumnOwnership, dialect: Dialect
+) -> ColumnElement[bool]:
+    """Return a comparison of ``column`` with ``tenant`` that is exact.
+
+    Args:
+        column: the tenant column of some table, or alias of a table, in the statement.
+        tenant: the bound parameter that stands for the tenant in scope.
+        rule: what is declared of the column.
+        dialect: the database's; some take ``"Acme"`` for ``"acme"``.
+    """
+    stored = _stored(rule.type_, dialect)
+    if rule.python_type is not str or not isinstance(stored, String):
+        return same(column, tenant)
+    exact_text = database_for(dialect).exact_text
+    if exact_text is ExactText.BINARY_CAST:
+        # The first term can use an index, the second tells the two apart.
+        return and_(same(column, tenant), same(cast(column, LargeBinary), tenant))
+    if exact_text is ExactText.BINARY_COLLATION:
+        # The database's table may have another collation than the model says. An index on
+        # a column without one is used with this.
+        is_same = same(collate(column, "BINARY"), tenant)
+        if stored.collation and stored.collation.upper() != "BINARY":
+            return and_(same(column, tenant), is_same)
+        return is_same
+    return same(column, tenant)
+
+
+def _stored(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    """Return the database's own type behind ``type_``."""
+    stored = type_.dialect_impl(dialect)
+    while isinstance(stored, TypeDecorator):
+        stored = stored.impl_instance
+    return stored
+
+
+class Predicates:
+    """Builds the predicates of one compilation.
+
+    Args:
+        bind: makes the bound parameter that stands for the tenant in scope.
+        exactly: compares a column with it so that only the same identifier matches,
+            which takes more than ``=`` where the database folds case.
+        changed: the table that the statement changes, where the database does not let
+            it be read in a subquery unless that is a derived table.
+    """
+
+    def __init__(
+        self,
+        bind: Callable[[ColumnOwnership], BindParameter[Any]],
+        exactly: Callable[
+            [ColumnElement[Any], BindParameter[Any], ColumnOwnership], ColumnElement[bool]
+        ],
+        changed: TableClause | None = None,
+    ) -> None:
+        self._bind = bind
+        self._exactly = exactly
+        self._changed = changed
+
+    def own(self, element: FromClause, rule: ColumnOwnership) -> ColumnElement[bool]:
+        """Return ``element.tenant = :tenant``."""
+        return self._exactly(column_of(element, rule.column, rule.type_), self._bind(rule), rule)
+
+    def tied(self, element: FromClause, tie: ParentKey) -> ColumnElement[bool]:
+        """Return ``EXISTS`` on the parent row.
+
+        The parent's own predicate is not put in here: the inner ``SELECT`` is compiled
+        under the guard like any other.
+        """
+        # A name that the element does not have: an alias of the application's may be called
+        # what SQLAlchemy would call this one, and the EXISTS would compare the parent with
+        # itself.
+        given = str(getattr(element, "name", "")).casefold()
+        name = next(each for each in _PARENTS if each != given)
+        parent: FromClause = tie.parent.alias(name)
+        if self._changed is not None and tie.parent.name == self._changed.name:
+            columns = [column_of(parent, each) for each in tie.parent_columns]
+            parent = select(*columns).select_from(parent).distinct().subquery(name)
+        return (
+            exists(literal_column("1"))
+            .select_from(parent)
+            .where(
+                *(
+                    same(column_of(parent, theirs), column_of(element, ours))
+                    for ours, theirs in zip(tie.columns, tie.parent_columns, strict=True)
+                )
+            )
+            .correlate_except(parent)
+        )
