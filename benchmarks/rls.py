@@ -31,8 +31,8 @@ from benchmarks.measure import Batch, compare, machine, table
 from benchmarks.queries import microseconds, unguarded
 from tenantshield_mw import system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import rls, tenant_aware
-from tests.floored import FlooredDatabase, floored_database
 from tests.plans import Plan, as_text, indexes, plan_of, scanned
+from tests.policy_database import PolicyDatabase, policy_database
 
 ROUNDS: Final = 51
 SECONDS: Final = 0.01
@@ -137,7 +137,7 @@ class Way:
 
 
 @contextmanager
-def ways(db: FlooredDatabase) -> Generator[dict[str, Way]]:
+def ways(db: PolicyDatabase) -> Generator[dict[str, Way]]:
     with ExitStack() as stack:
         exempt = create_engine(db.url.set(username=db.system), pool_size=1, max_overflow=0)
         stack.callback(exempt.dispose)
@@ -146,12 +146,12 @@ def ways(db: FlooredDatabase) -> Generator[dict[str, Way]]:
         yield {
             "by hand": Way(exempt, filtered=True, around=plain),
             "guard": Way(exempt, filtered=False, around=guarded),
-            "floor": Way(told, filtered=False, around=plain),
+            "policies": Way(told, filtered=False, around=plain),
             "both": Way(told, filtered=False, around=guarded),
         }
 
 
-def fill(db: FlooredDatabase) -> None:
+def fill(db: PolicyDatabase) -> None:
     with system_scope("fill the benchmark's table"):
         engine = create_engine(db.url)
         Base.metadata.create_all(engine)
@@ -246,12 +246,12 @@ def compare_queries(found: dict[str, Way]) -> list[str]:
             rounds=ROUNDS,
             seconds=SECONDS,
         )
-        ratios = [times[each] / times["by hand"] for each in ("guard", "floor", "both")]
+        ratios = [times[each] / times["by hand"] for each in ("guard", "policies", "both")]
         if ratios[-1] > AIM:
             missed.append(name)
         rows.append((name, *map(microseconds, times.values()), *(f"{each:.2f}" for each in ratios)))
     print(f"\na page of {PAGE}, in microseconds (aim: both at most {AIM} of by hand)")
-    print(table(("", *found, "guard/by hand", "floor/by hand", "both/by hand"), rows))
+    print(table(("", *found, "guard/by hand", "policies/by hand", "both/by hand"), rows))
     return missed
 
 
@@ -277,7 +277,7 @@ def async_transactions(engine: AsyncEngine, runner: asyncio.Runner) -> Batch:
     return lambda times: runner.run(run(times))
 
 
-def compare_transactions(db: FlooredDatabase) -> None:
+def compare_transactions(db: PolicyDatabase) -> None:
     """Print what it costs a transaction to tell the database the tenant, by the driver."""
     batches: dict[str, Batch] = {}
     with asyncio.Runner() as runner, ExitStack() as stack:
@@ -315,8 +315,8 @@ def main() -> int:
     # What is there already is not looked through again before each timing.
     gc.collect()
     gc.freeze()
-    with floored_database() as made:
-        assert isinstance(made, FlooredDatabase)
+    with policy_database() as made:
+        assert isinstance(made, PolicyDatabase)
         fill(made)
         ((version,),) = made.read("SHOW server_version")
         print(f"PostgreSQL {version}, {ROWS:,} rows of {TENANTS:,} tenants")

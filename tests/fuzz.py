@@ -4,8 +4,8 @@
 
     python -m tests.fuzz 100000
     python -m tests.fuzz 5000 --database postgresql --seed 7
-    python -m tests.fuzz 5000 --floor           # on PostgreSQL, with policies as well
-    python -m tests.fuzz 5000 --floor --no-guard  # with nothing but policies
+    python -m tests.fuzz 5000 --policies           # on PostgreSQL, with policies as well
+    python -m tests.fuzz 5000 --policies --no-guard  # with nothing but policies
 
 Exits with 1 at the first mismatch, after printing the smallest statement that shows it,
 what was expected and what came.
@@ -57,12 +57,12 @@ def main() -> int:
     parser.add_argument("examples", type=int, help="how many statements to compare")
     parser.add_argument("--database", choices=get_args(DatabaseName), help="only this one")
     parser.add_argument("--seed", type=int, help="repeats an earlier run")
-    parser.add_argument("--floor", action="store_true", help="with policies in PostgreSQL")
+    parser.add_argument("--policies", action="store_true", help="with policies in PostgreSQL")
     parser.add_argument("--no-guard", action="store_true", help="with nothing but these")
     arguments = parser.parse_args()
-    if arguments.no_guard and not arguments.floor:
-        parser.error("--no-guard needs --floor: without both nothing protects")
-    if arguments.floor:
+    if arguments.no_guard and not arguments.policies:
+        parser.error("--no-guard needs --policies: without both nothing protects")
+    if arguments.policies:
         arguments.database = "postgresql"
     start = random.randrange(2**32) if arguments.seed is None else arguments.seed
     chosen: tuple[DatabaseName, ...] = (arguments.database,) if arguments.database else SHARES
@@ -77,7 +77,7 @@ def main() -> int:
         start,
         shares,
         guard=not arguments.no_guard,
-        policies=_policies() if arguments.floor else None,
+        policies=_policies() if arguments.policies else None,
     )
 
 

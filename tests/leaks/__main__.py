@@ -37,8 +37,8 @@ def main() -> int:
         for name in names
     ]
     columns += [
-        Column("guard and floor, postgresql", run_apart("ours_floored", ["postgresql"])),
-        Column("floor alone, postgresql", run_apart("floor_alone", ["postgresql"])),
+        Column("guard and policies, postgresql", run_apart("ours_with_policies", ["postgresql"])),
+        Column("policies alone, postgresql", run_apart("policies_alone", ["postgresql"])),
     ]
     columns.append(Column("no protection, sqlite", run_apart("none", ["sqlite"])))
     for peer in peers:

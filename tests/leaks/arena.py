@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from tests.databases import Database, DatabaseName, database
-from tests.floored import floored_database
+from tests.policy_database import policy_database
 
 from .catalogue import NOTHING, Way
 from .hand import Hand, flat
@@ -96,8 +96,8 @@ class Arena:
             return f"cannot be declared: {', '.join(sorted(missing))}"
         if inspect.iscoroutinefunction(way.run) and flavour == "sync":
             return "async code"
-        if self.protection.is_floored and "floor" in way.why_not:
-            return way.why_not["floor"]
+        if self.protection.has_policies and "policies" in way.why_not:
+            return way.why_not["policies"]
         return way.why_not.get(self.database.name, way.why_not.get(flavour))
 
     def _run(self, way: Way, flavour: Flavour, context: contextvars.Context) -> list[Any]:
@@ -164,7 +164,7 @@ class Arena:
         theirs = [each for each in found if is_theirs(each)]
         if theirs:
             return Outcome("LEAK", f"saw {theirs[0]!r}")
-        if way.open and self.protection.is_floored:
+        if way.open and self.protection.has_policies:
             # A cursor that was opened past SQLAlchemy is in no transaction that has a
             # tenant, and so sees nothing at all.
             return Outcome("confined")
@@ -244,7 +244,7 @@ def arena(
         name: which kind of database.
         runner: the event loop of the async ways, whose engine keeps connections to it.
     """
-    with floored_database() if protection.is_floored else database(name) as here:
+    with policy_database() if protection.has_policies else database(name) as here:
         home = Arena(protection, models, here, runner)
         try:
             yield home

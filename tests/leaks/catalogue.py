@@ -30,7 +30,7 @@ NOTHING: Final = object()
 """What a read must return that asks for the other tenant's rows alone."""
 
 NOT_OWNER: Final[Mapping[str, str]] = {
-    "floor": "the role of the application does not own the tables"
+    "policies": "the role of the application does not own the tables"
 }
 """Why there is no such form where the database has policies."""
 
@@ -49,7 +49,7 @@ class Way:
             what it returns is searched for the other tenant's values. A coroutine
             function gets an async session and runs in the async flavour only.
         theme: the module that it stands in.
-        why_not: reasons by database, ``sync``/``async`` or ``floor`` (a database with
+        why_not: reasons by database, ``sync``/``async`` or ``policies`` (a database with
             policies), for which it does not exist.
         sees: what a read must return exactly, where values alone do not tell (a count).
         errors: what it may raise, apart from a refusal.
@@ -57,7 +57,7 @@ class Way:
         tenant: whose scope it starts in; not so if it enters scopes itself.
         open: why it is open by nature; ``None`` for all others.
         open_still: why it is open by nature even where the database has policies.
-        beyond_floor: why policies alone, without the guard, cannot close it.
+        beyond_policies: why policies alone, without the guard, cannot close it.
         harmless: why it takes nothing from anybody where there is no protection.
         then: a query for the driver, and the rows that it must return afterwards.
     """
@@ -73,7 +73,7 @@ class Way:
     tenant: Literal["mine", "none", "own"] = "mine"
     open: str | None = None
     open_still: str | None = None
-    beyond_floor: str | None = None
+    beyond_policies: str | None = None
     harmless: str | None = None
     then: tuple[str, list[tuple[Any, ...]]] | None = None
 

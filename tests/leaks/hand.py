@@ -12,7 +12,7 @@ from sqlalchemy import inspect as inspect_object
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import InstanceState, Session
 
-from tests.floored import FlooredDatabase
+from tests.policy_database import PolicyDatabase
 
 from .store import Store
 
@@ -127,7 +127,7 @@ class Hand:
     def driver(self) -> AbstractContextManager[Any]:
         """Return a connection of the driver's own, as the application could open one."""
         database = self._store.database
-        return database.app_dbapi() if isinstance(database, FlooredDatabase) else database.dbapi()
+        return database.app_dbapi() if isinstance(database, PolicyDatabase) else database.dbapi()
 
     def close(self) -> None:
         self._stack.close()

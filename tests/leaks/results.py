@@ -46,7 +46,7 @@ class Result:
     detail: str
     open: bool
     harmless: bool
-    beyond_floor: bool
+    beyond_policies: bool
 
 
 def collect(
@@ -61,7 +61,7 @@ def collect(
     """
     protection = load(protection_name)
     models = Models(protection)
-    opened = "open_still" if protection.is_floored else "open"
+    opened = "open_still" if protection.has_policies else "open"
     found: list[Result] = []
     with asyncio.Runner() as runner:
         for name in databases:
@@ -80,7 +80,7 @@ def collect(
                                 outcome.detail,
                                 getattr(way, opened) is not None,
                                 way.harmless is not None,
-                                way.beyond_floor is not None,
+                                way.beyond_policies is not None,
                             )
                         )
     return found

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, Table, create_mock_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.databases import Database, DatabaseName
-from tests.floored import FlooredDatabase
+from tests.policy_database import PolicyDatabase
 
 from .protections import Protection
 from .rows import Content, seed
@@ -66,7 +66,7 @@ class Store:
     @contextmanager
     def _as_owner(self) -> Generator[None, None, None]:
         """Let what is made belong to somebody for whom policies hold, if there are any."""
-        if not isinstance(self.database, FlooredDatabase):
+        if not isinstance(self.database, PolicyDatabase):
             yield
             return
         self._cursor.execute(f"SET ROLE {self.database.owner}")
@@ -97,7 +97,7 @@ class Store:
                 _attach_to(engine, self._attached())
         else:
             self.database.run(f"CREATE SCHEMA {SCHEMA}")
-            if isinstance(self.database, FlooredDatabase):
+            if isinstance(self.database, PolicyDatabase):
                 self.database.open_schema(SCHEMA)
         # Kept open, since every way is judged by it.
         self._cursor = self._stack.enter_context(self.database.dbapi()).cursor()
@@ -120,7 +120,7 @@ class Store:
         with self._as_owner():
             for statement in self._ddl:
                 self._cursor.execute(statement)
-        if isinstance(self.database, FlooredDatabase):
+        if isinstance(self.database, PolicyDatabase):
             self.database.grant()
 
     def restore(self, names: Collection[str]) -> None:

@@ -32,11 +32,11 @@ def _cases(ways: list[Way]) -> Iterator[object]:
                     yield pytest.param(way, name, flavour, id=f"{way.name} | {name} | {flavour}")
 
 
-def _floored_cases(ways: list[Way]) -> Iterator[object]:
+def _policies_cases(ways: list[Way]) -> Iterator[object]:
     """What needs no look at the whole again: everything in the flavour that costs less."""
     for way in ways:
         flavour: Flavour = "async" if inspect.iscoroutinefunction(way.run) else "sync"
-        if not {"postgresql", "floor", flavour} & way.why_not.keys():
+        if not {"postgresql", "policies", flavour} & way.why_not.keys():
             yield pytest.param(way, flavour, id=f"{way.name} | {flavour}")
 
 
@@ -46,10 +46,10 @@ def models() -> Models:
 
 
 @pytest.fixture(scope="module")
-def floored(models: Models) -> Iterator[Arena]:
+def with_policies(models: Models) -> Iterator[Arena]:
     with (
         asyncio.Runner() as runner,
-        arena(load("ours_floored"), models, "postgresql", runner) as home,
+        arena(load("ours_with_policies"), models, "postgresql", runner) as home,
     ):
         yield home
 
@@ -79,11 +79,11 @@ def test_a_way_to_another_tenants_rows_is_confined_or_refused(
     _judge(outcome, way.open)
 
 
-@pytest.mark.parametrize(("way", "flavour"), list(_floored_cases(WAYS)))
+@pytest.mark.parametrize(("way", "flavour"), list(_policies_cases(WAYS)))
 def test_policies_in_the_database_close_what_is_open_by_nature_too(
-    floored: Arena, way: Way, flavour: Flavour
+    with_policies: Arena, way: Way, flavour: Flavour
 ) -> None:
-    _judge(floored.run(way, flavour), way.open_still)
+    _judge(with_policies.run(way, flavour), way.open_still)
 
 
 def _judge(outcome: Outcome, why_open: str | None) -> None:
@@ -103,20 +103,20 @@ def test_a_legitimate_operation_succeeds_with_the_right_result(
     assert outcome.verdict == "confined", outcome.detail
 
 
-@pytest.mark.parametrize(("way", "flavour"), list(_floored_cases(OPERATIONS)))
+@pytest.mark.parametrize(("way", "flavour"), list(_policies_cases(OPERATIONS)))
 def test_a_legitimate_operation_succeeds_under_policies_too(
-    floored: Arena, way: Way, flavour: Flavour
+    with_policies: Arena, way: Way, flavour: Flavour
 ) -> None:
-    outcome = floored.run(way, flavour)
+    outcome = with_policies.run(way, flavour)
 
     assert outcome.verdict == "confined", outcome.detail
 
 
 def test_policies_alone_close_all_but_what_never_reaches_the_database() -> None:
-    results = run_apart("floor_alone", ["postgresql"], each_flavour=False)
+    results = run_apart("policies_alone", ["postgresql"], each_flavour=False)
 
     crossed = {each.name for each in results if each.verdict == "LEAK"}
-    assert crossed == {each.name for each in results if each.beyond_floor or each.open}
+    assert crossed == {each.name for each in results if each.beyond_policies or each.open}
     tried = [each for each in results if each.verdict in ("confined", "refused")]
     assert len(tried) > 700
 

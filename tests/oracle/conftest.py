@@ -30,7 +30,7 @@ def pair_of() -> Generator[PairOf, None, None]:
 
 
 @pytest.fixture(scope="session")
-def floored_pair() -> Generator[Pair, None, None]:
+def policies_pair() -> Generator[Pair, None, None]:
     """Yield two PostgreSQL databases, the one with everybody's rows with policies."""
     with pair("postgresql", policies=policies()) as made:
         yield made

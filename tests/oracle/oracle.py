@@ -27,7 +27,7 @@ from sqlalchemy.orm.dynamic import AppenderQuery
 
 from tenantshield_mw import system_scope, tenant_scope
 from tests.databases import Database, DatabaseName, database
-from tests.floored import FlooredDatabase, floored_database
+from tests.policy_database import PolicyDatabase, policy_database
 
 from .rows import TENANT, rows, rows_of
 from .schema import MENDING, Base, mark, plain_tables
@@ -374,10 +374,10 @@ def databases(
     Args:
         name: which kind of database.
         policies: what is executed in ``mixed``, which then is a
-            :class:`~tests.floored.FlooredDatabase`.
+            :class:`~tests.policy_database.PolicyDatabase`.
     """
     with (
-        database(name) if policies is None else floored_database() as mixed,
+        database(name) if policies is None else policy_database() as mixed,
         database(name) as alone,
     ):
         for here, filling in ((mixed, rows()), (alone, rows_of(TENANT))):
@@ -394,7 +394,7 @@ def databases(
             engine.dispose()
             if policies is not None:
                 here.run(*MENDING)
-        if isinstance(mixed, FlooredDatabase):
+        if isinstance(mixed, PolicyDatabase):
             mixed.open_schema(SCHEMA)
             mixed.grant()
             mixed.run(*(policies or ()))

@@ -42,15 +42,15 @@ def test_there_are_enough_of_them() -> None:
 
 
 @pytest.mark.parametrize("kind", STRATEGIES)
-def test_so_they_do_with_policies_in_the_database(kind: str, floored_pair: Pair) -> None:
+def test_so_they_do_with_policies_in_the_database(kind: str, policies_pair: Pair) -> None:
     examples = EXAMPLES["postgresql"][kind]
     strategy: Any = STRATEGIES[kind]("postgresql")
-    assert fuzz(floored_pair, strategy, examples).compared >= examples
+    assert fuzz(policies_pair, strategy, examples).compared >= examples
 
 
 def test_so_they_do_with_nothing_but_policies() -> None:
     # In a process of its own, where nothing is declared to the guard.
-    command = [sys.executable, "-m", "tests.fuzz", "400", "--floor", "--no-guard", "--seed", "1"]
+    command = [sys.executable, "-m", "tests.fuzz", "400", "--policies", "--no-guard", "--seed", "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "400 examples, " in done.stdout
     assert done.returncode == 0, done.stdout + done.stderr

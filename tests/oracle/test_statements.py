@@ -36,8 +36,10 @@ def test_a_statement_acts_as_if_the_tenant_were_alone(
     "statement",
     [pytest.param(each, id=each.name) for each in CATALOGUE.values() if "postgresql" in each.only],
 )
-def test_so_it_does_with_policies_in_the_database(statement: Statement, floored_pair: Pair) -> None:
-    floored_pair.compare(statement.run, writes=statement.writes)
+def test_so_it_does_with_policies_in_the_database(
+    statement: Statement, policies_pair: Pair
+) -> None:
+    policies_pair.compare(statement.run, writes=statement.writes)
 
 
 @pytest.mark.parametrize(("statement", "name"), list(_every()))

@@ -4,8 +4,8 @@ Importing this in ``env.py`` is all there is to do::
 
     import tenantshield_mw.adapters.sqlalchemy.alembic
 
-Then ``alembic revision --autogenerate`` and ``alembic check`` look after the policies of the
-floor too, and ``op`` has the operations below. They take plain values and no models, so that
+Then ``alembic revision --autogenerate`` and ``alembic check`` look after the policies
+too, and ``op`` has the operations below. They take plain values and no models, so that
 a script stays what it was when the models move on. Each enters a system scope of its own.
 """
 

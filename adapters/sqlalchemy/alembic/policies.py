@@ -57,7 +57,7 @@ class PutTenantPoliciesOp(MigrateOperation):
             leave_enabled: whether undoing this leaves row-level security as it is.
 
         Raises:
-            ConfigurationError: the database is not PostgreSQL, or ``floor`` has neither a
+            ConfigurationError: the database is not PostgreSQL, or ``spec`` has neither a
                 tenant column nor ties.
         """
         operations.invoke(cls(spec, among=among, before=before, leave_enabled=leave_enabled))

@@ -13,6 +13,8 @@ The command ``tenantshield-mw doctor`` does the same; see ``docs/doctor.md``.
 from __future__ import annotations
 
 from .examine import examine
-from .findings import KINDS, SEVERITIES, Finding, Kind, Nature, Place, Severity
+from .findings import Finding
+from .kinds import SEVERITIES, Kind, Nature, Place, Severity
+from .natures import KINDS
 
 __all__ = ["KINDS", "SEVERITIES", "Finding", "Kind", "Nature", "Place", "Severity", "examine"]

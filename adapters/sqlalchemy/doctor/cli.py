@@ -9,7 +9,8 @@ from typing import get_args
 
 from ..errors import ConfigurationError
 from .examine import examine
-from .findings import SEVERITIES, Finding, Kind, Severity
+from .findings import Finding
+from .kinds import SEVERITIES, Kind, Severity
 from .report import as_json, as_text, summary
 from .targets import label_of, metadata_at, run_on, url_of
 

@@ -11,12 +11,15 @@ from ..errors import ConfigurationError
 from ..ownership.model import table_label
 from .bypasses import check_bypasses, children_of
 from .declarations import declared_tables
-from .findings import SEVERITIES, Finding
+from .extensions import check_extensions
+from .findings import Finding
+from .kinds import SEVERITIES
 from .models import check_models
 from .policies import check_policies
 from .privileges import read_server
 from .roles import check_role, check_settings
 from .schema import check_schema
+from .sql_mode import check_sql_mode
 
 __all__ = ["examine"]
 
@@ -85,6 +88,8 @@ def _check_database(
                 "leave the role out"
             )
         yield from check_schema(connection, metadata)
+        if connection.dialect.name in {"mysql", "mariadb"}:
+            yield from check_sql_mode(connection)
         return
     server = read_server(connection, role)
     tables = [
@@ -101,3 +106,4 @@ def _check_database(
     yield from check_role(server, tables)
     yield from check_bypasses(server, tables)
     yield from check_settings(server)
+    yield from check_extensions(server)

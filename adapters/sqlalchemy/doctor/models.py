@@ -17,6 +17,7 @@ from ..rls.specification import spec_of_table
 from .constraints import check_constraints
 from .declarations import declared_tables, rule_of, tables_of, tenant_columns, tenant_references
 from .findings import Finding
+from .side_effects import check_side_effects
 
 __all__ = ["begins_with", "check_models"]
 
@@ -34,6 +35,8 @@ def check_models(metadata: MetaData) -> Iterator[Finding]:
         elif isinstance(rule, ColumnOwnership):
             yield from _check_tenant_column(table, rule)
         yield from check_constraints(table, rule, metadata)
+        if rule is not None:
+            yield from check_side_effects(table, rule, metadata)
     yield from _differing_types(metadata)
 
 

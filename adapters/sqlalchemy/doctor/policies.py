@@ -13,7 +13,8 @@ from ..rls.differences import Difference, DifferenceKind, find_differences
 from ..rls.policies import ACCESS, TENANT, policies_of, table_name
 from ..rls.specification import TablePolicySpec, spec_of_table
 from .declarations import declared_tables
-from .findings import Finding, Kind
+from .findings import Finding
+from .kinds import Kind
 from .privileges import Server
 
 __all__ = ["check_policies"]

@@ -92,6 +92,7 @@ class Server:
         functions: those with ``SECURITY DEFINER``.
         creates: the schemas in which the role may create something.
         settings: role, database and setting; each of the first two may be ``None``.
+        extensions: those with a function that the role may call.
     """
 
     role: Role
@@ -102,6 +103,7 @@ class Server:
     functions: Sequence[DefinerFunction]
     creates: frozenset[str]
     settings: Sequence[tuple[str | None, str | None, str]]
+    extensions: Sequence[str]
 
     def relation(self, schema: str | None, name: str) -> Relation | None:
         """Return the table that is meant; ``None`` if there is none."""
@@ -180,6 +182,16 @@ WHERE s.setdatabase = 0 OR d.datname = current_database()
 ORDER BY 1, 2, 3
 """
 
+_EXTENSIONS: Final = """
+SELECT DISTINCT e.extname::text
+FROM pg_catalog.pg_extension e
+JOIN pg_catalog.pg_depend d
+  ON d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.refobjid = e.oid
+  AND d.classid = 'pg_catalog.pg_proc'::regclass AND d.deptype = 'e'
+WHERE pg_catalog.has_function_privilege({role}::oid, d.objid, 'EXECUTE')
+ORDER BY 1
+"""
+
 
 def read_server(connection: Connection, role: str | None = None) -> Server:
     """Return what the catalog says, as far as it concerns ``role``.
@@ -212,6 +224,7 @@ def read_server(connection: Connection, role: str | None = None) -> Server:
         [DefinerFunction(*row) for row in rows(_FUNCTIONS)],
         frozenset(row[0] for row in rows(_CREATES)),
         [(row[0], row[1], row[2]) for row in rows(_SETTINGS)],
+        [row[0] for row in rows(_EXTENSIONS)],
     )
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from .findings import SEVERITIES, Finding
+from .findings import Finding
+from .kinds import SEVERITIES
 
 __all__ = ["as_json", "as_text", "summary"]
 

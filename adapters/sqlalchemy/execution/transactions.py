@@ -1,6 +1,6 @@
 """For whom a transaction is, on an engine whose transactions tell the database their tenant.
 
-The part of the floor that is asked for every statement; the rest is in ``floor/``.
+The part of row-level security that every statement needs; the rest is in ``rls/``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The spec: PostgreSQL's row-level security, from the same declarations as the guard.
+"""Policies: PostgreSQL's row-level security, from the same declarations as the guard.
 
-The guard confines what SQLAlchemy compiles. The floor confines whatever reaches the
+The guard confines what SQLAlchemy compiles. The policies confine whatever reaches the
 database on the application's connections: a raw cursor, a stored function, a view::
 
     with owner_engine.begin() as connection:  # once, as the owner of the tables

@@ -17,7 +17,7 @@ _PREFIX: Final = "tenantshield: "
 
 
 def record(spec: TablePolicySpec) -> str:
-    """Return ``floor`` as a line of text."""
+    """Return ``spec`` as a line of text."""
     values: dict[str, Any] = {"name": spec.name, "schema": spec.schema}
     if spec.column is not None:
         values["column"] = [spec.column.name, spec.column.kind, spec.column.storage]

@@ -1,4 +1,4 @@
-"""What the floor has to know of each table, worked out from the declarations.
+"""What the policies need to know about each table, derived from the declarations.
 
 Plain values without references to models: they can stand in a migration, and be compared
 with what a database has.

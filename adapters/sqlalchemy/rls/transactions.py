@@ -77,7 +77,7 @@ def enforce(engine: Engine | AsyncEngine, *, system_role: str | None = None) -> 
     dialect = (engine if isinstance(engine, Engine) else engine.sync_engine).dialect
     if dialect.name != "postgresql" or dialect.driver not in SENDERS:
         raise ConfigurationError(
-            f"the floor needs PostgreSQL with {', '.join(sorted(SENDERS))}, and this engine "
+            f"the policies require PostgreSQL with {', '.join(sorted(SENDERS))}, and this engine "
             f"is on {dialect.name!r} with {dialect.driver!r}"
         )
     check_driver(dialect.driver)

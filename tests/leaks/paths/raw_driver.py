@@ -122,7 +122,7 @@ def _(hand: Hand, m: Models) -> Any:
 SETTABLE = "whoever may run any SQL may also set what the policies go by"
 
 
-def forged(name: str, sql: str, beyond_floor: str | None = SETTABLE) -> None:
+def forged(name: str, sql: str, beyond_policies: str | None = SETTABLE) -> None:
     """Enter a way that tells the database's policies another tenant, and reads past the guard."""
 
     def run(hand: Hand, m: Models) -> Any:
@@ -136,9 +136,9 @@ def forged(name: str, sql: str, beyond_floor: str | None = SETTABLE) -> None:
 
     run.__module__ = __name__
     why = "a cursor of the driver's"
-    path(f"policies: {name}", only="postgresql sync", why=why, beyond_floor=beyond_floor)(run)
+    path(f"policies: {name}", only="postgresql sync", why=why, beyond_policies=beyond_policies)(run)
 
 
 forged("another tenant in the setting", "SET LOCAL tenantshield.text = 'bravo'")
 forged("another tenant by set_config()", "SELECT set_config('tenantshield.text', 'bravo', true)")
-forged("another role", "SET LOCAL ROLE NONE", beyond_floor=None)
+forged("another role", "SET LOCAL ROLE NONE", beyond_policies=None)

@@ -138,13 +138,13 @@ after("refresh", lambda h, m, kept: (h.session.refresh(kept), kept.note)[1], err
 after(
     "get() from memory",
     lambda h, m, kept: h.session.get(m.Invoice, 401),
-    beyond_floor=IN_MEMORY,
+    beyond_policies=IN_MEMORY,
 )
 after("a query", lambda h, m, kept: h.session.scalars(select(m.Invoice)).all())
 after(
     "merge",
     lambda h, m, kept: h.session.merge(m.Invoice(id=401)).note,
-    beyond_floor=IN_MEMORY,
+    beyond_policies=IN_MEMORY,
 )
 after("a flush", lambda h, m, kept: (renamed(kept), h.session.flush()), "write")
 after("a commit", lambda h, m, kept: (renamed(kept), h.session.commit()), "write")

@@ -328,7 +328,7 @@ def _(hand: Hand, m: Models) -> Any:
 
 @session_path(
     "get() of the first tenant's object that was added to the second's session",
-    beyond_floor=IN_MEMORY,
+    beyond_policies=IN_MEMORY,
 )
 def _(hand: Hand, m: Models) -> Any:
     with hand.scope(hand.theirs):

@@ -50,7 +50,7 @@ class Protection:
             code, not for one session object), ``unbound`` (a scope without a tenant inside
             of one that has one), ``system`` (a scope that sees all tenants), ``fills`` (the
             tenant may be left out of every statement, not of new objects alone).
-        is_floored: whether the database has policies, and the application a role for which
+        has_policies: whether the database has policies, and the application a role for which
             they hold.
     """
 
@@ -62,7 +62,7 @@ class Protection:
         {"ties", "core", "columns", "keys", "concrete", "ambient", "unbound", "system", "fills"}
     )
     refusals: tuple[type[Exception], ...] = ()
-    is_floored: bool = False
+    has_policies: bool = False
 
     reviewed: ClassVar[dict[str, Any]] = {}
 

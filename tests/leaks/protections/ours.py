@@ -16,7 +16,7 @@ from tenantshield_mw.adapters.sqlalchemy import (
     tenant_aware,
 )
 from tenantshield_mw.context import carry_tenant
-from tests.floored import is_refused_by_policy
+from tests.policy_database import is_refused_by_policy
 
 from . import Protection, T
 
@@ -48,14 +48,14 @@ class _Ours(Protection):
         return system_scope("to see whether it sees everything")
 
     def policies(self, metadata: MetaData) -> list[str]:
-        return rls.policy_statements(metadata) if self.is_floored else []
+        return rls.policy_statements(metadata) if self.has_policies else []
 
     def is_refusal(self, error: Exception) -> bool:
-        return super().is_refusal(error) or (self.is_floored and is_refused_by_policy(error))
+        return super().is_refusal(error) or (self.has_policies and is_refused_by_policy(error))
 
     def carry(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return carry_tenant(function)
 
 
-def protection(*, is_floored: bool = False) -> Protection:
-    return _Ours(refusals=(TenantShieldError,), is_floored=is_floored)
+def protection(*, has_policies: bool = False) -> Protection:
+    return _Ours(refusals=(TenantShieldError,), has_policies=has_policies)

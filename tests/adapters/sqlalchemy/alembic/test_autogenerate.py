@@ -64,7 +64,7 @@ def _models() -> MetaData:
 
 
 METADATA = _models()
-FLOORS = specs_of(METADATA)
+SPECS = specs_of(METADATA)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def project(tmp_path: Path, engine: Engine) -> Project:
 
 def is_in_place(engine: Engine) -> bool:
     with engine.connect() as connection:
-        return find_differences(connection, FLOORS) == []
+        return find_differences(connection, SPECS) == []
 
 
 def ours(db: Database) -> list[str]:
@@ -151,7 +151,7 @@ def test_policies_that_were_made_from_something_else_are_changed_and_changed_bac
     # The table as it was: with its tenant in another column, which is there no more.
     db.run(
         "ALTER TABLE gen_shop ADD COLUMN tenant_id varchar(10)",
-        *(text for each in FLOORS for text in statements_to_create(each, FLOORS)),
+        *(text for each in SPECS for text in statements_to_create(each, SPECS)),
         *statements_to_create(TablePolicySpec("gen_shop", column=TenantColumn("tenant_id"))),
     )
     before = policy_texts(db)
@@ -288,7 +288,7 @@ def test_on_another_database_there_is_nothing_to_find(tmp_path: Path) -> None:
     engine = memory_engine()
     metadata = MetaData()
     METADATA.tables["gen_shop"].to_metadata(metadata)
-    assert all(each in FLOORS for each in specs_of(metadata))
+    assert all(each in SPECS for each in specs_of(metadata))
     assert specs_of(metadata)
     project = Project(tmp_path / "sqlite", engine, metadata)
     assert "tenant_policies" not in project.generate()

@@ -82,7 +82,7 @@ class Migrating(Reader):
         return None
 
 
-def test_the_guide_leads_to_the_guard_and_the_floor(db: Database, tmp_path: Path) -> None:
+def test_the_guide_leads_to_the_guard_and_the_policies(db: Database, tmp_path: Path) -> None:
     reader = Migrating(tmp_path, db)
     assert len(BLOCKS) >= 10
     seen: list[str | None] = []

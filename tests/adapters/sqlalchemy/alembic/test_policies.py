@@ -31,7 +31,7 @@ NODE = TablePolicySpec(
 LEAF = TablePolicySpec(
     "migrated_leaf", ties=(ParentLink(("person_id",), "migrated_person", ("id",)),)
 )
-FLOORS = [PERSON, NODE, LEAF]
+SPECS = [PERSON, NODE, LEAF]
 
 # The operations work under the guard, also where the text names a guarded table.
 tenant_aware(
@@ -60,12 +60,12 @@ def db() -> Iterator[Database]:
 
 
 def put(op: Any) -> None:
-    for each in FLOORS:
+    for each in SPECS:
         op.put_tenant_policies(each)
 
 
 def drop(op: Any) -> None:
-    for each in reversed(FLOORS):
+    for each in reversed(SPECS):
         op.drop_tenant_policies(each)
 
 
@@ -79,10 +79,10 @@ def state(db: Database) -> tuple[int, int, int]:
     return row
 
 
-def is_in_place(db: Database, floors: list[TablePolicySpec] = FLOORS) -> bool:
+def is_in_place(db: Database, specs: list[TablePolicySpec] = SPECS) -> bool:
     engine = db.engine()
     with engine.connect() as connection:
-        found = find_differences(connection, floors)
+        found = find_differences(connection, specs)
     engine.dispose()
     return not found
 
@@ -179,8 +179,8 @@ def test_a_change_takes_the_functions_along_that_are_not_called_any_more(db: Dat
 @pytest.mark.parametrize(
     "operation",
     [
-        PutTenantPoliciesOp(PERSON, among=FLOORS, leave_enabled=True),
-        DropTenantPoliciesOp(PERSON, among=FLOORS, leave_enabled=True),
+        PutTenantPoliciesOp(PERSON, among=SPECS, leave_enabled=True),
+        DropTenantPoliciesOp(PERSON, among=SPECS, leave_enabled=True),
         PutTenantPoliciesOp(PERSON, before=NODE),
     ],
 )

@@ -21,7 +21,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import CITEXT
+from sqlalchemy.dialects.postgresql import CITEXT, ExcludeConstraint
 from sqlalchemy.types import TypeDecorator
 
 from tenantshield_mw import ConfigurationError
@@ -46,6 +46,67 @@ def tenant_column(shop: Shop, *arguments: Any, **options: Any) -> None:
     """Add a table whose tenant column is another one."""
     options = {"nullable": False, "index": True, **options}
     tenant_aware(shop.table("odd", shop.key(), Column("tenant_id", *arguments, **options)))
+
+
+def excluding(shop: Shop) -> None:
+    shop.aware("odd", Column("room", Integer), ExcludeConstraint(("room", "=")))
+
+
+def excluding_by_another_operator(shop: Shop) -> None:
+    shop.aware(
+        "odd", Column("room", Integer), ExcludeConstraint(("tenant_id", "<>"), ("room", "="))
+    )
+
+
+def inherit(shop: Shop, parent: str) -> None:
+    parts = shop.key(), shop.tenant()
+    options = {"postgresql_inherits": shop.name(parent)}
+    tenant_aware(Table(shop.name("heir"), shop.metadata, *parts, **options))
+
+
+def inheriting(shop: Shop) -> None:
+    inherit(shop, "country")
+
+
+def replacing_together(shop: Shop) -> None:
+    shop.aware(
+        "odd",
+        Column("public_id", Uuid, default=uuid.uuid4),
+        UniqueConstraint("public_id", sqlite_on_conflict="REPLACE"),
+    )
+
+
+def replacing_column(shop: Shop) -> None:
+    shop.aware(
+        "odd",
+        Column(
+            "public_id",
+            Uuid,
+            default=uuid.uuid4,
+            unique=True,
+            sqlite_on_conflict_unique="replace",
+        ),
+    )
+
+
+def replacing_key(shop: Shop) -> None:
+    key = Column("id", Integer, primary_key=True, sqlite_on_conflict_primary_key="REPLACE")
+    tenant_aware(shop.table("odd", key, shop.tenant()))
+
+
+def part_of_a_key(shop: Shop) -> None:
+    shop.aware("odd", Column("code", Integer), UniqueConstraint("tenant_id", "code"))
+    code = shop.refers_to("odd", "code")
+    shop.aware("child", Column("odd_code", ForeignKey(code.target_fullname, ondelete="CASCADE")))
+
+
+def collations_of_a_tie(shop: Shop) -> None:
+    tenant_aware(shop.table("odd", Column("id", Uuid, primary_key=True), shop.tenant()))
+    shop.table(
+        "child",
+        shop.key(),
+        Column("odd_id", String(40, collation="NOCASE"), shop.refers_to("odd"), nullable=False),
+    )
 
 
 def undeclared(shop: Shop) -> None:
@@ -180,6 +241,20 @@ FAULTS: list[tuple[Callable[[Shop], None], list[Planted]]] = [
     (shared_whose_key_changes, [("shared-cascades", "stamp", "country_code")]),
     (tenants_own_that_cascades, [("reference-without-tenant", "stamp", "invoice_id")]),
     (shared_with_tenant, [("shared-with-tenant-column", "odd", "tenant_id")]),
+    (excluding, [("exclusion-without-tenant", "odd", "room")]),
+    (excluding_by_another_operator, [("exclusion-without-tenant", "odd", "tenant_id, room")]),
+    (inheriting, [("inherited-by-tenant-aware", "heir", None)]),
+    (replacing_together, [("conflict-replaces", "odd", "public_id")]),
+    (replacing_column, [("conflict-replaces", "odd", "public_id")]),
+    (replacing_key, [("conflict-replaces", "odd", "id")]),
+    (
+        part_of_a_key,
+        [
+            ("reference-to-part-of-key", "child", "odd_code"),
+            ("reference-without-tenant", "child", "odd_code"),
+        ],
+    ),
+    (collations_of_a_tie, [("tie-collations-differ", "child", "odd_id")]),
 ]
 
 
@@ -209,6 +284,18 @@ def test_a_foreign_key_along_which_nothing_happens_is_clean() -> None:
     shop = Shop()
     refer(shop, "country_code", "country.code", ondelete="RESTRICT", onupdate="NO ACTION")
     assert shop.planted(examine(shop.metadata)) == []
+
+
+def test_side_effects_within_one_tenant_are_clean() -> None:
+    shop = Shop()
+    shop.aware(
+        "odd",
+        Column("room", Integer),
+        ExcludeConstraint(("tenant_id", "="), ("room", "=")),
+        UniqueConstraint("tenant_id", "room", sqlite_on_conflict="REPLACE"),
+    )
+    inherit(shop, "customer")
+    assert examine(shop.metadata) == []
 
 
 def test_values_that_the_program_makes_may_be_unique_alone() -> None:

@@ -13,7 +13,7 @@ from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.doctor import KINDS, Finding, examine
 from tenantshield_mw.adapters.sqlalchemy.rls import create_policies
 from tests.adapters.sqlalchemy.doctor.shop import Planted, Shop
-from tests.adapters.sqlalchemy.rls.conftest import Client, Floored, floored
+from tests.adapters.sqlalchemy.rls.conftest import Client, RlsDatabase, rls_database
 
 
 @dataclass
@@ -235,6 +235,12 @@ FAULTS = [
         [("setting-default", None, None)],
         READ,
     ),
+    Planting(
+        "an_extension_that_takes_sql",
+        ["CREATE EXTENSION tablefunc"],
+        [("extension-takes-sql", None, None)],
+        objects=["tablefunc"],
+    ),
 ]
 
 HARMLESS = {
@@ -275,6 +281,7 @@ HARMLESS = {
         "ALTER TABLE heir ENABLE ROW LEVEL SECURITY",
     ],
     "a role that is nothing special": ["GRANT pg_monitor TO {app}"],
+    "an extension that takes no names": ["CREATE EXTENSION btree_gist"],
     "another setting of the role": ["ALTER ROLE {app} SET work_mem = '8MB'"],
 }
 
@@ -282,7 +289,7 @@ HARMLESS = {
 class Place:
     """A database whose policies are in place, with a row, and the application's role."""
 
-    def __init__(self, base: Floored, shop: Shop) -> None:
+    def __init__(self, base: RlsDatabase, shop: Shop) -> None:
         self.base, self.shop = base, shop
         self.names = {
             name: shop.name(name) for name in ("customer", "invoice", "line", "country")
@@ -327,14 +334,14 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def base() -> Iterator[Floored]:
-    with floored() as made:
+def base() -> Iterator[RlsDatabase]:
+    with rls_database() as made:
         made.here.run(f"REVOKE {made.system} FROM {made.app}")
         yield made
 
 
 @pytest.fixture
-def place(base: Floored) -> Iterator[Place]:
+def place(base: RlsDatabase) -> Iterator[Place]:
     yield Place(base, Shop())
     base.close()
     base.here.run(
@@ -459,7 +466,7 @@ def test_tables_of_another_schema_are_looked_at_there(place: Place) -> None:
     place.run(f"DROP SCHEMA {schema} CASCADE")
 
 
-def test_it_can_be_asked_of_the_applications_own_engine(place: Place, base: Floored) -> None:
+def test_it_can_be_asked_of_the_applications_own_engine(place: Place, base: RlsDatabase) -> None:
     for driver in ("psycopg", "psycopg_async", "asyncpg"):
         client = Client(base, driver, system_role=None)
         place.run("GRANT {system} TO {app}")

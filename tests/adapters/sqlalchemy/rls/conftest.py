@@ -25,7 +25,7 @@ DRIVERS: Final[tuple[Driver, ...]] = get_args(Driver)
 
 
 @dataclass
-class Floored:
+class RlsDatabase:
     """A database whose tables have policies, and the roles that come to it.
 
     Attributes:
@@ -68,14 +68,14 @@ class Floored:
 
 
 @contextmanager
-def floored() -> Generator[Floored, None, None]:
+def rls_database() -> Generator[RlsDatabase, None, None]:
     """Yield a new database with roles of its own."""
     with (
         database("postgresql") as here,
         here.roles(owner="LOGIN", app="LOGIN", system="BYPASSRLS") as (owner, app, system),
     ):
         here.run(f"GRANT {system} TO {app}", f"GRANT CREATE, USAGE ON SCHEMA public TO {owner}")
-        made = Floored(here, owner, app, system)
+        made = RlsDatabase(here, owner, app, system)
         try:
             yield made
         finally:
@@ -85,7 +85,7 @@ def floored() -> Generator[Floored, None, None]:
 class Client:
     """Runs code with a session on an engine that holds the tenant, by one driver."""
 
-    def __init__(self, base: Floored, driver: Driver, **options: Any) -> None:
+    def __init__(self, base: RlsDatabase, driver: Driver, **options: Any) -> None:
         self.driver = driver
         self._runner = asyncio.Runner()
         self.async_engine: AsyncEngine | None = None
@@ -131,20 +131,20 @@ def by_cursor(session: Session, sql: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture(scope="module")
-def base() -> Iterator[Floored]:
-    with floored() as made:
+def base() -> Iterator[RlsDatabase]:
+    with rls_database() as made:
         yield made
 
 
 @pytest.fixture(params=DRIVERS)
-def client(base: Floored, request: pytest.FixtureRequest) -> Iterator[Client]:
+def client(base: RlsDatabase, request: pytest.FixtureRequest) -> Iterator[Client]:
     made = Client(base, request.param, pool_size=1, max_overflow=0)
     yield made
     made.close()
 
 
 @pytest.fixture
-def everything(base: Floored) -> Callable[[str], list[tuple[Any, ...]]]:
+def everything(base: RlsDatabase) -> Callable[[str], list[tuple[Any, ...]]]:
     """Returns rows as a superuser sees them, by the driver."""
 
     def read(sql: str) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""Tables of every kind that the floor has to do with; names that need quotes included."""
+"""Tables of every kind that the policies cover, with names that need quotes."""
 
 from __future__ import annotations
 

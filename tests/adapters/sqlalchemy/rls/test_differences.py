@@ -63,7 +63,7 @@ KINDS = [
     TablePolicySpec("pg_policy", "public", column=TenantColumn("t")),
     TablePolicySpec("select", column=TenantColumn("where")),
 ]
-FLOORS = [PERSON, TREE, LEAF, *KINDS]
+SPECS = [PERSON, TREE, LEAF, *KINDS]
 TABLES = (
     'CREATE SCHEMA "My Schema"',
     "CREATE TABLE person (id int PRIMARY KEY, tenant_id varchar(10), name text)",
@@ -92,16 +92,16 @@ def db() -> Iterator[Database]:
 @pytest.fixture
 def engine(db: Database) -> Iterator[Engine]:
     engine = db.engine()
-    db.run(*(text for each in FLOORS for text in statements_to_create(each, FLOORS)))
+    db.run(*(text for each in SPECS for text in statements_to_create(each, SPECS)))
     yield engine
     engine.dispose()
 
 
-def differences(engine: Engine, floors: list[TablePolicySpec] = FLOORS) -> list[str]:
+def differences(engine: Engine, specs: list[TablePolicySpec] = SPECS) -> list[str]:
     with engine.connect() as connection:
         return [
             f"{each.table}: {each.kind}: {each.detail.partition(':')[0]}"
-            for each in find_differences(connection, floors)
+            for each in find_differences(connection, specs)
         ]
 
 
@@ -112,7 +112,7 @@ def test_what_was_just_created_is_in_place(engine: Engine) -> None:
 def test_it_is_in_place_for_any_search_path(engine: Engine) -> None:
     with engine.connect() as connection:
         connection.exec_driver_sql('SET search_path = "My Schema", pg_temp, public')
-        assert find_differences(connection, FLOORS) == []
+        assert find_differences(connection, SPECS) == []
         path = connection.exec_driver_sql("SHOW search_path").scalar_one()
         assert path == '"My Schema", pg_temp, public'
         connection.commit()
@@ -133,28 +133,28 @@ def test_another_function_of_the_name_of_a_built_in_one_is_another(
             connection.exec_driver_sql(statement)
         # Made while the name meant PostgreSQL's own, it is found by any path.
         connection.exec_driver_sql("SET LOCAL search_path = public, shadows")
-        assert find_differences(connection, FLOORS) == []
+        assert find_differences(connection, SPECS) == []
         connection.exec_driver_sql("SET LOCAL search_path = shadows, pg_catalog, public")
-        assert find_differences(connection, FLOORS) == []
+        assert find_differences(connection, SPECS) == []
         for statement in statements_to_create(PERSON):
             connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
         for path in ("shadows, pg_catalog, public", "public"):
             connection.exec_driver_sql(f"SET LOCAL search_path = {path}")
-            found = find_differences(connection, FLOORS)
+            found = find_differences(connection, SPECS)
             assert [(each.table, each.kind) for each in found] == [("person", "policy outdated")]
         connection.rollback()
 
 
 def test_it_is_in_place_in_autocommit(engine: Engine) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        assert find_differences(connection, FLOORS) == []
+        assert find_differences(connection, SPECS) == []
         assert connection.exec_driver_sql("SHOW search_path").scalar_one() == '"$user", public'
 
 
 async def test_it_is_in_place_by_asyncpg(db: Database, engine: Engine) -> None:
     async_engine = db.async_engine()
     async with async_engine.connect() as connection:
-        assert await connection.run_sync(find_differences, FLOORS) == []
+        assert await connection.run_sync(find_differences, SPECS) == []
     await async_engine.dispose()
 
 
@@ -164,13 +164,13 @@ def test_a_role_without_any_privilege_can_look(db: Database, engine: Engine) -> 
         connection.exec_driver_sql("CREATE ROLE tenantshield_nobody")
         connection.exec_driver_sql("SET ROLE tenantshield_nobody")
         # Without USAGE on a schema a name without one means nothing that is in it.
-        floors = [each for each in FLOORS if each.schema == "My Schema"]
-        assert [each.kind for each in find_differences(connection, floors)] == ["policy outdated"]
+        specs = [each for each in SPECS if each.schema == "My Schema"]
+        assert [each.kind for each in find_differences(connection, specs)] == ["policy outdated"]
         connection.exec_driver_sql("RESET ROLE")
         connection.exec_driver_sql("GRANT USAGE ON SCHEMA public TO tenantshield_nobody")
         connection.exec_driver_sql("SET ROLE tenantshield_nobody")
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-        assert find_differences(connection, FLOORS) == []
+        assert find_differences(connection, SPECS) == []
         connection.rollback()
 
 
@@ -317,7 +317,7 @@ def test_a_parent_of_the_same_name_in_another_schema_is_another(
         "b IS NULL OR EXISTS (SELECT 1 FROM elsewhere.person AS tenantshield_parent WHERE "
         'tenantshield_parent.id = "T ""ree".a AND tenantshield_parent.id = "T ""ree".b)) AND '
         '(up IS NULL OR up = id OR "My Schema".'
-        f"{functions_of(TREE, FLOORS)[0].name}(up)))",
+        f"{functions_of(TREE, SPECS)[0].name}(up)))",
     )
     assert differences(engine) == ['T "ree: policy outdated: tenantshield_references']
 
@@ -330,9 +330,9 @@ def test_only_a_policy_of_somebody_elses_is_harmless(db: Database, engine: Engin
     with engine.connect() as connection:
         found = {
             each.detail.partition(":")[0]: each.harmless
-            for each in find_differences(connection, FLOORS)
+            for each in find_differences(connection, SPECS)
         }
-        shown = [str(each) for each in find_differences(connection, FLOORS)]
+        shown = [str(each) for each in find_differences(connection, SPECS)]
     assert found == {"support": True, "tenantshield_references": False}
     assert any(
         each.startswith("person: policy unexpected: support: a permissive") for each in shown
@@ -345,7 +345,7 @@ def test_only_a_policy_of_somebody_elses_is_harmless(db: Database, engine: Engin
     ["SECURITY DEFINER", "IMMUTABLE", "SET search_path = elsewhere"],
 )
 def test_an_altered_function_is_found(db: Database, engine: Engine, change: str) -> None:
-    name = functions_of(LEAF, FLOORS)[0].name
+    name = functions_of(LEAF, SPECS)[0].name
     db.run(f"ALTER FUNCTION {name} {change}")
     try:
         assert differences(engine) == [f"leaf: function outdated: {name}"]
@@ -354,13 +354,13 @@ def test_an_altered_function_is_found(db: Database, engine: Engine, change: str)
 
 
 def test_a_function_that_does_something_else_is_found(db: Database, engine: Engine) -> None:
-    wanted = functions_of(LEAF, FLOORS)[0]
+    wanted = functions_of(LEAF, SPECS)[0]
     db.run(wanted.definition.replace(wanted.body, " BEGIN RETURN true; END "))
     assert differences(engine) == [f"leaf: function outdated: {wanted.name}"]
 
 
 def test_a_function_that_is_gone_is_found(db: Database, engine: Engine) -> None:
-    name = functions_of(LEAF, FLOORS)[0].name
+    name = functions_of(LEAF, SPECS)[0].name
     db.run(f"DROP FUNCTION {name} CASCADE")
     assert differences(engine) == [
         "leaf: policy missing: tenantshield_references",
@@ -395,18 +395,18 @@ def test_models_and_database_are_compared_in_any_scope(db: Database) -> None:
     with owner.begin() as connection:
         metadata.create_all(connection)
         create_policies(connection, metadata)
-    floors = specs_of(metadata)
+    specs = specs_of(metadata)
     held = create_engine(db.url.set(username="tenantshield_looking"))
     enforce(held)
     for each in (owner, held):
         with each.connect() as connection:
-            assert find_differences(connection, floors) == []
+            assert find_differences(connection, specs) == []
         with tenant_scope("acme"), each.connect() as connection:
-            assert find_differences(connection, floors) == []
+            assert find_differences(connection, specs) == []
     with owner.begin() as connection:
         drop_policies(connection, metadata)
     with tenant_scope("acme"), held.connect() as connection:
-        assert len(find_differences(connection, floors)) == 8
+        assert len(find_differences(connection, specs)) == 8
     held.dispose()
     owner.dispose()
     db.run("DROP ROLE tenantshield_looking")
@@ -414,7 +414,7 @@ def test_models_and_database_are_compared_in_any_scope(db: Database) -> None:
 
 def test_another_database_is_an_error() -> None:
     with memory_engine().connect() as connection, pytest.raises(ConfigurationError, match="sqlite"):
-        find_differences(connection, FLOORS)
+        find_differences(connection, SPECS)
 
 
 # -- the conditions themselves -----------------------------------------------------

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from tenantshield_mw import ConfigurationError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
 
-from .conftest import Client, Driver, Floored, by_cursor
+from .conftest import Client, Driver, RlsDatabase, by_cursor
 
 KIND = (
     "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only'), "
@@ -53,7 +53,7 @@ def test_a_transaction_is_of_the_kind_that_was_asked_for(
 
 
 def test_what_is_committed_stays_and_what_is_rolled_back_does_not(
-    client: Client, base: Floored
+    client: Client, base: RlsDatabase
 ) -> None:
     base.here.run("DROP TABLE IF EXISTS told", "CREATE TABLE told (number int)")
     base.grant()
@@ -79,7 +79,7 @@ def test_a_name_is_told_as_it_is(client: Client, tenant: str) -> None:
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg_async"])
-def test_a_role_that_is_not_there_is_the_servers_error(base: Floored, driver: Driver) -> None:
+def test_a_role_that_is_not_there_is_the_servers_error(base: RlsDatabase, driver: Driver) -> None:
     client = Client(base, driver, system_role="nobody at all")
     try:
         with system_scope("to see all"), pytest.raises(DBAPIError) as caught:
@@ -93,7 +93,7 @@ def test_a_role_that_is_not_there_is_the_servers_error(base: Floored, driver: Dr
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg_async"])
-def test_a_name_is_not_told_in_part(base: Floored, driver: Driver) -> None:
+def test_a_name_is_not_told_in_part(base: RlsDatabase, driver: Driver) -> None:
     client = Client(base, driver, system_role=f"{base.system}\0x")
     try:
         with system_scope("to see all"), pytest.raises(ConfigurationError, match="zero byte"):
@@ -103,7 +103,7 @@ def test_a_name_is_not_told_in_part(base: Floored, driver: Driver) -> None:
 
 
 def test_a_psycopg_that_has_changed_is_refused(
-    base: Floored, monkeypatch: pytest.MonkeyPatch
+    base: RlsDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = create_engine(base.url(base.app))
     monkeypatch.delattr("psycopg.generators.execute")

@@ -14,7 +14,7 @@ from tenantshield_mw import system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import rls, tenant_aware, tenant_foreign_key
 from tests.plans import plan_of, scanned
 
-from .conftest import Client, Floored, by_cursor
+from .conftest import Client, RlsDatabase, by_cursor
 
 Read = Callable[[str], list[tuple[Any, ...]]]
 
@@ -69,7 +69,7 @@ LEAVES: Final = (
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tables(base: Floored) -> None:
+def tables(base: RlsDatabase) -> None:
     with base.engine(base.owner).begin() as connection:
         Base.metadata.create_all(connection)
         with system_scope("partitions"):
@@ -80,7 +80,7 @@ def tables(base: Floored) -> None:
 
 
 @pytest.fixture(autouse=True)
-def rows(base: Floored) -> None:
+def rows(base: RlsDatabase) -> None:
     base.here.run(
         "TRUNCATE spread_shelf, spread_book",
         "INSERT INTO spread_shelf SELECT 'tenant ' || n % 40, n, 'x' "
@@ -91,7 +91,7 @@ def rows(base: Floored) -> None:
 
 
 @pytest.fixture
-def app(base: Floored) -> Iterator[Client]:
+def app(base: RlsDatabase) -> Iterator[Client]:
     client = Client(base, "psycopg")
     yield client
     client.close()
@@ -177,7 +177,7 @@ def test_through_the_table_the_tenants_rows_are_read_and_written(
     assert everything("SELECT 1 FROM spread_book WHERE id = 47") == []
 
 
-def test_a_partition_that_comes_later_is_told_of_and_closed(app: Client, base: Floored) -> None:
+def test_a_partition_that_comes_later_is_told_of_and_closed(app: Client, base: RlsDatabase) -> None:
     def differences() -> list[str]:
         with base.engine(base.app).connect() as connection:
             wanted = rls.specs_of(Base.metadata)
@@ -203,7 +203,9 @@ def test_a_partition_that_comes_later_is_told_of_and_closed(app: Client, base: F
         base.here.run("DROP TABLE spread_book_later")
 
 
-def test_dropping_the_policies_opens_the_partitions_again(base: Floored, everything: Read) -> None:
+def test_dropping_the_policies_opens_the_partitions_again(
+    base: RlsDatabase, everything: Read
+) -> None:
     left = (
         "SELECT count(*) FROM pg_class WHERE relname LIKE 'spread%' "
         "AND (relrowsecurity OR relforcerowsecurity)"

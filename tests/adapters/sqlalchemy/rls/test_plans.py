@@ -16,7 +16,7 @@ from tenantshield_mw import TenantId, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.plans import Plan, indexes, nodes, plan_of, scanned
 
-from .conftest import Client, Floored, by_cursor
+from .conftest import Client, RlsDatabase, by_cursor
 
 ROWS: Final = 50_000
 TENANTS: Final = 500
@@ -69,7 +69,7 @@ STATEMENTS: Final[dict[str, Callable[[Any], Any]]] = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tables(base: Floored) -> None:
+def tables(base: RlsDatabase) -> None:
     base.create(Base.metadata)
     for model, (tenant, _) in MODELS.items():
         name = model.__tablename__
@@ -80,19 +80,19 @@ def tables(base: Floored) -> None:
 
 
 @pytest.fixture(scope="module")
-def app(base: Floored) -> Iterator[Client]:
+def app(base: RlsDatabase) -> Iterator[Client]:
     client = Client(base, "psycopg", pool_size=1)
     yield client
     client.close()
 
 
-def by_hand(base: Floored, statement: Any) -> Plan:
+def by_hand(base: RlsDatabase, statement: Any) -> Plan:
     """Return the plan of a statement as it is, for a role for which no policy holds."""
     with system_scope("as it is"), Session(base.engine("postgres")) as session:
         return plan_of(session, lambda s: s.execute(statement))
 
 
-def guarded(base: Floored, statement: Any, tenant: TenantId) -> Plan:
+def guarded(base: RlsDatabase, statement: Any, tenant: TenantId) -> Plan:
     with tenant_scope(tenant), Session(base.engine("postgres")) as session:
         return plan_of(session, lambda s: s.execute(statement))
 
@@ -105,7 +105,7 @@ def both(app: Client, statement: Any, tenant: TenantId) -> Plan:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_the_same_index_is_searched_by_the_tenant(
-    base: Floored, app: Client, model: Any, name: str
+    base: RlsDatabase, app: Client, model: Any, name: str
 ) -> None:
     _, tenant = MODELS[model]
     statement = STATEMENTS[name](model.__table__)

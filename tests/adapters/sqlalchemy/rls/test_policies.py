@@ -17,20 +17,20 @@ from tenantshield_mw import ConfigurationError, TenantId, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import rls, tenant_aware
 from tests.databases import memory_engine
 
-from .conftest import Client, Floored, by_cursor
+from .conftest import Client, RlsDatabase, by_cursor
 from .models import KINDS, Base, Bottle, Cellar, Child, Label, Parent, Tasting, mark
 
 Read = Callable[[str], list[tuple[Any, ...]]]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tables(base: Floored) -> None:
+def tables(base: RlsDatabase) -> None:
     mark()
     base.create(Base.metadata)
 
 
 @pytest.fixture(autouse=True)
-def rows(base: Floored) -> None:
+def rows(base: RlsDatabase) -> None:
     """Give each of two tenants a cellar with a bottle that was tasted."""
     names = ", ".join(f'"{table.name}"' for table in Base.metadata.tables.values())
     base.here.run(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
@@ -44,7 +44,7 @@ def rows(base: Floored) -> None:
 
 
 @pytest.fixture
-def app(base: Floored) -> Iterator[Client]:
+def app(base: RlsDatabase) -> Iterator[Client]:
     client = Client(base, "psycopg")
     yield client
     client.close()
@@ -162,7 +162,7 @@ def test_a_tenant_column_of_each_type_is_compared_as_it_is(
 
 
 def test_a_tenant_named_by_a_number_is_not_the_one_named_by_its_digits(
-    app: Client, base: Floored
+    app: Client, base: RlsDatabase
 ) -> None:
     base.here.run("INSERT INTO floor_by_integer VALUES (1, 7)")
     base.here.run("""INSERT INTO "floor Cellar" VALUES (70, '7', 'x', NULL)""")
@@ -184,7 +184,7 @@ def test_any_name_of_a_tenant_is_taken_as_it_is(app: Client, everything: Read, t
     assert everything("SELECT tenant_id FROM floor_parent") == [(tenant,)]
 
 
-def test_a_view_and_functions_show_the_tenants_rows_alone(app: Client, base: Floored) -> None:
+def test_a_view_and_functions_show_the_tenants_rows_alone(app: Client, base: RlsDatabase) -> None:
     body = "SELECT name FROM floor_bottle"
     with base.engine(base.owner).begin() as connection:
         for statement in (
@@ -201,7 +201,7 @@ def test_a_view_and_functions_show_the_tenants_rows_alone(app: Client, base: Flo
             assert found == [("acme",)]
 
 
-def test_the_policies_hold_for_the_owner_of_the_tables_too(base: Floored) -> None:
+def test_the_policies_hold_for_the_owner_of_the_tables_too(base: RlsDatabase) -> None:
     owner = Client(base, "psycopg", role=base.owner, system_role=None)
     try:
         with tenant_scope("acme"):
@@ -212,7 +212,7 @@ def test_the_policies_hold_for_the_owner_of_the_tables_too(base: Floored) -> Non
 
 
 def test_another_policy_that_somebody_adds_lets_nothing_more_through(
-    app: Client, base: Floored
+    app: Client, base: RlsDatabase
 ) -> None:
     base.here.run("CREATE POLICY everybody ON floor_bottle USING (true)")
     try:
@@ -223,7 +223,7 @@ def test_another_policy_that_somebody_adds_lets_nothing_more_through(
     assert found == [("acme",)]
 
 
-def test_guard_and_floor_together_see_what_each_alone_would(app: Client) -> None:
+def test_guard_and_policies_together_see_what_each_alone_would(app: Client) -> None:
     with tenant_scope("acme"):
         for model in (Cellar, Bottle, Tasting, Label):
             assert app.session(partial(_ids, model=model)) == [1]
@@ -234,7 +234,7 @@ def _ids(session: Session, model: Any) -> list[int]:
 
 
 def test_the_planner_evaluates_the_setting_once_and_can_use_an_index(
-    app: Client, base: Floored
+    app: Client, base: RlsDatabase
 ) -> None:
     base.here.run(
         """INSERT INTO "floor Cellar" SELECT n, 't' || n % 500, 'x', NULL """
@@ -253,7 +253,7 @@ def test_the_planner_evaluates_the_setting_once_and_can_use_an_index(
     assert "Filter" not in plan
 
 
-def test_policies_can_be_created_again_and_dropped(base: Floored, everything: Read) -> None:
+def test_policies_can_be_created_again_and_dropped(base: RlsDatabase, everything: Read) -> None:
     mine = "SELECT count(*) FROM pg_policies WHERE policyname LIKE 'tenantshield%'"
     before = everything(mine)
     with base.engine(base.owner).begin() as connection:
@@ -315,7 +315,7 @@ def test_a_column_that_the_database_cannot_compare_as_it_is_is_refused(
         rls.policy_statements(metadata)
 
 
-def test_a_schema_and_names_with_quotes_are_written_as_they_are(base: Floored) -> None:
+def test_a_schema_and_names_with_quotes_are_written_as_they_are(base: RlsDatabase) -> None:
     metadata = MetaData()
     name, schema = 'Odd "Table" %s', "Odd Schema"
     table = Table(

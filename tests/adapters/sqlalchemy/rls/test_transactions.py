@@ -15,7 +15,7 @@ from tenantshield_mw import ConfigurationError, ScopeMismatchError, system_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
 from tests.databases import memory_engine
 
-from .conftest import Client, Driver, Floored, by_cursor
+from .conftest import Client, Driver, RlsDatabase, by_cursor
 from .models import Base, Cellar, mark
 
 SETTINGS = (
@@ -28,7 +28,7 @@ Read = Callable[[str], list[tuple[Any, ...]]]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tables(base: Floored) -> None:
+def tables(base: RlsDatabase) -> None:
     mark()
     base.create(Base.metadata)
     base.here.run(
@@ -119,7 +119,7 @@ def test_a_system_scope_takes_the_role_on_for_its_transaction_alone(client: Clie
     assert client.session(lambda s: by_cursor(s, "SELECT current_user = session_user")) == [(True,)]
 
 
-def test_a_system_scope_without_a_role_for_it_is_refused(base: Floored) -> None:
+def test_a_system_scope_without_a_role_for_it_is_refused(base: RlsDatabase) -> None:
     client = Client(base, "psycopg", system_role=None)
     try:
         with system_scope("to see all"), pytest.raises(ConfigurationError, match="system_role"):
@@ -185,7 +185,7 @@ def test_autocommit_without_a_tenant_shows_nothing(client: Client) -> None:
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
-def test_a_role_for_which_no_policy_holds_is_refused(base: Floored, driver: Driver) -> None:
+def test_a_role_for_which_no_policy_holds_is_refused(base: RlsDatabase, driver: Driver) -> None:
     base.here.run(f"ALTER ROLE {base.system} LOGIN")
     for role in ("postgres", base.system):
         client = Client(base, driver, role=role)
@@ -196,7 +196,7 @@ def test_a_role_for_which_no_policy_holds_is_refused(base: Floored, driver: Driv
             client.close()
 
 
-def test_a_two_phase_transaction_shows_the_tenants_rows(base: Floored) -> None:
+def test_a_two_phase_transaction_shows_the_tenants_rows(base: RlsDatabase) -> None:
     client = Client(base, "psycopg")
     try:
         with tenant_scope("acme"), client.engine.connect() as connection:
@@ -209,7 +209,7 @@ def test_a_two_phase_transaction_shows_the_tenants_rows(base: Floored) -> None:
         client.close()
 
 
-async def test_a_cancelled_task_leaves_nothing_behind(base: Floored) -> None:
+async def test_a_cancelled_task_leaves_nothing_behind(base: RlsDatabase) -> None:
     client = Client(base, "asyncpg", pool_size=1, max_overflow=0)
     engine = client.async_engine
     assert engine is not None
@@ -233,7 +233,7 @@ async def test_a_cancelled_task_leaves_nothing_behind(base: Floored) -> None:
     assert set(found) <= {"", None}
 
 
-def test_a_connection_that_the_server_ended_is_replaced(client: Client, base: Floored) -> None:
+def test_a_connection_that_the_server_ended_is_replaced(client: Client, base: RlsDatabase) -> None:
     def own(session: Session) -> int:
         return int(by_cursor(session, "SELECT pg_backend_pid()")[0][0])
 
@@ -245,7 +245,7 @@ def test_a_connection_that_the_server_ended_is_replaced(client: Client, base: Fl
         assert client.session(names) == ["acme"]
 
 
-def test_what_is_written_is_the_tenants(client: Client, base: Floored) -> None:
+def test_what_is_written_is_the_tenants(client: Client, base: RlsDatabase) -> None:
     def write(session: Session) -> None:
         session.add(Cellar(name=f"by {client.driver}"))
         session.commit()
@@ -259,7 +259,7 @@ def test_what_is_written_is_the_tenants(client: Client, base: Floored) -> None:
     assert found == [("globex",)]
 
 
-def test_only_postgresql_with_known_drivers_and_only_once(base: Floored) -> None:
+def test_only_postgresql_with_known_drivers_and_only_once(base: RlsDatabase) -> None:
     other = memory_engine()
     with pytest.raises(ConfigurationError, match="sqlite"):
         rls.enforce(other)
@@ -270,7 +270,7 @@ def test_only_postgresql_with_known_drivers_and_only_once(base: Floored) -> None
         rls.enforce(engine)
 
 
-def test_options_of_an_engine_do_not_lead_around_it(base: Floored) -> None:
+def test_options_of_an_engine_do_not_lead_around_it(base: RlsDatabase) -> None:
     client = Client(base, "psycopg")
     try:
         with tenant_scope("acme"), client.engine.execution_options(x=1).begin() as connection:

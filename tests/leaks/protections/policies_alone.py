@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 from tenantshield_mw import TenantShieldError, system_scope, tenant_scope, try_current_tenant
 from tenantshield_mw.adapters.sqlalchemy import SessionScope
 from tenantshield_mw.context import carry_tenant
-from tests.floored import is_refused_by_policy
+from tests.policy_database import is_refused_by_policy
 
 from . import Protection
 
@@ -38,7 +38,7 @@ class FilledColumn:
         return mapped_column(String(40), index=True, default=_tenant_in_scope)
 
 
-class _FloorAlone(Protection):
+class _PoliciesAlone(Protection):
     def policies(self, metadata: MetaData) -> list[str]:
         done = subprocess.run(
             [sys.executable, "-c", _POLICIES], capture_output=True, text=True, check=True
@@ -65,10 +65,10 @@ _POLICIES: Final = """
 import json
 from tests.leaks.protections import ours
 from tests.leaks.schema import SCHEMA, Models
-protection = ours.protection(is_floored=True)
+protection = ours.protection(has_policies=True)
 print(json.dumps([SCHEMA, protection.policies(Models(protection).metadata)]))
 """
 
 
 def protection() -> Protection:
-    return _FloorAlone(own=FilledColumn, refusals=(TenantShieldError,), is_floored=True)
+    return _PoliciesAlone(own=FilledColumn, refusals=(TenantShieldError,), has_policies=True)

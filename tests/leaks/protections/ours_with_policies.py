@@ -8,4 +8,4 @@ __all__ = ["protection"]
 
 
 def protection() -> Protection:
-    return ours.protection(is_floored=True)
+    return ours.protection(has_policies=True)

@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.databases import Database, database
 
-__all__ = ["FlooredDatabase", "floored_database", "is_refused_by_policy"]
+__all__ = ["PolicyDatabase", "is_refused_by_policy", "policy_database"]
 
 INSUFFICIENT_PRIVILEGE: Final = "42501"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
 
 @dataclass(frozen=True, slots=True)
-class FlooredDatabase(Database):
+class PolicyDatabase(Database):
     """A database whose engines log in as a role for which policies hold.
 
     What the judge reads, by :meth:`dbapi`, is read as a superuser.
@@ -96,7 +96,7 @@ class FlooredDatabase(Database):
 
 
 @contextmanager
-def floored_database() -> Generator[Database, None, None]:
+def policy_database() -> Generator[Database, None, None]:
     """Yield an empty database with three roles of its own."""
     with (
         database("postgresql") as here,
@@ -107,9 +107,7 @@ def floored_database() -> Generator[Database, None, None]:
             f"GRANT {system} TO {app}",
             f"GRANT ALL ON SCHEMA public TO {owner}",
         )
-        yield FlooredDatabase(
-            here.name, here.url, here.async_url, here._connect, owner, app, system
-        )
+        yield PolicyDatabase(here.name, here.url, here.async_url, here._connect, owner, app, system)
 
 
 def is_refused_by_policy(error: Exception) -> bool:

@@ -1,0 +1,41 @@
+"""A MariaDB that cuts values silently is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Connection
+
+from tenantshield_mw.adapters.sqlalchemy.doctor import examine
+from tests.adapters.sqlalchemy.doctor.shop import Shop
+from tests.databases import database, require
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    require("mariadb")
+    with database("mariadb") as here:
+        engine = here.engine()
+        with engine.connect() as made:
+            yield made
+        engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_found"),
+    [
+        ("", True),
+        ("NO_ZERO_DATE", True),
+        ("STRICT_TRANS_TABLES", False),
+        ("STRICT_ALL_TABLES", False),
+        ("TRADITIONAL", False),
+    ],
+)
+def test_a_mode_that_is_not_strict_is_found(
+    connection: Connection, mode: str, is_found: bool
+) -> None:
+    with connection.connection.cursor() as cursor:
+        cursor.execute(f"SET SESSION sql_mode = '{mode}'")
+    kinds = {each.kind for each in examine(Shop().metadata, connection)}
+    assert ("sql-mode-not-strict" in kinds) == is_found
