@@ -40,7 +40,7 @@ def written_name(key: Any, table: FromClause) -> str | None:
     Returns:
         ``None`` for an expression, which is rendered as it is.
     """
-    name = key if isinstance(key, str) else coercions.expect_as_key(roles.DMLColumnRole, key)
+    name: Any = key if isinstance(key, str) else coercions.expect_as_key(roles.DMLColumnRole, key)
     if name is None:
         return None
     column = table.c.get(name)

@@ -92,7 +92,7 @@ class RawParts:
         """
         # private: a statement that is text as a whole stands in parentheses of its own.
         if getattr(enclosing, "element", None) is text:
-            self._add_fragment(text.text)
+            self._add_fragment(str(text.text))
         elif enclosing is not None:
             self.add(text.text)
 

@@ -17,9 +17,9 @@ from sqlalchemy.sql.expression import ClauseElement
 
 from tenantshield_mw.context import Binding, current_binding
 
-from ..ownership.model import Reference
+from ..ownership.model import Reference, TypedReference
 from .loaded import was_loaded_here
-from .mappers import MapperInfo, TypedReference, attributes_of
+from .mappers import MapperInfo, attributes_of
 
 __all__ = ["begin_flush", "end_flush", "flush_of", "flush_on"]
 

@@ -104,7 +104,7 @@ class Inv:
 
 
 class Line(Inv):
-    pass
+    inv_id: Any
 
 
 mapping.map_imperatively(Inv, inv)
@@ -212,13 +212,13 @@ def way(name: str, only: str = "sqlite postgresql mariadb") -> Callable[[Way], W
     return enter
 
 
-def one(name: str, make: Callable[[], Any], only: str = "sqlite postgresql mariadb") -> None:
+def one(name: str, make: Callable[..., Any], only: str = "sqlite postgresql mariadb") -> None:
     way(name, only)(lambda c: c.execute(make()))
 
 
 # -- the keys of a SET -----------------------------------------------------------------
 
-KEYS: Final[dict[str, Callable[[str], Any]]] = {
+KEYS: Final[dict[str, Callable[..., Any]]] = {
     "another construct's column": lambda name: Column(name, String),
     "another table's column": lambda name: table("wr_other", column(name)).c[name],
     "an alias's column": lambda name: inv.alias("i").c[name],

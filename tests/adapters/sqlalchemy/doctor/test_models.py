@@ -59,8 +59,8 @@ def excluding_by_another_operator(shop: Shop) -> None:
 
 
 def inherit(shop: Shop, parent: str) -> None:
-    parts = shop.key(), shop.tenant()
-    options = {"postgresql_inherits": shop.name(parent)}
+    parts: tuple[Any, ...] = (shop.key(), shop.tenant())
+    options: dict[str, Any] = {"postgresql_inherits": shop.name(parent)}
     tenant_aware(Table(shop.name("heir"), shop.metadata, *parts, **options))
 
 

@@ -35,7 +35,8 @@ def connection() -> Iterator[Connection]:
 def test_a_mode_that_is_not_strict_is_found(
     connection: Connection, mode: str, is_found: bool
 ) -> None:
-    with connection.connection.cursor() as cursor:
-        cursor.execute(f"SET SESSION sql_mode = '{mode}'")
+    cursor = connection.connection.cursor()
+    cursor.execute(f"SET SESSION sql_mode = '{mode}'")
+    cursor.close()
     kinds = {each.kind for each in examine(Shop().metadata, connection)}
     assert ("sql-mode-not-strict" in kinds) == is_found
