@@ -95,11 +95,12 @@ test-postgresql: $(VENV)/.test
 			tests/oracle -k 'postgres or floor or alembic or doctor or growing or policies' $(ARGS); \
 	done
 
-# The Python of another release of Debian, in a root of its own below build/; PYTHON=python3.15
-# for another one than that release's usual.
+# The Python of another release of Debian, in a root of its own below build/: PYTHON=python3.15
+# for another one than that release's usual, TARGET=test-core for another target there.
 SUITE ?= trixie
+TARGET ?= test
 test-python:
-	tools/test-python $(SUITE) $(PYTHON) 'WORKERS=$(WORKERS)' 'ARGS=$(ARGS)'
+	@tools/test-python $(SUITE) $(PYTHON) TARGET=$(TARGET) 'WORKERS=$(WORKERS)' 'ARGS=$(ARGS)'
 
 bench: $(VENV)/.test
 	@set -e; for module in $(basename $(notdir $(filter-out %/__init__.py,$(wildcard benchmarks/[!_]*.py)))); do \

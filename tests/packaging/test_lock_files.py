@@ -30,7 +30,7 @@ def pins(lock_file: Path) -> dict[str, str]:
 
 
 def test_there_is_a_lock_file_for_each_environment() -> None:
-    assert [file.stem for file in LOCK_FILES] == "core demo dev extras lowest test".split()
+    assert [file.stem for file in LOCK_FILES] == ["core", "demo", "dev", "extras", "lowest", "test"]
 
 
 @pytest.mark.parametrize("lock_file", LOCK_FILES, ids=lambda file: file.name)
