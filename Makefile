@@ -99,8 +99,11 @@ test-postgresql: $(VENV)/.test
 # for another one than that release's usual, TARGET=test-core for another target there.
 SUITE ?= trixie
 TARGET ?= test
+test-python: export WORKERS := $(WORKERS)
+# By the environment, since it may hold quotes.
+test-python: export ARGS := $(ARGS)
 test-python:
-	@tools/test-python $(SUITE) $(PYTHON) TARGET=$(TARGET) 'WORKERS=$(WORKERS)' 'ARGS=$(ARGS)'
+	@tools/test-python $(SUITE) $(PYTHON) $(TARGET)
 
 bench: $(VENV)/.test
 	@set -e; for module in $(basename $(notdir $(filter-out %/__init__.py,$(wildcard benchmarks/[!_]*.py)))); do \
