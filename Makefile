@@ -95,11 +95,15 @@ test-postgresql: $(VENV)/.test
 			tests/oracle -k 'postgres or rls or alembic or doctor or citus or policies' $(ARGS); \
 	done
 
-# The Python of another release of Debian, in a root of its own below build/; PYTHON=python3.15
-# for another one than that release's usual.
+# The Python of another release of Debian, in a root of its own below build/: PYTHON=python3.15
+# for another one than that release's usual, TARGET=test-core for another target there.
 SUITE ?= trixie
+TARGET ?= test
+test-python: export WORKERS := $(WORKERS)
+# By the environment, since it may hold quotes.
+test-python: export ARGS := $(ARGS)
 test-python:
-	tools/test-python $(SUITE) $(PYTHON) 'WORKERS=$(WORKERS)' 'ARGS=$(ARGS)'
+	@tools/test-python $(SUITE) $(PYTHON) $(TARGET)
 
 bench: $(VENV)/.test
 	@set -e; for module in $(basename $(notdir $(filter-out %/__init__.py,$(wildcard benchmarks/[!_]*.py)))); do \

@@ -2,8 +2,57 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
 from hypothesis import settings
 
 # An example that takes long on a busy machine is no failure.
 settings.register_profile("tenantshield_mw", deadline=None)
 settings.load_profile("tenantshield_mw")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Fail a test after which more or less is logged than before: the next one may look at that."""
+    root = logging.getLogger()
+    before = root.level, logging.root.manager.disable
+    yield
+    after = root.level, logging.root.manager.disable
+    root.setLevel(before[0])
+    logging.disable(before[1])
+    assert after == before, "the root logger is left at another level"
+
+
+@pytest.fixture(autouse=True)
+def engines_disposed_of() -> Iterator[None]:
+    """Dispose of each engine that a test has made: Python 3.13 and newer warn of a connection
+    to SQLite that is never closed, at whatever test happens to run when they notice.
+    """
+    sqlalchemy = sys.modules.get("sqlalchemy")
+    if sqlalchemy is None:
+        yield
+        return
+    made: list[Any] = []
+    logger_of = sqlalchemy.log.instance_logger
+
+    # Called for each engine and each pool. The engine's own __init__ stays as it is, since
+    # create_engine() reads its parameters off.
+    def noted(instance: Any, *arguments: Any, **options: Any) -> None:
+        logger_of(instance, *arguments, **options)
+        if isinstance(instance, sqlalchemy.Engine):
+            made.append(instance)
+
+    with mock.patch.object(sqlalchemy.log, "instance_logger", noted):
+        yield
+    for engine in made:
+        if not engine.dialect.is_async:
+            engine.dispose()
+        elif engine.dialect.driver == "aiosqlite":
+            # Any loop will do for these. The other drivers' connections belong to the test's own.
+            asyncio.run(sys.modules["sqlalchemy.ext.asyncio"].AsyncEngine(engine).dispose())

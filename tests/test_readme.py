@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -202,3 +204,34 @@ def test_the_table_of_ways_is_the_generated_one() -> None:
     rows = re.findall(r"^\|.*\|$", shown[0], re.MULTILINE)
     assert len(rows) > 10
     assert [row for row in rows if row not in generated] == []
+
+
+def test_the_command_that_installs_it_does(tmp_path: Path) -> None:
+    (command,) = re.findall(r"^\$ (pip install .*)$", README, re.MULTILINE)
+    # The command looks for what it needs, and finds the releases of a lock file and no others.
+    wheels = tmp_path / "wheels"
+    lock_file = ROOT / "requirements" / "demo.txt"
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", wheels]
+    download += ["--only-binary", ":all:", "--require-hashes", "-r", lock_file]
+    downloaded = subprocess.run(download, capture_output=True, text=True, check=False)
+    if downloaded.returncode and "TENANTSHIELD_REQUIRE_SERVERS" not in os.environ:
+        pytest.skip(f"packages are not to be had here: {downloaded.stderr.strip()}")
+    assert downloaded.returncode == 0, downloaded.stderr
+
+    checkout = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__")
+    for folder in ("tenantshield_mw", "adapters"):
+        shutil.copytree(ROOT / folder, checkout / folder, ignore=ignored)
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, checkout)
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    environ = {
+        **os.environ,
+        "PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(wheels),
+    }
+    subprocess.run(command, shell=True, cwd=checkout, env=environ, check=True)
+    example = python_blocks()["SQLAlchemy"] + "\nengine.dispose()"
+    subprocess.run([venv / "bin/python", "-I", "-c", example], cwd=tmp_path, check=True)

@@ -442,16 +442,19 @@ def test_whatever_the_cache_is_made_of_each_tenant_has_its_own(plugins: Any) -> 
     def resolve(scope: Any) -> TenantContext:
         return Unnamed(dict(scope["headers"])[b"x-tenant-id"].decode())
 
-    app = Litestar([cached], plugins=plugins(TenantShieldPlugin(resolve_tenant=resolve)))
+    shield = TenantShieldPlugin(resolve_tenant=resolve)
+    app = Litestar([cached], plugins=plugins(shield), logging_config=None)
     with TestClient(app) as client:
         for tenant in ("acme", "globex", "acme"):
             assert tenant in client.get("/cached", headers={"X-Tenant-ID": tenant}).text
 
 
 def test_an_app_in_another_one_answers_with_its_own_tenant_or_not_at_all() -> None:
-    inner = Litestar([cached], plugins=[TenantShieldPlugin(resolve_tenant=header("X-Inner"))])
+    within = TenantShieldPlugin(resolve_tenant=header("X-Inner"))
+    inner = Litestar([cached], plugins=[within], logging_config=None)
     mounted = asgi("/in", is_mount=True, copy_scope=True)(inner)
-    outer = Litestar([mounted], plugins=[TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))])
+    around = TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))
+    outer = Litestar([mounted], plugins=[around], logging_config=None)
     with TestClient(outer) as client:
         headers = {"X-Tenant-ID": "acme", "X-Inner": "globex"}
         answer = client.get("/in/cached", headers=headers)

@@ -45,7 +45,7 @@ def litestar_app() -> Any:
 
     outer = litestar.get("/invoices/{number:int}", name="show", sync_to_thread=False)(show)
     inner = litestar.get("/sub/invoices/{number:int}", sync_to_thread=False)(show)
-    app = litestar.Litestar([outer, inner])
+    app = litestar.Litestar([outer, inner], logging_config=None)
     return TenantSessionMiddleware(app, resolve_tenant=path_prefix())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 import sqlalchemy
@@ -30,6 +29,7 @@ from sqlalchemy.types import UserDefinedType
 from tests.leaks.catalogue import path, reads, writes
 from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
+from tests.tstrings import Interpolated, tstring
 
 WIDE = "1 = 1) OR (1 = 1"
 """Closes the parenthesis that it is put into, and opens another."""
@@ -238,37 +238,20 @@ WITHOUT: dict[str, str] = (
 )
 
 
-def template(*parts: Any) -> Any:
-    """Return a template string, whose texts and values are ``parts`` in turn."""
-    made: Any = import_module("sqlalchemy.util.compat")
-    return getattr(sqlalchemy, "tstring")(made.Template(*parts))  # noqa: B009
-
-
 reads(
-    "template string: SELECT", lambda m: template("SELECT note FROM acct_invoice"), why_not=WITHOUT
+    "template string: SELECT", lambda m: tstring("SELECT note FROM acct_invoice"), why_not=WITHOUT
 )
 reads(
     "template string: in WHERE, closing it",
-    lambda m: select(m.Invoice.note).where(template(WIDE)),
+    lambda m: select(m.Invoice.note).where(tstring(WIDE)),
     why_not=WITHOUT,
     **CLOSES,
 )
 reads(
     "template string: a Table as its value",
-    lambda m: template("SELECT note FROM ", Value(m.Invoice.__table__)),
+    lambda m: tstring("SELECT note FROM ", Interpolated(m.Invoice.__table__)),
     why_not=WITHOUT,
 )
-
-
-class Value:
-    """What stands between braces in a template string."""
-
-    conversion = None
-    format_spec = ""
-    expression = "value"
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
 
 
 @path(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -53,6 +53,7 @@ from tenantshield_mw import (
 )
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 from tests.databases import NAMES, DatabaseName, database, memory_engine, require
+from tests.tstrings import Interpolated, tstring, written
 
 from ..watching import fill, rows, sent
 
@@ -872,26 +873,21 @@ needs_21 = pytest.mark.skipif(
 )
 
 
-class Interpolated:
-    """What a t-string holds for a value in braces."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-def tstring(*parts: Any) -> Any:
-    """Return what ``tstring(t"...")`` does, which takes a newer Python to write."""
-    # SQLAlchemy's own stand-in for string.templatelib on older interpreters.
-    template: Any = vars(import_module("sqlalchemy.util.compat"))["Template"]
-    make: Any = vars(sqlalchemy)["tstring"]
-    return make(template(*parts))
-
-
 @needs_21
 def test_a_template_string_that_names_the_table_is_refused(engine: Engine) -> None:
     refused(engine, tstring("SELECT id FROM comp_shop"))
     refused(engine, tstring("SELECT id FROM ", Interpolated(SHOP)))
     refused(engine, tstring("SELECT ", Interpolated(SHOP.c.id), " FROM ", Interpolated(SHOP)))
+
+
+@needs_21
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="Python has had this since 3.14")
+def test_a_template_string_that_python_made_is_treated_alike(engine: Engine) -> None:
+    refused(engine, written("SELECT id FROM {shop}", shop=SHOP))
+    inner = select(func.count()).select_from(SHOP).scalar_subquery()
+    assert seen(engine, written("SELECT {inner}", inner=inner)) == [(2,)]
+    region = written("SELECT id FROM comp_region WHERE id = {number}", number=3)
+    assert seen(engine, region) == [(3,)]
 
 
 @needs_21

@@ -30,6 +30,7 @@ from tenantshield_mw import UnguardedStatementError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 from tests.commands import ROOT
 from tests.databases import NAMES, Database, database, require
+from tests.tstrings import Interpolated, tstring
 
 METADATA = MetaData()
 BILL = tenant_aware(
@@ -176,20 +177,8 @@ def test_a_column_is_no_table(db: Database) -> None:
 
 @pytest.mark.skipif(not hasattr(sqlalchemy, "tstring"), reason="new in SQLAlchemy 2.1")
 def test_a_column_is_no_table_in_a_template(db: Database) -> None:
-    from sqlalchemy.util import compat
-
-    class Value:
-        conversion = None
-        format_spec = ""
-        expression = "v"
-
-        def __init__(self, value: Any) -> None:
-            self.value = value
-
-    template: Any = getattr(compat, "Template")  # noqa: B009
-    tstring: Any = getattr(sqlalchemy, "tstring")  # noqa: B009
     for before in ("SELECT note FROM ", "SELECT note FROM named_code, "):
-        refused(db, tstring(template(before, Value(column("named_bill")))), "named_bill")
+        refused(db, tstring(before, Interpolated(column("named_bill"))), "named_bill")
 
 
 class Upsert(Insert):
