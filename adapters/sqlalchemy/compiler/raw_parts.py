@@ -90,11 +90,12 @@ class RawParts:
             text: the construct.
             enclosing: the statement that it is a part of; ``None`` if it is one itself.
         """
+        content: str = text.text
         # private: a statement that is text as a whole stands in parentheses of its own.
         if getattr(enclosing, "element", None) is text:
-            self._add_fragment(str(text.text))
+            self._add_fragment(content)
         elif enclosing is not None:
-            self.add(text.text)
+            self.add(content)
 
     def render_tstring(self, tstring: Any, enclosing: Any, render: Callable[[], str]) -> str:
         """Return what ``render`` makes of a ``tstring()``, new in 2.1.
