@@ -44,6 +44,8 @@ class Database:
         deletes_while_reading: whether a ``DELETE`` deletes its first row before it has found
             the last one.
         on_duplicate_key: whether upserts are ``ON DUPLICATE KEY UPDATE``, which has no ``WHERE``.
+        fails_on_any_row: whether a condition may be evaluated, and raise, on a row that another
+            one rules out.
     """
 
     schemas: frozenset[str] = frozenset()
@@ -55,6 +57,7 @@ class Database:
     reads_changed_table: bool = True
     deletes_while_reading: bool = True
     on_duplicate_key: bool = False
+    fails_on_any_row: bool = False
 
     def cuts(self, name: str) -> bool:
         """Return whether the database goes by the beginning of ``name`` alone."""
@@ -69,11 +72,13 @@ _SQLITE: Final = Database(
     schemas=frozenset({"main", "temp"}),
     exact_text=ExactText.BINARY_COLLATION,
     loose_quotes=True,
+    fails_on_any_row=True,
 )
 _POSTGRESQL: Final = Database(
     cuts_names_at=63,  # NAMEDATALEN less one
     groups_by_key=True,
     deletes_while_reading=False,
+    fails_on_any_row=True,
 )
 _MYSQL: Final = Database(
     exact_text=ExactText.BINARY_CAST,

@@ -23,6 +23,7 @@ from ..ownership.registry import registry
 from ..raw_sql.marks import marking, without_marks
 from . import writes
 from .cte_names import CteNames
+from .evaluation import conjuncts, may_fail, settled_first
 from .foreign_keys import ReferenceParameter, Target, notes_in
 from .parameters import filled
 from .placement import Plan, base_table, leaves
@@ -157,18 +158,32 @@ class StatementGuard:
 
     def confined(self, select: Any) -> Any:
         """Return ``select`` with the predicates in its ``WHERE``."""
-        plan = self._plans[select]
-        return with_criteria(select, plan) if plan.where else select
+        return self._with_criteria(select, self._plans[select])
+
+    def _with_criteria(self, statement: Any, plan: Plan) -> Any:
+        criteria = statement._where_criteria
+        settled = None
+        if plan.tied and self.database.fails_on_any_row and any(map(may_fail, criteria)):
+            settled = plan.settled()
+        if plan.where or settled is not None:
+            return with_criteria(statement, plan, settled)
+        return statement
 
     # -- FROM --------------------------------------------------------------------
 
     def confined_join(self, join: Any) -> Any:
         """Return ``join`` with the predicates in its ``ON``."""
         plan = self._plan()
-        criteria = None if plan is None else plan.on.get(join)
-        if criteria:
+        if plan is None:
+            return join
+        criteria = plan.on.get(join, ())
+        settled = None
+        if plan.tied and self.database.fails_on_any_row and may_fail(join.onclause):
+            settled = plan.settled(leaves(join))
+        if criteria or settled is not None:
+            own = settled_first(parenthesize(conjuncts(join.onclause)), settled)
             join = join._clone()  # private: a shallow copy
-            join.onclause = and_(*criteria, *parenthesize([join.onclause]))
+            join.onclause = and_(*criteria, *own)
         return join
 
     def render_table(
@@ -328,8 +343,7 @@ class StatementGuard:
         plan = self.new_plan(operation).add(tables, final._where_criteria)
         if plan.covered:
             self._writes = True
-        if plan.where:
-            final = state.statement = with_criteria(final, plan)
+        final = state.statement = self._with_criteria(final, plan)
         self._enter(final, plan)
         return state
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnClause, Grouping
 from sqlalchemy.sql.expression import Alias, FromClause, Join, TableClause, TableSample
 from sqlalchemy.sql.selectable import FromGrouping
 
-from ..ownership.model import ColumnOwnership, Ownership, ParentKey
-from .predicates import Predicates
+from ..ownership.model import ColumnOwnership, Ownership, ParentKey, ParentOwnership
+from .predicates import Predicates, column_of
 
 __all__ = ["Plan", "base_table", "leaves"]
 
@@ -43,6 +43,7 @@ class Plan:
         on: criteria for the ``ON`` of outer joins, by the join.
         derived: elements to be replaced by a filtered derived table, with the criteria.
         covered: every tenant-aware element that one of these confines.
+        tied: the elements whose rows belong to a tenant through a parent, and their ownership.
         keeps_tables: do without derived tables where that can be done.
     """
 
@@ -54,6 +55,7 @@ class Plan:
         "derived",
         "keeps_tables",
         "on",
+        "tied",
         "where",
     )
 
@@ -64,6 +66,7 @@ class Plan:
         self.on: dict[Join, Criteria] = {}
         self.derived: dict[FromClause, Criteria] = {}
         self.covered: set[FromClause] = set()
+        self.tied: list[tuple[FromClause, ParentOwnership]] = []
         self.keeps_tables = False
         self._rendered: set[tuple[object, ...]] = set()
 
@@ -167,9 +170,25 @@ class Plan:
         if isinstance(rule, ColumnOwnership):
             yield self._predicates.own(element, rule)
             return
+        self.tied.append((element, rule))
         for tie in rule.ties:
             if proven is None or not proven.has(element, tie):
                 yield self._predicates.tied(element, tie)
+
+    def settled(self, elements: Iterable[FromClause] | None = None) -> ColumnElement[bool] | None:
+        """Return what holds of each tied row that is this tenant's, or is not there.
+
+        Args:
+            elements: those of the ``FROM`` that count; all of them if left out.
+        """
+        counts = None if elements is None else set(elements)
+        found = [
+            or_(column_of(element, tie.columns[0]).is_(None), self._predicates.tied(element, tie))
+            for element, ownership in self.tied
+            if counts is None or element in counts
+            for tie in ownership.ties
+        ]
+        return and_(*found) if found else None
 
     def _cover(self, element: FromClause) -> None:
         self.covered.add(element)

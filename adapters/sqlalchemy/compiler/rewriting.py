@@ -10,7 +10,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from sqlalchemy import BindParameter, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, select, tuple_
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import (
     BooleanClauseList,
@@ -24,6 +24,7 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.sql.expression import FromClause, SelectBase
 from sqlalchemy.sql.visitors import iterate
 
+from .evaluation import conjuncts, settled_first
 from .placement import Plan, leaves
 from .predicates import column_of
 
@@ -66,10 +67,22 @@ def further_tables(state: Any) -> list[FromClause]:
     return [each for each in state._extra_froms if each not in mine]
 
 
-def with_criteria(statement: Any, plan: Plan) -> Any:
-    """Return ``statement`` with the plan's criteria before its own."""
+def with_criteria(statement: Any, plan: Plan, settled: ColumnElement[bool] | None = None) -> Any:
+    """Return ``statement`` with the plan's criteria before its own.
+
+    Args:
+        statement: any that has a ``WHERE``.
+        plan: what goes into it.
+        settled: what must hold before its own criteria are evaluated that could fail.
+    """
     statement = statement._clone()  # private: a shallow copy
-    statement._where_criteria = (*plan.where, *parenthesize(statement._where_criteria))
+    own = statement._where_criteria
+    if settled is None:
+        own = parenthesize(own)
+    else:
+        terms = (term for each in own for term in conjuncts(each))
+        own = settled_first(parenthesize(terms), settled)
+    statement._where_criteria = (*plan.where, *own)
     return statement
 
 

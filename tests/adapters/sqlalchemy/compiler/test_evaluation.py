@@ -1,0 +1,226 @@
+"""A condition that fails on another tenant's row tells nothing of it, and takes nothing away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    and_,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from tenantshield_mw import system_scope, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+from tests.databases import NAMES, database, require
+
+metadata = MetaData()
+bill = Table(
+    "ev_bill",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("tenant_id", String(20), nullable=False),
+)
+line = Table(
+    "ev_line",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("bill_id", ForeignKey("ev_bill.id"), nullable=False),
+    Column("price", String(20)),
+    Column("divisor", Integer),
+)
+note = Table(
+    "ev_note",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("line_id", ForeignKey("ev_line.id"), nullable=False),
+    Column("body", String(20)),
+)
+tenant_aware(bill)
+
+SEED = (
+    "INSERT INTO ev_bill VALUES (1, 'acme'), (2, 'acme'), (401, 'globex')",
+    "INSERT INTO ev_line VALUES (1, 1, '7', 2), (2, 1, '3', 1), (401, 401, 'globex says', 0)",
+    "INSERT INTO ev_note VALUES (1, 1, '9'), (401, 401, 'globex says')",
+)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    require(request.param)
+    with database(request.param) as here:
+        made = here.engine()
+        with system_scope("make the tables"):
+            metadata.create_all(made)
+        here.run(*SEED)
+        yield made
+        made.dispose()
+
+
+def risky(c: Connection, table: Any = line) -> Any:
+    """Return a condition that holds for '7' and raises on globex's row, where it can."""
+    if c.dialect.name == "postgresql":
+        return cast(table.c.price, Integer) > 5
+    if c.dialect.name == "sqlite":
+        # Not well-formed JSON is an error, and a number is well-formed.
+        return func.json_extract(table.c.price, "$") > 5
+    return cast(table.c.price, Integer) > 5
+
+
+Query = Callable[[Connection], Any]
+QUERIES: dict[str, tuple[Query, list[Any]]] = {}
+
+
+def query(name: str, *expected: Any) -> Callable[[Query], Query]:
+    def enter(make: Query) -> Query:
+        QUERIES[name] = (make, list(expected))
+        return make
+
+    return enter
+
+
+@query("a condition on the table", 1)
+def _(c: Connection) -> Any:
+    return select(line.c.id).where(risky(c))
+
+
+@query("an alias", 1)
+def _(c: Connection) -> Any:
+    each = line.alias("l")
+    return select(each.c.id).where(risky(c, each))
+
+
+@query("together with another one by and_()", 1)
+def _(c: Connection) -> Any:
+    return select(line.c.id).where(and_(line.c.id < 500, risky(c)))
+
+
+@query("by or_()", 1, 2)
+def _(c: Connection) -> Any:
+    return select(line.c.id).where(or_(line.c.divisor == 1, risky(c)))
+
+
+@query("joined to the parent", 1)
+def _(c: Connection) -> Any:
+    return select(line.c.id).join(bill, bill.c.id == line.c.bill_id).where(risky(c))
+
+
+@query("joined to the parent, in the ON", 1)
+def _(c: Connection) -> Any:
+    return select(line.c.id).select_from(
+        bill.join(line, and_(risky(c), bill.c.id == line.c.bill_id))
+    )
+
+
+@query("on the nullable side of an outer join, in the ON", (1, 1), (2, None))
+def _(c: Connection) -> Any:
+    return select(bill.c.id, line.c.id).select_from(
+        bill.outerjoin(line, and_(bill.c.id == line.c.bill_id, risky(c)))
+    )
+
+
+@query("on the nullable side of an outer join, in the WHERE", (1, 1))
+def _(c: Connection) -> Any:
+    return (
+        select(bill.c.id, line.c.id)
+        .select_from(bill.outerjoin(line, bill.c.id == line.c.bill_id))
+        .where(risky(c))
+    )
+
+
+@query("rows without a partner are seen by a condition that could fail", (2, None))
+def _(c: Connection) -> Any:
+    return (
+        select(bill.c.id, line.c.id)
+        .select_from(bill.outerjoin(line, bill.c.id == line.c.bill_id))
+        .where(or_(line.c.id.is_(None), case((risky(c), 1), else_=0) == 7))
+    )
+
+
+@query("a comma instead of a join", 1)
+def _(c: Connection) -> Any:
+    return select(line.c.id).where(line.c.bill_id == bill.c.id, risky(c))
+
+
+@query("tied through a tied table", 1)
+def _(c: Connection) -> Any:
+    return select(note.c.id).join(line, line.c.id == note.c.line_id).where(risky(c), note.c.id > 0)
+
+
+@query("in a correlated subquery", 1)
+def _(c: Connection) -> Any:
+    return select(line.c.id).where(exists(select(bill.c.id).where(risky(c)).correlate(line)))
+
+
+@query("as raw SQL", 1)
+def _(c: Connection) -> Any:
+    raw = "CAST(price AS INTEGER) > 5"
+    if c.dialect.name == "sqlite":
+        raw = "json_extract(price, '$') > 5"
+    if c.dialect.name == "mysql" or c.dialect.name == "mariadb":
+        raw = "CAST(price AS SIGNED) > 5"
+    return select(line.c.id).where(text(raw))
+
+
+@query("by a division", 1, 2)
+def _(c: Connection) -> Any:
+    return select(line.c.id).where(literal(10) / line.c.divisor > 1)
+
+
+@query("with LIMIT, in a subquery", 1)
+def _(c: Connection) -> Any:
+    inner = select(line.c.id, line.c.price).where(risky(c)).limit(5).subquery()
+    return select(inner.c.id)
+
+
+@query("in a CTE", 1)
+def _(c: Connection) -> Any:
+    inner = select(line.c.id).where(risky(c)).cte("risky")
+    return select(inner.c.id)
+
+
+@query("a full join", 1)
+def _(c: Connection) -> Any:
+    if c.dialect.name != "postgresql":
+        return select(line.c.id).where(risky(c))
+    joined = line.outerjoin(bill, bill.c.id == line.c.bill_id, full=True)
+    return select(line.c.id).select_from(joined).where(risky(c))
+
+
+@pytest.mark.parametrize("name", list(QUERIES))
+def test_a_condition_that_could_fail_sees_this_tenants_rows_alone(
+    engine: Engine, name: str
+) -> None:
+    make, expected = QUERIES[name]
+    with tenant_scope("acme"), engine.connect() as connection:
+        found = connection.execute(make(connection)).all()
+    rows = [row[0] if len(row) == 1 else tuple(row) for row in found]
+    assert sorted(rows, key=repr) == expected
+
+
+def test_nor_does_one_in_an_update_or_delete(engine: Engine) -> None:
+    with tenant_scope("acme"), engine.connect() as connection:
+        changed = connection.execute(update(line).where(risky(connection)).values(divisor=3))
+        assert changed.rowcount == 1
+        lines = select(line.c.id).where(risky(connection))
+        gone = connection.execute(delete(note).where(note.c.line_id.in_(lines)))
+        assert gone.rowcount == 1
+        connection.rollback()
