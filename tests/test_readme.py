@@ -132,11 +132,11 @@ AFTER = {
 SETUP = {
     "PostgreSQL holds the line too": """
 from contextlib import ExitStack
-from tests.policy_database import policy_database
+from tests.floored import floored_database
 
 engine.dispose()
 stack = ExitStack()
-here = stack.enter_context(policy_database())
+here = stack.enter_context(floored_database())
 here.run(
     f"ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {here.app}",
     f"ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO {here.app}",
@@ -211,9 +211,17 @@ def test_the_command_that_installs_it_does(tmp_path: Path) -> None:
     # The command looks for what it needs, and finds the releases of a lock file and no others.
     wheels = tmp_path / "wheels"
     lock_file = ROOT / "requirements" / "demo.txt"
-    download: list[str | Path] = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    download += ["--dest", wheels]
-    download += ["--only-binary", ":all:", "--require-hashes", "-r", lock_file]
+    download = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(wheels),
+    ]
+    download += ["--only-binary", ":all:", "--require-hashes", "-r", str(lock_file)]
     downloaded = subprocess.run(download, capture_output=True, text=True, check=False)
     if downloaded.returncode and "TENANTSHIELD_REQUIRE_SERVERS" not in os.environ:
         pytest.skip(f"packages are not to be had here: {downloaded.stderr.strip()}")

@@ -80,15 +80,8 @@ def old_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with nothing but pip 22.3."""
     folder = tmp_path_factory.mktemp("old") / "venv"
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    command: list[str | Path] = [
-        folder / "bin/python",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-    ]
-    command += ["--require-hashes", "-r", OLDEST_PIP]
+    command = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--no-deps"]
+    command += ["--require-hashes", "-r", str(OLDEST_PIP)]
     installed = subprocess.run(command, capture_output=True, text=True, check=False)
     if installed.returncode and "TENANTSHIELD_REQUIRE_SERVERS" not in os.environ:
         pytest.skip(f"pip 22.3 is not to be had here: {installed.stderr.strip()}")
@@ -132,7 +125,7 @@ def installed(environment: Path) -> dict[str, str]:
         "import json; from importlib.metadata import distributions as all;"
         "print(json.dumps({d.metadata['Name']: d.version for d in all()}))"
     )
-    command: list[str | Path] = [environment / "bin/python", "-I", "-c", program]
+    command = [str(environment / "bin/python"), "-I", "-c", program]
     found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found.items()}
 
