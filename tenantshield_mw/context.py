@@ -29,6 +29,7 @@ __all__ = [
     "as_tenant_context",
     "atenant_scope",
     "bind",
+    "binding_var",
     "carry_tenant",
     "current_binding",
     "current_bound",
@@ -79,15 +80,15 @@ had to be made anew because one outside of it ended first, the entry that it sta
 for. A plain tuple, because every request makes one and it costs a quarter of an
 instance. Entries are told apart by identity."""
 
-_binding: Final[ContextVar[Binding | None]] = ContextVar("tenantshield_mw", default=None)
+binding_var: Final[ContextVar[Binding | None]] = ContextVar("tenantshield_mw", default=None)
 
-current_binding: Final = _binding.get
+current_binding: Final = binding_var.get
 """Return the innermost binding, or ``None`` outside every scope; ``[0]`` is who is bound."""
 
 
 def current_bound() -> Bound:
     """Return who is bound; ``None`` for nobody, and outside every scope."""
-    binding = _binding.get()
+    binding = binding_var.get()
     return None if binding is None else binding[0]
 
 
@@ -110,8 +111,8 @@ def bind(bound: Bound) -> Binding:
 
     For code that cannot use a ``with`` block. Everything else uses the scopes.
     """
-    binding = (bound, _binding.get(), None)
-    _binding.set(binding)
+    binding = (bound, binding_var.get(), None)
+    binding_var.set(binding)
     return binding
 
 
@@ -121,11 +122,11 @@ def unbind(binding: Binding) -> None:
     A binding that this context never had (a generator closed by another task) is
     not there to be taken out, and what this context has bound stays as it is.
     """
-    innermost = _binding.get()
+    innermost = binding_var.get()
     if innermost is binding:
-        _binding.set(binding[1])
+        binding_var.set(binding[1])
     else:
-        _binding.set(_without(innermost, binding))
+        binding_var.set(_without(innermost, binding))
 
 
 def _without(binding: Binding | None, gone: Binding) -> Binding | None:
@@ -265,10 +266,8 @@ def system_scope(reason: str) -> Scope[SystemContext]:
 
 def try_current_tenant() -> TenantContext | None:
     """Return the tenant in scope; ``None`` where there is none or in a system scope."""
-    binding = _binding.get()
-    if binding is not None and isinstance(binding[0], TenantContext):
-        return binding[0]
-    return None
+    bound = current_bound()
+    return bound if isinstance(bound, TenantContext) else None
 
 
 def current_tenant() -> TenantContext:
@@ -316,8 +315,7 @@ def carry_tenant(function: Callable[P, R]) -> Callable[P, R]:
             "carry_tenant() takes a plain function: the body of a generator or coroutine "
             "function runs later, outside of the binding; enter tenant_scope() inside it"
         )
-    binding = _binding.get()
-    bound = None if binding is None else binding[0]
+    bound = current_bound()
 
     @wraps(function)
     def carried(*args: P.args, **kwargs: P.kwargs) -> R:
