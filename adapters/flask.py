@@ -22,10 +22,10 @@ from tenantshield_mw import (
     TenantSessionMiddlewareWSGI,
     tenant_scope,
 )
-from tenantshield_mw.dispatch import SyncResolver
 from tenantshield_mw.options import ALREADY, WSGIOptions, reusable
-from tenantshield_mw.refusal import REFUSED, refusal_for
-from tenantshield_mw.resolvers.identifier import Kind, judge_of
+from tenantshield_mw.refusal import REFUSED, logged_refusal_for
+from tenantshield_mw.resolution import SyncResolver
+from tenantshield_mw.resolvers.identifier import Kind, parser_for
 
 __all__ = ["TenantShield", "current_tenant", "tenant_option"]
 
@@ -59,7 +59,9 @@ where there is none."""
 class TenantShield:
     """Bind each request of a Flask application to its tenant::
 
-        tenants = TenantShield(app, resolve_tenant=header("X-Tenant-ID"), exempt=["/health"])
+        tenants = TenantShield(
+            app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=["/health"]
+        )
 
     or without ``app``, and ``tenants.init_app(app)`` in the application factory. Errors inside
     become refusals, if the app has no error handler for their class and gets none later.
@@ -106,9 +108,7 @@ class TenantShield:
 
 
 def _refuse(error: Exception) -> Response:
-    refusal = refusal_for(error)
-    # The error speaks to whoever writes the program, the refusal to whoever calls it.
-    _logger.warning("refused with %d %s", refusal.status, refusal.code, exc_info=error)
+    refusal = logged_refusal_for(error, _logger)
     return Response(refusal.body, refusal.status, list(refusal.headers))
 
 
@@ -129,11 +129,11 @@ def tenant_option(*, type: Kind = str) -> Callable[[Callable[P, R]], Callable[P,
     Raises:
         ConfigurationError: ``type`` is anything else.
     """
-    judge = judge_of(type)
+    parse = parser_for(type)
 
     def read(ctx: click.Context, param: click.Parameter, value: str) -> TenantContext:  # noqa: ARG001
         try:
-            return judge(value)
+            return parse(value)
         except TenantResolutionError as error:
             raise click.BadParameter(str(error)) from None
 

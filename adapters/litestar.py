@@ -16,10 +16,16 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from tenantshield_mw import ConfigurationError, TenantContext, current_tenant, tenant_scope
 from tenantshield_mw.asgi import TenantSessionMiddleware
-from tenantshield_mw.dispatch import Resolver
 from tenantshield_mw.options import ALREADY, ASGIOptions, reusable
-from tenantshield_mw.refusal import REFUSAL_KEY, REFUSED, closing_with_refusal, refusal_for
+from tenantshield_mw.refusal import (
+    REFUSAL_KEY,
+    REFUSED,
+    closing_with_refusal,
+    logged_refusal_for,
+    refusal_for,
+)
 from tenantshield_mw.request import TENANT_KEY
+from tenantshield_mw.resolution import Resolver
 
 __all__ = ["TenantShieldPlugin"]
 
@@ -137,11 +143,10 @@ def _require_middleware(app: ASGIApp) -> ASGIApp:
 
 def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     refusal = refusal_for(error)
-    body = b"" if request.method == "HEAD" else refusal.body  # RFC 9110 section 9.3.2.
+    body = refusal.body_for(request.method)
     return Response(body, status_code=refusal.status, headers=dict(refusal.headers))
 
 
 async def _note_error(error: Exception, scope: Any) -> None:
     if isinstance(error, REFUSED):
-        refusal = scope["state"][REFUSAL_KEY] = refusal_for(error)
-        _logger.warning("refused with %d %s", refusal.status, refusal.code, exc_info=error)
+        scope["state"][REFUSAL_KEY] = logged_refusal_for(error, _logger)

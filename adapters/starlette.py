@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketState
@@ -20,9 +20,9 @@ from tenantshield_mw import (
     TenantSessionMiddleware,
     current_tenant,
 )
-from tenantshield_mw.dispatch import Resolver
 from tenantshield_mw.options import ALREADY, ASGIOptions, reusable
-from tenantshield_mw.refusal import POLICY_VIOLATION, REFUSED, refusal_for, send_refusal
+from tenantshield_mw.refusal import POLICY_VIOLATION, REFUSED, logged_refusal_for, send_refusal
+from tenantshield_mw.resolution import Resolver
 
 if TYPE_CHECKING:
     from fastapi.security.base import SecurityBase
@@ -37,7 +37,7 @@ def install(app: Starlette, *, resolve_tenant: Resolver, **options: Unpack[ASGIO
 
     ::
 
-        install(app, resolve_tenant=header("X-Tenant-ID"), exempt=["/health"])
+        install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=["/health"])
 
     Middleware that is added afterwards runs outside of the tenant, as Starlette orders it.
     The tenant is in ``request.state.tenant``, ``None`` where a request runs without one; errors
@@ -90,13 +90,9 @@ class _TenantInState:
 
 
 async def _refuse(connection: HTTPConnection, error: Exception) -> Any:
-    refusal = refusal_for(error)
-    # The error speaks to whoever writes the program, the refusal to whoever calls it.
-    _logger.warning("refused with %d %s", refusal.status, refusal.code, exc_info=error)
+    refusal = logged_refusal_for(error, _logger)
     if not isinstance(connection, WebSocket):
-        # RFC 9110 section 9.3.2: the same headers, no content.
-        is_head = isinstance(connection, Request) and connection.method == "HEAD"
-        body = b"" if is_head else refusal.body
+        body = refusal.body_for(connection.scope.get("method"))
         return Response(body, refusal.status, dict(refusal.headers))
     if connection.application_state is WebSocketState.CONNECTING:
         await send_refusal(refusal, connection.scope, connection.send)

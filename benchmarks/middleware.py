@@ -14,7 +14,7 @@ from contextvars import ContextVar, copy_context
 from typing import Any
 
 from benchmarks.measure import Batch, compare, machine, table
-from tenantshield_mw import TenantSessionMiddleware, TenantSessionMiddlewareWSGI, header
+from tenantshield_mw import TenantSessionMiddleware, TenantSessionMiddlewareWSGI, resolvers
 
 ROUNDS = 31
 AIM_ASGI = 1.6
@@ -301,7 +301,7 @@ def report(title: str, batches: dict[str, Batch]) -> dict[str, float]:
 
 
 def main() -> None:
-    resolver = header("X-Tenant-ID")
+    resolver = resolvers.header("X-Tenant-ID")
     print(machine())
     print(f"medians of {ROUNDS} rounds, processor time; {len(HEADERS)} request headers")
 

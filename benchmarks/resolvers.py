@@ -53,21 +53,7 @@ from tenantshield_mw import (
     TenantContext,
     TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
-    agree,
-    api_key,
-    cached,
-    client_certificate,
-    cookie,
-    domain,
-    first_of,
-    header,
-    in_thread,
-    jwt_claim,
-    path_prefix,
-    principal,
-    query,
-    session,
-    subdomain,
+    resolvers,
 )
 
 ROUNDS = 15
@@ -75,7 +61,7 @@ AIM = 2.5
 NO_AIM = ("jwt_claim", "path_prefix", "in_thread")
 
 TOKEN = jwt.encode({"tenant": "acme", "exp": int(time.time()) + 3600}, SECRET, algorithm="HS256")
-SIGNED = cookie("signed", SECRET, max_age=3600)
+SIGNED = resolvers.cookie("signed", SECRET, max_age=3600)
 
 
 class User:
@@ -111,25 +97,31 @@ REQUEST_ENVIRON: dict[str, Any] = {
 }
 
 RESOLVERS: dict[str, Any] = {
-    "header": header("X-Tenant-ID"),
-    "query": query("tenant"),
-    "cookie": cookie("tenant"),
+    "header": resolvers.header("X-Tenant-ID"),
+    "query": resolvers.query("tenant"),
+    "cookie": resolvers.cookie("tenant"),
     "cookie, signed": SIGNED,
-    "session": session("tenant"),
-    "subdomain": subdomain(of=DOMAIN),
-    "subdomain, proxies": subdomain(of=DOMAIN, trusted_proxies=["127.0.0.0/8"]),
-    "domain": domain({f"acme.{DOMAIN}": "acme"}),
-    "principal": principal("tenant_id"),
-    "client_certificate": client_certificate(),
-    "api_key": api_key("X-Request-ID", KEYS.get),
-    "first_of query, header": first_of(query("absent"), header("X-Tenant-ID")),
-    "first_of two headers": first_of(header("X-Absent"), header("X-Tenant-ID")),
-    "agree query, host": agree(query("tenant"), subdomain(of=DOMAIN)),
-    "agree header, host": agree(header("X-Tenant-ID"), subdomain(of=DOMAIN)),
-    "cached": cached(header("X-Tenant-ID"), key="X-Tenant-ID", ttl=3600),
-    "jwt_claim": jwt_claim("tenant", SECRET, algorithms=["HS256"]),
-    "path_prefix": path_prefix(),
-    "in_thread": in_thread(header("X-Tenant-ID")),
+    "session": resolvers.session("tenant"),
+    "subdomain": resolvers.subdomain(of=DOMAIN),
+    "subdomain, proxies": resolvers.subdomain(of=DOMAIN, trusted_proxies=["127.0.0.0/8"]),
+    "domain": resolvers.domain({f"acme.{DOMAIN}": "acme"}),
+    "principal": resolvers.principal("tenant_id"),
+    "client_certificate": resolvers.client_certificate(),
+    "api_key": resolvers.api_key("X-Request-ID", KEYS.get),
+    "first_of query, header": resolvers.first_of(
+        resolvers.query("absent"), resolvers.header("X-Tenant-ID")
+    ),
+    "first_of two headers": resolvers.first_of(
+        resolvers.header("X-Absent"), resolvers.header("X-Tenant-ID")
+    ),
+    "agree query, host": resolvers.agree(resolvers.query("tenant"), resolvers.subdomain(of=DOMAIN)),
+    "agree header, host": resolvers.agree(
+        resolvers.header("X-Tenant-ID"), resolvers.subdomain(of=DOMAIN)
+    ),
+    "cached": resolvers.cached(resolvers.header("X-Tenant-ID"), key="X-Tenant-ID", ttl=3600),
+    "jwt_claim": resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"]),
+    "path_prefix": resolvers.path_prefix(),
+    "in_thread": resolvers.in_thread(resolvers.header("X-Tenant-ID")),
 }
 
 

@@ -23,14 +23,14 @@ from starlette.routing import Route
 
 from benchmarks.measure import Batch, compare, machine, table
 from benchmarks.middleware import ENVIRON, SCOPE, MinimalASGI, MinimalVaryASGI, tenant
-from tenantshield_mw import TenantContext, header, try_current_tenant
+from tenantshield_mw import TenantContext, resolvers, try_current_tenant
 from tenantshield_mw.adapters.flask import TenantShield
 from tenantshield_mw.adapters.litestar import TenantShieldPlugin
 from tenantshield_mw.adapters.starlette import install
 
 ROUNDS = 15
 
-RESOLVER = header("X-Tenant-ID")
+RESOLVER = resolvers.header("X-Tenant-ID")
 BARE, BY_HAND, BY_HAND_VARY = "bare", "by hand", "by hand with Vary"
 SHIM_PLAIN, SHIM = "adapter, vary=()", "adapter"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import resolvers
 from .admission import Authorize
 from .asgi import TenantSessionMiddleware
 from .context import (
@@ -16,7 +17,6 @@ from .context import (
     try_current_tenant,
 )
 from .directory import Lookup, LookupResult, TenantDirectory, TenantState
-from .dispatch import Answer, Resolver, SyncResolver
 from .errors import (
     ConfigurationError,
     CrossTenantAccessError,
@@ -34,23 +34,7 @@ from .errors import (
 from .exempt import Exempt
 from .refusal import REFUSAL_KEY, OnMissingTenant, Refusal
 from .request import PRINCIPAL_KEY, SESSION_KEY, TENANT_KEY
-from .resolvers import (
-    agree,
-    api_key,
-    cached,
-    client_certificate,
-    cookie,
-    domain,
-    first_of,
-    header,
-    in_thread,
-    jwt_claim,
-    path_prefix,
-    principal,
-    query,
-    session,
-    subdomain,
-)
+from .resolution import Answer, Resolver, SyncResolver
 from .tenant import TenantContext, TenantId
 from .wsgi import TenantSessionMiddlewareWSGI
 
@@ -89,24 +73,10 @@ __all__ = [
     "TenantUnauthenticatedError",
     "TenantUnavailableError",
     "UnguardedStatementError",
-    "agree",
-    "api_key",
     "atenant_scope",
-    "cached",
     "carry_tenant",
-    "client_certificate",
-    "cookie",
     "current_tenant",
-    "domain",
-    "first_of",
-    "header",
-    "in_thread",
-    "jwt_claim",
-    "path_prefix",
-    "principal",
-    "query",
-    "session",
-    "subdomain",
+    "resolvers",
     "system_scope",
     "tenant_scope",
     "try_current_tenant",

@@ -2,93 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
-from .admission import TWICE_AWAITABLE, Authorize, admission
-from .context import _binding, bind, unbind
+from .admission import Authorize, admission
+from .context import bind, binding_var, unbind
 from .directory import Lookup, TenantDirectory
-from .dispatch import Resolver, is_awaitable, tenant_named, tenant_of
 from .errors import ConfigurationError, MissingTenantContextError, TenantResolutionError
 from .exempt import Exempt, exemption
 from .mount import Mounted, mounted_scope
-from .on_refused import answering_asgi
-from .outside import outside
 from .refusal import (
     MISSING,
     NO_TENANT,
     OnMissingTenant,
     Refusal,
     check_on_missing_tenant,
-    logged_refusal_for,
     raise_resolution_error,
+    refusal_to_send,
     send_refusal,
 )
+from .refusal_app import asgi_refusal_app
 from .request import TENANT_KEY
+from .resolution import TWICE_AWAITABLE, Resolver, is_awaitable, tenant_named, tenant_of
+from .server_context import channel_wrapper
 from .tenant import TenantContext
-from .vary import ASGIApp, chosen
+from .types import ASGIApp, Receive, Send
+from .vary import chosen
 
-__all__ = ["ASGIApp", "TenantSessionMiddleware"]
+__all__ = ["TenantSessionMiddleware"]
 
 # Bound once: looking them up would cost a tenth of all that is added to a request.
-_get: Final = _binding.get
-_set: Final = _binding.set
-_reset: Final = _binding.reset
+_get: Final = binding_var.get
+_set: Final = binding_var.set
+_reset: Final = binding_var.reset
 
-_outside: Final = outside()
+_plain_channel: Final = channel_wrapper()
 
 
 class TenantSessionMiddleware:
     """Bind each HTTP request and websocket of an ASGI 3 application to its tenant.
 
-    The tenant is bound for as long as the application's call runs, and stands in the
-    scope under :data:`~tenantshield_mw.request.TENANT_KEY`::
+    The tenant is bound while the application's call runs, and is in the scope under
+    :data:`~tenantshield_mw.request.TENANT_KEY`::
 
-        app = TenantSessionMiddleware(app, resolve_tenant=header("X-Tenant-ID"))
+        app = TenantSessionMiddleware(app, resolve_tenant=resolvers.header("X-Tenant-ID"))
 
-    Inside of ``receive()`` and ``send()`` it is not bound, neither in the server nor in a
-    middleware around this one: a server may begin the next request from there.
+    The server's ``receive()`` and ``send()``, and those of middleware around this one, run
+    without it: a server may start the next request from there.
 
     Args:
         app: the application.
         resolve_tenant: a callable, sync or async, that takes the scope and returns a
             tenant id, a :class:`~tenantshield_mw.TenantContext` or ``None``.
-        on_missing_tenant: what becomes of a request for which the resolver returns
-            ``None``. ``"reject"`` refuses it with 400, ``"raise"`` raises
+        on_missing_tenant: what to do with a request whose resolver returns ``None``.
+            ``"reject"`` refuses it with 400, ``"raise"`` raises
             :class:`~tenantshield_mw.MissingTenantContextError`, ``"allow_unbound"`` runs
             it without a tenant. A request whose resolver raises
             :class:`~tenantshield_mw.TenantResolutionError` never runs: it is refused with
             400, 401 (credentials), 403 (suspended, not authorized), 404 (not found) or 503
-            (not in time), and with ``"raise"`` the error goes on.
-        exempt: paths that run without a tenant, each with all that lies below it, or a
-            predicate that takes the scope. The resolver is not asked.
-        directory: a :class:`~tenantshield_mw.TenantDirectory`, or its lookup, sync or
-            async, with what that class assumes by default. Only a tenant that is active
-            there runs.
+            (not in time); with ``"raise"`` the error is raised.
+        exempt: paths that run without a tenant, each with everything below it, or a
+            predicate that takes the scope. The resolver is not called.
+        directory: a :class:`~tenantshield_mw.TenantDirectory`, or a lookup, sync or
+            async, for one with default arguments. Only requests of active tenants run.
         authorize: a callable, sync or async, that takes the scope and the tenant, and
-            returns whether whoever sent the request may act for the tenant.
-        timeout: how long all of these may take together, in seconds; above 0. Only what
-            is awaited can be stopped: what blocks belongs into
-            :func:`~tenantshield_mw.in_thread`.
-        on_refused: an ASGI app that answers refused requests in place of the problem
+            returns whether the caller may act for the tenant.
+        timeout: how long resolver, directory and ``authorize`` may take together, in
+            seconds; above 0. Only what is awaited can be stopped: wrap a resolver that
+            blocks in :func:`~tenantshield_mw.resolvers.in_thread`.
+        on_refused: an ASGI app that answers refused requests instead of the problem
             detail. It finds the :class:`~tenantshield_mw.Refusal` in the scope under
-            :data:`~tenantshield_mw.REFUSAL_KEY`, and its scope is always of type
-            ``http``: a websocket gets its answer as the denial response, or a close.
+            :data:`~tenantshield_mw.REFUSAL_KEY`, in a scope
+            of type ``http`` even for a websocket, which gets the answer as its denial
+            response, or is closed.
         vary: the request headers that responses name in ``Vary``. By default those that
-            the resolver reads, and that ``authorize`` names in its attribute ``varies_on``;
-            ``()`` for none, where no cache can be in between.
+            the resolver reads, and those in the attribute ``varies_on`` of ``authorize``;
+            ``()`` for none, if there is no cache in between.
 
     Raises:
-        ConfigurationError: an argument is not one of these.
+        ConfigurationError: an argument is invalid.
     """
 
     __slots__ = (
         "_is_exempt",
         "_on_missing_tenant",
         "_on_refused",
-        "_outside",
         "_resolve",
         "_vary",
+        "_wrap_channel",
         "app",
     )
 
@@ -113,14 +114,14 @@ class TenantSessionMiddleware:
         self._on_missing_tenant = on_missing_tenant
         self._is_exempt = exemption(exempt)
         self._vary = chosen(vary, resolve_tenant, authorize)
-        self._outside = outside(self._vary)
-        self._on_refused = None if on_refused is None else answering_asgi(on_refused, self._vary)
+        self._wrap_channel = channel_wrapper(self._vary)
+        self._on_refused = None if on_refused is None else asgi_refusal_app(on_refused, self._vary)
 
     async def __call__(
         self,
         scope: Any,  # Each library has a type of its own for it.
-        receive: Callable[[], Awaitable[Any]],
-        send: Callable[[Any], Awaitable[None]],
+        receive: Receive,
+        send: Send,
     ) -> None:
         """Serve one connection."""
         if scope["type"] not in ("http", "websocket"):
@@ -128,9 +129,9 @@ class TenantSessionMiddleware:
 
         if self._is_exempt is not None and self._is_exempt(scope):
             tenant = None
-            kept_outside = _outside
+            wrap = _plain_channel
         else:
-            kept_outside = self._outside if scope["type"] == "http" else _outside
+            wrap = self._wrap_channel if scope["type"] == "http" else _plain_channel
             try:
                 answer: object = self._resolve(scope)
                 if type(answer) is TenantContext:
@@ -148,7 +149,7 @@ class TenantSessionMiddleware:
             except (TenantResolutionError, TimeoutError) as error:
                 if self._on_missing_tenant == "raise":
                     raise_resolution_error(error)
-                return await self._refuse(logged_refusal_for(error), scope, receive, send)
+                return await self._refuse(refusal_to_send(error), scope, receive, send)
             if tenant is None and self._on_missing_tenant != "allow_unbound":
                 if self._on_missing_tenant == "raise":
                     raise MissingTenantContextError(NO_TENANT)
@@ -160,7 +161,7 @@ class TenantSessionMiddleware:
         # that is added here. Nothing of the server's own bindings is seen from inside,
         # and the token takes back even what the app left bound.
         binding = (tenant, None, None)
-        receive, send = kept_outside(receive, send, _get())
+        receive, send = wrap(receive, send, _get())
         token = _set(binding)
         try:
             await self.app(scope, receive, send)
@@ -176,12 +177,12 @@ class TenantSessionMiddleware:
         self,
         refusal: Refusal,
         scope: Any,
-        receive: Callable[[], Awaitable[Any]],
-        send: Callable[[Any], Awaitable[None]],
+        receive: Receive,
+        send: Send,
     ) -> None:
         if self._on_refused is None:
             return await send_refusal(refusal, scope, send, self._vary)
-        receive, send = _outside(receive, send, _get())
+        receive, send = _plain_channel(receive, send, _get())
         binding = bind(None)
         try:
             await self._on_refused(refusal, scope, receive, send)

@@ -1,23 +1,24 @@
-"""The one ``ContextVar``: which tenant, if any, the running code works for.
+"""The one ``ContextVar``: the tenant, if any, that the running code works for.
 
-The variable holds the innermost binding of a linked list, outermost last. The list
-is immutable, so a task or a thread that copied the context keeps what it saw, and
-leaving a scope takes out that scope's own binding and no other. Scopes that end out
-of order (two generators that are iterated in turn, say) therefore never put back a
-tenant whose scope is already over, nor leave one behind.
+The variable holds the innermost binding of a linked list, outermost last. The list is
+immutable: a task or thread that copied the context keeps what it saw, and leaving a scope
+removes that scope's own binding and no other. So scopes that end out of order never restore a
+tenant whose scope is over, nor leave one behind.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Final, Generic, ParamSpec, TypeAlias, TypeVar, final
 
 from .errors import ConfigurationError, MissingTenantContextError
+from .generators import IS_GENERATOR, check_generator
 from .tenant import TenantContext, TenantId
 
 __all__ = [
@@ -29,12 +30,14 @@ __all__ = [
     "as_tenant_context",
     "atenant_scope",
     "bind",
+    "binding_var",
     "carry_tenant",
     "current_binding",
     "current_bound",
     "current_tenant",
     "describe",
     "is_same_scope",
+    "leave",
     "system_scope",
     "tenant_scope",
     "try_current_tenant",
@@ -45,8 +48,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 audit_log: Final = logging.getLogger("tenantshield_mw.audit")
-"""Whenever a system scope is entered its reason is logged here, at level INFO. It is the
-application's to give this logger a handler and that level."""
+"""Logs the reason of each system scope at level INFO. The application has to give this logger
+a handler and that level."""
 
 
 @final
@@ -54,7 +57,7 @@ class SystemContext:
     """What is bound inside :func:`system_scope`: code that may see all tenants.
 
     Args:
-        reason: why, in words for whoever reads the audit log.
+        reason: why, for the readers of the audit log.
     """
 
     __slots__ = ("reason",)
@@ -67,27 +70,37 @@ class SystemContext:
 
 
 Bound: TypeAlias = TenantContext | SystemContext | None
-"""What a binding holds. ``None`` binds the absence of a tenant, so that a request
-without one does not inherit whatever the server's own context happens to hold."""
+"""What a binding holds. ``None`` binds the absence of a tenant, so that a request without one
+does not inherit a binding of the server's own context."""
 
 B = TypeVar("B", bound=Bound)
 
 
 Binding: TypeAlias = "tuple[Bound, Binding | None, Binding | None]"
-"""One entry of the list: who is bound, the binding outside of it, and, where an entry
-had to be made anew because one outside of it ended first, the entry that it stands
-for. A plain tuple, because every request makes one and it costs a quarter of an
-instance. Entries are told apart by identity."""
+"""One entry of the list: what is bound, the binding outside it, and, if an entry was replaced
+because one outside it ended first, the entry that it replaces. A plain tuple: every request
+makes one, and it costs a quarter of an instance. Entries are compared by identity."""
 
-_binding: Final[ContextVar[Binding | None]] = ContextVar("tenantshield_mw", default=None)
+_INHERITS: Final = (
+    "this Python starts each thread with a copy of its creator's context, and with it the "
+    "tenant: a worker thread would serve one tenant's rows to others. Switch that off with "
+    "-X thread_inherit_context=0 or PYTHON_THREAD_INHERIT_CONTEXT=0"
+)
 
-current_binding: Final = _binding.get
-"""Return the innermost binding, or ``None`` outside every scope; ``[0]`` is who is bound."""
+# What a thread inherited and what asyncio.to_thread() carried into it look the same, so they
+# cannot be told apart. Python before 3.14 has no such flag.
+if getattr(sys.flags, "thread_inherit_context", False):
+    raise ConfigurationError(_INHERITS)
+
+binding_var: Final[ContextVar[Binding | None]] = ContextVar("tenantshield_mw", default=None)
+
+current_binding: Final = binding_var.get
+"""Return the innermost binding, or ``None`` outside every scope; ``[0]`` is what is bound."""
 
 
 def current_bound() -> Bound:
-    """Return who is bound; ``None`` for nobody, and outside every scope."""
-    binding = _binding.get()
+    """Return what is bound; ``None`` outside every scope."""
+    binding = binding_var.get()
     return None if binding is None else binding[0]
 
 
@@ -108,24 +121,48 @@ def describe(bound: Bound) -> str:
 def bind(bound: Bound) -> Binding:
     """Bind in the current context; the result goes to :func:`unbind`.
 
-    For code that cannot use a ``with`` block. Everything else uses the scopes.
+    For code that cannot use a ``with`` block; all other code uses the scopes.
     """
-    binding = (bound, _binding.get(), None)
-    _binding.set(binding)
+    binding = (bound, binding_var.get(), None)
+    binding_var.set(binding)
     return binding
 
 
-def unbind(binding: Binding) -> None:
-    """Take ``binding``, and no other, out of the current context.
+def unbind(binding: Binding) -> bool:
+    """Remove ``binding``, and no other, from the current context.
 
-    A binding that this context never had (a generator closed by another task) is
-    not there to be taken out, and what this context has bound stays as it is.
+    Returns:
+        Whether this context had it. A generator that another task closes leaves its scope in
+        a context that may never have had it; that context stays as it is.
     """
-    innermost = _binding.get()
+    innermost = binding_var.get()
     if innermost is binding:
-        _binding.set(binding[1])
-    else:
-        _binding.set(_without(innermost, binding))
+        binding_var.set(binding[1])
+        return True
+    remaining = _without(innermost, binding)
+    binding_var.set(remaining)
+    return remaining is not innermost
+
+
+_OTHER_CONTEXT: Final = (
+    "a tenant or system scope was left in another context than it was entered in, so it did not "
+    "cover what it should have: enter and leave a scope in the same task and thread. A sync "
+    "dependency with yield that a framework runs in worker threads must become async"
+)
+
+
+def leave(binding: Binding, error: BaseException | None) -> None:
+    """Remove a scope's binding, at the end of a ``with`` block.
+
+    Args:
+        binding: the result of :func:`bind`.
+        error: the exception that ends the block, which is not hidden by another one.
+
+    Raises:
+        ConfigurationError: the current context is not the one of :func:`bind`.
+    """
+    if not unbind(binding) and error is None:
+        raise ConfigurationError(_OTHER_CONTEXT)
 
 
 def _without(binding: Binding | None, gone: Binding) -> Binding | None:
@@ -139,7 +176,7 @@ def _without(binding: Binding | None, gone: Binding) -> Binding | None:
 
 
 class _OneEntry(Generic[B]):
-    """What the sync and the async scope share: they are entered once, left once."""
+    """The common part of the sync and the async scope: entered once, left once."""
 
     __slots__ = ("_binding", "_bound")
 
@@ -147,20 +184,22 @@ class _OneEntry(Generic[B]):
         self._bound: B = bound
         self._binding: Binding | None = None
 
-    def _enter(self) -> B:
+    def _enter(self, caller: FrameType) -> B:
         if self._binding is not None:
             raise ConfigurationError(
                 "this scope was entered before; a scope is for one 'with' block, "
                 "call tenant_scope(), atenant_scope() or system_scope() again"
             )
+        if caller.f_code.co_flags & IS_GENERATOR:
+            check_generator(caller)
         if isinstance(self._bound, SystemContext):
             audit_log.info("system scope: %s", self._bound.reason)
         self._binding = bind(self._bound)
         return self._bound
 
-    def _leave(self) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         if self._binding is not None:
-            unbind(self._binding)
+            leave(self._binding, error)
 
 
 @final
@@ -170,7 +209,7 @@ class Scope(_OneEntry[B]):
     __slots__ = ()
 
     def __enter__(self) -> B:
-        return self._enter()
+        return self._enter(sys._getframe(1))
 
     def __exit__(
         self,
@@ -178,7 +217,7 @@ class Scope(_OneEntry[B]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave()
+        self._leave(error)
 
 
 @final
@@ -188,7 +227,7 @@ class AsyncScope(_OneEntry[B]):
     __slots__ = ()
 
     async def __aenter__(self) -> B:
-        return self._enter()
+        return self._enter(sys._getframe(1))
 
     async def __aexit__(
         self,
@@ -196,14 +235,14 @@ class AsyncScope(_OneEntry[B]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave()
+        self._leave(error)
 
 
 def as_tenant_context(tenant: TenantContext | TenantId) -> TenantContext:
-    """Return ``tenant`` as a :class:`TenantContext`, checked.
+    """Return ``tenant`` as a checked :class:`TenantContext`.
 
     Raises:
-        TenantResolutionError: it is neither, or an identifier that names no tenant.
+        TenantResolutionError: ``tenant`` cannot name a tenant.
     """
     return tenant if isinstance(tenant, TenantContext) else TenantContext(tenant)
 
@@ -211,10 +250,16 @@ def as_tenant_context(tenant: TenantContext | TenantId) -> TenantContext:
 def tenant_scope(tenant: TenantContext | TenantId) -> Scope[TenantContext]:
     """Bind ``tenant`` for the length of a ``with`` block.
 
-    Scopes nest, and the outer one is back when the inner one ends::
+    Scopes nest, and the outer one is restored when the inner one ends::
 
         with tenant_scope("acme"):
             ...
+
+    A generator must not yield inside a scope, since its consumer would run in it. Collect the
+    results inside the scope and yield them after it. Context managers, fixtures and
+    dependencies that are written as generators may. A task that is started inside a scope
+    keeps the tenant: start workers that serve several tenants outside every scope, and let them
+    enter a scope for each item.
 
     Args:
         tenant: an identifier (``str``, ``int`` or ``uuid.UUID``) or a
@@ -222,6 +267,8 @@ def tenant_scope(tenant: TenantContext | TenantId) -> Scope[TenantContext]:
 
     Raises:
         TenantResolutionError: ``tenant`` cannot name a tenant.
+        ConfigurationError: on entering, a generator would yield inside the scope; on leaving,
+            the context is not the one that was entered.
     """
     return Scope(as_tenant_context(tenant))
 
@@ -229,8 +276,8 @@ def tenant_scope(tenant: TenantContext | TenantId) -> Scope[TenantContext]:
 def atenant_scope(tenant: TenantContext | TenantId) -> AsyncScope[TenantContext]:
     """Bind ``tenant`` for the length of an ``async with`` block.
 
-    The binding is the same one that :func:`tenant_scope` makes: sync code that is
-    called inside sees it.
+    The binding is the one that :func:`tenant_scope` makes: sync code that is called inside
+    sees it.
 
     Args:
         tenant: an identifier (``str``, ``int`` or ``uuid.UUID``) or a
@@ -245,9 +292,9 @@ def atenant_scope(tenant: TenantContext | TenantId) -> AsyncScope[TenantContext]
 def system_scope(reason: str) -> Scope[SystemContext]:
     """Let the code in a ``with`` block see the rows of all tenants.
 
-    For what belongs to no tenant: migrations, billing runs, support tools. Whenever one is
-    entered, the reason is logged to ``tenantshield_mw.audit`` at level INFO. Give that
-    logger a handler and the level, since Python by itself drops what is below WARNING.
+    For work that belongs to no tenant: migrations, billing runs, support tools. Each time a
+    scope is entered, the reason is logged to ``tenantshield_mw.audit`` at level INFO. Give
+    that logger a handler and the level: by default Python drops what is below WARNING.
 
     Args:
         reason: why, in words; non-empty.
@@ -264,19 +311,16 @@ def system_scope(reason: str) -> Scope[SystemContext]:
 
 
 def try_current_tenant() -> TenantContext | None:
-    """Return the tenant in scope; ``None`` where there is none or in a system scope."""
-    binding = _binding.get()
-    if binding is not None and isinstance(binding[0], TenantContext):
-        return binding[0]
-    return None
+    """Return the tenant in scope, or ``None`` if there is none or in a system scope."""
+    bound = current_bound()
+    return bound if isinstance(bound, TenantContext) else None
 
 
 def current_tenant() -> TenantContext:
     """Return the tenant in scope.
 
     Raises:
-        MissingTenantContextError: none is in scope, or a system scope is, which
-            stands for no one tenant.
+        MissingTenantContextError: no tenant is in scope, or only a system scope.
     """
     tenant = try_current_tenant()
     if tenant is None:
@@ -288,16 +332,16 @@ def current_tenant() -> TenantContext:
 
 
 def carry_tenant(function: Callable[P, R]) -> Callable[P, R]:
-    """Return ``function`` so that it runs under what is bound here and now.
+    """Return ``function`` wrapped to run under the current binding.
 
-    A plain thread or executor starts with an empty context and so without a tenant;
-    this carries the binding over on purpose::
+    A thread or executor starts with an empty context, without a tenant; this carries the
+    binding over on purpose::
 
         executor.submit(carry_tenant(export), path)
 
-    Only the binding is carried, no other context variable, and the callee's own
-    context is as it was afterwards. ``function`` must be a plain function: of a
-    generator or coroutine function the body runs later, outside of the binding.
+    Only the binding is carried, no other context variable, and the callee's context is
+    restored afterwards. ``function`` must be a plain function: the body of a generator or
+    coroutine function runs later, outside the binding.
 
     Raises:
         ConfigurationError: ``function`` is a generator or coroutine function.
@@ -314,10 +358,9 @@ def carry_tenant(function: Callable[P, R]) -> Callable[P, R]:
     ):
         raise ConfigurationError(
             "carry_tenant() takes a plain function: the body of a generator or coroutine "
-            "function runs later, outside of the binding; enter tenant_scope() inside it"
+            "function runs later, outside the binding; enter tenant_scope() inside it"
         )
-    binding = _binding.get()
-    bound = None if binding is None else binding[0]
+    bound = current_bound()
 
     @wraps(function)
     def carried(*args: P.args, **kwargs: P.kwargs) -> R:

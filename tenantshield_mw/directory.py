@@ -1,16 +1,15 @@
-"""The tenants that there are, and which of them may be used at present."""
+"""The tenants that exist, and which of them are active."""
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Final, TypeAlias, final
 
-from .dispatch import is_awaitable
+from .cache import Clock, SingleFlightCache, failure_seconds
 from .errors import ConfigurationError, TenantNotFoundError, TenantSuspendedError
-from .expiring import Clock, SingleFlightCache, failure_seconds
+from .resolution import close_unawaited, is_awaitable
 from .tenant import TenantContext, TenantId
 
 __all__ = ["Lookup", "LookupResult", "TenantDirectory", "TenantState"]
@@ -25,11 +24,11 @@ class TenantState(Enum):
 
 
 LookupResult: TypeAlias = TenantContext | TenantState | None
-"""What a lookup says of a tenant: its context, which makes it active, or its state alone;
-``None`` is the same as ``TenantState.UNKNOWN``."""
+"""A lookup's answer: the context of an active tenant, or a state. ``None`` means
+``TenantState.UNKNOWN``."""
 
 Lookup: TypeAlias = Callable[[TenantId], LookupResult | Awaitable[LookupResult]]
-"""Finds a tenant by the id that the resolver gave; may be async under ASGI."""
+"""Takes the tenant id that the resolver returned; may be async under ASGI."""
 
 _BLOCKED: Final = (
     "the directory's lookup returned an awaitable, and a WSGI app cannot await; give "
@@ -39,7 +38,7 @@ _BLOCKED: Final = (
 
 @final
 class TenantDirectory:
-    """Looks tenants up, and remembers for a while what it was told.
+    """Looks tenants up and caches the answers.
 
     ::
 
@@ -47,24 +46,24 @@ class TenantDirectory:
         app = TenantSessionMiddleware(app, resolve_tenant=..., directory=directory)
         directory.invalidate("acme")  # suspended just now
 
-    Several requests for a tenant that is not remembered make one lookup. An error of the
-    lookup reaches all of them and is not remembered.
+    Concurrent requests for a tenant that is not cached share one lookup. An error of the
+    lookup reaches all of them and is not cached.
 
     Args:
         lookup: takes a tenant id and returns the tenant's
             :class:`~tenantshield_mw.TenantContext` if it is active, else a
-            :class:`TenantState`; ``None`` stands for unknown. The context may name the
-            tenant by another id than the one that was looked up: the request runs under
-            that one. Async lookups work under ASGI only; a sync one that blocks should
-            there be given as ``asgiref.sync.sync_to_async(lookup, thread_sensitive=False)``.
-        ttl: for how long an active tenant is remembered, in seconds; above 0.
-        negative_ttl: the same for one that is suspended or unknown; 0 up to ``ttl``. By
-            default 5, or ``ttl`` where that is less.
-        maxsize: how many tenants are remembered, the most recently used; at least 1.
-        clock: tells the time in seconds and never goes back.
+            :class:`TenantState`; ``None`` means unknown. The context may have another
+            tenant id than the one that was looked up; the request then runs under the
+            context's id. Async lookups work under ASGI only. There, wrap a sync one that
+            blocks: ``asgiref.sync.sync_to_async(lookup, thread_sensitive=False)``.
+        ttl: how long to cache an active tenant, in seconds; above 0.
+        negative_ttl: how long to cache a suspended or unknown tenant, in seconds; from 0
+            to ``ttl``. The default is 5, or ``ttl`` if that is less.
+        maxsize: the largest number of tenants to cache; at least 1.
+        clock: returns the time in seconds and never goes back.
 
     Raises:
-        ConfigurationError: an argument is not one of these.
+        ConfigurationError: an argument is invalid.
     """
 
     __slots__ = ("_lookup", "_memory")
@@ -80,7 +79,7 @@ class TenantDirectory:
     ) -> None:
         if not callable(lookup):
             raise ConfigurationError(
-                "a directory's lookup is a callable that takes a tenant id and returns a "
+                "a directory's lookup must be a callable that takes a tenant id and returns a "
                 "TenantContext, a TenantState or None"
             )
         negative = failure_seconds(ttl, negative_ttl)
@@ -94,27 +93,26 @@ class TenantDirectory:
     def find(
         self, tenant_id: TenantId, *, blocking: bool
     ) -> TenantContext | Awaitable[TenantContext]:
-        """Return the tenant, or what to await for it.
+        """Return the tenant, or an awaitable of it.
 
         Args:
-            tenant_id: what the resolver gave.
-            blocking: whether to wait in place, as a WSGI app does; else an awaitable may
-                come back, whatever the lookup is.
+            tenant_id: the id that the resolver returned.
+            blocking: whether to block, as in a WSGI app; otherwise the result may be an
+                awaitable, even if the lookup is sync.
 
         Raises:
             TenantNotFoundError: there is no such tenant.
             TenantSuspendedError: it is suspended.
-            ConfigurationError: the lookup returned something else, or an awaitable
-                although ``blocking`` was asked for.
+            ConfigurationError: the lookup's answer is invalid, or awaitable although
+                ``blocking`` is true.
         """
 
         def load() -> TenantContext | TenantState | Awaitable[TenantContext | TenantState]:
             listed = self._lookup(tenant_id)
             if not is_awaitable(listed):
-                return _checked(tenant_id, listed)
+                return _active_or_state(tenant_id, listed)
             if blocking:
-                if inspect.iscoroutine(listed):
-                    listed.close()
+                close_unawaited(listed)
                 raise ConfigurationError(_BLOCKED)
             return _awaited(tenant_id, listed)
 
@@ -124,10 +122,10 @@ class TenantDirectory:
         return _usable_later(listed)
 
     def invalidate(self, tenant_id: TenantId) -> None:
-        """Forget what is known of a tenant, so that the next request looks it up.
+        """Drop a tenant from the cache, so that the next request looks it up.
 
         Args:
-            tenant_id: the id that the resolver gave, or the one that the lookup returned.
+            tenant_id: the id that the resolver returned, or the one in the lookup's answer.
         """
         self._memory.forget(
             lambda key, listed: (
@@ -138,10 +136,10 @@ class TenantDirectory:
 
 
 async def _awaited(tenant_id: TenantId, listed: Awaitable[object]) -> TenantContext | TenantState:
-    return _checked(tenant_id, await listed)
+    return _active_or_state(tenant_id, await listed)
 
 
-def _checked(tenant_id: TenantId, listed: object) -> TenantContext | TenantState:
+def _active_or_state(tenant_id: TenantId, listed: object) -> TenantContext | TenantState:
     if isinstance(listed, TenantContext):
         return listed
     if listed is None:

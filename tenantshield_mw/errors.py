@@ -1,7 +1,7 @@
-"""Every error that this package raises, under one root.
+"""The errors that this package raises.
 
-The SQLAlchemy adapter raises subclasses of these that SQLAlchemy hands through
-unwrapped; catch the classes named here.
+The SQLAlchemy adapter raises subclasses that SQLAlchemy does not wrap; catch the classes
+that are named here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ConfigurationError(TenantShieldError):
 
 
 class MissingTenantContextError(TenantShieldError):
-    """Something needs a tenant and no tenant is in scope."""
+    """A tenant is needed, and none is in scope."""
 
 
 class CrossTenantAccessError(TenantShieldError):
@@ -39,7 +39,7 @@ class CrossTenantAccessError(TenantShieldError):
 
 
 class ScopeMismatchError(TenantShieldError):
-    """A session or a transaction that serves one tenant was used under another."""
+    """A session or transaction of one tenant was used under another."""
 
 
 class UnguardedStatementError(TenantShieldError):
@@ -55,14 +55,14 @@ class TenantNotFoundError(TenantResolutionError):
 
 
 class TenantSuspendedError(TenantResolutionError):
-    """The request names a tenant that may not be used at present."""
+    """The request names a tenant that is suspended."""
 
 
 class TenantUnauthenticatedError(TenantResolutionError):
-    """The credentials that should name the tenant do not hold.
+    """The credentials that name the tenant are invalid.
 
     Args:
-        message: what is wrong with them, without a part of them.
+        message: what is wrong with them, without quoting them.
         challenge: the ``WWW-Authenticate`` field of the refusal (RFC 9110 section 11.6.1).
     """
 
@@ -74,8 +74,8 @@ class TenantUnauthenticatedError(TenantResolutionError):
 
 
 class TenantNotAuthorizedError(TenantResolutionError):
-    """Whoever sent the request may not act for the tenant that it names."""
+    """The caller may not act for the tenant that the request names."""
 
 
 class TenantUnavailableError(TenantResolutionError):
-    """Which tenant a request is for could not be found out in time."""
+    """The tenant of a request could not be determined in time."""

@@ -1,13 +1,13 @@
-"""Which requests are exempt from having a tenant."""
+"""Requests that are exempt from having a tenant."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from .errors import ConfigurationError
 from .request import Request, path
+from .resolution import close_unawaited
 
 __all__ = ["Exempt", "exemption"]
 
@@ -16,19 +16,19 @@ Exempt: TypeAlias = Iterable[str] | Callable[[Any], bool]
 
 
 def exemption(exempt: Exempt) -> Callable[[Request], bool] | None:
-    """Return the function that says whether a request is exempt; ``None`` if none is.
+    """Return a function that returns whether a request is exempt; ``None`` if none can be.
 
     Args:
-        exempt: paths such as ``"/health"``, each of which stands for itself and for
+        exempt: paths such as ``"/health"``, each of which covers itself and
             everything below it (``/health/db``, not ``/healthy``), compared with the
             percent-decoded path within the application; or a predicate.
 
     Raises:
-        ConfigurationError: ``exempt`` is neither, or a path is not one; from the
-            function, when the predicate does not return a ``bool``.
+        ConfigurationError: ``exempt`` or a path is invalid; from the function, if the
+            predicate does not return a ``bool``.
     """
     if callable(exempt):
-        return _checked(exempt)
+        return _checked_predicate(exempt)
     if isinstance(exempt, str | bytes) or not isinstance(exempt, Iterable):
         raise ConfigurationError(
             'exempt must be an iterable of paths, as in exempt=["/health"], or a predicate'
@@ -48,26 +48,25 @@ def exemption(exempt: Exempt) -> Callable[[Request], bool] | None:
 def _checked_path(entry: object) -> str:
     if not isinstance(entry, str) or not entry.startswith("/") or "?" in entry or "#" in entry:
         raise ConfigurationError(
-            "each path in exempt must be a str that begins with '/' and has neither query "
-            'nor fragment, as in exempt=["/health"]'
+            "each path in exempt must be a str that begins with '/' and has neither a query "
+            'nor a fragment, as in exempt=["/health"]'
         )
     trimmed = entry.rstrip("/")
     if not trimmed:
         raise ConfigurationError(
-            "the path '/' in exempt stands for every path; to exempt the start page alone "
-            "give a predicate, and to let every request run without a tenant "
+            "the path '/' in exempt covers every path; to exempt only the start page, give a "
+            "predicate; to let every request run without a tenant, give "
             'on_missing_tenant="allow_unbound"'
         )
     return trimmed
 
 
-def _checked(predicate: Callable[[Any], bool]) -> Callable[[Request], bool]:
+def _checked_predicate(predicate: Callable[[Any], bool]) -> Callable[[Request], bool]:
     def is_exempt(request: Request) -> bool:
         answer: object = predicate(request)
         if answer is True or answer is False:
             return answer
-        if inspect.iscoroutine(answer):
-            answer.close()
+        close_unawaited(answer)
         raise ConfigurationError(
             f"the predicate given as exempt returned a {type(answer).__name__}; "
             "it must be a plain function that returns True or False"

@@ -196,13 +196,13 @@ class ForwardedHost(Generic[T]):
             return any((mapped or found) in network for network in networks)
 
         self._is_trusted: Memo[str, bool] = Memo(is_trusted)
-        judges: dict[str, Callable[[bytes], str | None]] = {
+        parsers: dict[str, Callable[[bytes], str | None]] = {
             "X-Forwarded-Host": _the_one_host,
             "Forwarded": self._forwarded,
         }
         self._known: Memo[str, T | None] = Memo(meaning)
         self._direct: HeaderField[str | None] = HeaderField("Host", host_name)
-        self._by_proxies = [HeaderField(name, judges[name]) for name in names]
+        self._by_proxies = [HeaderField(name, parsers[name]) for name in names]
         self._fields = HeaderFields(*self._by_proxies, self._direct)
         # Where the proxy that sets the others is the cache, requests come to it without them.
         self.varies_on = (*names, "Host")

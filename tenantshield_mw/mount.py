@@ -1,7 +1,7 @@
-"""Moving the part of a path that names the tenant to where the application is mounted.
+"""Mount the application under the path prefix that names the tenant.
 
 The application then routes the rest of the path, and the URLs that it generates begin
-with that part.
+with the prefix.
 """
 
 from __future__ import annotations
@@ -21,36 +21,35 @@ if TYPE_CHECKING:
 __all__ = ["Mount", "Mounted", "first_mount", "mount_environ", "mount_of", "mounted_scope"]
 
 Mount: TypeAlias = Callable[[Any, TenantContext], str]
-"""Returns the part of a request's path, from its beginning, that names the given tenant;
-``""`` where none does."""
+"""Returns the path prefix of a request that names the given tenant; ``""`` if none does."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """A tenant, and the part of the path that is to be moved."""
+    """A tenant, and the path prefix to move."""
 
     tenant: TenantContext
     prefix: str
 
 
 def mount_of(resolver: object) -> Mount | None:
-    """Return what a resolver has in its attribute ``mount``; ``None`` if it has none.
+    """Return a resolver's attribute ``mount``; ``None`` if it has none.
 
     Raises:
-        ConfigurationError: the attribute cannot be called.
+        ConfigurationError: the attribute is not callable.
     """
     mount: Any = getattr(resolver, "mount", None)
     if mount is not None and not callable(mount):
         raise ConfigurationError(
-            "a resolver's attribute mount takes the request and the tenant, and returns the "
-            "part of the path that names it"
+            "a resolver's attribute mount must be a callable that takes the request and the "
+            "tenant, and returns the path prefix that names it"
         )
     return mount  # type: ignore[no-any-return]
 
 
 def first_mount(*resolvers: object) -> Mount | None:
-    """Return what asks the mounts of ``resolvers`` in turn; ``None`` if none has any."""
+    """Return a mount that tries those of ``resolvers`` in turn; ``None`` if there is none."""
     mounts = [each for resolver in resolvers if (each := mount_of(resolver)) is not None]
     if len(mounts) < 2:
         return mounts[0] if mounts else None
@@ -65,7 +64,7 @@ def mounted_scope(scope: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return a copy of ``scope`` whose ``root_path`` ends in ``prefix``.
 
     ``path`` and ``raw_path`` hold ``root_path`` and stay as they are (ASGI, "HTTP
-    connection scope"); older servers leave it out of them, and then it is put there.
+    connection scope"). Older servers leave it out of both; then it is added.
     """
     root: str = scope.get("root_path", "")
     inside = path(scope)

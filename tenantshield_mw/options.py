@@ -1,4 +1,4 @@
-"""The middlewares' keyword arguments, for the adapters that take them and hand them on."""
+"""The middlewares' keyword arguments, for adapters that pass them on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from .admission import Authorize
 from .directory import Lookup, TenantDirectory
 from .exempt import Exempt
 from .refusal import OnMissingTenant
-from .vary import ASGIApp, chosen
+from .types import ASGIApp
+from .vary import chosen
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["ALREADY", "ASGIOptions", "WSGIOptions", "reusable"]
 
 ALREADY: Final = (
-    "this app is bound to its tenants already; keep one registration, with first_of(...) "
-    "where tenants show in several ways"
+    "this app already has the tenant middleware; register it once, with "
+    "resolvers.first_of(...) for several ways to name a tenant"
 )
-"""What a :class:`~tenantshield_mw.ConfigurationError` of a second registration says."""
+"""The message of the :class:`~tenantshield_mw.ConfigurationError` on a second registration."""
 
 
 class _Options(TypedDict, total=False):
@@ -33,13 +34,15 @@ class _Options(TypedDict, total=False):
 
 
 class ASGIOptions(_Options, total=False):
-    """What :class:`~tenantshield_mw.TenantSessionMiddleware` takes besides a resolver."""
+    """The arguments of :class:`~tenantshield_mw.TenantSessionMiddleware` besides the resolver."""
 
     on_refused: ASGIApp | None
 
 
 class WSGIOptions(_Options, total=False):
-    """What :class:`~tenantshield_mw.TenantSessionMiddlewareWSGI` takes besides a resolver."""
+    """The arguments of :class:`~tenantshield_mw.TenantSessionMiddlewareWSGI` besides the
+    resolver.
+    """
 
     on_refused: WSGIApplication | None
 
@@ -47,9 +50,9 @@ class WSGIOptions(_Options, total=False):
 def reusable(
     middleware: Callable[..., object], *, resolve_tenant: object, **options: Any
 ) -> dict[str, Any]:
-    """Return these arguments, checked, such that any number of middlewares can be made of them.
+    """Check the arguments and return them in a form that can be used repeatedly.
 
-    An iterator has nothing more to say to the second, so what it says is kept.
+    An iterator would be empty the second time, so its items are kept.
 
     Args:
         middleware: the class of the middleware.
@@ -57,13 +60,13 @@ def reusable(
         **options: the other arguments.
 
     Raises:
-        ConfigurationError: an argument is not as the middleware needs it.
+        ConfigurationError: an argument is invalid.
         TypeError: the middleware has no such argument.
     """
     kept = {"resolve_tenant": resolve_tenant, **options}
     kept["vary"] = chosen(options.get("vary"), resolve_tenant, options.get("authorize"))
     exempt = options.get("exempt", ())
-    # A str is no collection of paths, which is the middleware's to say.
+    # A str is no collection of paths; the middleware refuses it.
     if isinstance(exempt, Iterable) and not isinstance(exempt, str) and not callable(exempt):
         kept["exempt"] = tuple(exempt)
     middleware(reusable, **kept)

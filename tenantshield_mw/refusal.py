@@ -1,6 +1,6 @@
-"""What a caller gets whose request cannot be bound to a tenant.
+"""Refusals: the answers to requests that cannot be bound to a tenant.
 
-The body is a problem detail (RFC 9457). It says nothing of what the request held.
+The body is a problem detail (RFC 9457). It repeats nothing of the request.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ __all__ = [
     "logged_refusal_for",
     "raise_resolution_error",
     "refusal_for",
+    "refusal_to_send",
     "send_refusal",
     "start_refusal",
 ]
@@ -53,15 +54,15 @@ __all__ = [
 _logger: Final = logging.getLogger("tenantshield_mw")
 
 OnMissingTenant: TypeAlias = Literal["reject", "raise", "allow_unbound"]
-"""What becomes of a request without a tenant: it is refused, it raises
-:class:`~tenantshield_mw.MissingTenantContextError` to the server's error handling, or
-it runs unbound, so that shared tables work and tenant-aware ones raise."""
+"""What to do with a request without a tenant: refuse it, raise
+:class:`~tenantshield_mw.MissingTenantContextError` to the server's error handling, or run it
+unbound, so that shared tables work and tenant-aware ones raise."""
 
 NO_TENANT: Final = "the request names no tenant"
-"""What a :class:`~tenantshield_mw.MissingTenantContextError` of a middleware says."""
+"""The message of a middleware's :class:`~tenantshield_mw.MissingTenantContextError`."""
 
 REFUSAL_KEY: Final = "tenantshield_mw.refusal"
-"""The key of the scope and of the environ under which an ``on_refused`` app finds the
+"""The key in scope and environ under which an ``on_refused`` app finds the
 :class:`Refusal`."""
 
 POLICY_VIOLATION: Final = 1008
@@ -72,7 +73,7 @@ def check_on_missing_tenant(value: object) -> None:
     """Check a middleware's ``on_missing_tenant``.
 
     Raises:
-        ConfigurationError: ``value`` is none of the three.
+        ConfigurationError: ``value`` is invalid.
     """
     if value not in ("reject", "raise", "allow_unbound"):
         raise ConfigurationError('on_missing_tenant must be "reject", "raise" or "allow_unbound"')
@@ -84,9 +85,9 @@ class Refusal:
 
     Args:
         status: the HTTP status.
-        code: what a program can tell it by; the problem detail's member ``code``.
-        detail: what a person can tell it by.
-        challenge: the value of ``WWW-Authenticate``, where there is one.
+        code: identifies it to programs; the problem detail's member ``code``.
+        detail: explains it to people.
+        challenge: the value of ``WWW-Authenticate``, if any.
     """
 
     __slots__ = ("body", "code", "detail", "headers", "status")
@@ -115,6 +116,10 @@ class Refusal:
         if challenge is not None:
             self.headers += (("www-authenticate", challenge),)
 
+    def body_for(self, method: str | None) -> bytes:
+        """Return the body for a request; none for HEAD (RFC 9110 section 9.3.2)."""
+        return b"" if method == "HEAD" else self.body
+
     def challenged(self, challenge: str) -> Refusal:
         """Return the same refusal with a ``WWW-Authenticate`` (RFC 9110 section 11.6.1)."""
         return Refusal(self.status, self.code, self.detail, challenge)
@@ -134,13 +139,11 @@ UNAUTHENTICATED: Final = Refusal(
 NOT_AUTHORIZED: Final = Refusal(
     HTTPStatus.FORBIDDEN, "tenant_not_authorized", "You may not act for the tenant."
 )
-SUSPENDED: Final = Refusal(
-    HTTPStatus.FORBIDDEN, "tenant_suspended", "The tenant may not be used at present."
-)
+SUSPENDED: Final = Refusal(HTTPStatus.FORBIDDEN, "tenant_suspended", "The tenant is suspended.")
 CROSS_TENANT: Final = Refusal(
     HTTPStatus.FORBIDDEN,
     "cross_tenant",
-    "The request reaches for what does not belong to its tenant.",
+    "The request would reach another tenant's data.",
 )
 UNKNOWN: Final = Refusal(
     HTTPStatus.NOT_FOUND, "tenant_unknown", "The tenant that the request names does not exist."
@@ -152,7 +155,7 @@ UNAVAILABLE: Final = Refusal(
 )
 
 REFUSED: Final = (TenantResolutionError, MissingTenantContextError, CrossTenantAccessError)
-"""The errors that a refusal answers, wherever they are raised."""
+"""The errors that are answered by a refusal, wherever they are raised."""
 
 _BY_ERROR: Final[tuple[tuple[type[Exception], Refusal], ...]] = (
     (TenantSuspendedError, SUSPENDED),
@@ -166,29 +169,32 @@ _BY_ERROR: Final[tuple[tuple[type[Exception], Refusal], ...]] = (
 
 
 def refusal_for(error: BaseException) -> Refusal:
-    """Return how a request is refused on account of ``error``, one of :data:`REFUSED` or
-    a ``TimeoutError``.
-    """
+    """Return the refusal for ``error``, one of :data:`REFUSED` or a ``TimeoutError``."""
     if isinstance(error, TenantUnauthenticatedError):
         return UNAUTHENTICATED.challenged(error.challenge)
     return next((refusal for kind, refusal in _BY_ERROR if isinstance(error, kind)), MALFORMED)
 
 
-def logged_refusal_for(error: TenantResolutionError | TimeoutError) -> Refusal:
-    """Return how a request is refused on account of ``error``.
+def logged_refusal_for(error: BaseException, logger: logging.Logger) -> Refusal:
+    """Return the refusal for ``error``, and log it with the error.
 
-    What is not the client's doing is logged with its cause, since nobody else gets to see it.
+    The error is for the programmer, the refusal for the caller.
     """
     refusal = refusal_for(error)
-    if refusal is UNAVAILABLE:
-        _logger.warning("refused with %d %s", refusal.status, refusal.code, exc_info=error)
+    logger.warning("refused with %d %s", refusal.status, refusal.code, exc_info=error)
     return refusal
+
+
+def refusal_to_send(error: TenantResolutionError | TimeoutError) -> Refusal:
+    """Return a middleware's refusal for ``error``; log one that is not the caller's fault."""
+    refusal = refusal_for(error)
+    return logged_refusal_for(error, _logger) if refusal is UNAVAILABLE else refusal
 
 
 def raise_resolution_error(error: TenantResolutionError | TimeoutError) -> NoReturn:
     """Raise ``error`` as a :class:`TenantResolutionError`."""
     if isinstance(error, TimeoutError):
-        raise TenantUnavailableError("the tenant was not found out in time") from error
+        raise TenantUnavailableError("the tenant could not be determined in time") from error
     raise error
 
 
@@ -200,8 +206,8 @@ async def send_refusal(
 ) -> None:
     """Refuse over ASGI.
 
-    A websocket gets the refusal as a response where the server offers that (ASGI,
-    "WebSocket Denial Response"), and otherwise a close before the accept, which servers
+    A websocket gets the refusal as a response if the server supports that (ASGI,
+    "WebSocket Denial Response"), otherwise a close before the accept, which servers
     turn into a plain 403 (ASGI, "Close - send event").
     """
     prefix = ""
@@ -218,8 +224,7 @@ async def send_refusal(
             "headers": [(n.encode("ascii"), v.encode("latin-1")) for n, v in headers],
         }
     )
-    # RFC 9110 section 9.3.2: the same headers, no content.
-    body = b"" if scope.get("method") == "HEAD" else refusal.body
+    body = refusal.body_for(scope.get("method"))
     await send({"type": f"{prefix}http.response.body", "body": body})
 
 
@@ -232,7 +237,7 @@ def start_refusal(
     """Refuse over WSGI, and return the body."""
     status = refusal.status
     start_response(f"{status.value} {status.phrase}", _with_vary(refusal, vary))
-    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [refusal.body]
+    return [body] if (body := refusal.body_for(environ.get("REQUEST_METHOD"))) else []
 
 
 def _with_vary(refusal: Refusal, vary: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -240,12 +245,12 @@ def _with_vary(refusal: Refusal, vary: tuple[str, ...]) -> list[tuple[str, str]]
 
 
 def closing_with_refusal(scope: Any, send: Any) -> Any:
-    """Return ``send`` for a framework that only closes a websocket whose handler failed.
+    """Wrap ``send`` for a framework that only closes a websocket whose handler failed.
 
     Args:
-        scope: the connection's; a refusal that is to be answered stands in its ``state``
-            under :data:`REFUSAL_KEY`.
-        send: the server's.
+        scope: the connection's scope; the refusal to send is in its ``state`` under
+            :data:`REFUSAL_KEY`.
+        send: the server's ``send``.
     """
     if scope["type"] == "http":
         return send
@@ -257,7 +262,7 @@ def closing_with_refusal(scope: Any, send: Any) -> Any:
         refusal = scope["state"].get(REFUSAL_KEY)
         if refusal is None or message["type"] != "websocket.close":
             return await send(message)
-        # No response is possible any more once it was accepted.
+        # Once it was accepted, no response is possible.
         return await send_refusal(refusal, {"type": "websocket"} if accepted else scope, send)
 
     return send_refusing

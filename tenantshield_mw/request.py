@@ -65,25 +65,25 @@ _WITHOUT_PREFIX: Final = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
 @final
 class Memo(dict[K, T]):
-    """What ``judge`` made of short values that came lately, by value.
+    """What ``parse`` made of short values that came lately, by value.
 
     A mapping that fills itself: what is remembered costs no call of a function.
 
     Args:
-        judge: what makes something of a value, or raises. It must make the same of the
+        parse: what makes something of a value, or raises. It must make the same of the
             same value every time.
         length: how long a value may be to be remembered, in characters or octets.
     """
 
-    __slots__ = ("_judge", "_length")
+    __slots__ = ("_length", "_parse")
 
-    def __init__(self, judge: Callable[[K], T], length: int = _REMEMBERED_LENGTH) -> None:
+    def __init__(self, parse: Callable[[K], T], length: int = _REMEMBERED_LENGTH) -> None:
         super().__init__()
-        self._judge: Callable[[K], T] = judge
+        self._parse: Callable[[K], T] = parse
         self._length = length
 
     def __missing__(self, value: K) -> T:
-        meaning = self._judge(value)
+        meaning = self._parse(value)
         if len(value) <= self._length:
             if len(self) >= _REMEMBERED:
                 self.clear()
@@ -98,7 +98,7 @@ class HeaderField(Generic[T]):
     Args:
         name: the field's name in any case, as RFC 9110 section 5.1 allows it, but
             without ``_``, which WSGI cannot tell from ``-``.
-        judge: what makes something of the value, or raises. It must make the same of
+        parse: what makes something of the value, or raises. It must make the same of
             the same value every time, for the answer is remembered.
         joint: what stands between the values of a field that is repeated; a comma, as
             RFC 9110 section 5.3 says, if nothing else is said.
@@ -122,7 +122,7 @@ class HeaderField(Generic[T]):
     def __init__(
         self,
         name: str,
-        judge: Callable[[bytes], T],
+        parse: Callable[[bytes], T],
         *,
         joint: bytes = b",",
         length: int = _REMEMBERED_LENGTH,
@@ -135,9 +135,9 @@ class HeaderField(Generic[T]):
         self.name = name
         self.varies_on: tuple[str, ...] = (name,)
         self._joint = joint
-        self._known = Memo(judge, length)
+        self._known = Memo(parse, length)
         # Under WSGI a value comes as text. Memo as such, it needs no encoding.
-        self._known_text: Memo[str, T] = Memo(lambda text: judge(self._octets(text)), length)
+        self._known_text: Memo[str, T] = Memo(lambda text: parse(self._octets(text)), length)
         self._name = name.lower().encode("ascii")
         self._length = len(self._name)
         key = name.upper().replace("-", "_")
@@ -148,7 +148,7 @@ class HeaderField(Generic[T]):
 
         Raises:
             TenantResolutionError: the value is not what the transport allows, or
-                ``judge`` refuses it.
+                ``parse`` refuses it.
         """
         if "headers" in request:
             found: bytes | None = None
@@ -171,7 +171,7 @@ class HeaderField(Generic[T]):
 
         Raises:
             TenantResolutionError: the value is not what the transport allows, or
-                ``judge`` refuses it.
+                ``parse`` refuses it.
         """
         return self._known_text[value] if type(value) is str else self._known[value]  # type: ignore[index]
 
@@ -238,7 +238,7 @@ class HeaderFields(Generic[T]):
 
 
 def over_asgi(request: Request) -> bool:
-    """Say whether a request is an ASGI scope."""
+    """Return whether a request is an ASGI scope."""
     return "headers" in request
 
 

@@ -1,4 +1,4 @@
-"""What a tenant is: its identifier, and the context that is bound to a request."""
+"""A tenant: its identifier, and the context that is bound to a request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .errors import TenantResolutionError
 __all__ = ["MAX_TENANT_ID_LENGTH", "TenantContext", "TenantId", "check_tenant_id"]
 
 TenantId: TypeAlias = str | int | UUID
-"""What names a tenant: a ``str``, an ``int`` (never a ``bool``) or a ``uuid.UUID``."""
+"""Identifies a tenant: a ``str``, an ``int`` (never a ``bool``) or a ``uuid.UUID``."""
 
 MAX_TENANT_ID_LENGTH: Final = 255
 """The longest tenant identifier of type ``str``, in characters."""
@@ -25,12 +25,12 @@ def check_tenant_id(value: object) -> TenantId:
 
     A ``str`` must be non-empty, at most 255 characters, printable, and without
     white space at either end. Nothing is converted: ``b"acme"`` or an object with a
-    ``__str__`` is an error, and so are subclasses of the three types, since their
-    comparison could be anything.
+    ``__str__`` is an error. So is an instance of a subclass of the three types, since its
+    comparison could do anything.
 
     Raises:
         TenantResolutionError: ``value`` cannot name a tenant. The message gives its
-            type and what is wrong with it, never the value, which is unchecked input.
+            type and the reason, never the value, which is unchecked input.
     """
     kind = type(value)
     if kind is str:
@@ -69,9 +69,9 @@ class TenantContext:
     """One tenant, as bound to a scope; immutable.
 
     Args:
-        tenant_id: what names the tenant, see :func:`check_tenant_id`.
-        attributes: anything else the application wants at hand (plan, region, a
-            display name). Copied into a read-only mapping; not part of equality.
+        tenant_id: the identifier, see :func:`check_tenant_id`.
+        attributes: more about the tenant for the application (plan, region, display
+            name). Copied into a read-only mapping; not part of equality.
 
     Raises:
         TenantResolutionError: ``tenant_id`` cannot name a tenant.
@@ -96,7 +96,7 @@ class TenantContext:
         raise AttributeError(f"TenantContext is immutable: cannot delete {name!r}")
 
     def __repr__(self) -> str:
-        # Attributes may hold secrets, so a log line shows the identifier alone.
+        # Attributes may hold secrets, so logs show only the identifier.
         return f"TenantContext({self.tenant_id!r})"
 
     def __eq__(self, other: object) -> bool:
@@ -111,7 +111,7 @@ class TenantContext:
         return (TenantContext, (self.tenant_id, dict(self.attributes)))
 
 
-# The slots' own setters: about half the cost of ``object.__setattr__``, on a path
-# that every request takes.
+# The slots' own setters cost about half of ``object.__setattr__``, on a path that every
+# request takes.
 _set_tenant_id = TenantContext.__dict__["tenant_id"].__set__
 _set_attributes = TenantContext.__dict__["attributes"].__set__

@@ -1,10 +1,10 @@
-"""Telling caches which request headers the tenant came from (RFC 9110 section 12.5.5)."""
+"""Name in ``Vary`` the request headers that the tenant came from (RFC 9110 section 12.5.5)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
 
 from .errors import ConfigurationError
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = [
-    "ASGIApp",
     "adding_vary",
     "chosen",
     "declared_by",
@@ -20,55 +19,51 @@ __all__ = [
     "varying_wsgi",
 ]
 
-ASGIApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
-"""An ASGI 3 application, whichever library's types it is annotated with."""
-
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def declared_by(*resolvers: object) -> tuple[str, ...]:
-    """Return the request headers that ``resolvers`` read, each once.
+    """Return the request headers that ``resolvers`` declare to read, each once.
 
-    A resolver says so in its attribute ``varies_on``, an iterable of names; one without
-    it reads none.
+    A resolver declares them in its attribute ``varies_on``, an iterable of names.
 
     Raises:
-        ConfigurationError: an attribute ``varies_on`` is something else.
+        ConfigurationError: an attribute ``varies_on`` is invalid.
     """
     names: dict[str, str] = {}
     for resolver in resolvers:
-        for name in _checked(getattr(resolver, "varies_on", ())):
+        for name in _header_names(getattr(resolver, "varies_on", ())):
             names.setdefault(name.lower(), name)
     return tuple(names.values())
 
 
-def chosen(vary: Iterable[str] | None, *askers: object) -> tuple[str, ...]:
-    """Return what a middleware's ``vary`` comes to; ``None`` is what ``askers`` declare: its
-    resolver, and what authorizes.
+def chosen(vary: Iterable[str] | None, *readers: object) -> tuple[str, ...]:
+    """Return the header names of a middleware's ``vary``; by default those that ``readers``, its
+    resolver and ``authorize``, declare.
 
     Raises:
-        ConfigurationError: they are no header names.
+        ConfigurationError: a name is invalid.
     """
-    return declared_by(*askers) if vary is None else _checked(vary)
+    return declared_by(*readers) if vary is None else _header_names(vary)
 
 
-def _checked(names: object) -> tuple[str, ...]:
+def _header_names(names: object) -> tuple[str, ...]:
     """Return ``names`` as a tuple of header names.
 
     Raises:
-        ConfigurationError: they are none.
+        ConfigurationError: a name is invalid.
     """
     if not isinstance(names, str) and isinstance(names, Iterable):
         found = tuple(names)
         if all(isinstance(name, str) and _FIELD_NAME.fullmatch(name) for name in found):
             return found
     raise ConfigurationError(
-        'vary and a resolver\'s varies_on are iterables of header names, as in ("X-Tenant-ID",)'
+        'vary and a resolver\'s varies_on must be iterables of header names, as in ("X-Tenant-ID",)'
     )
 
 
 def merged(fields: str, names: tuple[str, ...]) -> str:
-    """Return the value of a ``Vary`` that says what ``fields`` says, and ``names``, once."""
+    """Return the value of ``Vary`` with the members of ``fields`` and ``names``, each once."""
     members = [member for field in fields.split(",") if (member := field.strip())]
     if "*" in members:
         return "*"
@@ -77,7 +72,7 @@ def merged(fields: str, names: tuple[str, ...]) -> str:
 
 
 def adding_vary(names: tuple[str, ...]) -> Callable[[Any], Any]:
-    """Return what returns a message ``http.response.start`` with ``names`` in its ``Vary``."""
+    """Return a function that adds ``names`` to the ``Vary`` of an ``http.response.start``."""
     entry = (b"vary", ", ".join(names).encode("ascii"))
 
     def merged_fields(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -93,7 +88,7 @@ def adding_vary(names: tuple[str, ...]) -> Callable[[Any], Any]:
         except KeyError:
             headers = []
         for name, _ in headers:
-            # Most names differ in length already, the cheapest thing to compare.
+            # Most names already differ in length, which is cheapest to compare.
             if len(name) == 4 and name.lower() == b"vary":
                 headers = merged_fields(headers)
                 break
@@ -106,7 +101,7 @@ def adding_vary(names: tuple[str, ...]) -> Callable[[Any], Any]:
 
 
 def varying_wsgi(app: WSGIApplication, names: tuple[str, ...]) -> WSGIApplication:
-    """Return ``app`` with ``names`` in the ``Vary`` of each response."""
+    """Wrap ``app`` to add ``names`` to the ``Vary`` of each response."""
     entry = ("Vary", ", ".join(names))
 
     def merged_fields(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -6,25 +6,25 @@ from collections.abc import Callable, Iterable, Iterator
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Final, final
 
-from .admission import CANNOT_AWAIT, Authorize, blocking_admission
-from .context import _binding
+from .admission import Authorize, blocking_admission
+from .context import binding_var
 from .directory import Lookup, TenantDirectory
-from .dispatch import SyncResolver, tenant_named, tenant_of
 from .errors import ConfigurationError, MissingTenantContextError, TenantResolutionError
 from .exempt import Exempt, exemption
 from .mount import Mounted, mount_environ
-from .on_refused import answering_wsgi
 from .refusal import (
     MISSING,
     NO_TENANT,
     OnMissingTenant,
     Refusal,
     check_on_missing_tenant,
-    logged_refusal_for,
     raise_resolution_error,
+    refusal_to_send,
     start_refusal,
 )
+from .refusal_app import wsgi_refusal_app
 from .request import TENANT_KEY
+from .resolution import CANNOT_AWAIT, SyncResolver, tenant_named, tenant_of
 from .tenant import TenantContext
 from .vary import chosen, varying_wsgi
 
@@ -33,49 +33,49 @@ if TYPE_CHECKING:
 
 __all__ = ["TenantSessionMiddlewareWSGI"]
 
-_set: Final = _binding.set
+_set: Final = binding_var.set
 
 
 class TenantSessionMiddlewareWSGI:
     """Bind each request of a WSGI application to its tenant.
 
-    The application is called, its body iterated and closed in a ``contextvars.Context``
-    of the request's own, in which the tenant is bound; the server's context stays as it
-    is. The tenant also stands in the environ, under
+    The application is called, and its body iterated and closed, in a ``contextvars.Context``
+    of the request's own, in which the tenant is bound. The tenant is also in the environ
+    under
     :data:`~tenantshield_mw.request.TENANT_KEY`::
 
-        app = TenantSessionMiddlewareWSGI(app, resolve_tenant=header("X-Tenant-ID"))
+        app = TenantSessionMiddlewareWSGI(app, resolve_tenant=resolvers.header("X-Tenant-ID"))
 
     Args:
         app: the application.
         resolve_tenant: a sync callable that takes the environ and returns a tenant id, a
             :class:`~tenantshield_mw.TenantContext` or ``None``.
-        on_missing_tenant: what becomes of a request for which the resolver returns
-            ``None``. ``"reject"`` refuses it with 400, ``"raise"`` raises
+        on_missing_tenant: what to do with a request whose resolver returns ``None``.
+            ``"reject"`` refuses it with 400, ``"raise"`` raises
             :class:`~tenantshield_mw.MissingTenantContextError`, ``"allow_unbound"`` runs
             it without a tenant. A request whose resolver raises
             :class:`~tenantshield_mw.TenantResolutionError` never runs: it is refused with
             400, 401 (credentials), 403 (suspended, not authorized), 404 (not found) or 503
-            (not in time), and with ``"raise"`` the error goes on.
-        exempt: paths that run without a tenant, each with all that lies below it, or a
-            predicate that takes the environ. The resolver is not asked.
-        directory: a :class:`~tenantshield_mw.TenantDirectory` with a sync lookup, or such
-            a lookup, with what that class assumes by default. Only a tenant that is active
-            there runs.
-        authorize: a sync callable that takes the environ and the tenant, and returns
-            whether whoever sent the request may act for the tenant.
-        timeout: how long all of these may take together, in seconds; above 0. They then
-            run in a thread of their own, which nothing can stop: it goes on after its
-            request was refused.
-        on_refused: a WSGI app that answers refused requests in place of the problem
+            (not in time); with ``"raise"`` the error is raised.
+        exempt: paths that run without a tenant, each with everything below it, or a
+            predicate that takes the environ. The resolver is not called.
+        directory: a :class:`~tenantshield_mw.TenantDirectory` with a sync lookup, or
+            such a lookup, for one with default arguments. Only requests of active tenants
+            run.
+        authorize: a sync callable that takes the environ and the tenant, and
+            returns whether the caller may act for the tenant.
+        timeout: how long resolver, directory and ``authorize`` may take together, in
+            seconds; above 0. They then run in a thread of their own, which cannot be
+            stopped: it continues after its request was refused.
+        on_refused: a WSGI app that answers refused requests instead of the problem
             detail. It finds the :class:`~tenantshield_mw.Refusal` in the environ under
             :data:`~tenantshield_mw.REFUSAL_KEY`.
         vary: the request headers that responses name in ``Vary``. By default those that
-            the resolver reads, and that ``authorize`` names in its attribute ``varies_on``;
-            ``()`` for none, where no cache can be in between.
+            the resolver reads, and those in the attribute ``varies_on`` of ``authorize``;
+            ``()`` for none, if there is no cache in between.
 
     Raises:
-        ConfigurationError: an argument is not one of these.
+        ConfigurationError: an argument is invalid.
     """
 
     __slots__ = (
@@ -110,7 +110,7 @@ class TenantSessionMiddlewareWSGI:
         self._is_exempt = exemption(exempt)
         self._vary = chosen(vary, resolve_tenant, authorize)
         self._inner = varying_wsgi(app, self._vary) if self._vary else app
-        self._on_refused = None if on_refused is None else answering_wsgi(on_refused, self._vary)
+        self._on_refused = None if on_refused is None else wsgi_refusal_app(on_refused, self._vary)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request.
@@ -143,20 +143,19 @@ class TenantSessionMiddlewareWSGI:
             except (TenantResolutionError, TimeoutError) as error:
                 if self._on_missing_tenant == "raise":
                     raise_resolution_error(error)
-                return self._refuse(logged_refusal_for(error), context, environ, start_response)
+                return self._refuse(refusal_to_send(error), context, environ, start_response)
             if tenant is None and self._on_missing_tenant != "allow_unbound":
                 if self._on_missing_tenant == "raise":
                     raise MissingTenantContextError(NO_TENANT)
                 return self._refuse(MISSING, context, environ, start_response)
 
-        # The environ is the middleware's to change (PEP 3333, "environ Variables"), and
-        # middleware further out may look for what the app puts there: it is not copied.
+        # Middleware may change the environ (PEP 3333, "environ Variables"), and middleware
+        # further out may read what the app puts there: no copy.
         environ[TENANT_KEY] = tenant
         wrapper: Any = environ.get("wsgi.file_wrapper")
         if wrapper is not None and not isinstance(wrapper, type):
-            wrapper = environ["wsgi.file_wrapper"] = _NotingFileWrapper(wrapper)
-        # The context is the request's own, so nothing of the server's own bindings need
-        # be seen in it, and there is none to go back to.
+            wrapper = environ["wsgi.file_wrapper"] = _RecordingFileWrapper(wrapper)
+        # The context is the request's own: there is no outer binding to keep or restore.
         _set((tenant, None, None))
         body = app(environ, start_response)
         kind = type(body)
@@ -213,8 +212,8 @@ class _BoundBody:
 
 
 @final
-class _NotingFileWrapper:
-    """A ``wsgi.file_wrapper`` that is a function, as uWSGI's: it notes what it returns."""
+class _RecordingFileWrapper:
+    """A ``wsgi.file_wrapper`` that is a function, like uWSGI's; records what it returns."""
 
     __slots__ = ("_wrap", "wrapped")
 
@@ -227,9 +226,9 @@ class _NotingFileWrapper:
         return self.wrapped[-1]
 
 
-def _is_file(body: object, wrapper: type | _NotingFileWrapper) -> bool:
-    """Say whether the server sends ``body`` in a way of its own (PEP 3333, "Optional
-    Platform-Specific File Handling"), which it tells by the object's class or identity.
+def _is_file(body: object, wrapper: type | _RecordingFileWrapper) -> bool:
+    """Return whether the server has its own way to send ``body``, which it recognizes by class
+    or identity (PEP 3333, "Optional Platform-Specific File Handling").
     """
     if isinstance(wrapper, type):
         return isinstance(body, wrapper)

@@ -7,12 +7,14 @@ with every session, whatever made it.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Awaitable, Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Final, TypeAlias
 
-from tenantshield_mw.context import Binding, as_tenant_context, bind, unbind
+from tenantshield_mw.context import Binding, as_tenant_context, bind, leave
 from tenantshield_mw.errors import ConfigurationError
+from tenantshield_mw.generators import IS_GENERATOR, check_generator
 from tenantshield_mw.tenant import TenantContext, TenantId
 
 __all__ = [
@@ -30,25 +32,27 @@ _BOTH: Final = "give a tenant or resolve_tenant=, not both"
 
 
 class _OneTenant:
-    """What the two scopes share."""
+    """The common part of the two scopes."""
 
     def __init__(self, tenant: Tenant | None) -> None:
         self._tenant = None if tenant is None else as_tenant_context(tenant)
         self._binding: Binding | None = None
 
-    def _enter(self, tenant: Any) -> TenantContext | None:
+    def _enter(self, tenant: Any, caller: FrameType) -> TenantContext | None:
         if self._binding is not None:
             raise ConfigurationError(
                 "this scope is entered already; make another one for another 'with' block"
             )
+        if caller.f_code.co_flags & IS_GENERATOR:
+            check_generator(caller)
         context = None if tenant is None else as_tenant_context(tenant)
         self._binding = bind(context)
         return context
 
-    def _leave(self) -> None:
+    def _leave(self, error: BaseException | None) -> None:
         if self._binding is not None:
-            unbind(self._binding)
-            self._binding = None
+            binding, self._binding = self._binding, None
+            leave(binding, error)
 
 
 class SessionScope(_OneTenant):
@@ -92,8 +96,8 @@ class SessionScope(_OneTenant):
                     "resolve_tenant returned an awaitable, and SessionScope is sync: use "
                     "AsyncSessionScope, or a sync resolver"
                 )
-            return self._enter(resolved)
-        return self._enter(tenant)
+            return self._enter(resolved, sys._getframe(1))
+        return self._enter(tenant, sys._getframe(1))
 
     def __exit__(
         self,
@@ -101,7 +105,7 @@ class SessionScope(_OneTenant):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave()
+        self._leave(error)
 
 
 class AsyncSessionScope(_OneTenant):
@@ -133,7 +137,7 @@ class AsyncSessionScope(_OneTenant):
         if self._resolve is not None:
             resolved = self._resolve()
             tenant = await resolved if inspect.isawaitable(resolved) else resolved
-        return self._enter(tenant)
+        return self._enter(tenant, sys._getframe(1))
 
     async def __aexit__(
         self,
@@ -141,7 +145,7 @@ class AsyncSessionScope(_OneTenant):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave()
+        self._leave(error)
 
 
 def bind_session_to_tenant(tenant: Tenant, /) -> SessionScope:

@@ -26,14 +26,14 @@ from examples.invoices.models import Currency, Customer, Invoice
 from examples.invoices.page import page
 from examples.invoices.seed import database_file, seed
 from examples.starlette import careless
-from tenantshield_mw import TenantContext, UnguardedStatementError, header
+from tenantshield_mw import TenantContext, UnguardedStatementError, resolvers
 from tenantshield_mw.adapters.starlette import install, tenant_dependency
 
 __all__ = ["create_app"]
 
 START_PAGE: Final = page(
     "FastAPI, with an AsyncSession",
-    'install(app, resolve_tenant=header("X-Tenant-ID"), exempt=is_public)',
+    'install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=is_public)',
 )
 NO_TENANT: Final = PUBLIC | {"/docs", "/openapi.json"}
 
@@ -63,7 +63,7 @@ invoices = APIRouter(dependencies=[tenant_dependency(header="X-Tenant-ID")])
 def create_app() -> FastAPI:
     """Return the application, on the SQLite file that ``INVOICES_DATABASE`` names."""
     app = FastAPI(title="Invoices", lifespan=database)
-    install(app, resolve_tenant=header("X-Tenant-ID"), exempt=is_public)
+    install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=is_public)
     app.add_exception_handler(UnguardedStatementError, not_sent)
     app.include_router(public)
     app.include_router(invoices)

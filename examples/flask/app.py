@@ -20,7 +20,7 @@ from examples.invoices.bodies import INVOICE, LARGEST_INTEGER, UNGUARDED, checke
 from examples.invoices.models import Currency, Customer, Invoice
 from examples.invoices.page import page
 from examples.invoices.seed import database_file, seed
-from tenantshield_mw import UnguardedStatementError, header
+from tenantshield_mw import UnguardedStatementError, resolvers
 from tenantshield_mw.adapters.flask import TenantShield, current_tenant, tenant_option
 
 from .careless import careless
@@ -30,7 +30,7 @@ __all__ = ["create_app"]
 
 START_PAGE: Final = page(
     "Flask, with Flask-SQLAlchemy",
-    'TenantShield(app, resolve_tenant=header("X-Tenant-ID"), exempt=is_public)',
+    'TenantShield(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=is_public)',
 )
 
 invoices = Blueprint("invoices", __name__)
@@ -43,7 +43,7 @@ def create_app() -> Flask:
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{database}"
     db.init_app(app)
-    TenantShield(app, resolve_tenant=header("X-Tenant-ID"), exempt=is_public)
+    TenantShield(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=is_public)
     app.register_blueprint(invoices)
     app.register_blueprint(careless)
     app.register_error_handler(UnguardedStatementError, not_sent)

@@ -27,7 +27,7 @@ from examples.invoices.bodies import LARGEST_INTEGER, UNGUARDED
 from examples.invoices.models import Invoice
 from examples.invoices.page import page
 from examples.invoices.seed import database_file, seed
-from tenantshield_mw import UnguardedStatementError, header
+from tenantshield_mw import UnguardedStatementError, resolvers
 from tenantshield_mw.adapters.litestar import TenantShieldPlugin
 
 from .careless import careless
@@ -44,7 +44,7 @@ __all__ = ["create_app"]
 
 START_PAGE: Final = page(
     "Litestar, with Advanced Alchemy",
-    'TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"), exempt=is_public)',
+    'TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=is_public)',
 )
 
 Whole = Annotated[int, Meta(ge=0, le=LARGEST_INTEGER)]
@@ -86,7 +86,7 @@ def create_app() -> Litestar:
         exception_handlers={UnguardedStatementError: not_sent},
         plugins=[
             SQLAlchemyPlugin(alchemy),
-            TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"), exempt=is_public),
+            TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=is_public),
         ],
     )
 

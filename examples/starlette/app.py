@@ -30,7 +30,7 @@ from examples.invoices.bodies import INVOICE, INVOICE_CHANGE, LARGEST_INTEGER, U
 from examples.invoices.models import Currency, Customer, Invoice
 from examples.invoices.page import page
 from examples.invoices.seed import database_file, seed
-from tenantshield_mw import UnguardedStatementError, current_tenant, header
+from tenantshield_mw import UnguardedStatementError, current_tenant, resolvers
 from tenantshield_mw.adapters.starlette import install
 
 from . import careless
@@ -41,7 +41,7 @@ __all__ = ["create_app"]
 
 START_PAGE: Final = page(
     "Starlette, with an AsyncSession",
-    'install(app, resolve_tenant=header("X-Tenant-ID"), exempt=is_public)',
+    'install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=is_public)',
 )
 
 
@@ -81,7 +81,7 @@ def create_app(database: Path | None = None) -> Starlette:
         exception_handlers={UnguardedStatementError: not_sent},
         lifespan=lifespan,
     )
-    install(app, resolve_tenant=header("X-Tenant-ID"), exempt=is_public)
+    install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=is_public)
     return app
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterator
 from typing import Any, Final, final
 
-from tenantshield_mw.admission import CANNOT_AWAIT, TWICE_AWAITABLE
-from tenantshield_mw.dispatch import EitherResolver, is_awaitable, tenant_of
 from tenantshield_mw.errors import TenantResolutionError
 from tenantshield_mw.mount import first_mount
 from tenantshield_mw.request import over_asgi
+from tenantshield_mw.resolution import (
+    CANNOT_AWAIT,
+    TWICE_AWAITABLE,
+    EitherResolver,
+    checked_resolvers,
+    is_awaitable,
+    tenant_of,
+)
 from tenantshield_mw.tenant import TenantContext
 from tenantshield_mw.vary import declared_by
-
-from .several import checked
 
 __all__ = ["Agree", "agree"]
 
@@ -27,7 +31,7 @@ class Agree:
     __slots__ = ("_resolvers", "mount", "varies_on")
 
     def __init__(self, resolvers: tuple[EitherResolver, ...]) -> None:
-        self._resolvers = checked("agree", resolvers)
+        self._resolvers = checked_resolvers("agree", resolvers)
         self.varies_on = declared_by(*resolvers)
         self.mount = first_mount(*resolvers)
 

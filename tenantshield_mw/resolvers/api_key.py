@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Any, final
 
-from tenantshield_mw.dispatch import callable_directly, is_awaitable
 from tenantshield_mw.errors import ConfigurationError, TenantUnauthenticatedError
 from tenantshield_mw.request import Request
+from tenantshield_mw.resolution import callable_directly, is_awaitable
 from tenantshield_mw.tenant import TenantContext
 
 from .credentials import credentials_in

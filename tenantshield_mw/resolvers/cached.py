@@ -7,12 +7,18 @@ import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Final, TypeAlias, final
 
-from tenantshield_mw.admission import CANNOT_AWAIT, TWICE_AWAITABLE
-from tenantshield_mw.dispatch import EitherResolver, callable_directly, is_awaitable, tenant_of
+from tenantshield_mw.cache import Clock, SingleFlightCache, failure_seconds, without_event_loop
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError, TenantUnavailableError
-from tenantshield_mw.expiring import Clock, SingleFlightCache, failure_seconds, without_event_loop
 from tenantshield_mw.mount import mount_of
 from tenantshield_mw.request import HeaderField, over_asgi
+from tenantshield_mw.resolution import (
+    CANNOT_AWAIT,
+    TWICE_AWAITABLE,
+    EitherResolver,
+    callable_directly,
+    is_awaitable,
+    tenant_of,
+)
 from tenantshield_mw.tenant import TenantContext
 from tenantshield_mw.vary import declared_by
 

@@ -9,7 +9,7 @@ from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
 from tenantshield_mw.request import LONGEST_PARSED, Memo, Request, over_asgi
 from tenantshield_mw.tenant import TenantContext
 
-from .identifier import Kind, reader_of
+from .identifier import Kind, reader_for
 
 __all__ = ["ClientCertificate", "client_certificate"]
 
@@ -44,9 +44,9 @@ class ClientCertificate:
                 )
         self._subject = subject
         self._verified = verified
-        read = reader_of(kind)
+        read = reader_for(kind)
 
-        def judge(subject: str) -> TenantContext | None:
+        def parse(subject: str) -> TenantContext | None:
             values = _values(subject, attribute.lower())
             if not values:
                 return None
@@ -54,7 +54,7 @@ class ClientCertificate:
                 raise TenantResolutionError(f"the certificate's subject has several {attribute}")
             return TenantContext(read(values.pop()))
 
-        self._known: Memo[str, TenantContext | None] = Memo(judge)
+        self._known: Memo[str, TenantContext | None] = Memo(parse)
 
     def __call__(self, request: Request) -> TenantContext | None:
         """Return the tenant; ``None`` where there is no certificate, or no such attribute.

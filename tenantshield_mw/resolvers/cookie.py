@@ -13,7 +13,7 @@ from tenantshield_mw.request import HeaderField, Memo, Request
 from tenantshield_mw.tenant import TenantContext, TenantId
 
 from .extra import required
-from .identifier import Kind, judge_of, reader_of
+from .identifier import Kind, parser_for, reader_for
 
 __all__ = ["Cookie", "cookie"]
 
@@ -76,7 +76,7 @@ class Cookie:
         if secret is None:
             if max_age is not None:
                 raise ConfigurationError("max_age needs a secret: only a signature has a time")
-            read = reader_of(kind)
+            read = reader_for(kind)
             self._known: Memo[str, Named] = Memo(
                 lambda value: (TenantContext(read(_content(value))), 0.0)
             )
@@ -91,14 +91,14 @@ class Cookie:
         # What was signed for another purpose, or another cookie, is none of this one.
         salt = f"tenantshield_mw.cookie.{name}"
         self._serializer = itsdangerous.URLSafeTimedSerializer(secret, salt=salt)
-        judge = judge_of(kind)
+        parse = parser_for(kind)
 
         def verified(value: str) -> Named:
             try:
                 payload, signed_at = self._serializer.loads(_content(value), return_timestamp=True)
             except itsdangerous.BadData:
                 raise TenantResolutionError("the tenant's cookie is not signed by us") from None
-            return judge(payload), signed_at.timestamp()
+            return parse(payload), signed_at.timestamp()
 
         # The signature of a value holds for ever or never, only its age is still to be seen.
         self._known = Memo(verified)

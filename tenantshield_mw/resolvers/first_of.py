@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, final
 
-from tenantshield_mw.dispatch import Answer, EitherResolver, is_awaitable
 from tenantshield_mw.mount import first_mount
 from tenantshield_mw.request import over_asgi
+from tenantshield_mw.resolution import Answer, EitherResolver, checked_resolvers, is_awaitable
 from tenantshield_mw.tenant import TenantContext
 from tenantshield_mw.vary import declared_by
-
-from .several import checked
 
 __all__ = ["FirstOf", "first_of"]
 
@@ -23,7 +21,7 @@ class FirstOf:
     __slots__ = ("_resolvers", "mount", "varies_on")
 
     def __init__(self, resolvers: tuple[EitherResolver, ...]) -> None:
-        self._resolvers = checked("first_of", resolvers)
+        self._resolvers = checked_resolvers("first_of", resolvers)
         self.varies_on = declared_by(*resolvers)
         self.mount = first_mount(*resolvers)
 

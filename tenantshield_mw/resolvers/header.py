@@ -6,7 +6,7 @@ from tenantshield_mw.errors import TenantResolutionError
 from tenantshield_mw.request import HeaderField
 from tenantshield_mw.tenant import TenantContext
 
-from .identifier import Kind, reader_of
+from .identifier import Kind, reader_for
 
 __all__ = ["header"]
 
@@ -34,9 +34,9 @@ def header(
     Raises:
         ConfigurationError: ``name`` or ``type`` is not one of these.
     """
-    read = reader_of(type)
+    read = reader_for(type)
 
-    def judge(value: bytes) -> TenantContext:
+    def parse(value: bytes) -> TenantContext:
         first, *others = value.split(b",")
         if others:
             first = first.rstrip(b" \t")
@@ -44,4 +44,4 @@ def header(
                 raise TenantResolutionError(f"the header {name} is repeated with different values")
         return TenantContext(read(first.decode("latin-1")))
 
-    return HeaderField(name, judge)
+    return HeaderField(name, parse)

@@ -11,7 +11,7 @@ from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
 from tenantshield_mw.request import Memo
 from tenantshield_mw.tenant import TenantContext, TenantId
 
-__all__ = ["Kind", "judge_of", "reader_of"]
+__all__ = ["Kind", "parser_for", "reader_for"]
 
 Kind: TypeAlias = type[str | int | UUID]
 """The type of the application's tenant columns."""
@@ -52,7 +52,7 @@ _READERS: Final[dict[object, Callable[[str], TenantId]]] = {
 }
 
 
-def reader_of(kind: object) -> Callable[[str], TenantId]:
+def reader_for(kind: object) -> Callable[[str], TenantId]:
     """Return the function that reads a tenant id of type ``kind`` from text.
 
     It takes one spelling only of each ``int``, so that two spellings cannot pass for
@@ -74,22 +74,22 @@ def reader_of(kind: object) -> Callable[[str], TenantId]:
         ) from None
 
 
-def judge_of(kind: object) -> Callable[[object], TenantContext]:
+def parser_for(kind: object) -> Callable[[object], TenantContext]:
     """Return the function that reads a tenant id of type ``kind`` from a value.
 
     For what the application or a token's issuer has written, as JSON may be: a value of
-    type ``kind`` is taken as it is, and text is read as :func:`reader_of` reads it. For
+    type ``kind`` is taken as it is, and text is read as :func:`reader_for` reads it. For
     anything else the function raises :class:`TenantResolutionError`.
 
     Raises:
         ConfigurationError: ``kind`` is neither ``str``, ``int`` nor ``uuid.UUID``.
     """
-    read = reader_of(kind)
+    read = reader_for(kind)
     known: Memo[str, TenantContext] = Memo(
         lambda text: TenantContext(text if kind is str else read(text))
     )
 
-    def judge(value: object) -> TenantContext:
+    def parse(value: object) -> TenantContext:
         if type(value) is str:
             return known[value]
         if isinstance(value, TenantContext):
@@ -103,4 +103,4 @@ def judge_of(kind: object) -> Callable[[object], TenantContext]:
             "it is to be, str where nothing is said"
         )
 
-    return judge
+    return parse

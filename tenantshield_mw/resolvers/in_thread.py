@@ -9,10 +9,10 @@ from typing import Any, Final, final
 
 from asgiref.sync import sync_to_async
 
-from tenantshield_mw.dispatch import SyncResolver, callable_directly
 from tenantshield_mw.errors import ConfigurationError
 from tenantshield_mw.mount import mount_of
 from tenantshield_mw.request import over_asgi
+from tenantshield_mw.resolution import SyncResolver, callable_directly
 from tenantshield_mw.vary import declared_by
 
 __all__ = ["InThread", "in_thread"]

@@ -18,7 +18,7 @@ from tenantshield_mw.tenant import TenantContext
 
 from .credentials import credentials_in
 from .extra import required
-from .identifier import Kind, judge_of
+from .identifier import Kind, parser_for
 
 __all__ = ["JwtClaim", "jwt_claim"]
 
@@ -36,7 +36,7 @@ _CHALLENGE: Final = 'Bearer error="invalid_token"'
 class JwtClaim:
     """What :func:`jwt_claim` returns."""
 
-    __slots__ = ("_arguments", "_claim", "_judge", "_jwt", "_key_for", "_token", "varies_on")
+    __slots__ = ("_arguments", "_claim", "_jwt", "_key_for", "_parse", "_token", "varies_on")
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class JwtClaim:
             raise ConfigurationError('jwt_claim() takes the claim\'s name, as in "tenant"')
         self._jwt = required("jwt", extra="jwt", by="jwt_claim()")
         self._claim = claim
-        self._judge: Callable[[object], TenantContext] = judge_of(kind)
+        self._parse: Callable[[object], TenantContext] = parser_for(kind)
         self._token = credentials_in(header, "Bearer")
         self._key_for = _keys(self._jwt, keys, algorithms)
         self._arguments: dict[str, Any] = {"algorithms": list(algorithms), **arguments}
@@ -79,7 +79,7 @@ class JwtClaim:
             ) from None
         if self._claim not in claims:
             raise TenantResolutionError("the token has no claim that names a tenant")
-        return self._judge(claims[self._claim])
+        return self._parse(claims[self._claim])
 
 
 def _checked_algorithms(jwt: Any, algorithms: object) -> tuple[str, ...]:
@@ -241,7 +241,7 @@ def jwt_claim(
             key in PEM or a ``jwt.PyJWK``; never a private key.
         jwks: in place of ``key``, a JWK Set as ``json.loads()`` gives it, or a
             ``jwt.PyJWKClient``; that one blocks, so under ASGI wrap the resolver in
-            :func:`~tenantshield_mw.in_thread`. While it cannot fetch the keys, requests
+            :func:`~tenantshield_mw.resolvers.in_thread`. While it cannot fetch the keys, requests
             with a token are refused with 503.
         algorithms: those that the issuer signs with (RFC 7518 section 3.1), all of secrets
             or all of public keys; never ``none``.

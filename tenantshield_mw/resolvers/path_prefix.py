@@ -9,7 +9,7 @@ from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
 from tenantshield_mw.request import Memo, Request, path
 from tenantshield_mw.tenant import TenantContext
 
-from .identifier import Kind, reader_of
+from .identifier import Kind, reader_for
 
 __all__ = ["PathPrefix", "path_prefix"]
 
@@ -44,9 +44,9 @@ class PathPrefix:
                 "path_prefix() takes a path that begins with '/' and does not end with one, "
                 'with one segment {tenant}, as in path_prefix("/t/{tenant}")'
             )
-        read = reader_of(kind)
+        read = reader_for(kind)
 
-        def judged(segment: str) -> TenantContext:
+        def parse(segment: str) -> TenantContext:
             # What must be escaped would have to be so in each URL that begins with it, and
             # frameworks put it there as it is.
             if not _SEGMENT.fullmatch(segment):
@@ -56,7 +56,7 @@ class PathPrefix:
                 )
             return TenantContext(read(segment))
 
-        self._known: Memo[str, TenantContext] = Memo(judged)
+        self._known: Memo[str, TenantContext] = Memo(parse)
         # A segment is whole or it is another one.
         self._pattern = re.compile(
             "/".join("([^/]*)" if each == _SLOT else re.escape(each) for each in segments)
@@ -85,7 +85,7 @@ class PathPrefix:
 
     def _found(self, request: Request) -> re.Match[str] | None:
         inside = path(request)
-        # Whoever takes them out, as a proxy does that judges by the path, comes to another
+        # Whoever takes them out, as a proxy does that parsers by the path, comes to another
         # tenant's: "/t/acme/../globex".
         if "/." in inside and not _DOTS.isdisjoint(inside.split("/")):
             raise TenantResolutionError("the path has a dot segment; send it without")

@@ -9,7 +9,7 @@ from tenantshield_mw.errors import ConfigurationError
 from tenantshield_mw.request import PRINCIPAL_KEY, Request
 from tenantshield_mw.tenant import TenantContext
 
-from .identifier import Kind, judge_of
+from .identifier import Kind, parser_for
 
 __all__ = ["PrincipalAttribute", "principal"]
 
@@ -20,7 +20,7 @@ _MISSING: Final = object()
 class PrincipalAttribute:
     """What :func:`principal` returns."""
 
-    __slots__ = ("_attribute", "_judge")
+    __slots__ = ("_attribute", "_parse")
 
     # The two that credentials come in.
     varies_on: Final = ("Authorization", "Cookie")
@@ -31,7 +31,7 @@ class PrincipalAttribute:
                 'principal() takes the attribute\'s name, as in principal("tenant_id")'
             )
         self._attribute = attribute
-        self._judge: Callable[[object], TenantContext] = judge_of(kind)
+        self._parse: Callable[[object], TenantContext] = parser_for(kind)
 
     def __call__(self, request: Request) -> TenantContext | None:
         """Return the tenant; ``None`` where nobody is authenticated, or has no tenant.
@@ -64,7 +64,7 @@ class PrincipalAttribute:
                     f"a {type(user).__name__} has no attribute {self._attribute!r}; give "
                     "principal() the one that holds the tenant id"
                 )
-        return None if value is None else self._judge(value)
+        return None if value is None else self._parse(value)
 
 
 def principal(

@@ -9,7 +9,7 @@ from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
 from tenantshield_mw.request import Memo, Request, query_string
 from tenantshield_mw.tenant import TenantContext
 
-from .identifier import Kind, reader_of
+from .identifier import Kind, reader_for
 
 __all__ = ["QueryParameter", "query"]
 
@@ -36,7 +36,7 @@ class QueryParameter:
     def __init__(self, name: str, kind: Kind) -> None:
         if not isinstance(name, str) or not name or not name.isprintable():
             raise ConfigurationError('query() takes the parameter\'s name, as in query("tenant")')
-        read = reader_of(kind)
+        read = reader_for(kind)
         # As queries come here: a character for each octet.
         self._name = name.encode().decode("latin-1")
         self._is_plain = _DELIMITERS.isdisjoint(name)

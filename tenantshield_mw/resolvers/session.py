@@ -9,7 +9,7 @@ from tenantshield_mw.errors import ConfigurationError
 from tenantshield_mw.request import SESSION_KEY, Request
 from tenantshield_mw.tenant import TenantContext
 
-from .identifier import Kind, judge_of
+from .identifier import Kind, parser_for
 
 __all__ = ["SessionEntry", "session"]
 
@@ -18,7 +18,7 @@ __all__ = ["SessionEntry", "session"]
 class SessionEntry:
     """What :func:`session` returns."""
 
-    __slots__ = ("_judge", "_key")
+    __slots__ = ("_key", "_parse")
 
     varies_on: Final = ("Cookie",)
 
@@ -26,7 +26,7 @@ class SessionEntry:
         if not isinstance(key, str) or not key:
             raise ConfigurationError('session() takes the key, as in session("tenant_id")')
         self._key = key
-        self._judge: Callable[[object], TenantContext] = judge_of(kind)
+        self._parse: Callable[[object], TenantContext] = parser_for(kind)
 
     def __call__(self, request: Request) -> TenantContext | None:
         """Return the tenant; ``None`` where the session has no such key.
@@ -46,7 +46,7 @@ class SessionEntry:
                 f"{SESSION_KEY!r}"
             )
         value: object = found.get(self._key)
-        return None if value is None else self._judge(value)
+        return None if value is None else self._parse(value)
 
 
 def session(

@@ -8,7 +8,7 @@ from tenantshield_mw.errors import ConfigurationError
 from tenantshield_mw.host import FORWARDING_HEADERS, HostOf, domain_name, host_of
 from tenantshield_mw.tenant import TenantContext
 
-from .identifier import Kind, reader_of
+from .identifier import Kind, reader_for
 
 __all__ = ["subdomain"]
 
@@ -40,15 +40,15 @@ def subdomain(
         ConfigurationError: an argument is not one of these.
     """
     below = f".{domain_name(of)}"
-    read = reader_of(type)
+    read = reader_for(type)
     if isinstance(ignore, str):
         raise ConfigurationError('ignore is an iterable of labels, as in ignore=("www",)')
     ignored = frozenset(domain_name(label) for label in ignore)
 
-    def judge(host: str) -> TenantContext | None:
+    def parse(host: str) -> TenantContext | None:
         label = host.removesuffix(below)
         if label == host or "." in label or label in ignored:
             return None
         return TenantContext(read(label))
 
-    return host_of(trusted_proxies, proxy_headers, judge)
+    return host_of(trusted_proxies, proxy_headers, parse)

@@ -22,8 +22,7 @@ from tenantshield_mw import (
     ConfigurationError,
     TenantContext,
     current_tenant,
-    header,
-    query,
+    resolvers,
     system_scope,
 )
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
@@ -80,7 +79,9 @@ async def engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 def app(engine: AsyncEngine) -> FastAPI:
     app = FastAPI()
-    install(app, resolve_tenant=header("X-Tenant-ID"), exempt=["/openapi.json", "/public"])
+    install(
+        app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=["/openapi.json", "/public"]
+    )
 
     app.state.engine = engine
 
@@ -168,7 +169,7 @@ class TestDependency:
         self, engine: AsyncEngine
     ) -> None:
         app = FastAPI()
-        install(app, resolve_tenant=query("tenant"))
+        install(app, resolve_tenant=resolvers.query("tenant"))
 
         @app.get("/")
         async def named(tenant: Tenant) -> str:
@@ -190,7 +191,7 @@ class TestDependency:
 
     async def test_a_background_task_runs_under_the_tenant(self, engine: AsyncEngine) -> None:
         app = FastAPI()
-        install(app, resolve_tenant=header("X-Tenant-ID"))
+        install(app, resolve_tenant=resolvers.header("X-Tenant-ID"))
         seen: list[Any] = []
 
         async def later() -> None:

@@ -26,8 +26,7 @@ from tenantshield_mw import (
     CrossTenantAccessError,
     MissingTenantContextError,
     TenantContext,
-    header,
-    path_prefix,
+    resolvers,
     tenant_scope,
     try_current_tenant,
 )
@@ -119,7 +118,7 @@ def make_app(folder: Path, shield: TenantShield) -> Flask:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Flask]:
-    shield = TenantShield(resolve_tenant=header("X-Tenant-ID"), exempt=["/public"])
+    shield = TenantShield(resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=["/public"])
     app = make_app(tmp_path, shield)
     yield app
     with app.app_context():
@@ -148,7 +147,7 @@ class TestRequests:
         assert app.test_client().get("/stream", headers=AS_ACME).text == "acme: ours"
 
     def test_the_path_prefix_is_moved_before_routing(self, tmp_path: Path) -> None:
-        app = make_app(tmp_path, TenantShield(resolve_tenant=path_prefix("/t/{tenant}")))
+        app = make_app(tmp_path, TenantShield(resolve_tenant=resolvers.path_prefix("/t/{tenant}")))
         client = app.test_client()
         assert client.get("/t/acme/notes").json == ["ours"]
         assert client.get("/t/acme/url").text == "/t/acme/notes"
@@ -160,12 +159,12 @@ class TestExtension:
     def test_it_registers_at_once_if_it_is_given_the_app(self) -> None:
         app = Flask(__name__)
         app.add_url_rule("/", view_func=lambda: str(current_tenant.tenant_id))
-        shield = TenantShield(app, resolve_tenant=header("X-Tenant-ID"))
+        shield = TenantShield(app, resolve_tenant=resolvers.header("X-Tenant-ID"))
         assert app.extensions["tenantshield"] is shield
         assert app.test_client().get("/", headers=AS_ACME).text == "acme"
 
     def test_one_extension_serves_several_apps(self) -> None:
-        shield = TenantShield(resolve_tenant=header("X-Tenant-ID"))
+        shield = TenantShield(resolve_tenant=resolvers.header("X-Tenant-ID"))
         for _ in range(2):
             app = Flask(__name__)
             shield.init_app(app)
@@ -173,19 +172,19 @@ class TestExtension:
 
     def test_a_second_one_for_the_same_app_is_an_error(self, app: Flask) -> None:
         with pytest.raises(ConfigurationError):
-            TenantShield(app, resolve_tenant=header("X-Other"))
+            TenantShield(app, resolve_tenant=resolvers.header("X-Other"))
 
     def test_a_wrong_argument_is_found_at_registration(self) -> None:
         app = Flask(__name__)
         with pytest.raises(ConfigurationError):
-            TenantShield(app, resolve_tenant=header("X-Tenant-ID"), exempt="/public")
+            TenantShield(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt="/public")
         assert "tenantshield" not in app.extensions
 
     def test_a_wrong_argument_is_found_before_there_is_an_app(self) -> None:
         with pytest.raises(ConfigurationError):
-            TenantShield(resolve_tenant=header("X-Tenant-ID"), exempt="/public")
+            TenantShield(resolve_tenant=resolvers.header("X-Tenant-ID"), exempt="/public")
         with pytest.raises(TypeError):
-            TenantShield(resolve_tenant=header("X-Tenant-ID"), exemptions=["/public"])  # type: ignore[call-arg]
+            TenantShield(resolve_tenant=resolvers.header("X-Tenant-ID"), exemptions=["/public"])  # type: ignore[call-arg]
 
     def test_what_an_iterator_gives_is_there_for_each_app(self) -> None:
         shield = TenantShield(
@@ -265,7 +264,7 @@ class TestHandlersOfTheApps:
     def test_they_come_first_whenever_they_are_registered(self, before: bool) -> None:
         app = Flask(__name__)
         shield = TenantShield(
-            resolve_tenant=header("X-Tenant-ID"), on_missing_tenant="allow_unbound"
+            resolve_tenant=resolvers.header("X-Tenant-ID"), on_missing_tenant="allow_unbound"
         )
         if not before:
             shield.init_app(app)

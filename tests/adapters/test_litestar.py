@@ -32,8 +32,7 @@ from tenantshield_mw import (
     ConfigurationError,
     TenantContext,
     current_tenant,
-    header,
-    path_prefix,
+    resolvers,
     system_scope,
 )
 from tenantshield_mw.adapters.litestar import TenantShieldPlugin
@@ -201,7 +200,8 @@ def make_app(
 @pytest.fixture
 def app(engine: AsyncEngine) -> Litestar:
     return make_app(
-        engine, TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"), exempt=["/public"])
+        engine,
+        TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=["/public"]),
     )
 
 
@@ -233,7 +233,9 @@ class TestRequests:
             assert (await client.get("/stream", headers=AS_ACME)).text == "ours"
 
     async def test_the_path_prefix_is_taken_off_before_routing(self, engine: AsyncEngine) -> None:
-        app = make_app(engine, TenantShieldPlugin(resolve_tenant=path_prefix("/t/{tenant}")))
+        app = make_app(
+            engine, TenantShieldPlugin(resolve_tenant=resolvers.path_prefix("/t/{tenant}"))
+        )
         async with started(app) as client:
             assert (await client.get("/t/acme/notes")).json() == ["ours"]
             assert (await client.get("/t/globex/notes")).json() == ["top secret"]
@@ -252,7 +254,7 @@ class TestRequests:
                 assert (await client.get(path, headers=headers)).text == headers["X-Tenant-ID"]
 
     async def test_a_preflight_is_answered_without_a_tenant(self, engine: AsyncEngine) -> None:
-        plugin = TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))
+        plugin = TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"))
         app = make_app(engine, plugin, cors_config=CORSConfig(allow_origins=["https://a.test"]))
         origin = {"Origin": "https://a.test"}
         async with started(app) as client:
@@ -271,7 +273,7 @@ class TestRequests:
             if message["type"] == "http.response.start":
                 seen.append((scope["path_template"], current_tenant().tenant_id))
 
-        plugin = TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))
+        plugin = TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"))
         app = make_app(engine, plugin, before_send=[before_send])
         async with started(app) as client:
             await client.get("/notes", headers=AS_ACME)
@@ -284,13 +286,13 @@ class TestPlugin:
         async def handler(customer: Tenant, tenant: FromQuery[str]) -> str:
             return f"{customer.tenant_id} {tenant}"
 
-        plugin = TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"), name="customer")
+        plugin = TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"), name="customer")
         app = make_app(engine, plugin, handlers=[handler])
         async with started(app) as client:
             assert (await client.get("/?tenant=flat", headers=AS_ACME)).text == "acme flat"
 
     def test_a_name_that_the_app_uses_is_an_error(self, engine: AsyncEngine) -> None:
-        plugin = TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))
+        plugin = TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"))
         with pytest.raises(ConfigurationError):
             make_app(engine, plugin, dependencies={"tenant": lambda: "flat"})
 
@@ -299,17 +301,19 @@ class TestPlugin:
         self, engine: AsyncEngine, name: str
     ) -> None:
         plugins = (
-            TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID")),
-            TenantShieldPlugin(resolve_tenant=header("X-Other"), name=name),
+            TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID")),
+            TenantShieldPlugin(resolve_tenant=resolvers.header("X-Other"), name=name),
         )
-        with pytest.raises(ConfigurationError, match="bound to its tenants already"):
+        with pytest.raises(ConfigurationError, match="already has the tenant middleware"):
             make_app(engine, *plugins)
 
     def test_a_wrong_argument_is_found_at_once(self) -> None:
         with pytest.raises(ConfigurationError):
-            TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"), exempt="/public")
+            TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"), exempt="/public")
         with pytest.raises(TypeError):
-            TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"), exemptions=["/public"])  # type: ignore[call-arg]
+            TenantShieldPlugin(
+                resolve_tenant=resolvers.header("X-Tenant-ID"), exemptions=["/public"]
+            )  # type: ignore[call-arg]
 
     async def test_what_an_iterator_gives_is_there_for_each_app(self, engine: AsyncEngine) -> None:
         plugin = TenantShieldPlugin(
@@ -339,7 +343,7 @@ class TestPlugin:
 
         app = make_app(
             engine,
-            TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID")),
+            TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID")),
             exception_handlers={CrossTenantAccessError: own},
         )
         async with started(app) as client:
@@ -382,7 +386,7 @@ class TestUnderUvicorn:
 
     async def test_what_channels_call_runs_under_the_tenant(self, engine: AsyncEngine) -> None:
         channels = ChannelsPlugin(MemoryChannelsBackend(), channels=["news"])
-        plugin = TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))
+        plugin = TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"))
         app = make_app(engine, plugin, channels, handlers=[news])
         async with under_uvicorn(app) as server, AsyncExitStack() as stack:
             sockets = [
@@ -450,10 +454,10 @@ def test_whatever_the_cache_is_made_of_each_tenant_has_its_own(plugins: Any) -> 
 
 
 def test_an_app_in_another_one_answers_with_its_own_tenant_or_not_at_all() -> None:
-    within = TenantShieldPlugin(resolve_tenant=header("X-Inner"))
+    within = TenantShieldPlugin(resolve_tenant=resolvers.header("X-Inner"))
     inner = Litestar([cached], plugins=[within], logging_config=None)
     mounted = asgi("/in", is_mount=True, copy_scope=True)(inner)
-    around = TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))
+    around = TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"))
     outer = Litestar([mounted], plugins=[around], logging_config=None)
     with TestClient(outer) as client:
         headers = {"X-Tenant-ID": "acme", "X-Inner": "globex"}

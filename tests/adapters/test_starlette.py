@@ -28,8 +28,7 @@ from tenantshield_mw import (
     TenantContext,
     TenantSessionMiddleware,
     current_tenant,
-    header,
-    path_prefix,
+    resolvers,
     system_scope,
     try_current_tenant,
 )
@@ -126,7 +125,7 @@ def app(engine: AsyncEngine) -> Starlette:
 
 @pytest.fixture
 def installed(app: Starlette) -> Starlette:
-    install(app, resolve_tenant=header("X-Tenant-ID"), exempt=["/public"])
+    install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=["/public"])
     return app
 
 
@@ -154,16 +153,16 @@ class TestRequests:
             assert (await client.get("/public/tenant", headers=AS_ACME)).json() is None
 
     async def test_the_path_prefix_is_taken_off_before_routing(self, app: Starlette) -> None:
-        install(app, resolve_tenant=path_prefix("/t/{tenant}"))
+        install(app, resolve_tenant=resolvers.path_prefix("/t/{tenant}"))
         async with asgi_client(app) as client:
             assert (await client.get("/t/acme/notes")).json() == ["ours"]
             assert (await client.get("/t/globex/mounted/notes")).json() == ["top secret"]
 
     async def test_a_wrong_argument_is_found_at_registration(self, app: Starlette) -> None:
         with pytest.raises(ConfigurationError):
-            install(app, resolve_tenant=header("X-Tenant-ID"), exempt="/public")
+            install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt="/public")
         with pytest.raises(TypeError):
-            install(app, resolve_tenant=header("X-Tenant-ID"), exemptions=["/public"])  # type: ignore[call-arg]
+            install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exemptions=["/public"])  # type: ignore[call-arg]
 
     async def test_what_an_iterator_gives_is_not_used_up_by_the_check(self, app: Starlette) -> None:
         install(
@@ -174,16 +173,16 @@ class TestRequests:
             assert (await client.get("/tenant")).headers["vary"] == "X-Who"
 
     async def test_a_second_registration_is_an_error(self, app: Starlette) -> None:
-        install(app, resolve_tenant=header("X-Tenant-ID"))
+        install(app, resolve_tenant=resolvers.header("X-Tenant-ID"))
         with pytest.raises(ConfigurationError):
-            install(app, resolve_tenant=header("X-Other"))
+            install(app, resolve_tenant=resolvers.header("X-Other"))
         async with asgi_client(app) as client:
             assert (await client.get("/tenant", headers=AS_ACME)).json() == "acme"
 
     async def test_beside_the_middleware_itself_it_is_an_error_too(self, app: Starlette) -> None:
-        app.add_middleware(TenantSessionMiddleware, resolve_tenant=header("X-Tenant-ID"))
+        app.add_middleware(TenantSessionMiddleware, resolve_tenant=resolvers.header("X-Tenant-ID"))
         with pytest.raises(ConfigurationError):
-            install(app, resolve_tenant=header("X-Other"))
+            install(app, resolve_tenant=resolvers.header("X-Other"))
 
     async def test_a_background_task_runs_under_the_tenant(self) -> None:
         seen: list[TenantContext] = []
@@ -192,7 +191,7 @@ class TestRequests:
             return Response(background=BackgroundTask(lambda: seen.append(current_tenant())))
 
         app = Starlette(routes=[Route("/", later)])
-        install(app, resolve_tenant=header("X-Tenant-ID"))
+        install(app, resolve_tenant=resolvers.header("X-Tenant-ID"))
         async with asgi_client(app) as client:
             await client.get("/", headers=AS_GLOBEX)
         assert seen == [TenantContext("globex")]
@@ -238,7 +237,7 @@ class TestErrorsInside:
             raise LookupError("not ours")
 
         app = Starlette(routes=[Route("/", fail)])
-        install(app, resolve_tenant=header("X-Tenant-ID"))
+        install(app, resolve_tenant=resolvers.header("X-Tenant-ID"))
         async with asgi_client(app) as client:
             with pytest.raises(LookupError):
                 await client.get("/", headers=AS_ACME)
@@ -264,7 +263,11 @@ class TestHandlersOfTheApps:
 
         if before:
             failing.add_exception_handler(CrossTenantAccessError, own)
-        install(failing, resolve_tenant=header("X-Tenant-ID"), on_missing_tenant="allow_unbound")
+        install(
+            failing,
+            resolve_tenant=resolvers.header("X-Tenant-ID"),
+            on_missing_tenant="allow_unbound",
+        )
         if not before:
             failing.add_exception_handler(CrossTenantAccessError, own)
         async with asgi_client(failing) as client:
@@ -275,7 +278,7 @@ class TestHandlersOfTheApps:
 class TestMountedApplications:
     async def test_an_application_of_its_own_sees_the_tenant(self, app: Starlette) -> None:
         outer = Starlette(routes=[Mount("/inner", app)])
-        install(outer, resolve_tenant=header("X-Tenant-ID"))
+        install(outer, resolve_tenant=resolvers.header("X-Tenant-ID"))
         async with asgi_client(outer) as client:
             assert (await client.get("/inner/notes", headers=AS_ACME)).json() == ["ours"]
             assert (await client.get("/inner/tenant", headers=AS_ACME)).json() == "acme"
@@ -283,7 +286,7 @@ class TestMountedApplications:
     async def test_it_refuses_with_handlers_of_its_own(self, app: Starlette) -> None:
         add_refusal_handlers(app)
         outer = Starlette(routes=[Mount("/inner", app)])
-        install(outer, resolve_tenant=header("X-Tenant-ID"))
+        install(outer, resolve_tenant=resolvers.header("X-Tenant-ID"))
         async with asgi_client(outer) as client:
             response = await client.get("/inner/forge", headers=AS_ACME)
         assert (response.status_code, code_of(response)) == (403, "cross_tenant")
@@ -304,7 +307,7 @@ class Signing(BaseHTTPMiddleware):
 class TestBaseHTTPMiddleware:
     async def test_below_it_runs_under_the_tenant(self, app: Starlette) -> None:
         app.add_middleware(Signing)
-        install(app, resolve_tenant=header("X-Tenant-ID"))
+        install(app, resolve_tenant=resolvers.header("X-Tenant-ID"))
         async with asgi_client(app) as client:
             response = await client.get("/notes", headers=AS_ACME)
         assert (response.json(), response.headers["X-Seen"]) == (["ours"], "acme acme")
@@ -322,7 +325,7 @@ class TestBaseHTTPMiddleware:
 
     async def test_errors_become_refusals_through_both(self, app: Starlette) -> None:
         app.add_middleware(Signing)
-        install(app, resolve_tenant=header("X-Tenant-ID"))
+        install(app, resolve_tenant=resolvers.header("X-Tenant-ID"))
         app.add_middleware(Signing)
         async with asgi_client(app) as client:
             response = await client.get("/forge", headers=AS_ACME)

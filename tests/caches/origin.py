@@ -12,12 +12,8 @@ from typing import Any, Final
 from tenantshield_mw import (
     TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
-    cookie,
     current_tenant,
-    first_of,
-    header,
-    jwt_claim,
-    subdomain,
+    resolvers,
 )
 from tests.resolvers.tokens import SECRET, token
 
@@ -43,19 +39,25 @@ def _by_either(tenant: str) -> dict[str, str]:
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "header": Kind(lambda: header("X-Tenant-ID"), lambda tenant: {"X-Tenant-ID": tenant}),
-    "cookie": Kind(lambda: cookie("tenant"), lambda tenant: {"Cookie": f"tenant={tenant}"}),
+    "header": Kind(lambda: resolvers.header("X-Tenant-ID"), lambda tenant: {"X-Tenant-ID": tenant}),
+    "cookie": Kind(
+        lambda: resolvers.cookie("tenant"), lambda tenant: {"Cookie": f"tenant={tenant}"}
+    ),
     "token": Kind(
-        lambda: jwt_claim("tenant", key=SECRET, algorithms=["HS256"]),
+        lambda: resolvers.jwt_claim("tenant", key=SECRET, algorithms=["HS256"]),
         lambda tenant: {"Authorization": _bearer(tenant)},
     ),
-    "either": Kind(lambda: first_of(header("X-Tenant-ID"), cookie("tenant")), _by_either),
+    "either": Kind(
+        lambda: resolvers.first_of(resolvers.header("X-Tenant-ID"), resolvers.cookie("tenant")),
+        _by_either,
+    ),
     "host": Kind(
-        lambda: subdomain(of="example.com"), lambda tenant: {"Host": f"{tenant}.example.com"}
+        lambda: resolvers.subdomain(of="example.com"),
+        lambda tenant: {"Host": f"{tenant}.example.com"},
     ),
     # The cache says what host it was asked for.
     "forwarded-host": Kind(
-        lambda: subdomain(of="example.com", trusted_proxies=["127.0.0.1"]),
+        lambda: resolvers.subdomain(of="example.com", trusted_proxies=["127.0.0.1"]),
         lambda tenant: {"Host": f"{tenant}.example.com"},
     ),
 }

@@ -15,15 +15,14 @@ from tenantshield_mw import (
     TenantContext,
     TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
-    header,
-    in_thread,
+    resolvers,
     tenant_scope,
 )
 
 from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
 
 ACME = [(b"x-tenant-id", b"acme")]
-RESOLVER = header("X-Tenant-ID")
+RESOLVER = resolvers.header("X-Tenant-ID")
 
 # Short, for what is waited for never comes.
 SOON = 0.02
@@ -129,7 +128,9 @@ async def test_asgi_refuses_what_is_not_found_out_in_time(slow: str) -> None:
 
 async def test_asgi_does_not_wait_for_a_thread() -> None:
     forever, seen = Forever(), Seen()
-    app = TenantSessionMiddleware(seen.asgi, resolve_tenant=in_thread(forever), timeout=SOON)
+    app = TenantSessionMiddleware(
+        seen.asgi, resolve_tenant=resolvers.in_thread(forever), timeout=SOON
+    )
     with ExitStack() as stack:
         stack.callback(forever.let_go.set)
         response = await call_asgi(app, http_scope(headers=ACME))

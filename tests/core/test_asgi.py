@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 from tenantshield_mw import (
     TenantSessionMiddleware,
     atenant_scope,
-    header,
+    resolvers,
     tenant_scope,
     try_current_tenant,
 )
@@ -34,7 +34,7 @@ def tenant_id() -> object:
 
 
 def around(app: Any, **options: Any) -> TenantSessionMiddleware:
-    return TenantSessionMiddleware(app, resolve_tenant=header("X-Tenant-ID"), **options)
+    return TenantSessionMiddleware(app, resolve_tenant=resolvers.header("X-Tenant-ID"), **options)
 
 
 async def ignored(*arguments: Any) -> Any:

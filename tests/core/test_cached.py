@@ -19,8 +19,7 @@ from tenantshield_mw import (
     TenantSessionMiddlewareWSGI,
     TenantUnauthenticatedError,
     TenantUnavailableError,
-    cached,
-    in_thread,
+    resolvers,
 )
 
 from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
@@ -59,7 +58,7 @@ def by_path(request: Any) -> Any:
 
 def remembering(resolver: Any, **options: Any) -> Any:
     arguments: Any = {"key": by_path, "ttl": 60, "clock": Clock(), **options}
-    return cached(resolver, **arguments)
+    return resolvers.cached(resolver, **arguments)
 
 
 def ask(resolver: Any, path: str) -> Any:
@@ -193,7 +192,7 @@ def test_a_remembered_error_does_not_keep_its_request() -> None:
 
 def test_a_header_may_be_the_key() -> None:
     asked = Asked(**{"": "acme"})
-    resolver = cached(asked, key="Authorization", ttl=60)
+    resolver = resolvers.cached(asked, key="Authorization", ttl=60)
     for value in (b"a", b"b", b"a", b"A"):
         resolver(http_scope("/", headers=[(b"authorization", value)]))
     assert len(asked.paths) == 3
@@ -202,8 +201,8 @@ def test_a_header_may_be_the_key() -> None:
 def test_a_request_without_a_key_is_always_asked_about() -> None:
     asked = Asked(**{"": "acme"})
     for resolver in (
-        cached(asked, key="Authorization", ttl=60),
-        cached(asked, key=lambda request: None, ttl=60),
+        resolvers.cached(asked, key="Authorization", ttl=60),
+        resolvers.cached(asked, key=lambda request: None, ttl=60),
     ):
         assert [ask(resolver, "") for _ in range(3)] == ["acme"] * 3
     assert len(asked.paths) == 6
@@ -238,7 +237,7 @@ async def test_an_async_resolver_is_refused_in_wsgi_each_time() -> None:
 async def test_in_a_thread_it_waits_in_the_thread() -> None:
     asked = Asked(acme="acme")
     seen = Seen()
-    resolver = in_thread(remembering(asked))
+    resolver = resolvers.in_thread(remembering(asked))
     app = TenantSessionMiddleware(seen.asgi, resolve_tenant=resolver)
     await asyncio.gather(*(call_asgi(app, http_scope("/acme")) for _ in range(20)))
     assert seen.ids == ["acme"] * 20
@@ -287,4 +286,4 @@ async def test_a_key_that_would_have_to_be_awaited_is_refused() -> None:
 def test_other_arguments_are_refused(options: dict[str, Any]) -> None:
     options = {"resolver": lambda request: "acme", "key": by_path, "ttl": 60, **options}
     with pytest.raises(ConfigurationError):
-        cached(options.pop("resolver"), **options)
+        resolvers.cached(options.pop("resolver"), **options)

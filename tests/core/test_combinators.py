@@ -16,13 +16,7 @@ from tenantshield_mw import (
     TenantResolutionError,
     TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
-    agree,
-    api_key,
-    domain,
-    first_of,
-    header,
-    in_thread,
-    path_prefix,
+    resolvers,
 )
 
 from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
@@ -78,26 +72,26 @@ UNKNOWN = TenantNotFoundError("unknown")
 )
 async def test_sync_and_async_resolvers_mix(answers: list[Any], first: Any, agreed: Any) -> None:
     for number in range(2 ** len(answers)):
-        resolvers = [
+        combined = [
             (says_later if number >> place & 1 else says)(answer)
             for place, answer in enumerate(answers)
         ]
-        assert await asked(first_of(*resolvers)) == first
-        assert await asked(agree(*resolvers)) == agreed
+        assert await asked(resolvers.first_of(*combined)) == first
+        assert await asked(resolvers.agree(*combined)) == agreed
 
 
 async def test_first_of_asks_nobody_after_the_first_answer() -> None:
     broken = says(ZeroDivisionError())
-    assert await asked(first_of(says(ACME), broken)) == "acme"
-    assert await asked(first_of(says_later(ACME), broken)) == "acme"
+    assert await asked(resolvers.first_of(says(ACME), broken)) == "acme"
+    assert await asked(resolvers.first_of(says_later(ACME), broken)) == "acme"
 
 
 async def test_agree_gives_what_the_first_says_of_the_tenant() -> None:
     gold = TenantContext("acme", {"plan": "gold"})
-    assert agree(says(gold), says("acme"))(as_environ()) is gold
+    assert resolvers.agree(says(gold), says("acme"))(as_environ()) is gold
 
 
-@pytest.mark.parametrize("combine", [first_of, agree])
+@pytest.mark.parametrize("combine", [resolvers.first_of, resolvers.agree])
 def test_an_async_resolver_among_others_is_refused_in_wsgi(combine: Any) -> None:
     app = TenantSessionMiddlewareWSGI(
         Seen().wsgi, resolve_tenant=combine(says(None), says_later("acme"))
@@ -107,11 +101,11 @@ def test_an_async_resolver_among_others_is_refused_in_wsgi(combine: Any) -> None
     gc.collect()
 
 
-@pytest.mark.parametrize("combine", [first_of, agree])
+@pytest.mark.parametrize("combine", [resolvers.first_of, resolvers.agree])
 def test_a_combination_of_nothing_is_refused(combine: Any) -> None:
-    for resolvers in ((), (None,), (says(None), "X-Tenant-ID")):
+    for combined in ((), (None,), (says(None), "X-Tenant-ID")):
         with pytest.raises(ConfigurationError):
-            combine(*resolvers)
+            combine(*combined)
 
 
 async def test_in_thread_runs_off_the_event_loop() -> None:
@@ -121,7 +115,7 @@ async def test_in_thread_runs_off_the_event_loop() -> None:
         threads.append(threading.get_ident())
         return "acme"
 
-    assert await asked(in_thread(resolver)) == "acme"
+    assert await asked(resolvers.in_thread(resolver)) == "acme"
     assert threads != [threading.get_ident()]
 
 
@@ -132,7 +126,7 @@ async def test_threads_do_not_wait_for_each_other() -> None:
         both.wait(30)
         return "acme"
 
-    waiting = in_thread(resolver)
+    waiting = resolvers.in_thread(resolver)
     assert list(await asyncio.gather(asked(waiting), asked(waiting))) == ["acme", "acme"]
 
 
@@ -145,7 +139,8 @@ def test_in_thread_calls_the_resolver_as_it_is_in_wsgi() -> None:
 
     seen = Seen()
     call_wsgi(
-        TenantSessionMiddlewareWSGI(seen.wsgi, resolve_tenant=in_thread(resolver)), as_environ()
+        TenantSessionMiddlewareWSGI(seen.wsgi, resolve_tenant=resolvers.in_thread(resolver)),
+        as_environ(),
     )
     assert threads == [threading.get_ident()]
     assert seen.ids == ["acme"]
@@ -155,7 +150,7 @@ def test_in_thread_refuses_what_needs_no_thread_or_cannot_be_called() -> None:
     resolver: Any
     for resolver in (None, says_later("acme")):
         with pytest.raises(ConfigurationError):
-            in_thread(resolver)
+            resolvers.in_thread(resolver)
 
 
 @pytest.mark.parametrize("later", [False, True])
@@ -170,10 +165,10 @@ async def test_lookups_may_be_async_in_asgi(later: bool) -> None:
     scope = http_scope(headers=[(b"host", b"shop.acme.test"), (b"x-api-key", b"key")])
     digest = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"
     for resolver, status in (
-        (domain(lookup_in({"shop.acme.test": "acme"})), 200),
-        (domain(lookup_in({})), 400),
-        (api_key("X-API-Key", lookup_in({digest: "acme"})), 200),
-        (api_key("X-API-Key", lookup_in({})), 401),
+        (resolvers.domain(lookup_in({"shop.acme.test": "acme"})), 200),
+        (resolvers.domain(lookup_in({})), 400),
+        (resolvers.api_key("X-API-Key", lookup_in({digest: "acme"})), 200),
+        (resolvers.api_key("X-API-Key", lookup_in({})), 401),
     ):
         seen = Seen()
         app = TenantSessionMiddleware(seen.asgi, resolve_tenant=resolver)
@@ -188,14 +183,14 @@ async def test_the_lookup_of_an_api_key_sees_nothing_but_its_hash() -> None:
         taken.append(arguments)
         return "acme"
 
-    api_key("X-API-Key", lookup)(http_scope(headers=[(b"x-api-key", b"key")]))
+    resolvers.api_key("X-API-Key", lookup)(http_scope(headers=[(b"x-api-key", b"key")]))
     assert taken == [("2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683",)]
 
 
 def test_an_async_lookup_is_refused_in_wsgi() -> None:
     for resolver in (
-        domain(says_later("acme")),
-        api_key("X-API-Key", says_later("acme")),
+        resolvers.domain(says_later("acme")),
+        resolvers.api_key("X-API-Key", says_later("acme")),
     ):
         app = TenantSessionMiddlewareWSGI(Seen().wsgi, resolve_tenant=resolver)
         with pytest.raises(ConfigurationError, match="sync resolver"):
@@ -205,7 +200,7 @@ def test_an_async_lookup_is_refused_in_wsgi() -> None:
 
 async def test_a_resolver_error_is_one_of_resolution() -> None:
     with pytest.raises(TenantResolutionError, match="different tenants"):
-        agree(says("acme"), says("globex"))(as_environ())
+        resolvers.agree(says("acme"), says("globex"))(as_environ())
 
 
 async def test_the_path_is_taken_apart_where_any_of_several_prefixes_names_the_tenant() -> None:
@@ -215,7 +210,11 @@ async def test_the_path_is_taken_apart_where_any_of_several_prefixes_names_the_t
         mounted.append(scope["root_path"])
         await Seen().asgi(scope, receive, send)
 
-    resolver = first_of(header("X-Tenant-ID"), path_prefix("/t/{tenant}"), path_prefix("/{tenant}"))
+    resolver = resolvers.first_of(
+        resolvers.header("X-Tenant-ID"),
+        resolvers.path_prefix("/t/{tenant}"),
+        resolvers.path_prefix("/{tenant}"),
+    )
     middleware = TenantSessionMiddleware(app, resolve_tenant=resolver)
     for path in ("/t/acme/x", "/acme/x", "/globex/x", "/ü/x"):
         await call_asgi(middleware, http_scope(path, headers=[(b"x-tenant-id", b"acme")]))

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
 
@@ -135,17 +136,18 @@ def test_binding_nothing_hides_the_tenant_outside() -> None:
         assert tenant_id() == "acme"
 
 
-def test_generators_that_are_iterated_in_turn_leave_no_tenant_behind() -> None:
-    def rows(name: str) -> Generator[object, None, None]:
+def test_context_managers_that_end_out_of_order_leave_no_tenant_behind() -> None:
+    @contextmanager
+    def scoped(name: str) -> Generator[object, None, None]:
         with tenant_scope(name):
             yield tenant_id()
 
-    first, second = rows("acme"), rows("globex")
-    assert next(first) == "acme"
-    assert next(second) == "globex"
-    first.close()
+    first, second = scoped("acme"), scoped("globex")
+    assert first.__enter__() == "acme"
+    assert second.__enter__() == "globex"
+    first.__exit__(None, None, None)
     assert tenant_id() == "globex"
-    second.close()
+    second.__exit__(None, None, None)
     assert current_binding() is None
 
 
@@ -179,7 +181,8 @@ def test_a_scope_that_is_left_in_another_context_takes_nothing_from_it() -> None
     scope = tenant_scope("acme")
     copy_context().run(scope.__enter__)
     with tenant_scope("globex"):
-        scope.__exit__(None, None, None)
+        with pytest.raises(ConfigurationError, match="left in another context"):
+            scope.__exit__(None, None, None)
         assert tenant_id() == "globex"
 
 

@@ -18,7 +18,7 @@ from tenantshield_mw import (
     TenantSessionMiddlewareWSGI,
     TenantState,
     TenantSuspendedError,
-    header,
+    resolvers,
 )
 
 from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
@@ -124,7 +124,9 @@ async def test_an_async_lookup_serves_many_requests_at_once_with_one_call() -> N
     tenants = Tenants(acme=TenantContext("acme", {"plan": "gold"}))
     seen = Seen()
     app = TenantSessionMiddleware(
-        seen.asgi, resolve_tenant=header("X-Tenant-ID"), directory=TenantDirectory(tenants.later)
+        seen.asgi,
+        resolve_tenant=resolvers.header("X-Tenant-ID"),
+        directory=TenantDirectory(tenants.later),
     )
     scope = http_scope(headers=[(b"x-tenant-id", b"acme")])
     await asyncio.gather(*(call_asgi(app, scope) for _ in range(20)))

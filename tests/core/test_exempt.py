@@ -11,7 +11,7 @@ from tenantshield_mw import (
     ConfigurationError,
     TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
-    header,
+    resolvers,
     tenant_scope,
 )
 from tenantshield_mw.request import path
@@ -58,13 +58,13 @@ def test_both_middlewares_exempt_the_same(exempt: Any, requested: str, outcome: 
     for through in (through_asgi, through_wsgi):
         if not callable(exempt):
             exempt = list(exempt)
-        options = {"resolve_tenant": header("X-Tenant-ID"), "exempt": exempt}
+        options = {"resolve_tenant": resolvers.header("X-Tenant-ID"), "exempt": exempt}
         assert through(options, requested, ACME) == outcome
 
 
 async def test_an_exempt_path_is_the_one_within_a_mounted_application() -> None:
     seen = Seen()
-    options: Any = {"resolve_tenant": header("X-Tenant-ID"), "exempt": ["/health"]}
+    options: Any = {"resolve_tenant": resolvers.header("X-Tenant-ID"), "exempt": ["/health"]}
     await call_asgi(
         TenantSessionMiddleware(seen.asgi, **options),
         http_scope("/api/health", root_path="/api", headers=ACME),
@@ -89,7 +89,7 @@ async def test_the_resolver_is_not_asked_about_an_exempt_request() -> None:
 
 async def test_an_exempt_request_does_not_inherit_the_servers_tenant() -> None:
     seen = Seen()
-    options: Any = {"resolve_tenant": header("X-Tenant-ID"), "exempt": ["/health"]}
+    options: Any = {"resolve_tenant": resolvers.header("X-Tenant-ID"), "exempt": ["/health"]}
     with tenant_scope("server"):
         await call_asgi(TenantSessionMiddleware(seen.asgi, **options), http_scope("/health"))
         call_wsgi(TenantSessionMiddlewareWSGI(seen.wsgi, **options), as_environ("/health"))
@@ -104,14 +104,14 @@ async def test_an_exempt_request_does_not_inherit_the_servers_tenant() -> None:
 )
 def test_what_is_no_path_is_refused_at_construction(middleware: Any, exempt: Any) -> None:
     with pytest.raises(ConfigurationError, match="exempt"):
-        middleware(Seen().asgi, resolve_tenant=header("X-Tenant-ID"), exempt=exempt)
+        middleware(Seen().asgi, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=exempt)
 
 
 @pytest.mark.parametrize("root", ["/", "//"])
 def test_the_root_which_would_exempt_everything_is_refused(root: str) -> None:
     with pytest.raises(ConfigurationError, match="every path"):
         TenantSessionMiddleware(
-            Seen().asgi, resolve_tenant=header("X-Tenant-ID"), exempt=["/health", root]
+            Seen().asgi, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=["/health", root]
         )
 
 
@@ -120,7 +120,7 @@ async def test_an_async_predicate_is_refused_and_exempts_nothing() -> None:
         return True
 
     seen = Seen()
-    options: Any = {"resolve_tenant": header("X-Tenant-ID"), "exempt": predicate}
+    options: Any = {"resolve_tenant": resolvers.header("X-Tenant-ID"), "exempt": predicate}
     with pytest.raises(ConfigurationError, match="True or False"):
         await call_asgi(TenantSessionMiddleware(seen.asgi, **options), http_scope())
     with pytest.raises(ConfigurationError, match="True or False"):
@@ -131,6 +131,9 @@ async def test_an_async_predicate_is_refused_and_exempts_nothing() -> None:
 
 @pytest.mark.parametrize("answer", [None, 1, "yes"])
 def test_a_predicate_that_answers_neither_true_nor_false_is_refused(answer: Any) -> None:
-    options: Any = {"resolve_tenant": header("X-Tenant-ID"), "exempt": lambda request: answer}
+    options: Any = {
+        "resolve_tenant": resolvers.header("X-Tenant-ID"),
+        "exempt": lambda request: answer,
+    }
     with pytest.raises(ConfigurationError, match=type(answer).__name__):
         call_wsgi(TenantSessionMiddlewareWSGI(Seen().wsgi, **options), as_environ())

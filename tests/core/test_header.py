@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantshield_mw import ConfigurationError, TenantContext, TenantResolutionError, header
+from tenantshield_mw import ConfigurationError, TenantContext, TenantResolutionError, resolvers
 
 from .calling import Headers, Outcome, as_environ, http_scope, through_asgi, through_wsgi
 
@@ -94,7 +94,7 @@ def values(*each: bytes) -> Headers:
     ],
 )
 def test_both_middlewares_come_to_the_same(kind: Any, headers: Headers, outcome: Outcome) -> None:
-    options = {"resolve_tenant": header("X-Tenant-ID", type=kind)}
+    options = {"resolve_tenant": resolvers.header("X-Tenant-ID", type=kind)}
     assert through_asgi(options, headers=headers) == outcome
     assert through_wsgi(options, headers=headers) == outcome
     # And again, now that the value may be known.
@@ -119,7 +119,7 @@ def test_any_bytes_come_to_the_same_and_never_to_an_error(
     kind: Any, raw: list[bytes], case: bytes
 ) -> None:
     headers = [(b"host", b"example.com"), *((case, value) for value in raw)]
-    options = {"resolve_tenant": header("X-Tenant-ID", type=kind)}
+    options = {"resolve_tenant": resolvers.header("X-Tenant-ID", type=kind)}
     outcome = through_asgi(options, headers=headers)
     assert through_wsgi(options, headers=headers) == outcome
     if outcome.ran:
@@ -132,23 +132,23 @@ def test_any_bytes_come_to_the_same_and_never_to_an_error(
 
 def test_the_names_case_does_not_matter() -> None:
     for name in ("X-Tenant-ID", "x-tenant-id", "X-TENANT-ID"):
-        assert header(name)(http_scope(headers=values(b"acme"))) == TenantContext("acme")
-        assert header(name)(as_environ(headers=values(b"acme"))) == TenantContext("acme")
+        assert resolvers.header(name)(http_scope(headers=values(b"acme"))) == TenantContext("acme")
+        assert resolvers.header(name)(as_environ(headers=values(b"acme"))) == TenantContext("acme")
 
 
 def test_a_field_that_wsgi_hands_on_without_a_prefix_is_found() -> None:
-    resolver = header("Content-Type")
+    resolver = resolvers.header("Content-Type")
     assert resolver(http_scope(headers=[(b"content-type", b"acme")])) == TenantContext("acme")
     assert resolver(as_environ(CONTENT_TYPE="acme")) == TenantContext("acme")
 
 
 def test_a_server_that_hands_on_more_than_bytes_is_refused() -> None:
     with pytest.raises(TenantResolutionError):
-        header("X-Tenant-ID")(as_environ(HTTP_X_TENANT_ID="acm\u20ac"))
+        resolvers.header("X-Tenant-ID")(as_environ(HTTP_X_TENANT_ID="acm\u20ac"))
 
 
 def test_an_underscore_in_the_name_is_not_the_header_in_asgi() -> None:
-    assert header("X-Tenant-ID")(http_scope(headers=[(b"x_tenant_id", b"acme")])) is None
+    assert resolvers.header("X-Tenant-ID")(http_scope(headers=[(b"x_tenant_id", b"acme")])) is None
 
 
 @pytest.mark.parametrize(
@@ -156,19 +156,19 @@ def test_an_underscore_in_the_name_is_not_the_header_in_asgi() -> None:
 )
 def test_a_name_that_no_header_has_is_refused(name: Any) -> None:
     with pytest.raises(ConfigurationError, match="header"):
-        header(name)
+        resolvers.header(name)
 
 
 @pytest.mark.parametrize("kind", [bool, float, bytes, "int", None, object, []])
 def test_a_type_that_no_tenant_id_has_is_refused(kind: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"str, int or uuid\.UUID"):
-        header("X-Tenant-ID", type=kind)
+        resolvers.header("X-Tenant-ID", type=kind)
 
 
 def test_an_error_does_not_repeat_what_was_sent() -> None:
     for raw in (b"<script>\xff", b"<script>,other", b"<script>" * 100):
         with pytest.raises(TenantResolutionError) as caught:
-            header("X-Tenant-ID")(http_scope(headers=values(raw)))
+            resolvers.header("X-Tenant-ID")(http_scope(headers=values(raw)))
         assert "<script>" not in str(caught.value)
 
 
@@ -178,7 +178,7 @@ def test_what_is_remembered_is_bounded() -> None:
         return sum(type(one) is TenantContext for one in gc.get_objects())
 
     before = remembered()
-    resolver = header("X-Tenant-ID")
+    resolver = resolvers.header("X-Tenant-ID")
     for number in range(5000):
         resolver(http_scope(headers=values(b"tenant-%d" % number)))
     for number in range(2000):
@@ -187,7 +187,7 @@ def test_what_is_remembered_is_bounded() -> None:
 
 
 def test_more_tenants_than_are_remembered_are_still_told_apart() -> None:
-    resolver = header("X-Tenant-ID", type=int)
+    resolver = resolvers.header("X-Tenant-ID", type=int)
     for _ in range(2):
         for number in range(1500):
             raw = str(number).encode()

@@ -16,7 +16,7 @@ from tenantshield_mw import (
     TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
     TenantUnavailableError,
-    in_thread,
+    resolvers,
 )
 
 from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
@@ -142,7 +142,7 @@ async def test_an_error_that_comes_too_late_in_a_thread_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     late = Late(error := RuntimeError("lost for ever"))
-    app = TenantSessionMiddleware(Seen().asgi, resolve_tenant=in_thread(late))
+    app = TenantSessionMiddleware(Seen().asgi, resolve_tenant=resolvers.in_thread(late))
     with ExitStack() as stack:
         stack.callback(late.let_go.set)
         request = asyncio.create_task(call_asgi(app, http_scope()))
@@ -160,7 +160,7 @@ async def test_an_error_in_a_thread_that_is_waited_for_is_raised_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     app = TenantSessionMiddleware(
-        Seen().asgi, resolve_tenant=in_thread(raising(RuntimeError("for the server")))
+        Seen().asgi, resolve_tenant=resolvers.in_thread(raising(RuntimeError("for the server")))
     )
     with pytest.raises(RuntimeError, match="for the server"):
         await call_asgi(app, http_scope())

@@ -12,7 +12,7 @@ from tenantshield_mw import (
     ConfigurationError,
     TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
-    header,
+    resolvers,
 )
 from tenantshield_mw.options import ASGIOptions, WSGIOptions, reusable
 
@@ -40,7 +40,7 @@ class TestReusable:
     ) -> None:
         kept = reusable(
             middleware,
-            resolve_tenant=header("X-Tenant-ID"),
+            resolve_tenant=resolvers.header("X-Tenant-ID"),
             exempt=iter(["/health"]),
             vary=(name for name in ["X-Other"]),
         )
@@ -62,7 +62,9 @@ class TestReusable:
         def is_exempt(request: object) -> bool:
             return True
 
-        kept = reusable(middleware, resolve_tenant=header("X-Tenant-ID"), exempt=is_exempt)
+        kept = reusable(
+            middleware, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=is_exempt
+        )
         assert kept["exempt"] is is_exempt
 
     @pytest.mark.parametrize("wrong", [{"exempt": "/health"}, {"exempt": 3}, {"vary": "X-Other"}])
@@ -70,10 +72,12 @@ class TestReusable:
         self, middleware: Callable[..., Any], options: object, wrong: dict[str, Any]
     ) -> None:
         with pytest.raises(ConfigurationError):
-            reusable(middleware, resolve_tenant=header("X-Tenant-ID"), **wrong)
+            reusable(middleware, resolve_tenant=resolvers.header("X-Tenant-ID"), **wrong)
 
     def test_an_unknown_argument_is_a_type_error(
         self, middleware: Callable[..., Any], options: object
     ) -> None:
         with pytest.raises(TypeError, match="exempted"):
-            reusable(middleware, resolve_tenant=header("X-Tenant-ID"), exempted=["/health"])
+            reusable(
+                middleware, resolve_tenant=resolvers.header("X-Tenant-ID"), exempted=["/health"]
+            )

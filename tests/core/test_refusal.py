@@ -18,7 +18,7 @@ from tenantshield_mw import (
     TenantSuspendedError,
     TenantUnauthenticatedError,
     TenantUnavailableError,
-    header,
+    resolvers,
     tenant_scope,
 )
 from tenantshield_mw.refusal import REFUSED, refusal_for
@@ -261,10 +261,12 @@ def test_another_on_missing_tenant_is_refused_with_the_three_named(
     middleware: Any, value: Any
 ) -> None:
     with pytest.raises(ConfigurationError, match=r'"reject", "raise" or "allow_unbound"'):
-        middleware(Seen().asgi, resolve_tenant=header("X-Tenant-ID"), on_missing_tenant=value)
+        middleware(
+            Seen().asgi, resolve_tenant=resolvers.header("X-Tenant-ID"), on_missing_tenant=value
+        )
 
 
 @pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])
 def test_an_app_that_cannot_be_called_is_refused_at_construction(middleware: Any) -> None:
     with pytest.raises(ConfigurationError, match="app"):
-        middleware(None, resolve_tenant=header("X-Tenant-ID"))
+        middleware(None, resolve_tenant=resolvers.header("X-Tenant-ID"))

@@ -14,11 +14,9 @@ from tenantshield_mw import (
     TenantContext,
     TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
-    cached,
-    header,
-    in_thread,
+    resolvers,
 )
-from tenantshield_mw.expiring import waits_until
+from tenantshield_mw.deadline import waits_until
 
 from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
 
@@ -50,7 +48,7 @@ def test_under_wsgi_the_other_tenants_are_served() -> None:
     with stuck_for("acme") as lookup:
         app = TenantSessionMiddlewareWSGI(
             Seen().wsgi,
-            resolve_tenant=header("X-Tenant-ID"),
+            resolve_tenant=resolvers.header("X-Tenant-ID"),
             directory=lookup,
             timeout=0.02,
         )
@@ -66,7 +64,7 @@ def test_under_wsgi_the_other_tenants_are_served() -> None:
 
 async def test_under_asgi_the_other_tenants_are_served() -> None:
     with stuck_for("acme") as lookup:
-        read = header("X-Tenant-ID")
+        read = resolvers.header("X-Tenant-ID")
 
         def resolver(request: Any) -> Any:
             tenant = read(request)
@@ -75,7 +73,9 @@ async def test_under_asgi_the_other_tenants_are_served() -> None:
         seen = Seen()
         app = TenantSessionMiddleware(
             seen.asgi,
-            resolve_tenant=in_thread(cached(resolver, key="X-Tenant-ID", ttl=60)),
+            resolve_tenant=resolvers.in_thread(
+                resolvers.cached(resolver, key="X-Tenant-ID", ttl=60)
+            ),
             timeout=0.1,
         )
         refused = await asyncio.gather(
@@ -100,7 +100,7 @@ async def test_the_limit_ends_with_the_finding_of_the_tenant(kind: str) -> None:
         limits.append(waits_until.get())
         return Seen().wsgi(environ, start_response)
 
-    options: Any = {"resolve_tenant": header("X-Tenant-ID"), "timeout": 60}
+    options: Any = {"resolve_tenant": resolvers.header("X-Tenant-ID"), "timeout": 60}
     if kind == "asgi":
         await call_asgi(TenantSessionMiddleware(asgi, **options), http_scope(headers=named("acme")))
     else:

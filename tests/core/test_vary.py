@@ -13,27 +13,14 @@ from tenantshield_mw import (
     ConfigurationError,
     TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
-    agree,
-    api_key,
-    cached,
-    client_certificate,
-    cookie,
-    domain,
-    first_of,
-    header,
-    in_thread,
-    path_prefix,
-    principal,
-    query,
-    session,
-    subdomain,
+    resolvers,
 )
 from tenantshield_mw.vary import merged
 
 from .calling import as_environ, asgi_messages, call_asgi, call_wsgi, http_scope, websocket_scope
 
 ACME = [(b"x-tenant-id", b"acme")]
-RESOLVER = header("X-Tenant-ID")
+RESOLVER = resolvers.header("X-Tenant-ID")
 
 
 def answering(*fields: tuple[str, str]) -> tuple[Any, Any]:
@@ -220,7 +207,9 @@ async def test_an_exempt_request_and_a_resolver_that_reads_no_header_add_nothing
 
 
 async def test_a_request_without_a_tenant_that_runs_could_have_had_one() -> None:
-    fields = await fields_after(resolve_tenant=header("X-Other"), on_missing_tenant="allow_unbound")
+    fields = await fields_after(
+        resolve_tenant=resolvers.header("X-Other"), on_missing_tenant="allow_unbound"
+    )
     assert fields == [("vary", "X-Other")]
 
 
@@ -236,7 +225,7 @@ async def test_a_resolver_of_ones_own_may_say_what_it_reads() -> None:
 
 async def test_refusals_say_it_too() -> None:
     asgi, wsgi = answering()
-    options: Any = {"resolve_tenant": first_of(RESOLVER, cookie("tenant"))}
+    options: Any = {"resolve_tenant": resolvers.first_of(RESOLVER, resolvers.cookie("tenant"))}
     app = TenantSessionMiddleware(asgi, **options)
     for response in (
         await call_asgi(app, http_scope()),
@@ -255,30 +244,41 @@ def nobody(key: object) -> None:
 @pytest.mark.parametrize(
     ("resolver", "names"),
     [
-        (header("X-Tenant-ID"), ("X-Tenant-ID",)),
-        (cookie("tenant"), ("Cookie",)),
-        (session("tenant"), ("Cookie",)),
-        (principal("tenant_id"), ("Authorization", "Cookie")),
-        (api_key("X-API-Key", nobody), ("X-API-Key",)),
+        (resolvers.header("X-Tenant-ID"), ("X-Tenant-ID",)),
+        (resolvers.cookie("tenant"), ("Cookie",)),
+        (resolvers.session("tenant"), ("Cookie",)),
+        (resolvers.principal("tenant_id"), ("Authorization", "Cookie")),
+        (resolvers.api_key("X-API-Key", nobody), ("X-API-Key",)),
         # What a cache keeps pages by anyway: the URL, but for its host in some.
-        (query("tenant"), ()),
-        (path_prefix(), ()),
-        (client_certificate(), ()),
-        (subdomain(of="example.com"), ("Host",)),
-        (domain({}), ("Host",)),
+        (resolvers.query("tenant"), ()),
+        (resolvers.path_prefix(), ()),
+        (resolvers.client_certificate(), ()),
+        (resolvers.subdomain(of="example.com"), ("Host",)),
+        (resolvers.domain({}), ("Host",)),
         (
-            subdomain(of="example.com", trusted_proxies=["10.0.0.1"]),
+            resolvers.subdomain(of="example.com", trusted_proxies=["10.0.0.1"]),
             ("X-Forwarded-Host", "Forwarded", "Host"),
         ),
         (
-            domain({}, trusted_proxies=["10.0.0.1"], proxy_headers=["forwarded"]),
+            resolvers.domain({}, trusted_proxies=["10.0.0.1"], proxy_headers=["forwarded"]),
             ("Forwarded", "Host"),
         ),
-        (first_of(header("X-A"), query("t"), header("x-a"), header("X-B")), ("X-A", "X-B")),
-        (agree(header("X-A"), cookie("tenant")), ("X-A", "Cookie")),
-        (in_thread(header("X-A")), ("X-A",)),
-        (cached(header("X-A"), key="Authorization", ttl=1), ("X-A", "Authorization")),
-        (cached(header("X-A"), key=lambda request: 1, ttl=1), ("X-A",)),
+        (
+            resolvers.first_of(
+                resolvers.header("X-A"),
+                resolvers.query("t"),
+                resolvers.header("x-a"),
+                resolvers.header("X-B"),
+            ),
+            ("X-A", "X-B"),
+        ),
+        (resolvers.agree(resolvers.header("X-A"), resolvers.cookie("tenant")), ("X-A", "Cookie")),
+        (resolvers.in_thread(resolvers.header("X-A")), ("X-A",)),
+        (
+            resolvers.cached(resolvers.header("X-A"), key="Authorization", ttl=1),
+            ("X-A", "Authorization"),
+        ),
+        (resolvers.cached(resolvers.header("X-A"), key=lambda request: 1, ttl=1), ("X-A",)),
     ],
 )
 def test_each_resolver_declares_the_headers_that_it_reads(

@@ -22,7 +22,7 @@ from werkzeug.serving import WSGIRequestHandler as WerkzeugRequestHandler
 from werkzeug.serving import make_server as make_werkzeug_server
 from werkzeug.test import create_environ
 
-from tenantshield_mw import TenantSessionMiddlewareWSGI, header, tenant_scope, try_current_tenant
+from tenantshield_mw import TenantSessionMiddlewareWSGI, resolvers, tenant_scope, try_current_tenant
 from tenantshield_mw.request import TENANT_KEY
 
 from .calling import as_environ, call_wsgi
@@ -43,7 +43,9 @@ def tenant_bytes() -> bytes:
 
 
 def around(app: Any, **options: Any) -> TenantSessionMiddlewareWSGI:
-    return TenantSessionMiddlewareWSGI(app, resolve_tenant=header("X-Tenant-ID"), **options)
+    return TenantSessionMiddlewareWSGI(
+        app, resolve_tenant=resolvers.header("X-Tenant-ID"), **options
+    )
 
 
 def start(status: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], object]:

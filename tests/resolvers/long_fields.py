@@ -11,17 +11,7 @@ from contextlib import suppress
 from itertools import product
 from typing import Any
 
-from tenantshield_mw import (
-    TenantResolutionError,
-    api_key,
-    client_certificate,
-    cookie,
-    header,
-    jwt_claim,
-    path_prefix,
-    query,
-    subdomain,
-)
+from tenantshield_mw import TenantResolutionError, resolvers
 
 from .sending import Sent
 from .tokens import SECRET
@@ -34,20 +24,22 @@ PARSED, TIMES = 8_000, 100
 LONG = 200_000
 
 PARSING = (
-    subdomain(of="example.com", trusted_proxies=["203.0.113.7"], proxy_headers=["Forwarded"]),
-    subdomain(of="example.com", trusted_proxies=["203.0.113.7"]),
-    client_certificate("O"),
+    resolvers.subdomain(
+        of="example.com", trusted_proxies=["203.0.113.7"], proxy_headers=["Forwarded"]
+    ),
+    resolvers.subdomain(of="example.com", trusted_proxies=["203.0.113.7"]),
+    resolvers.client_certificate("O"),
 )
 READING = (
     *PARSING,
-    header("X-Tenant-ID"),
-    header("X-Tenant-ID", type=int),
-    cookie("tenant"),
-    cookie("tenant", SECRET),
-    query("tenant"),
-    path_prefix(),
-    jwt_claim("tenant", SECRET, algorithms=["HS256"]),
-    api_key("X-API-Key", lambda digest: None),
+    resolvers.header("X-Tenant-ID"),
+    resolvers.header("X-Tenant-ID", type=int),
+    resolvers.cookie("tenant"),
+    resolvers.cookie("tenant", SECRET),
+    resolvers.query("tenant"),
+    resolvers.path_prefix(),
+    resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"]),
+    resolvers.api_key("X-API-Key", lambda digest: None),
 )
 
 
@@ -72,9 +64,9 @@ def scopes(length: int) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     count = 0
-    for resolvers, length, times in ((READING, LONG, 1), (PARSING, PARSED, TIMES)):
+    for reading, length, times in ((READING, LONG, 1), (PARSING, PARSED, TIMES)):
         for scope in scopes(length):
-            for resolver, _ in product(resolvers, range(times)):
+            for resolver, _ in product(reading, range(times)):
                 with suppress(TenantResolutionError):
                     resolver(scope)
                 count += 1

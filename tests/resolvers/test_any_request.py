@@ -9,51 +9,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantshield_mw import (
-    TenantContext,
-    TenantState,
-    agree,
-    api_key,
-    cached,
-    client_certificate,
-    cookie,
-    domain,
-    first_of,
-    header,
-    in_thread,
-    jwt_claim,
-    path_prefix,
-    query,
-    subdomain,
-)
+from tenantshield_mw import TenantContext, TenantState, resolvers
 
 from .sending import Sent, outcome
 from .tokens import SECRET, token
 
 TOKEN = token()
-SIGNED = cookie("tenant", secret=SECRET)
+SIGNED = resolvers.cookie("tenant", secret=SECRET)
 SIGNATURE = SIGNED.sign("acme").encode()
 
 # The one tenant that there is; every other id, however it was read, is refused with 404.
 LISTED = {"acme": TenantContext("acme")}
 
 RESOLVERS: dict[str, Any] = {
-    "header": header("X-Tenant-ID"),
-    "query": query("tenant"),
-    "cookie": cookie("tenant"),
+    "header": resolvers.header("X-Tenant-ID"),
+    "query": resolvers.query("tenant"),
+    "cookie": resolvers.cookie("tenant"),
     "signed cookie": SIGNED,
-    "subdomain": subdomain(of="example.com"),
-    "subdomain behind a proxy": subdomain(of="example.com", trusted_proxies=["203.0.113.7"]),
-    "domain": domain({"acme.example.com": "acme"}),
-    "path prefix": path_prefix(),
-    "client certificate": client_certificate(),
-    "API key": api_key("X-API-Key", {hashlib.sha256(b"acme").hexdigest(): "acme"}.get),
-    "JWT claim": jwt_claim("tenant", SECRET, algorithms=["HS256"]),
+    "subdomain": resolvers.subdomain(of="example.com"),
+    "subdomain behind a proxy": resolvers.subdomain(
+        of="example.com", trusted_proxies=["203.0.113.7"]
+    ),
+    "domain": resolvers.domain({"acme.example.com": "acme"}),
+    "path prefix": resolvers.path_prefix(),
+    "client certificate": resolvers.client_certificate(),
+    "API key": resolvers.api_key("X-API-Key", {hashlib.sha256(b"acme").hexdigest(): "acme"}.get),
+    "JWT claim": resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"]),
 }
-RESOLVERS["first of"] = first_of(*RESOLVERS.values())
-RESOLVERS["agree"] = agree(*list(RESOLVERS.values())[:-1])
-RESOLVERS["cached"] = cached(RESOLVERS["header"], key="X-Tenant-ID", ttl=60)
-RESOLVERS["in a thread"] = in_thread(RESOLVERS["path prefix"])
+RESOLVERS["first of"] = resolvers.first_of(*RESOLVERS.values())
+RESOLVERS["agree"] = resolvers.agree(*list(RESOLVERS.values())[:-1])
+RESOLVERS["cached"] = resolvers.cached(RESOLVERS["header"], key="X-Tenant-ID", ttl=60)
+RESOLVERS["in a thread"] = resolvers.in_thread(RESOLVERS["path prefix"])
 
 PIECES = [
     *(b"acme", b"globex", b"ACME", b"www", b"/", b"//", b"..", b"?", b"&", b"=", b"+", b"%2F"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tenantshield_mw import ConfigurationError, TenantContext, TenantResolutionError, cookie
+from tenantshield_mw import ConfigurationError, TenantContext, TenantResolutionError, resolvers
 
 from ..core.calling import as_environ, http_scope
 
@@ -23,7 +23,7 @@ def sent(value: str) -> dict[str, Any]:
 def test_a_signature_is_believed_for_max_age_seconds() -> None:
     signed_at = int(time.time())
     times: Iterator[float] = iter([signed_at + 1, signed_at + 50, signed_at + 70])
-    resolver = cookie("tenant", SECRET, max_age=60, now=lambda: next(times))
+    resolver = resolvers.cookie("tenant", SECRET, max_age=60, now=lambda: next(times))
     value = resolver.sign("acme")
     assert resolver(sent(value)) == TenantContext("acme")
     assert resolver(sent(value)) == TenantContext("acme")
@@ -32,24 +32,24 @@ def test_a_signature_is_believed_for_max_age_seconds() -> None:
 
 
 def test_without_max_age_a_signature_is_believed_for_ever() -> None:
-    resolver = cookie("tenant", SECRET, now=lambda: 10.0**12)
+    resolver = resolvers.cookie("tenant", SECRET, now=lambda: 10.0**12)
     assert resolver(sent(resolver.sign("acme"))) == TenantContext("acme")
 
 
 def test_a_signature_with_another_secret_is_not_believed() -> None:
-    value = cookie("tenant", "another secret").sign("acme")
+    value = resolvers.cookie("tenant", "another secret").sign("acme")
     with pytest.raises(TenantResolutionError, match="not signed"):
-        cookie("tenant", SECRET)(sent(value))
+        resolvers.cookie("tenant", SECRET)(sent(value))
 
 
 def test_only_a_cookie_with_a_secret_can_be_signed() -> None:
     with pytest.raises(ConfigurationError, match="secret"):
-        cookie("tenant").sign("acme")
+        resolvers.cookie("tenant").sign("acme")
 
 
 def test_what_is_no_tenant_id_is_not_signed() -> None:
     with pytest.raises(TenantResolutionError):
-        cookie("tenant", SECRET).sign("")
+        resolvers.cookie("tenant", SECRET).sign("")
 
 
 @pytest.mark.parametrize(
@@ -73,14 +73,14 @@ def test_what_is_no_tenant_id_is_not_signed() -> None:
 def test_other_arguments_are_refused(arguments: dict[str, Any]) -> None:
     arguments = {"name": "tenant", **arguments}
     with pytest.raises(ConfigurationError):
-        cookie(**arguments)
+        resolvers.cookie(**arguments)
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    cookie("tenant")
+    resolvers.cookie("tenant")
     monkeypatch.setitem(sys.modules, "itsdangerous", None)
     with pytest.raises(ConfigurationError, match=r"tenantshield-mw\[signed\]"):
-        cookie("tenant", SECRET)
+        resolvers.cookie("tenant", SECRET)
 
 
 @pytest.mark.parametrize("secret", [None, SECRET])
@@ -88,7 +88,7 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
 def test_a_cookie_that_a_server_has_joined_with_a_comma_is_refused(
     secret: str | None, joint: str
 ) -> None:
-    resolver = cookie("tenant", secret)
+    resolver = resolvers.cookie("tenant", secret)
     acme, globex = (resolver.sign(each) if secret else each for each in ("acme", "globex"))
     for field in (
         f"tenant={acme}; x=1{joint}tenant={globex}",
@@ -111,11 +111,11 @@ def test_a_comma_in_another_cookie_is_let_through(other: str) -> None:
             as_environ(HTTP_COOKIE=field),
             http_scope(headers=[(b"cookie", field.encode())]),
         ):
-            assert cookie("tenant")(request) == TenantContext("acme")
+            assert resolvers.cookie("tenant")(request) == TenantContext("acme")
 
 
 @pytest.mark.parametrize("value", ['"acme', 'acme"', '""acme""', '"', '"""', 'ac"me'])
 def test_quotes_come_in_one_pair_around_the_value(value: str) -> None:
-    assert cookie("tenant")(sent('"acme"')) == TenantContext("acme")
+    assert resolvers.cookie("tenant")(sent('"acme"')) == TenantContext("acme")
     with pytest.raises(TenantResolutionError):
-        cookie("tenant")(sent(value))
+        resolvers.cookie("tenant")(sent(value))

@@ -9,25 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from tenantshield_mw import (
-    TenantContext,
-    TenantState,
-    agree,
-    api_key,
-    cached,
-    client_certificate,
-    cookie,
-    domain,
-    first_of,
-    header,
-    in_thread,
-    jwt_claim,
-    path_prefix,
-    principal,
-    query,
-    session,
-    subdomain,
-)
+from tenantshield_mw import TenantContext, TenantState, resolvers
 
 from .sending import Outcome, Sent, malformed, missing, outcome, ran, refused
 from .tokens import EC_KEY, RSA_KEY, SECRET, public_pem, token
@@ -35,10 +17,10 @@ from .tokens import EC_KEY, RSA_KEY, SECRET, public_pem, token
 SOME_UUID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 PROXY = "10.0.0.1"
 # Made when the tests are collected, which may be long before they run.
-SIGNED = cookie("tenant", secret=SECRET, max_age=86_400)
-SIGNED_INT = cookie("tenant", secret=SECRET, type=int)
-SIGNED_UUID = cookie("tenant", secret=SECRET, type=UUID)
-FOREIGN = cookie("other", secret=SECRET)
+SIGNED = resolvers.cookie("tenant", secret=SECRET, max_age=86_400)
+SIGNED_INT = resolvers.cookie("tenant", secret=SECRET, type=int)
+SIGNED_UUID = resolvers.cookie("tenant", secret=SECRET, type=UUID)
+FOREIGN = resolvers.cookie("other", secret=SECRET)
 KEYS = {hashlib.sha256(b"key-of-acme").hexdigest(): "acme"}
 INVALID_TOKEN = refused(401, "tenant_unauthenticated", 'Bearer error="invalid_token"')
 NOBODYS_KEY = refused(401, "tenant_unauthenticated", "ApiKey")
@@ -79,19 +61,21 @@ def bearer(value: bytes) -> Sent:
     return Sent(headers=((b"authorization", b"Bearer " + value),))
 
 
-BELOW = subdomain(of="example.com")
-THROUGH_PROXY = subdomain(of="example.com", trusted_proxies=["10.0.0.0/8", "::1"])
-THROUGH_XFH = subdomain(
+BELOW = resolvers.subdomain(of="example.com")
+THROUGH_PROXY = resolvers.subdomain(of="example.com", trusted_proxies=["10.0.0.0/8", "::1"])
+THROUGH_XFH = resolvers.subdomain(
     of="example.com", trusted_proxies=["10.0.0.0/8"], proxy_headers=["X-Forwarded-Host"]
 )
-OWN_DOMAINS = domain({"shop.acme.test": "acme", "BÜCHER.test.": TenantContext(7)})
-TOKEN = jwt_claim("tenant", SECRET, algorithms=["HS256"], audience="us", issuer="issuer")
-BOTH = agree(header("X-Tenant-ID"), query("tenant"))
-EITHER = first_of(header("X-Tenant-ID"), query("tenant"), path_prefix())
+OWN_DOMAINS = resolvers.domain({"shop.acme.test": "acme", "BÜCHER.test.": TenantContext(7)})
+TOKEN = resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"], audience="us", issuer="issuer")
+BOTH = resolvers.agree(resolvers.header("X-Tenant-ID"), resolvers.query("tenant"))
+EITHER = resolvers.first_of(
+    resolvers.header("X-Tenant-ID"), resolvers.query("tenant"), resolvers.path_prefix()
+)
 
 CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
     "header": (
-        header("X-Tenant-ID"),
+        resolvers.header("X-Tenant-ID"),
         [
             (with_(x_tenant_id="acme"), ran("acme")),
             (with_(), missing),
@@ -99,7 +83,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "query": (
-        query("tenant"),
+        resolvers.query("tenant"),
         [
             (at("/?tenant=acme"), ran("acme")),
             (at("/x?a=b&tenant=acme&c"), ran("acme")),
@@ -126,18 +110,18 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "query, int": (
-        query("tenant", type=int),
+        resolvers.query("tenant", type=int),
         [(at("/?tenant=42"), ran(42)), (at("/?tenant=042"), malformed)],
     ),
     "query, a name that needs encoding": (
-        query("die müller"),
+        resolvers.query("die müller"),
         [
             (at("/?die+m%C3%BCller=acme"), ran("acme")),
             (at("/?die%20m%c3%bcller=acme"), ran("acme")),
         ],
     ),
     "cookie": (
-        cookie("tenant"),
+        resolvers.cookie("tenant"),
         [
             (with_(cookie="tenant=acme"), ran("acme")),
             (with_(cookie="a=b; tenant=acme;c=d"), ran("acme")),
@@ -179,7 +163,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         [(with_(cookie=f"tenant={SIGNED_UUID.sign(SOME_UUID)}"), ran(SOME_UUID))],
     ),
     "session": (
-        session("tenant"),
+        resolvers.session("tenant"),
         [
             (Sent(session={"tenant": "acme"}), ran("acme")),
             (Sent(session={"tenant": "müller"}), ran("müller")),
@@ -191,7 +175,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "session, UUID": (
-        session("tenant", type=UUID),
+        resolvers.session("tenant", type=UUID),
         [
             (Sent(session={"tenant": str(SOME_UUID)}), ran(SOME_UUID)),
             (Sent(session={"tenant": SOME_UUID}), ran(SOME_UUID)),
@@ -200,7 +184,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "session, int": (
-        session("tenant", type=int),
+        resolvers.session("tenant", type=int),
         [
             (Sent(session={"tenant": 7}), ran(7)),
             (Sent(session={"tenant": "7"}), ran(7)),
@@ -268,11 +252,11 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "subdomain, int": (
-        subdomain(of="Example.COM.", ignore=(), type=int),
+        resolvers.subdomain(of="Example.COM.", ignore=(), type=int),
         [(host("42.example.com"), ran(42)), (host("www.example.com"), malformed)],
     ),
     "subdomain of an international domain": (
-        subdomain(of="bücher.example"),
+        resolvers.subdomain(of="bücher.example"),
         [(host("acme.xn--bcher-kva.example"), ran("acme"))],
     ),
     "subdomain behind proxies": (
@@ -379,11 +363,11 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "domain, a lookup": (
-        domain(lambda name: "acme" if name == "shop.acme.test" else None),
+        resolvers.domain(lambda name: "acme" if name == "shop.acme.test" else None),
         [(host("Shop.acme.test:80"), ran("acme")), (host("acme.test"), missing)],
     ),
     "path prefix": (
-        path_prefix(),
+        resolvers.path_prefix(),
         [
             (at("/t/acme/invoices"), ran("acme", "/t/acme")),
             (at("/t/acme/"), ran("acme", "/t/acme")),
@@ -410,7 +394,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "path prefix, int": (
-        path_prefix("/api/{tenant}/v1", type=int),
+        resolvers.path_prefix("/api/{tenant}/v1", type=int),
         [
             (at("/api/42/v1/x"), ran(42, "/api/42/v1")),
             (at("/api/42/v1"), ran(42, "/api/42/v1")),
@@ -420,7 +404,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "principal": (
-        principal("tenant_id"),
+        resolvers.principal("tenant_id"),
         [
             (Sent(user=User("acme")), ran("acme")),
             (Sent(user=User(TenantContext("acme"))), ran("acme")),
@@ -435,7 +419,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "client certificate": (
-        client_certificate(),
+        resolvers.client_certificate(),
         [
             (Sent(subject="CN=acme,O=Customers"), ran("acme")),
             (Sent(subject="O=Customers, cn = acme "), ran("acme")),
@@ -467,7 +451,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "API key": (
-        api_key("X-API-Key", KEYS.get),
+        resolvers.api_key("X-API-Key", KEYS.get),
         [
             (with_(x_api_key="key-of-acme"), ran("acme")),
             (with_(x_api_key=" key-of-acme "), ran("acme")),
@@ -480,7 +464,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "API key as a bearer token": (
-        api_key("Authorization", KEYS.get),
+        resolvers.api_key("Authorization", KEYS.get),
         [
             (with_(authorization="Bearer key-of-acme"), ran("acme")),
             (
@@ -527,7 +511,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "JWT claim, public key": (
-        jwt_claim("tenant", public_pem(RSA_KEY), algorithms=["RS256"], type=int),
+        resolvers.jwt_claim("tenant", public_pem(RSA_KEY), algorithms=["RS256"], type=int),
         [
             (bearer(token(RSA_KEY, "RS256", tenant=7)), ran(7)),
             (bearer(token(RSA_KEY, "PS256", tenant=7)), INVALID_TOKEN),
@@ -564,11 +548,11 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "agree, ids of different types": (
-        agree(header("X-Tenant-ID", type=int), query("tenant")),
+        resolvers.agree(resolvers.header("X-Tenant-ID", type=int), resolvers.query("tenant")),
         [(Sent(b"/?tenant=7", ((b"x-tenant-id", b"7"),)), malformed)],
     ),
     "cached": (
-        cached(header("X-Tenant-ID"), key="X-Tenant-ID", ttl=60),
+        resolvers.cached(resolvers.header("X-Tenant-ID"), key="X-Tenant-ID", ttl=60),
         [
             (with_(x_tenant_id="acme"), ran("acme")),
             (with_(x_tenant_id="acme"), ran("acme")),
@@ -579,15 +563,16 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         ],
     ),
     "cached path prefix": (
-        cached(path_prefix(), key="X-Key", ttl=60),
+        resolvers.cached(resolvers.path_prefix(), key="X-Key", ttl=60),
         [
             (Sent(b"/t/acme/x", ((b"x-key", b"1"),)), ran("acme", "/t/acme")),
             (Sent(b"/t/acme/x", ((b"x-key", b"1"),)), ran("acme", "/t/acme")),
-            (Sent(b"/x", ((b"x-key", b"1"),)), ran("acme")),
         ],
     ),
     "in a thread": (
-        in_thread(first_of(header("X-Tenant-ID"), path_prefix())),
+        resolvers.in_thread(
+            resolvers.first_of(resolvers.header("X-Tenant-ID"), resolvers.path_prefix())
+        ),
         [
             (with_(x_tenant_id="acme"), ran("acme")),
             (at("/t/acme/x"), ran("acme", "/t/acme")),
@@ -620,6 +605,13 @@ def test_both_middlewares_come_to_what_is_expected(
     )
 
 
+def test_a_cached_path_prefix_is_mounted_only_on_a_path_that_has_it() -> None:
+    options = {"resolve_tenant": resolvers.cached(resolvers.path_prefix(), key="X-Key", ttl=60)}
+    for target, mounted_at in ((b"/t/acme/x", "/t/acme"), (b"/x", "")):
+        told = outcome(options, Sent(target, ((b"x-key", b"1"),)))
+        assert (told.tenant, told.mounted_at) == ("acme", mounted_at)
+
+
 STATES = {
     "acme": TenantContext("acme", {"plan": "gold"}),
     "number": TenantContext(7),
@@ -645,7 +637,11 @@ STATES = {
 def test_a_directory_says_which_tenants_run(
     name: str, expected: Outcome, timeout: float | None
 ) -> None:
-    options = {"resolve_tenant": path_prefix(), "directory": STATES.get, "timeout": timeout}
+    options = {
+        "resolve_tenant": resolvers.path_prefix(),
+        "directory": STATES.get,
+        "timeout": timeout,
+    }
     mounted_at = f"/t/{name}" if expected.status == 200 else ""
     told = outcome(options, at(f"/t/{name}/x"))
     assert (told.tenant, told.status, told.code) == (
@@ -665,7 +661,7 @@ def test_authorize_says_who_may_act_for_the_tenant(allowed: bool) -> None:
         return allowed
 
     options = {
-        "resolve_tenant": query("tenant"),
+        "resolve_tenant": resolvers.query("tenant"),
         "directory": STATES.get,
         "authorize": authorize,
     }

@@ -14,7 +14,7 @@ import pytest
 from jwt import algorithms
 from jwt.utils import base64url_encode
 
-from tenantshield_mw import ConfigurationError, TenantContext, TenantUnauthenticatedError, jwt_claim
+from tenantshield_mw import ConfigurationError, TenantContext, TenantUnauthenticatedError, resolvers
 
 from ..core.calling import http_scope
 from .tokens import EC_KEY, OTHER_RSA_KEY, RSA_KEY, SECRET, private_pem, public_pem, token
@@ -47,7 +47,7 @@ ACME = TenantContext("acme")
 
 
 def test_a_set_of_keys_finds_the_key_by_its_id() -> None:
-    resolver = jwt_claim("tenant", jwks=KEYS, algorithms=["RS256", "ES256"])
+    resolver = resolvers.jwt_claim("tenant", jwks=KEYS, algorithms=["RS256", "ES256"])
     assert resolve(resolver, token(RSA_KEY, "RS256", kid="rsa")) == ACME
     assert resolve(resolver, token(EC_KEY, "ES256", kid="ec")) == ACME
 
@@ -76,19 +76,19 @@ def test_a_set_of_keys_finds_the_key_by_its_id() -> None:
     ],
 )
 def test_a_token_that_no_key_of_the_set_has_signed_is_refused(value: bytes) -> None:
-    resolver = jwt_claim("tenant", jwks=KEYS, algorithms=["RS256", "ES256"])
+    resolver = resolvers.jwt_claim("tenant", jwks=KEYS, algorithms=["RS256", "ES256"])
     with pytest.raises(TenantUnauthenticatedError):
         resolve(resolver, value)
 
 
 def test_the_only_key_of_a_set_needs_no_id() -> None:
     for only in (jwk(RSA_KEY), jwk(RSA_KEY, kid="rsa")):
-        resolver = jwt_claim("tenant", jwks={"keys": [only]}, algorithms=["RS256"])
+        resolver = resolvers.jwt_claim("tenant", jwks={"keys": [only]}, algorithms=["RS256"])
         assert resolve(resolver, token(RSA_KEY, "RS256")) == ACME
 
 
 def test_a_set_of_secrets_serves_algorithms_of_secrets() -> None:
-    resolver = jwt_claim("tenant", jwks={"keys": [SECRET_JWK]}, algorithms=["HS256"])
+    resolver = resolvers.jwt_claim("tenant", jwks={"keys": [SECRET_JWK]}, algorithms=["HS256"])
     assert resolve(resolver, token()) == ACME
 
 
@@ -100,13 +100,13 @@ def test_a_client_of_a_key_server_is_asked_for_the_key() -> None:
                 raise jwt.PyJWKClientError("no such key")
             return found
 
-    resolver = jwt_claim("tenant", jwks=Client(), algorithms=["RS256"])
+    resolver = resolvers.jwt_claim("tenant", jwks=Client(), algorithms=["RS256"])
     assert resolve(resolver, token(RSA_KEY, "RS256", kid="rsa")) == ACME
     with pytest.raises(TenantUnauthenticatedError):
         resolve(resolver, token(RSA_KEY, "RS256", kid="other"))
     with pytest.raises(TenantUnauthenticatedError):
         resolve(
-            jwt_claim("tenant", jwks=Client(), algorithms=["HS256"]),
+            resolvers.jwt_claim("tenant", jwks=Client(), algorithms=["HS256"]),
             token(SECRET, "HS256", kid="rsa"),
         )
 
@@ -117,27 +117,32 @@ def test_the_public_key_is_never_taken_for_a_secret() -> None:
         header_and_claims, public_pem(RSA_KEY)
     )
     value = header_and_claims + b"." + base64url_encode(signature)
-    resolver = jwt_claim("tenant", public_pem(RSA_KEY), algorithms=["RS256"])
+    resolver = resolvers.jwt_claim("tenant", public_pem(RSA_KEY), algorithms=["RS256"])
     with pytest.raises(TenantUnauthenticatedError):
         resolve(resolver, value)
 
 
 def test_leeway_covers_clocks_that_differ() -> None:
     late = token(exp=int(time.time()) - 30)
-    assert resolve(jwt_claim("tenant", SECRET, algorithms=["HS256"], leeway=3600), late) == ACME
+    assert (
+        resolve(resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"], leeway=3600), late)
+        == ACME
+    )
     with pytest.raises(TenantUnauthenticatedError):
-        resolve(jwt_claim("tenant", SECRET, algorithms=["HS256"], leeway=1), late)
+        resolve(resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"], leeway=1), late)
 
 
 def test_claims_can_be_required() -> None:
     endless = token(exp=None)
-    assert resolve(jwt_claim("tenant", SECRET, algorithms=["HS256"]), endless) == ACME
+    assert resolve(resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"]), endless) == ACME
     with pytest.raises(TenantUnauthenticatedError):
-        resolve(jwt_claim("tenant", SECRET, algorithms=["HS256"], require=["exp"]), endless)
+        resolve(
+            resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"], require=["exp"]), endless
+        )
 
 
 def test_the_token_may_stand_in_another_header() -> None:
-    resolver = jwt_claim("tenant", SECRET, algorithms=["HS256"], header="X-Token")
+    resolver = resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"], header="X-Token")
     assert resolver(http_scope(headers=[(b"x-token", b"Bearer " + token())])) == ACME
     assert resolver.varies_on == ("X-Token",)
 
@@ -145,7 +150,7 @@ def test_the_token_may_stand_in_another_header() -> None:
 def test_the_error_does_not_repeat_the_token() -> None:
     value = token("another secret of thirty-two chars")
     with pytest.raises(TenantUnauthenticatedError) as caught:
-        resolve(jwt_claim("tenant", SECRET, algorithms=["HS256"]), value)
+        resolve(resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"]), value)
     assert value.decode() not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
@@ -219,11 +224,11 @@ def test_a_configuration_that_is_not_safe_is_refused(
 ) -> None:
     arguments = {"claim": "tenant", **arguments}
     with pytest.raises(ConfigurationError, match=message):
-        jwt_claim(**arguments)
+        resolvers.jwt_claim(**arguments)
 
 
 def test_who_a_token_is_for_and_from_may_be_given_by_an_iterator() -> None:
-    resolver = jwt_claim(
+    resolver = resolvers.jwt_claim(
         "tenant",
         SECRET,
         algorithms=iter(["HS256"]),
@@ -243,11 +248,11 @@ def test_who_a_token_is_for_and_from_may_be_given_by_an_iterator() -> None:
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jwt", None)
     with pytest.raises(ConfigurationError, match=r"tenantshield-mw\[jwt\]"):
-        jwt_claim("tenant", SECRET, algorithms=["HS256"])
+        resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"])
 
 
 def test_one_key_may_be_given_as_a_jwk() -> None:
-    resolver = jwt_claim("tenant", jwt.PyJWK(jwk(RSA_KEY)), algorithms=["RS256"])
+    resolver = resolvers.jwt_claim("tenant", jwt.PyJWK(jwk(RSA_KEY)), algorithms=["RS256"])
     assert resolve(resolver, token(RSA_KEY, "RS256")) == ACME
     with pytest.raises(TenantUnauthenticatedError):
         resolve(resolver, token(OTHER_RSA_KEY, "RS256"))
@@ -255,7 +260,7 @@ def test_one_key_may_be_given_as_a_jwk() -> None:
 
 @pytest.mark.parametrize("header", [b"[" * 3000, b'{"alg":' * 3000])
 def test_a_header_of_nested_lists_is_refused(header: bytes) -> None:
-    resolver = jwt_claim("tenant", SECRET, algorithms=["HS256"])
+    resolver = resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"])
     value = base64.urlsafe_b64encode(header).rstrip(b"=") + b".e30.eA"
     with pytest.raises(TenantUnauthenticatedError):
         resolve(resolver, value)
@@ -263,7 +268,7 @@ def test_a_header_of_nested_lists_is_refused(header: bytes) -> None:
 
 @pytest.mark.parametrize("expires", [None, [], "soon", float("inf"), float("nan")])
 def test_a_time_that_is_none_is_refused(expires: Any) -> None:
-    resolver = jwt_claim("tenant", SECRET, algorithms=["HS256"])
+    resolver = resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"])
     part = [
         base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=")
         for each in ({"alg": "HS256", "typ": "JWT"}, {"tenant": "acme", "exp": expires})

@@ -16,8 +16,7 @@ from tenantshield_mw import (
     TenantContext,
     TenantUnauthenticatedError,
     TenantUnavailableError,
-    cached,
-    jwt_claim,
+    resolvers,
 )
 
 from ..core.calling import http_scope
@@ -68,7 +67,7 @@ def server() -> Iterator[KeyServer]:
 
 def asking(server: KeyServer) -> Any:
     client = jwt.PyJWKClient(f"http://127.0.0.1:{server.server_port}/keys")
-    return jwt_claim("tenant", jwks=client, algorithms=["RS256"])
+    return resolvers.jwt_claim("tenant", jwks=client, algorithms=["RS256"])
 
 
 def bearer(value: bytes) -> Any:
@@ -111,7 +110,7 @@ def test_without_a_server_the_tenant_is_unavailable() -> None:
 
 
 def test_that_it_is_unavailable_is_not_remembered(server: KeyServer) -> None:
-    resolver = cached(asking(server), key="Authorization", ttl=60)
+    resolver = resolvers.cached(asking(server), key="Authorization", ttl=60)
     server.status = 500
     for _ in range(2):
         with pytest.raises(TenantUnavailableError):

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tenantshield_mw import client_certificate, subdomain
+from tenantshield_mw import resolvers
 
 from .sending import Sent, malformed, outcome, ran
 
 CHECKOUT = Path(__file__).parents[2]
 LONGEST = 8192
 
-THROUGH_PROXY = subdomain(of="example.com", trusted_proxies=["203.0.113.7"])
+THROUGH_PROXY = resolvers.subdomain(of="example.com", trusted_proxies=["203.0.113.7"])
 
 
 def test_no_field_that_almost_fits_keeps_a_resolver_busy() -> None:
@@ -49,4 +49,7 @@ def test_what_proxies_say_may_have_8192_octets(
 def test_a_certificates_subject_may_have_8192_characters() -> None:
     for length, expected in ((LONGEST, ran("acme")), (LONGEST + 1, malformed)):
         subject = "CN=acme,O=".ljust(length, "x")
-        assert outcome({"resolve_tenant": client_certificate()}, Sent(subject=subject)) == expected
+        assert (
+            outcome({"resolve_tenant": resolvers.client_certificate()}, Sent(subject=subject))
+            == expected
+        )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantshield_mw import TenantContext, TenantResolutionError, cookie, query
+from tenantshield_mw import TenantContext, TenantResolutionError, resolvers
 
 from ..core.calling import as_environ, http_scope
 
@@ -50,8 +50,8 @@ def test_a_cookie_is_found_wherever_it_stands(field: str) -> None:
     if isinstance(named, str) and not re.fullmatch("[a-z=]+", named):
         named = REFUSED
     scope = http_scope(headers=[(b"cookie", field.encode())])
-    assert told(cookie("tenant"), scope) == named
-    assert told(cookie("tenant"), as_environ(HTTP_COOKIE=field)) == named
+    assert told(resolvers.cookie("tenant"), scope) == named
+    assert told(resolvers.cookie("tenant"), as_environ(HTTP_COOKIE=field)) == named
 
 
 @given(QUERIES)
@@ -63,12 +63,12 @@ def test_a_parameter_is_found_wherever_it_stands(text: str) -> None:
             TenantContext(named)
         except TenantResolutionError:
             named = REFUSED
-    assert told(query("tenant"), http_scope(query_string=text.encode())) == named
-    assert told(query("tenant"), as_environ(QUERY_STRING=text)) == named
+    assert told(resolvers.query("tenant"), http_scope(query_string=text.encode())) == named
+    assert told(resolvers.query("tenant"), as_environ(QUERY_STRING=text)) == named
 
 
 @pytest.mark.parametrize("name", ["a&b", "a=b", "a+b", "a%62"])
 def test_a_parameter_whose_name_must_be_encoded_is_found_only_so(name: str) -> None:
     encoded = "".join(f"%{octet:02X}" for octet in name.encode())
-    assert told(query(name), as_environ(QUERY_STRING=f"{encoded}=acme")) == "acme"
-    assert told(query(name), as_environ(QUERY_STRING=f"{name}=acme")) is None
+    assert told(resolvers.query(name), as_environ(QUERY_STRING=f"{encoded}=acme")) == "acme"
+    assert told(resolvers.query(name), as_environ(QUERY_STRING=f"{name}=acme")) is None

@@ -17,7 +17,7 @@ from tenantshield_mw import (
     TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
     current_tenant,
-    path_prefix,
+    resolvers,
 )
 from tenantshield_mw.mount import mounted_scope
 
@@ -35,7 +35,7 @@ def starlette_app() -> Any:
         Route("/invoices/{number:int}", show, name="show"),
         Mount("/sub", routes=[Route("/invoices/{number:int}", show, name="inner")]),
     ]
-    return TenantSessionMiddleware(Starlette(routes=routes), resolve_tenant=path_prefix())
+    return TenantSessionMiddleware(Starlette(routes=routes), resolve_tenant=resolvers.path_prefix())
 
 
 def litestar_app() -> Any:
@@ -46,7 +46,7 @@ def litestar_app() -> Any:
     outer = litestar.get("/invoices/{number:int}", name="show", sync_to_thread=False)(show)
     inner = litestar.get("/sub/invoices/{number:int}", sync_to_thread=False)(show)
     app = litestar.Litestar([outer, inner], logging_config=None)
-    return TenantSessionMiddleware(app, resolve_tenant=path_prefix())
+    return TenantSessionMiddleware(app, resolve_tenant=resolvers.path_prefix())
 
 
 def flask_app() -> Any:
@@ -58,7 +58,7 @@ def flask_app() -> Any:
 
     app.add_url_rule("/invoices/<int:number>", "show", show)
     app.add_url_rule("/sub/invoices/<int:number>", "inner", show)
-    app.wsgi_app = TenantSessionMiddlewareWSGI(app.wsgi_app, resolve_tenant=path_prefix())  # type: ignore[method-assign]
+    app.wsgi_app = TenantSessionMiddlewareWSGI(app.wsgi_app, resolve_tenant=resolvers.path_prefix())  # type: ignore[method-assign]
     return app
 
 
@@ -108,7 +108,7 @@ async def test_a_server_that_leaves_the_root_out_of_the_path_is_understood() -> 
         passed.append(scope)
         await Seen().asgi(scope, receive, send)
 
-    middleware = TenantSessionMiddleware(app, resolve_tenant=path_prefix())
+    middleware = TenantSessionMiddleware(app, resolve_tenant=resolvers.path_prefix())
     scope = http_scope("/t/acme/x", root_path="/a b/")
     before = dict(scope)
     await call_asgi(middleware, scope)

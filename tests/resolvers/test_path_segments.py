@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from tenantshield_mw import agree, first_of, header, path_prefix
+from tenantshield_mw import resolvers
 
 from .sending import Sent, malformed, outcome, ran
 
-PREFIX = {"resolve_tenant": path_prefix("/t/{tenant}")}
+PREFIX = {"resolve_tenant": resolvers.path_prefix("/t/{tenant}")}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,11 @@ PREFIX = {"resolve_tenant": path_prefix("/t/{tenant}")}
 )
 def test_a_path_with_dot_segments_is_refused(target: str) -> None:
     assert outcome(PREFIX, Sent(target.encode())) == malformed
-    either = {"resolve_tenant": first_of(path_prefix("/t/{tenant}"), header("X-Tenant-ID"))}
+    either = {
+        "resolve_tenant": resolvers.first_of(
+            resolvers.path_prefix("/t/{tenant}"), resolvers.header("X-Tenant-ID")
+        )
+    }
     named = ((b"x-tenant-id", b"acme"),)
     assert outcome(either, Sent(target.encode(), named)).tenant is None
 
@@ -45,7 +49,11 @@ def test_dots_in_longer_segments_are_let_through(target: str) -> None:
 
 
 def test_a_path_with_dot_segments_is_not_mounted_for_a_tenant_that_is_named_elsewhere() -> None:
-    options = {"resolve_tenant": first_of(header("X-Tenant-ID"), path_prefix("/t/{tenant}"))}
+    options = {
+        "resolve_tenant": resolvers.first_of(
+            resolvers.header("X-Tenant-ID"), resolvers.path_prefix("/t/{tenant}")
+        )
+    }
     named = ((b"x-tenant-id", b"acme"),)
     assert outcome(options, Sent(b"/t/acme/x", named)).mounted_at == "/t/acme"
     assert outcome(options, Sent(b"/t/acme/../x", named)).mounted_at == ""
@@ -64,10 +72,18 @@ def test_a_tenants_segment_has_what_need_not_be_encoded(character: str) -> None:
 
 
 def test_a_tenant_that_is_named_elsewhere_and_must_be_encoded_is_not_mounted() -> None:
-    options = {"resolve_tenant": first_of(header("X-Tenant-ID"), path_prefix("/t/{tenant}"))}
+    options = {
+        "resolve_tenant": resolvers.first_of(
+            resolvers.header("X-Tenant-ID"), resolvers.path_prefix("/t/{tenant}")
+        )
+    }
     told = outcome(options, Sent(b"/t/ac%3Fme/x", ((b"x-tenant-id", b"ac?me"),)))
     assert (told.tenant, told.mounted_at) == ("ac?me", "")
-    both = {"resolve_tenant": agree(header("X-Tenant-ID"), path_prefix("/t/{tenant}"))}
+    both = {
+        "resolve_tenant": resolvers.agree(
+            resolvers.header("X-Tenant-ID"), resolvers.path_prefix("/t/{tenant}")
+        )
+    }
     assert outcome(both, Sent(b"/t/ac%3Fme/x", ((b"x-tenant-id", b"ac?me"),))).tenant is None
 
 
@@ -83,6 +99,6 @@ def test_a_tenant_that_is_named_elsewhere_and_must_be_encoded_is_not_mounted() -
     ],
 )
 def test_other_types_are_read_as_before(kind: Any, segment: str, tenant: Any) -> None:
-    options = {"resolve_tenant": path_prefix("/t/{tenant}", type=kind)}
+    options = {"resolve_tenant": resolvers.path_prefix("/t/{tenant}", type=kind)}
     for _ in range(2):
         assert outcome(options, Sent(f"/t/{segment}/x".encode())) == ran(tenant, f"/t/{segment}")

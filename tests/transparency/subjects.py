@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tenantshield_mw import TenantSessionMiddleware, header
+from tenantshield_mw import TenantSessionMiddleware, resolvers
 from tenantshield_mw.adapters import starlette as starlette_adapter
 from tenantshield_mw.adapters.litestar import TenantShieldPlugin
 
@@ -135,14 +135,14 @@ def make(app: str, how: str) -> Any:
     if app in ("raw", "flask"):
         return variant(app, how)
     if app == "litestar":
-        plugin = TenantShieldPlugin(resolve_tenant=header("X-Tenant-ID"))
+        plugin = TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"))
         made: Any = litestar_app(plugin) if how == "adapter" else litestar_app()
     else:
         made = {"raw_asgi": RawASGI, "starlette": starlette_app, "fastapi": fastapi_app}[app]()
         if how == "adapter":
-            starlette_adapter.install(made, resolve_tenant=header("X-Tenant-ID"))
+            starlette_adapter.install(made, resolve_tenant=resolvers.header("X-Tenant-ID"))
     if how == "wrapped":
-        return TenantSessionMiddleware(made, resolve_tenant=header("X-Tenant-ID"))
+        return TenantSessionMiddleware(made, resolve_tenant=resolvers.header("X-Tenant-ID"))
     return made
 
 

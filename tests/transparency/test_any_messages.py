@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenantshield_mw import TenantSessionMiddleware, TenantSessionMiddlewareWSGI, header
+from tenantshield_mw import TenantSessionMiddleware, TenantSessionMiddlewareWSGI, resolvers
 from tests.core.calling import as_environ, http_scope, websocket_scope
 
 ACME = [(b"x-tenant-id", b"acme")]
-RESOLVER = header("X-Tenant-ID")
+RESOLVER = resolvers.header("X-Tenant-ID")
 
 NAMES = st.sampled_from(
     ["vary", "Vary", "VARY", "very", "set-cookie", "x-a", "", "content-type", "vary-by"]

@@ -13,11 +13,11 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from tenantshield_mw import TenantSessionMiddleware, header
+from tenantshield_mw import TenantSessionMiddleware, resolvers
 from tenantshield_mw.adapters import starlette as starlette_adapter
 from tenantshield_mw.adapters.litestar import TenantShieldPlugin
 
-RESOLVER = header("X-Tenant-ID")
+RESOLVER = resolvers.header("X-Tenant-ID")
 
 
 async def raising(scope: Any, receive: Any, send: Any) -> None:

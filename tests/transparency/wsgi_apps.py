@@ -10,7 +10,7 @@ from wsgiref.util import FileWrapper
 from flask import Flask, Response, abort, redirect, request, send_file, send_from_directory, url_for
 from flask import session as flask_session
 
-from tenantshield_mw import TenantSessionMiddlewareWSGI, header
+from tenantshield_mw import TenantSessionMiddlewareWSGI, resolvers
 from tenantshield_mw.adapters.flask import TenantShield
 
 from .meeting import FILE, Meeting, digest
@@ -370,7 +370,7 @@ def variant(app: str, how: str) -> Any:
     """Return an app as it is (``bare``), within the middleware, or with its adapter."""
     made: Any = {"raw": RawWSGI, "flask": flask_app}[app]()
     if how == "wrapped":
-        return TenantSessionMiddlewareWSGI(made, resolve_tenant=header("X-Tenant-ID"))
+        return TenantSessionMiddlewareWSGI(made, resolve_tenant=resolvers.header("X-Tenant-ID"))
     if how == "adapter":
-        TenantShield(made, resolve_tenant=header("X-Tenant-ID"))
+        TenantShield(made, resolve_tenant=resolvers.header("X-Tenant-ID"))
     return made

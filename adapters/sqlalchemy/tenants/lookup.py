@@ -28,9 +28,9 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import ColumnClause, ColumnElement, Label
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from tenantshield_mw.cache import without_event_loop
 from tenantshield_mw.directory import LookupResult, TenantState
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.expiring import without_event_loop
 from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id
 
 from ..ownership.model import table_label, tenant_id_type

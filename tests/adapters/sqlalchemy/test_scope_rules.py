@@ -10,8 +10,9 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -50,6 +51,7 @@ from sqlalchemy.orm import (
 )
 
 from tenantshield_mw import (
+    ConfigurationError,
     CrossTenantAccessError,
     MissingTenantContextError,
     ScopeMismatchError,
@@ -651,10 +653,11 @@ def test_a_generator_that_ends_its_scope_late_leaves_no_tenant_behind(engine: En
             yield seen(engine)
         yield []
 
-    generator = with_its_own()
+    scope = contextmanager(with_its_own)()
     with tenant_scope("globex"):
-        assert next(generator) == [1, 2]
-        assert next(generator) == []
+        assert scope.__enter__() == [1, 2]
+        with pytest.raises(RuntimeError, match="didn't stop"):
+            scope.__exit__(None, None, None)
         assert seen(engine) == [3, 4]
     with pytest.raises(MissingTenantContextError):
         seen(engine)
@@ -831,3 +834,34 @@ def test_the_applications_own_listeners_run_under_the_callers_tenant(engine: Eng
         session.add(Room(id=70))
         session.flush()
     assert heard == ["acme", 3]
+
+
+def _generate(scope: Any) -> Generator[None]:
+    with scope:
+        yield
+
+
+async def _generate_later(scope: Any) -> AsyncGenerator[None]:
+    async with scope:
+        yield
+
+
+async def test_a_generator_does_not_yield_in_a_session_scope() -> None:
+    for generate in (_generate(SessionScope("acme")), _generate(tenant_scope("acme"))):
+        with pytest.raises(ConfigurationError, match="this generator would yield"):
+            next(generate)
+    with pytest.raises(ConfigurationError, match="this generator would yield"):
+        await anext(_generate_later(AsyncSessionScope("acme")))
+
+
+def test_a_generator_that_would_yield_in_its_scope_leaves_its_consumers_as_it_is(
+    engine: Engine,
+) -> None:
+    def report() -> Generator[list[int]]:
+        with tenant_scope("acme"):
+            yield seen(engine)
+
+    with tenant_scope("globex"):
+        with pytest.raises(ConfigurationError, match="this generator would yield"):
+            next(report())
+        assert seen(engine) == [3, 4]

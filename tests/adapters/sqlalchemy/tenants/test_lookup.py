@@ -55,7 +55,7 @@ from tenantshield_mw import (
     TenantSessionMiddlewareWSGI,
     TenantState,
     current_tenant,
-    header,
+    resolvers,
     system_scope,
     tenant_scope,
 )
@@ -254,7 +254,7 @@ def as_tenant(slug: str) -> dict[str, str]:
 
 def behind_asgi(directory: TenantDirectory, **options: Any) -> Any:
     app = TenantSessionMiddleware(
-        asgi_app, resolve_tenant=header("X-Tenant-ID"), directory=directory, **options
+        asgi_app, resolve_tenant=resolvers.header("X-Tenant-ID"), directory=directory, **options
     )
 
     async def without_lifespan(scope: Any, receive: Any, send: Any) -> None:
@@ -266,7 +266,7 @@ def behind_asgi(directory: TenantDirectory, **options: Any) -> Any:
 
 def behind_wsgi(directory: TenantDirectory, **options: Any) -> Any:
     return TenantSessionMiddlewareWSGI(
-        wsgi_app, resolve_tenant=header("X-Tenant-ID"), directory=directory, **options
+        wsgi_app, resolve_tenant=resolvers.header("X-Tenant-ID"), directory=directory, **options
     )
 
 

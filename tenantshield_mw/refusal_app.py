@@ -1,8 +1,8 @@
-"""Answering refused requests by an application of the user's own.
+"""Answer refused requests by an application of the user's.
 
-The answer is that application's, its status too, so that it may redirect to a login. What
-it leaves out and caches or clients need is added: ``Vary``, ``Cache-Control: no-store``,
-and with a 401 the ``WWW-Authenticate`` that RFC 9110 section 15.5.2 asks for.
+The application decides the answer and its status, so it may redirect to a login. Headers that
+caches or clients need are added if they are missing: ``Vary``, ``Cache-Control: no-store``,
+and with a 401 the ``WWW-Authenticate`` that RFC 9110 section 15.5.2 requires.
 """
 
 from __future__ import annotations
@@ -13,42 +13,43 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from .errors import ConfigurationError
 from .refusal import POLICY_VIOLATION, REFUSAL_KEY, Refusal
 from .request import TENANT_KEY
-from .vary import ASGIApp, adding_vary, varying_wsgi
+from .types import ASGIApp
+from .vary import adding_vary, varying_wsgi
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["AnsweringASGI", "AnsweringWSGI", "answering_asgi", "answering_wsgi"]
+__all__ = ["ASGIRefusalApp", "WSGIRefusalApp", "asgi_refusal_app", "wsgi_refusal_app"]
 
-AnsweringASGI: TypeAlias = Callable[[Refusal, Any, Any, Any], Awaitable[None]]
-AnsweringWSGI: TypeAlias = "Callable[[Refusal, WSGIEnvironment, StartResponse], Iterable[bytes]]"
+ASGIRefusalApp: TypeAlias = Callable[[Refusal, Any, Any, Any], Awaitable[None]]
+WSGIRefusalApp: TypeAlias = "Callable[[Refusal, WSGIEnvironment, StartResponse], Iterable[bytes]]"
 
 _UNAUTHORIZED: Final = 401
 
 
-def _checked(app: object) -> None:
+def _check_app(app: object) -> None:
     if not callable(app):
         raise ConfigurationError(
-            "on_refused must be an app of the same kind as the one that the middleware is around"
+            "on_refused must be an app of the same kind as the one that the middleware wraps"
         )
 
 
-def _to_add(refusal: Refusal, status: int, there: set[str]) -> list[tuple[str, str]]:
+def _missing_headers(refusal: Refusal, status: int, present: set[str]) -> list[tuple[str, str]]:
     return [
         (name, value)
         for name, value in refusal.headers
-        if name not in there
+        if name not in present
         and (name == "cache-control" or (name == "www-authenticate" and status == _UNAUTHORIZED))
     ]
 
 
-def answering_asgi(app: ASGIApp, vary: tuple[str, ...]) -> AnsweringASGI:
-    """Return what answers for a refused ASGI request through ``app``.
+def asgi_refusal_app(app: ASGIApp, vary: tuple[str, ...]) -> ASGIRefusalApp:
+    """Wrap ``app`` to answer a refused ASGI request.
 
     Raises:
-        ConfigurationError: ``app`` cannot be called.
+        ConfigurationError: ``app`` is not callable.
     """
-    _checked(app)
+    _check_app(app)
     add_vary = adding_vary(vary) if vary else None
 
     async def answer(refusal: Refusal, scope: Any, receive: Any, send: Any) -> None:
@@ -64,10 +65,10 @@ def answering_asgi(app: ASGIApp, vary: tuple[str, ...]) -> AnsweringASGI:
             if message["type"] == "http.response.start":
                 message = add_vary(message) if add_vary is not None else message
                 headers = [*message.get("headers", ())]
-                there = {name.decode("latin-1").lower() for name, _ in headers}
+                present = {name.decode("latin-1").lower() for name, _ in headers}
                 headers += [
                     (name.encode("ascii"), value.encode("latin-1"))
-                    for name, value in _to_add(refusal, message["status"], there)
+                    for name, value in _missing_headers(refusal, message["status"], present)
                 ]
                 message = {**message, "headers": headers}
             return send(message)
@@ -104,7 +105,7 @@ def _receiving_http(receive: Any) -> Any:
 
 
 def _sending_denial(send: Any) -> Any:
-    """Send a response as ASGI's "WebSocket Denial Response" names its messages."""
+    """Send a response as the messages of ASGI's "WebSocket Denial Response"."""
 
     def send_denial(message: Any) -> Any:
         return send({**message, "type": f"websocket.{message['type']}"})
@@ -112,13 +113,13 @@ def _sending_denial(send: Any) -> Any:
     return send_denial
 
 
-def answering_wsgi(app: WSGIApplication, vary: tuple[str, ...]) -> AnsweringWSGI:
-    """Return what answers for a refused WSGI request through ``app``.
+def wsgi_refusal_app(app: WSGIApplication, vary: tuple[str, ...]) -> WSGIRefusalApp:
+    """Wrap ``app`` to answer a refused WSGI request.
 
     Raises:
-        ConfigurationError: ``app`` cannot be called.
+        ConfigurationError: ``app`` is not callable.
     """
-    _checked(app)
+    _check_app(app)
 
     def answer(
         refusal: Refusal, environ: WSGIEnvironment, start_response: StartResponse
@@ -127,8 +128,8 @@ def answering_wsgi(app: WSGIApplication, vary: tuple[str, ...]) -> AnsweringWSGI
         environ[REFUSAL_KEY] = refusal
 
         def start_completed(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            there = {name.lower() for name, _ in headers}
-            added = _to_add(refusal, int(status[:3]), there)
+            present = {name.lower() for name, _ in headers}
+            added = _missing_headers(refusal, int(status[:3]), present)
             return start_response(status, [*headers, *added], *exc_info)
 
         serve = varying_wsgi(app, vary) if vary else app

@@ -1,4 +1,4 @@
-"""A bounded memory whose entries expire, and which asks once for what many want at once."""
+"""A TTL cache with single-flight loading."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import Future, wait
-from contextvars import ContextVar
 from threading import RLock
 from typing import Any, Final, Generic, TypeAlias, TypeVar, final
 
-from .dispatch import is_awaitable
+from .deadline import OverdueError, waits_until
 from .errors import ConfigurationError
+from .resolution import is_awaitable
 
 __all__ = [
     "Clock",
-    "OverdueError",
     "SingleFlightCache",
     "failure_seconds",
-    "waits_until",
     "without_event_loop",
 ]
 
 V = TypeVar("V")
 
 Clock: TypeAlias = Callable[[], float]
-"""Tells the time in seconds and never goes back, as ``time.monotonic`` does."""
+"""Returns the time in seconds and never goes back, like ``time.monotonic``."""
 
-FAILURE_SECONDS: Final = 5.0
-"""How long a failure is remembered where nothing is said, or less if successes are."""
+_FAILURE_SECONDS: Final = 5.0
+"""How long a failure is remembered by default, unless successes are remembered for less."""
 
 
 def failure_seconds(ttl: float, failure_ttl: float | None) -> float:
-    """Return how long failures are remembered, given how long successes are, in seconds.
+    """Check two times to live, and return the one of failures, in seconds.
 
     Raises:
-        ConfigurationError: one of the two is no such time, or failures would be
-            remembered longer than successes.
+        ConfigurationError: one of them is invalid, or failures would be remembered longer
+            than successes.
     """
     if failure_ttl is None:
-        failure_ttl = min(FAILURE_SECONDS, ttl) if _is_seconds(ttl) else FAILURE_SECONDS
+        failure_ttl = min(_FAILURE_SECONDS, ttl) if _is_seconds(ttl) else _FAILURE_SECONDS
     if not _is_seconds(ttl) or not _is_seconds(failure_ttl) or ttl == 0:
-        raise ConfigurationError("a ttl is a number of seconds, above 0 for what was found")
+        raise ConfigurationError(
+            "a ttl is a number of seconds; it must be above 0 for what was found"
+        )
     if failure_ttl > ttl:
         raise ConfigurationError(
             "failures may not be remembered longer than what was found: lower the ttl of "
@@ -63,7 +63,7 @@ def _is_seconds(value: object) -> bool:
 
 
 def without_event_loop() -> bool:
-    """Say whether the running thread has no event loop that waiting in place would stop."""
+    """Return whether the running thread has no event loop that blocking would stop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -71,62 +71,52 @@ def without_event_loop() -> bool:
     return False
 
 
-waits_until: Final[ContextVar[float | None]] = ContextVar(
-    "tenantshield_mw.waits_until", default=None
-)
-"""Until when a thread waits for an answer that another one loads, as ``time.monotonic()`` tells
-the time; ``None`` for as long as it takes. For whoever has a time limit and runs the waiting in
-a thread: nothing else ends it."""
-
-
-class OverdueError(TimeoutError):
-    """The answer that another one loads did not come until :data:`waits_until`."""
-
-
 class _AbandonedError(Exception):
-    """Whoever asked was cancelled; somebody else has to ask."""
+    """The caller that was loading was cancelled; another one has to load."""
 
 
 @final
 class SingleFlightCache(Generic[V]):
-    """Answers by key: the least recently used go first, and all go when their time is over.
+    """A bounded cache of answers by key, least recently used out first.
 
-    Of several that ask for one key at the same time, tasks and threads alike, the first
+    Of several callers that ask for one key at the same time, tasks or threads, the first
     loads the answer and the others wait for it. An error reaches all of them and is not
-    remembered. Where the first is cancelled, the next one loads.
+    remembered. If the first caller is cancelled, the next one loads.
 
     Args:
-        maxsize: how many answers are remembered at most; at least 1.
-        seconds: for how long an answer is remembered.
-        clock: what tells the time.
+        maxsize: the largest number of answers to remember; at least 1.
+        seconds: returns how long to remember an answer.
+        clock: returns the time.
 
     Raises:
-        ConfigurationError: ``maxsize`` or ``clock`` is none.
+        ConfigurationError: ``maxsize`` or ``clock`` is invalid.
     """
 
     __slots__ = ("_clock", "_entries", "_flights", "_lock", "_maxsize", "_seconds")
 
     def __init__(self, *, maxsize: int, seconds: Callable[[V], float], clock: Clock) -> None:
         if type(maxsize) is not int or maxsize < 1:
-            raise ConfigurationError("maxsize is a number of entries, at least 1")
+            raise ConfigurationError("maxsize must be a number of entries, at least 1")
         if not callable(clock):
-            raise ConfigurationError("clock is a callable that returns seconds: time.monotonic")
+            raise ConfigurationError(
+                "clock must be a callable that returns seconds, like time.monotonic"
+            )
         self._maxsize = maxsize
         self._seconds = seconds
         self._clock = clock
-        # Collecting garbage may come upon a coroutine that nobody awaited, at any time.
+        # Reentrant: the garbage collector may finalize an unawaited coroutine at any time.
         self._lock = RLock()
         self._entries: OrderedDict[Hashable, tuple[float, V]] = OrderedDict()
         self._flights: dict[Hashable, Future[V]] = {}
 
     def known(self, key: Hashable) -> V | None:
-        """Return the answer for ``key`` if it is remembered, else ``None``."""
+        """Return the remembered answer for ``key``, or ``None``."""
         entry = self._entries.get(key)
         if entry is None or self._clock() >= entry[0]:
             return None
-        # Without the lock, since each of these is one step, and the worst that another
-        # thread can do in between is to let the entry go.
-        try:  # noqa: SIM105 - suppress() costs more than all the rest
+        # No lock: each step is atomic, and another thread can at worst drop the entry
+        # in between.
+        try:  # noqa: SIM105 - suppress() costs more than everything else here
             self._entries.move_to_end(key)
         except KeyError:
             pass
@@ -135,16 +125,17 @@ class SingleFlightCache(Generic[V]):
     def get(
         self, key: Hashable, load: Callable[[], V | Awaitable[V]], *, blocking: bool
     ) -> V | Awaitable[V]:
-        """Return the answer for ``key``, or what to await for it.
+        """Return the answer for ``key``, or an awaitable of it.
 
         Args:
-            key: what the answer is remembered by.
-            load: finds the answer where it is not known; returns it or what to await.
-            blocking: whether to wait in place, in a thread without an event loop; then
-                ``load`` may not return an awaitable, and this does not.
+            key: the key of the answer.
+            load: loads the answer if it is not remembered; returns it or an awaitable of it.
+            blocking: whether to block, in a thread without an event loop; then neither
+                ``load`` nor this method may return an awaitable.
 
         Raises:
-            OverdueError: another one loads it, and has not until :data:`waits_until`.
+            OverdueError: another caller is loading it, and did not finish before
+                :data:`~tenantshield_mw.deadline.waits_until`.
         """
         while True:
             with self._lock:
@@ -157,7 +148,7 @@ class SingleFlightCache(Generic[V]):
                 flight = self._flights.get(key)
                 if flight is None:
                     own = self._flights[key] = Future()
-                    # From now on it cannot be cancelled by one of those who wait for it.
+                    # From now on none of the waiting callers can cancel it.
                     own.set_running_or_notify_cancel()
                     break
             if not blocking:
@@ -183,8 +174,8 @@ class SingleFlightCache(Generic[V]):
             self._land(key, flight, answer)  # type: ignore[arg-type]
             return answer
         leading = self._lead_later(key, flight, answer)  # type: ignore[arg-type]
-        # A coroutine that nobody awaits, or a task that is cancelled before it begins,
-        # would leave the others waiting for ever.
+        # A coroutine that is never awaited, or a task that is cancelled before it starts,
+        # would leave the others waiting forever.
         weakref.finalize(leading, self._fail, key, flight, _AbandonedError()).atexit = False
         return leading
 
@@ -210,7 +201,7 @@ class SingleFlightCache(Generic[V]):
 
     def _land(self, key: Hashable, flight: Future[V], answer: V) -> None:
         with self._lock:
-            # Not if it was forgotten in the meantime, for the answer may be older.
+            # Not if forget() was called meanwhile: the answer may predate that.
             if self._flights.get(key) is flight:
                 del self._flights[key]
                 seconds = self._seconds(answer)
@@ -226,12 +217,12 @@ class SingleFlightCache(Generic[V]):
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
-        # A cancellation or a time limit is meant for the one who was under it.
+        # A cancellation or time limit concerns only the caller it was set for.
         reaches_all = isinstance(error, Exception) and not isinstance(error, OverdueError)
         flight.set_exception(error if reaches_all else _AbandonedError())
 
     def forget(self, is_meant: Callable[[Hashable, V], bool]) -> None:
-        """Forget the entries that ``is_meant`` says, and what is being loaded at present."""
+        """Forget the entries that ``is_meant`` selects, and everything that is being loaded."""
         with self._lock:
             for key in [key for key, (_, answer) in self._entries.items() if is_meant(key, answer)]:
                 del self._entries[key]
@@ -241,5 +232,5 @@ class SingleFlightCache(Generic[V]):
 def _result(flight: Future[V]) -> V:
     until = waits_until.get()
     if until is not None and not wait([flight], max(0.0, until - time.monotonic())).done:
-        raise OverdueError("an answer that several requests wait for did not come in time")
+        raise OverdueError("an answer that several requests wait for did not arrive in time")
     return flight.result()

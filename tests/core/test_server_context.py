@@ -13,7 +13,7 @@ import pytest
 
 from tenantshield_mw import (
     TenantSessionMiddleware,
-    header,
+    resolvers,
     system_scope,
     tenant_scope,
     try_current_tenant,
@@ -34,7 +34,7 @@ def tenant_id() -> object:
 
 
 def around(app: Any, **options: Any) -> TenantSessionMiddleware:
-    return TenantSessionMiddleware(app, resolve_tenant=header("X-Tenant-ID"), **options)
+    return TenantSessionMiddleware(app, resolve_tenant=resolvers.header("X-Tenant-ID"), **options)
 
 
 class Server:

@@ -1,4 +1,4 @@
-"""Calling a resolver, sync or async, and judging what it answers."""
+"""Call a resolver, sync or async, and turn its answer into a tenant."""
 
 from __future__ import annotations
 
@@ -14,37 +14,49 @@ from .request import Memo
 from .tenant import TenantContext, TenantId
 
 __all__ = [
+    "CANNOT_AWAIT",
+    "TWICE_AWAITABLE",
     "Answer",
     "EitherResolver",
     "Resolver",
     "SyncResolver",
     "callable_directly",
+    "checked_resolvers",
+    "close_unawaited",
     "is_awaitable",
     "tenant_named",
     "tenant_of",
 ]
 
 Answer: TypeAlias = TenantContext | TenantId | None
-"""What a resolver says: the tenant, or ``None`` if the request names none."""
+"""A resolver's answer: the tenant, or ``None`` if the request names none."""
 
 SyncResolver: TypeAlias = Callable[[Any], Answer]
 """A callable that takes the raw ASGI scope or the raw WSGI environ."""
 
 Resolver: TypeAlias = Callable[[Any], Answer | Awaitable[Answer]]
-"""The same for ASGI, where it may be async."""
+"""A sync or async callable that takes the raw ASGI scope."""
 
 EitherResolver: TypeAlias = Callable[[Any], Any]
-"""One whose answer may be an awaitable under ASGI, if that of what it asks is."""
+"""A resolver for both interfaces; under ASGI its answer may be awaitable."""
+
+TWICE_AWAITABLE: Final = (
+    "awaiting what the resolver returned gave another awaitable; await that inside the resolver"
+)
+CANNOT_AWAIT: Final = (
+    "the resolver returned an awaitable, and a WSGI app cannot await; give "
+    "TenantSessionMiddlewareWSGI a sync resolver, or use TenantSessionMiddleware"
+)
 
 tenant_named: Final[Memo[str, TenantContext]] = Memo(TenantContext)
-"""The tenant that a resolver means by a ``str``; raises what :class:`TenantContext` raises.
-Immutable, so requests for one tenant may share it."""
+"""The tenant that a ``str`` names; raises what :class:`TenantContext` raises. Contexts are
+immutable, so requests for one tenant may share one."""
 
 _ANSWERS: Final = (TenantContext, str, int, UUID)
 
 
 def callable_directly(resolver: Resolver) -> Resolver:
-    """Return ``resolver``, checked, in the form that costs least to call.
+    """Check ``resolver`` and return its cheapest callable form.
 
     Raises:
         ConfigurationError: ``resolver`` is not callable.
@@ -52,25 +64,44 @@ def callable_directly(resolver: Resolver) -> Resolver:
     if not callable(resolver):
         raise ConfigurationError(
             "resolve_tenant must be a callable that takes the ASGI scope or the WSGI "
-            'environ, for example header("X-Tenant-ID")'
+            'environ, for example resolvers.header("X-Tenant-ID")'
         )
     # An instance is called through its class's slot, its bound method is not.
     method = getattr(resolver, "__call__")  # noqa: B004, B009
     return method if isinstance(method, MethodType) else resolver
 
 
-def is_awaitable(answer: object) -> TypeGuard[Awaitable[object]]:
-    """Say whether a resolver's answer is still to be awaited: a coroutine, a ``Future``
-    or ``Task``, or any object with ``__await__``.
+def checked_resolvers(
+    caller: str, resolvers: tuple[EitherResolver, ...]
+) -> tuple[EitherResolver, ...]:
+    """Check the resolvers that ``caller`` combines, and return their cheapest callable form.
+
+    Raises:
+        ConfigurationError: there is none, or one is not callable.
     """
-    # What needs no asking: the last question goes through an abstract base class.
+    if not resolvers:
+        raise ConfigurationError(f"{caller}() takes at least one resolver")
+    return tuple(callable_directly(resolver) for resolver in resolvers)
+
+
+def is_awaitable(answer: object) -> TypeGuard[Awaitable[object]]:
+    """Return whether an answer has to be awaited: a coroutine, a ``Future`` or ``Task``, or any
+    object with ``__await__``.
+    """
+    # The usual answers first: isawaitable() goes through an abstract base class.
     if answer is None or isinstance(answer, _ANSWERS):
         return False
     return inspect.iscoroutine(answer) or inspect.isawaitable(answer)
 
 
+def close_unawaited(answer: object) -> None:
+    """Close ``answer`` if it is a coroutine, which would warn that it was never awaited."""
+    if inspect.iscoroutine(answer):
+        answer.close()
+
+
 def tenant_of(answer: object, *, if_awaitable: str) -> TenantContext | None:
-    """Return the tenant that an answer stands for.
+    """Return the tenant of a resolver's answer.
 
     Args:
         answer: what a resolver returned.
@@ -85,8 +116,7 @@ def tenant_of(answer: object, *, if_awaitable: str) -> TenantContext | None:
     if type(answer) is str:
         return tenant_named[answer]
     if is_awaitable(answer):
-        if inspect.iscoroutine(answer):
-            answer.close()
+        close_unawaited(answer)
         raise ConfigurationError(if_awaitable)
-    # Anything that is no tenant id, so says the check of it.
+    # as_tenant_context() refuses everything that is no tenant id.
     return as_tenant_context(cast("TenantContext | TenantId", answer))

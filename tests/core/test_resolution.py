@@ -18,7 +18,7 @@ from tenantshield_mw import (
     TenantResolutionError,
     TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
-    header,
+    resolvers,
 )
 
 from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
@@ -229,7 +229,7 @@ def test_a_resolver_that_cannot_be_called_is_refused_at_construction(
 
 
 def test_one_resolver_serves_threads_at_the_same_time() -> None:
-    resolver = header("X-Tenant-ID")
+    resolver = resolvers.header("X-Tenant-ID")
     wrong: list[object] = []
     begin = threading.Barrier(4)
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantshield_mw import ConfigurationError
-from tenantshield_mw.expiring import SingleFlightCache, failure_seconds, without_event_loop
+from tenantshield_mw.cache import SingleFlightCache, failure_seconds, without_event_loop
 
 
 class Clock:

@@ -14,7 +14,7 @@ from tenantshield_mw import (
     TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
     TenantUnauthenticatedError,
-    header,
+    resolvers,
     tenant_scope,
     try_current_tenant,
 )
@@ -105,7 +105,7 @@ async def test_a_401_has_a_challenge_whether_the_app_knows_of_it_or_not() -> Non
 
 
 async def test_vary_is_added_to_the_apps_own() -> None:
-    response = await answers(Page(0, ("vary", "Cookie")), header("X-Tenant-ID"))
+    response = await answers(Page(0, ("vary", "Cookie")), resolvers.header("X-Tenant-ID"))
     assert response.headers["vary"] == "Cookie, X-Tenant-ID"
 
 
@@ -139,7 +139,7 @@ async def test_a_websocket_that_cannot_be_denied_with_a_response_is_closed() -> 
 async def test_a_websocket_is_denied_with_the_apps_response_where_that_can_be() -> None:
     page = Page()
     app = TenantSessionMiddleware(
-        Seen().asgi, resolve_tenant=header("X-Tenant-ID"), on_refused=page.asgi
+        Seen().asgi, resolve_tenant=resolvers.header("X-Tenant-ID"), on_refused=page.asgi
     )
     scope = websocket_scope(
         scheme="wss", extensions={"websocket.http.response": {}, "tls": {"x": 1}}

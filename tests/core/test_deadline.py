@@ -1,4 +1,4 @@
-"""For how long a thread waits for the answer that another one loads."""
+"""How long a thread waits for an answer that another one loads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tenantshield_mw.expiring import OverdueError, SingleFlightCache, waits_until
+from tenantshield_mw.cache import SingleFlightCache
+from tenantshield_mw.deadline import OverdueError, waits_until
 
 
 def memory() -> SingleFlightCache[Any]:

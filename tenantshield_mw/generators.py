@@ -1,0 +1,110 @@
+"""Refuse a scope that a generator would keep open while it is suspended.
+
+A generator runs in its consumer's context. A scope that is open at a ``yield`` is therefore
+bound in the consumer too, and in whatever other generator the consumer resumes next. Context
+managers and fixtures that are written as generators do this on purpose: whoever drives those
+is known.
+"""
+
+from __future__ import annotations
+
+import dis
+from functools import lru_cache
+from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
+from itertools import pairwise
+from types import CodeType, FrameType
+from typing import Final
+
+from .errors import ConfigurationError
+
+__all__ = ["IS_GENERATOR", "check_generator"]
+
+IS_GENERATOR: Final = CO_GENERATOR | CO_ASYNC_GENERATOR
+"""The flags of a code object that is a sync or async generator's."""
+
+_HOLDERS: Final = frozenset(
+    {"_pytest", "anyio", "contextlib", "litestar", "pytest_asyncio", "tenantshield_mw"}
+)
+"""The packages that resume a generator once to set up and once to tear down. This one is among
+them for WSGI apps that are generators: the middleware runs each in a context of its own."""
+
+_YIELDS: Final = frozenset({1, 2})
+"""The argument of RESUME after ``yield`` and ``yield from``; 3 is ``await`` (``dis``)."""
+
+_MESSAGE: Final = (
+    "this generator would yield with a tenant or system scope open, and its consumer would run "
+    "in that scope. Collect the results inside the scope and yield them after it, or open the "
+    "scope around the loop that consumes the generator. A generator that sets up and tears "
+    "down needs @contextlib.contextmanager or @contextlib.asynccontextmanager"
+)
+
+
+def check_generator(frame: FrameType) -> None:
+    """Check that a generator which enters a scope does not yield inside it.
+
+    Args:
+        frame: the generator's frame, at the point where it enters the scope.
+
+    Raises:
+        ConfigurationError: a ``yield`` is inside the scope, and the generator is not driven by
+            ``contextlib`` or a framework that handles fixtures or dependencies.
+    """
+    if _yields_inside(frame.f_code, frame.f_lasti) and not _is_held(frame):
+        raise ConfigurationError(_MESSAGE)
+
+
+def _is_held(frame: FrameType) -> bool:
+    """Return whether the code that resumed the generator sets up and tears down with it."""
+    driver = frame.f_back
+    # A generator that another one delegates to with "yield from" has the same driver.
+    while driver is not None and driver.f_code.co_flags & IS_GENERATOR:
+        driver = driver.f_back
+    if driver is None:
+        return False
+    package, _, _ = str(driver.f_globals.get("__name__", "")).partition(".")
+    return package in _HOLDERS
+
+
+@lru_cache(maxsize=1024)
+def _yields_inside(code: CodeType, entered_at: int) -> bool:
+    """Return whether a ``with`` block that is entered at an offset contains a ``yield``.
+
+    The block is all code whose exceptions reach the handler of that ``with``, directly or
+    through handlers inside it (CPython, InternalDocs/exception_handling.md). A scope that is
+    entered without ``with`` cannot be judged and counts as one that does.
+    """
+    bytecode = dis.Bytecode(code)
+    entries = bytecode.exception_entries
+    instructions = [each for each in bytecode if each.opname not in ("CACHE", "NOP")]
+    pairs = list(pairwise(instructions))
+    handles_with = {each.offset for each, after in pairs if after.opname == "WITH_EXCEPT_START"}
+    handler = next(
+        (
+            entry.target
+            for entry in sorted(entries, key=lambda entry: entry.start)
+            if entry.start > entered_at and entry.target in handles_with
+        ),
+        None,
+    )
+    if handler is None:
+        return True
+
+    def reaches_handler(offset: int) -> bool:
+        seen: set[int] = set()
+        while offset not in seen:
+            seen.add(offset)
+            targets = [entry.target for entry in entries if entry.start <= offset < entry.end]
+            if not targets:
+                return False
+            offset = targets[-1]
+            if offset == handler:
+                return True
+        return False
+
+    return any(
+        each.opname == "YIELD_VALUE"
+        and after.opname == "RESUME"
+        and (after.arg or 0) & 3 in _YIELDS
+        and reaches_handler(each.offset)
+        for each, after in pairs
+    )
