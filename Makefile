@@ -34,7 +34,7 @@ CHECKED = noxfile.py $(foreach folder,tests benchmarks examples,\
 	$(if $(shell find $(folder) -name '*.py'),$(folder)))
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest test-core test-postgresql test-python test-wheel static format bench leaks fuzz soak \
+.PHONY: help demo test test-lowest test-core test-postgresql test-python test-wheel static format bench leaks mutants fuzz soak \
 	screenshots servers wheel lock clean
 
 help:
@@ -46,6 +46,7 @@ help:
 	@echo 'make test-python SUITE=trixie  the suite on the Python of another Debian (Debian, root)'
 	@echo 'make test-wheel   import every public name of the wheel from empty environments'
 	@echo 'make leaks        search for ways across tenants'
+	@echo 'make mutants      put hole after hole into the guard; a test has to fail for each'
 	@echo 'make fuzz N=2000  that many random statements against the oracle'
 	@echo 'make soak         200 clients, faults and a restart, direct and through PgBouncer'
 	@echo 'make screenshots  renew docs/images/'
@@ -112,6 +113,9 @@ bench: $(VENV)/.test
 
 leaks: $(VENV)/.test
 	$(PY) -m tests.leaks
+
+mutants: $(VENV)/.test
+	$(PY) -m tests.mutation $(ARGS)
 
 fuzz: $(VENV)/.test
 	$(PY) -m tests.fuzz $(N)

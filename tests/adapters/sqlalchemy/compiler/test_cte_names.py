@@ -130,6 +130,11 @@ def by_an_alias_of_the_cte() -> Any:
     return select(ITEM.c.id).join(other, ITEM.c.order_id == other.c.id)
 
 
+def behind_what_the_guard_reads() -> Any:
+    cte = made_up("shade_order")
+    return select(ITEM.c.id).where(ITEM.c.order_id.in_(select(cte.c.id)))
+
+
 def recursive() -> Any:
     start = made_up("shade_order", recursive=True)
     whole = start.union_all(select(start.c.id + 1, start.c.tenant_id).where(start.c.id < 3))
@@ -146,6 +151,7 @@ def recursive() -> Any:
         in_a_subquery,
         in_another_cte,
         by_an_alias_of_the_cte,
+        behind_what_the_guard_reads,
         recursive,
     ],
 )

@@ -331,6 +331,7 @@ UNPROVEN: dict[str, Any] = {
     "arithmetic on the parent": select(FIRM.c.id + 1).where(FIRM.c.id == 1).scalar_subquery(),
     "an aggregate plus one": select(func.max(FIRM.c.id) - 1).scalar_subquery(),
     "another column": select(DEAL.c.id - 10).where(DEAL.c.id == 11).scalar_subquery(),
+    "a column called like the parent's key": select(DEAL.c.id).limit(1).scalar_subquery(),
     "a column without a check": select(TRUSTING.c.firm_id).limit(1).scalar_subquery(),
     "case": case((literal(1) == 1, literal_column("2")), else_=null()),
     "coalesce": func.coalesce(null(), literal_column("2")),
@@ -553,6 +554,21 @@ def test_a_detached_parent_made_by_hand_proves_nothing(engine: Engine) -> None:
                 session.add(Deal(id=20, firm=made))
                 session.flush()
             session.rollback()
+    assert len(rows(engine, "SELECT id FROM refs_deal")) == 2
+
+
+def test_a_detached_parent_made_by_hand_proves_nothing_beside_one_that_was_loaded(
+    engine: Engine,
+) -> None:
+    made = Firm(id=2, tenant_id="acme")
+    make_transient_to_detached(made)
+    with tenant_scope("acme"), Session(engine) as session:
+        loaded = session.scalars(select(Firm)).all()
+        assert 2 not in {each.id for each in loaded}
+        session.add(made)
+        session.add(Deal(id=20, firm_id=2))
+        with pytest.raises(TenantShieldError):
+            session.flush()
     assert len(rows(engine, "SELECT id FROM refs_deal")) == 2
 
 

@@ -303,7 +303,10 @@ def test_an_index_on_the_tenant_column_is_used() -> None:
 # -- values given by the caller --------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["tenant", "tenant_1", "tenant_2", "tenant_id_1"])
+@pytest.mark.parametrize(
+    "name",
+    ["tenant", "tenant_1", "tenant_2", "tenant_id_1", "tenantshield", "tenantshield_1"],
+)
 def test_a_parameter_under_the_name_of_the_tenants_does_not_take_its_place(
     engine: Engine, name: str
 ) -> None:

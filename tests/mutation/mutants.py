@@ -1,0 +1,774 @@
+"""Holes in the guard, one at a time, and the tests that have to notice each.
+
+A hole is a part of a module that stands nowhere else in ``adapters/sqlalchemy``, and what it is
+replaced by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["MUTANTS", "Mutant"]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A hole in the guard.
+
+    Attributes:
+        name: what it is called on the command line.
+        meaning: what the guard does with it.
+        old: the text that it replaces.
+        new: what stands there instead.
+        targets: the tests of which one has to fail, for pytest.
+        below: the first release of SQLAlchemy on which the text is never reached, if any.
+    """
+
+    name: str
+    meaning: str
+    old: str
+    new: str
+    targets: tuple[str, ...]
+    below: str = ""
+
+
+_TESTS: Final = "tests/adapters/sqlalchemy"
+_COMPILER: Final = f"{_TESTS}/compiler/test_compiler.py"
+_FOREIGN_KEYS: Final = f"{_TESTS}/compiler/test_foreign_keys.py"
+_PARAMETERS: Final = f"{_TESTS}/compiler/test_parameters.py"
+_SHADOWS: Final = f"{_TESTS}/compiler/test_shadows.py"
+_DIALECTS: Final = f"{_TESTS}/execution/test_dialects.py"
+_SESSIONS: Final = f"{_TESTS}/orm/test_sessions.py"
+_INSTALL: Final = f"{_TESTS}/test_install.py"
+_SCOPE_RULES: Final = f"{_TESTS}/test_scope_rules.py"
+_CHECKS: Final = f"{_TESTS}/raw_sql/test_checks.py"
+_DDL: Final = f"{_TESTS}/raw_sql/test_ddl.py"
+_REGISTRY: Final = f"{_TESTS}/ownership/test_registry.py"
+_CASCADES: Final = f"{_TESTS}/ownership/test_cascades.py"
+
+
+def _leak(way: str) -> str:
+    """Return the test of a way across from ``tests/leaks``."""
+    test = "test_a_way_to_another_tenants_rows_is_confined_or_refused"
+    return f"tests/leaks/test_leaks.py::{test}[{way} | sqlite | sync]"
+
+
+MUTANTS: Final = (
+    Mutant(
+        "where",
+        "A SELECT gets no predicate.",
+        "            select = with_criteria(select, plan)",
+        "            pass",
+        (f"{_COMPILER}::test_every_read_returns_the_tenants_rows_and_loses_none",),
+    ),
+    Mutant(
+        "alias",
+        "An alias of a table is not known as that table.",
+        (
+            "    while isinstance(element, Alias | TableSample):\n"
+            "        element = element.element\n"
+            "    return"
+        ),
+        (
+            "    while isinstance(element, TableSample):\n"
+            "        element = element.element\n"
+            "    return"
+        ),
+        (f"{_COMPILER}::test_every_read_returns_the_tenants_rows_and_loses_none",),
+    ),
+    Mutant(
+        "outer-join-unfiltered",
+        "The nullable side of an outer join gets no predicate.",
+        "                if on:\n",
+        "                if not on:\n",
+        (f"{_COMPILER}::test_every_read_returns_the_tenants_rows_and_loses_none",),
+    ),
+    Mutant(
+        "outer-join-in-where",
+        "The predicate of an outer join's nullable side stands in the WHERE.",
+        "                    self.on[element] = on",
+        "                    sink.extend(on)",
+        (f"{_COMPILER}::test_every_read_returns_the_tenants_rows_and_loses_none",),
+    ),
+    Mutant(
+        "full-join",
+        "The sides of a full join are not filtered before they meet.",
+        "                self.derived[element] = criteria",
+        "                pass",
+        (
+            f"{_COMPILER}::test_a_full_join_shows_the_tenants_rows_of_both_sides",
+            f"{_COMPILER}::test_every_read_returns_the_tenants_rows_and_loses_none",
+        ),
+    ),
+    Mutant(
+        "full-join-schema",
+        "A column of a derived table is qualified by the schema that it no longer has.",
+        '            and getattr(table, "schema", None)\n',
+        "            and False\n",
+        (f"{_COMPILER}::test_a_full_join_of_tables_with_a_schema_is_confined",),
+    ),
+    Mutant(
+        "update-delete",
+        "UPDATE and DELETE get no predicate on their target.",
+        "            final = state.statement = with_criteria(final, plan)",
+        "            pass",
+        (f"{_COMPILER}::test_an_update_and_a_delete_change_the_tenants_rows_only",),
+    ),
+    Mutant(
+        "update-from",
+        "The further tables of an UPDATE ... FROM get no predicate.",
+        "[final.table, *further_tables(state)]",
+        "[final.table]",
+        (f"{_COMPILER}::test_an_update_from_another_table_reads_the_tenants_rows_only",),
+    ),
+    Mutant(
+        "insert-filled",
+        "An INSERT that leaves the tenant out is not given it.",
+        '        completed[key] = filled(rule, "INSERT")',
+        "        pass",
+        (f"{_PARAMETERS}::test_a_left_out_tenant_is_filled_in_every_form",),
+    ),
+    Mutant(
+        "given-value",
+        "A tenant given as a parameter's value is not compared with the one in scope.",
+        "        if type(value) is not type(tenant_id) or value != tenant_id:",
+        "        if type(value) is not type(tenant_id):",
+        (f"{_PARAMETERS}::test_a_wrong_tenant_in_an_insert_is_refused_in_every_form",),
+    ),
+    Mutant(
+        "given-type",
+        "A tenant of an equal value and another type is let through.",
+        "        if type(value) is not type(tenant_id) or value != tenant_id:",
+        "        if value != tenant_id:",
+        (f"{_PARAMETERS}::test_a_given_tenant_of_an_equal_value_and_another_type_is_refused",),
+    ),
+    Mutant(
+        "given-in-values",
+        "A tenant in VALUES is not checked.",
+        "    return checked(BindParameter(None, value, type_=rule.type_, unique=True), rule)",
+        "    return BindParameter(None, value, type_=rule.type_, unique=True)",
+        (f"{_PARAMETERS}::test_a_wrong_tenant_in_an_insert_is_refused_in_every_form",),
+    ),
+    Mutant(
+        "given-with-execution",
+        "A tenant that comes with the execution is not checked.",
+        "checked(BindParameter(key, type_=rule.type_, required=True), rule)",
+        "BindParameter(key, type_=rule.type_, required=True)",
+        (f"{_PARAMETERS}::test_a_wrong_tenant_in_an_insert_is_refused_in_every_form",),
+    ),
+    Mutant(
+        "given-computed",
+        "A computed tenant in an INSERT is let through.",
+        ("        _refuse_computed(rule)\n    return checked"),
+        ("        return value\n    return checked"),
+        (f"{_COMPILER}::test_a_computed_tenant_in_an_insert_is_refused",),
+    ),
+    Mutant(
+        "placeholder",
+        "A parameter under the name of the tenant's is taken for it.",
+        ("        if value is not _PLACEHOLDER:\n            raise"),
+        (
+            "        if value is not _PLACEHOLDER:\n"
+            "            return value\n"
+            "        if False:\n"
+            "            raise"
+        ),
+        (f"{_PARAMETERS}::test_a_parameter_under_the_name_of_the_tenants_does_not_take_its_place",),
+    ),
+    Mutant(
+        "upsert-where",
+        "An upsert may change another tenant's row.",
+        ("            if plan.where:\n                given = on_conflict"),
+        ("            if not plan.where:\n                given = on_conflict"),
+        (f"{_COMPILER}::test_an_upsert_changes_a_row_of_the_tenant_only",),
+    ),
+    Mutant(
+        "upsert-set",
+        "An upsert may set the tenant column.",
+        "    _check_set(target, frozenset(key_of(column) for column in given))\n",
+        "",
+        (f"{_COMPILER}::test_an_upsert_that_sets_the_tenant_is_refused",),
+    ),
+    Mutant(
+        "set",
+        "An UPDATE may set the tenant column.",
+        "        refuse_set(rule)\n",
+        "        pass\n",
+        (f"{_COMPILER}::test_a_tenant_column_in_a_set_is_refused",),
+    ),
+    Mutant(
+        "set-parameters",
+        "An executemany UPDATE may set the tenant column.",
+        "is_target=True) | keys | _set_by_default(target))",
+        "is_target=True) | _set_by_default(target))",
+        (f"{_COMPILER}::test_a_tenant_column_among_the_parameters_of_an_update_is_refused",),
+    ),
+    Mutant(
+        "tied",
+        "A tied table gets no EXISTS.",
+        "            if proven is None or not proven.has(element, tie):",
+        "            if proven is None:",
+        (
+            f"{_REGISTRY}::test_a_table_with_a_mandatory_key_is_tied",
+            f"{_COMPILER}::test_a_tied_table_is_updated_and_deleted_in_the_tenants_rows_only",
+        ),
+    ),
+    Mutant(
+        "tied-proof-outer",
+        "An outer join proves a tied row that need not have a partner.",
+        "nullable is None or (child.table in nullable and parent.table not in nullable)",
+        "nullable is None or child.table is not parent.table",
+        (_leak("join: a tied table left-joined to its parent"),),
+    ),
+    Mutant(
+        "tied-proof-equality",
+        "Any comparison with the parent's key proves a tied row.",
+        "        and criterion.operator is operators.eq\n",
+        "",
+        (_leak("join: a tied table to its parent by an ON that is no equality"),),
+    ),
+    Mutant(
+        "tied-proof-and",
+        "A term of an OR proves a tied row.",
+        "isinstance(criterion, BooleanClauseList) and criterion.operator is operators.and_:",
+        "isinstance(criterion, BooleanClauseList):",
+        (_leak("join: a tied table to its parent by an ON with OR"),),
+    ),
+    Mutant(
+        "reference-lookup",
+        "A foreign key is not looked up.",
+        "        if not _all_there(connection, written, list(wanted)):",
+        "        if not wanted:",
+        (f"{_FOREIGN_KEYS}::test_another_tenants_row_is_refused_in_every_form",),
+    ),
+    Mutant(
+        "reference-orphan",
+        "A tied row may be inserted without its parent.",
+        "            if reference.owns and not self._updates:",
+        "            if reference.owns and self._updates:",
+        (f"{_FOREIGN_KEYS}::test_a_row_that_would_belong_to_nobody_is_refused",),
+    ),
+    Mutant(
+        "reference-default",
+        "A default's foreign key is not looked up.",
+        "            self._target.prefetched.append((note, column.key))",
+        "            pass",
+        (f"{_FOREIGN_KEYS}::test_a_default_that_points_at_another_tenants_row_is_refused",),
+    ),
+    Mutant(
+        "reference-proven-run",
+        "An object put into the session by hand proves a foreign key.",
+        "        and state.runid in loads.runs\n",
+        "",
+        (
+            f"{_FOREIGN_KEYS}::test_a_detached_parent_made_by_hand_proves_nothing_beside_one_that_was_loaded",
+        ),
+    ),
+    Mutant(
+        "reference-proven-transaction",
+        "An object of an earlier transaction proves a foreign key.",
+        "        loads.transaction is _transaction(session)\n",
+        "        loads.transaction is not None\n",
+        (f"{_FOREIGN_KEYS}::test_an_object_of_an_earlier_transaction_proves_nothing",),
+    ),
+    Mutant(
+        "reference-proven-flush",
+        "What a flush has looked up holds for another tenant.",
+        "return bool(self.session_id) and binding is not None and binding[0] == self._bound",
+        "return bool(self.session_id) and binding is not None",
+        (f"{_FOREIGN_KEYS}::test_what_a_flush_has_looked_up_proves_nothing_to_another_tenant",),
+    ),
+    Mutant(
+        "expression",
+        "A foreign key may be set to any expression.",
+        "            if not is_proven(value, note.reference, self._target.references_of):",
+        "            if value is None:",
+        (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+    ),
+    Mutant(
+        "expression-coalesce",
+        "One proven part proves a coalesce().",
+        "            return all(proven(each) for each in value.clauses)",
+        "            return any(proven(each) for each in value.clauses)",
+        (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+    ),
+    Mutant(
+        "expression-case",
+        "One proven result proves a CASE.",
+        "return all(proven(each) for each in [*results, value.else_] if",
+        "return any(proven(each) for each in [*results, value.else_] if",
+        (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+    ),
+    Mutant(
+        "expression-column",
+        "Any column called like the parent's key proves a foreign key.",
+        '    if (getattr(table, "schema", None), table.name, column.name) == target:',
+        "    if column.name == target[2]:",
+        (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+    ),
+    Mutant(
+        "from-select-tenant",
+        "INSERT ... SELECT takes whatever tenant the SELECT yields.",
+        (
+            "        _check_selected_tenant(source, names.index(key), rule)\n"
+            "    selected = [\n"
+            '        filled(rule, "INSERT") if name == key else column\n'
+            "        for name, column in zip(names, inner.c, strict=True)\n"
+            "    ]\n"
+        ),
+        ("        pass\n    selected = list(inner.c)\n"),
+        (_leak("insert: from a SELECT of a literal tenant"),),
+    ),
+    Mutant(
+        "from-select-reference",
+        "INSERT ... SELECT may select any foreign key.",
+        "            check_selected(source, names.index(key), reference, target.references_of)",
+        "            pass",
+        (f"{_FOREIGN_KEYS}::test_insert_from_select_refuses_references_that_could_be_anybodys",),
+    ),
+    Mutant(
+        "raw-names",
+        "Raw SQL may name a tenants' table.",
+        "    _names_a_table,\n",
+        "",
+        (f"{_CHECKS}::test_raw_sql_that_names_the_table_is_refused_wherever_it_stands",),
+    ),
+    Mutant(
+        "raw-unnamed",
+        "Raw SQL may reach rows without their table's name.",
+        "    _reaches_unnamed,\n",
+        "",
+        (f"{_CHECKS}::test_what_reaches_rows_without_their_table_is_refused",),
+    ),
+    Mutant(
+        "raw-setting",
+        "Raw SQL may change whom the database sees.",
+        "    _changes_tenant,\n",
+        "",
+        (f"{_CHECKS}::test_what_changes_whom_the_database_sees_is_refused",),
+    ),
+    Mutant(
+        "raw-reaches-out",
+        "Raw SQL may reach out of its place.",
+        "    _reaches_out,\n",
+        "",
+        (f"{_COMPILER}::test_text_that_does_not_end_what_it_begins_is_refused",),
+    ),
+    Mutant(
+        "raw-cascade",
+        "Raw SQL may have the database delete tenants' rows by a foreign key.",
+        "    _cascades,\n",
+        "",
+        (
+            f"{_CASCADES}::test_raw_sql_that_may_reach_tenants_rows_is_refused",
+            f"{_CASCADES}::test_driver_sql_is_refused_except_in_a_system_scope_or_if_it_was_reviewed",
+        ),
+    ),
+    Mutant(
+        "raw-replace",
+        "A prefix may make an INSERT a REPLACE.",
+        "    _replaces,\n",
+        "",
+        (f"{_COMPILER}::test_replace_is_refused_in_any_spelling",),
+    ),
+    Mutant(
+        "raw-construct",
+        "An application's construct may render a tenants' table by itself.",
+        "    found = misplaced(text, names)\n",
+        "    found = set()\n",
+        (
+            _leak("compiles: a statement on a table that the preparer renders"),
+            _leak("compiles: a DELETE on a table that the preparer renders"),
+            _leak("compiles: an expression on a table that stands in the FROM as well"),
+        ),
+    ),
+    Mutant(
+        "driver-sql",
+        "Driver SQL is not looked through.",
+        "            checks.check(checks.RawText(statement, checks.Source.DRIVER_SQL, dialect))",
+        "            pass",
+        (f"{_INSTALL}::test_driver_sql_that_names_the_table_is_refused",),
+    ),
+    Mutant(
+        "ddl-drop",
+        "A tenants' table may be dropped.",
+        "        if isinstance(target, Table) and registry.ownership_of(target) is not None:",
+        "        if target is None:",
+        (f"{_DDL}::test_dropping_a_tenants_table_is_refused",),
+    ),
+    Mutant(
+        "ddl-text",
+        "DDL given as text is not looked through.",
+        "    if isinstance(element, DDL) or _TOUCHES_ROWS.search(text):",
+        "    if _TOUCHES_ROWS.search(text):",
+        (f"{_DDL}::test_ddl_given_as_text_that_names_the_table_is_refused",),
+    ),
+    Mutant(
+        "ddl-query",
+        "A stored query is rendered without the guard.",
+        ("        return guarded\n    if isinstance(element, DropTable)"),
+        ("        return plain\n    if isinstance(element, DropTable)"),
+        (f"{_COMPILER}::test_a_stored_query_on_a_tenants_table_is_refused",),
+    ),
+    Mutant(
+        "cascade",
+        "A DELETE or UPDATE may reach tenants' rows by a foreign key.",
+        ("    if found is not None:\n        verb"),
+        ("    if found is None and False:\n        verb"),
+        (f"{_CASCADES}::test_a_delete_that_reaches_tenants_rows_is_refused",),
+    ),
+    Mutant(
+        "cascade-generation",
+        "A foreign key that comes later is not followed.",
+        "    if known[0] != generation:",
+        "    if known[0] == -1:",
+        (
+            f"{_CASCADES}::test_a_foreign_key_that_comes_later_counts",
+            f"{_CASCADES}::test_a_delete_that_reaches_tenants_rows_is_refused",
+        ),
+    ),
+    Mutant(
+        "session-emptied",
+        "A session keeps the objects of the tenant that it served.",
+        "        session.expunge_all()",
+        "        pass",
+        (f"{_SESSIONS}::test_get_does_not_answer_with_the_first_tenants_object",),
+    ),
+    Mutant(
+        "session-pending",
+        "A session with pending work may serve another tenant.",
+        "        if session.new or session.dirty or session.deleted:",
+        "        if session.deleted:",
+        (
+            f"{_SESSIONS}::test_a_session_with_pending_work_refuses_another_tenant_and_drops_nothing",
+        ),
+    ),
+    Mutant(
+        "session-statement",
+        "A statement of a session does not ask whom it serves.",
+        ("            serve(session)\n        return connection_for_bind("),
+        ("            pass\n        return connection_for_bind("),
+        (
+            f"{_SESSIONS}::test_a_query_with_identical_rows_is_not_answered_from_memory",
+            f"{_SESSIONS}::test_the_first_tenants_objects_are_no_longer_in_the_session",
+            f"{_SESSIONS}::test_going_back_and_forth_never_mixes",
+            f"{_SESSIONS}::test_nested_scopes_are_told_apart",
+            f"{_SESSIONS}::test_the_system_scopes_objects_do_not_answer_a_tenant",
+        ),
+    ),
+    Mutant(
+        "session-attach",
+        "Another tenant's detached object may be added.",
+        ("    if state.key is not None:\n        _check_tenant(session, state)"),
+        "    pass",
+        (
+            f"{_SESSIONS}::test_another_tenants_detached_object_changes_nothing",
+            f"{_SESSIONS}::test_another_tenants_detached_object_does_not_answer_get",
+        ),
+    ),
+    Mutant(
+        "identity-map",
+        "get() answers from memory whoever is bound.",
+        "        serve_lookup(self, mapper)\n",
+        "",
+        (f"{_SESSIONS}::test_get_does_not_answer_with_the_first_tenants_object",),
+    ),
+    Mutant(
+        "identity-map-unbound",
+        "Without a tenant, get() answers from memory.",
+        "    elif session._tenantshield_serves is not None:\n",
+        "    elif session is None:\n",
+        (f"{_SESSIONS}::test_without_a_scope_memory_does_not_answer",),
+    ),
+    Mutant(
+        "merge",
+        "merge(load=False) takes another tenant's object.",
+        ("    if not load:\n        _check_tenant(session, state)"),
+        "    pass",
+        (
+            f"{_SESSIONS}::test_merge_without_loading_does_not_take_another_tenants_object",
+            f"{_SESSIONS}::test_a_frozen_result_of_another_tenants_is_not_merged",
+        ),
+    ),
+    Mutant(
+        "lazy-load",
+        "An object loads more under another tenant.",
+        "        serve_object(state)\n",
+        "",
+        (
+            f"{_SESSIONS}::test_an_unloaded_relationship_is_not_answered_wrongly_in_another_scope",
+            f"{_SESSIONS}::test_a_collection_is_not_loaded_in_another_tenants_scope",
+        ),
+    ),
+    Mutant(
+        "streamed",
+        "A streamed result may be read on under another tenant.",
+        "result.iterator = chain.from_iterable(_checked(chunks, check, result._yield_per))",
+        "pass",
+        (
+            f"{_SCOPE_RULES}::test_a_streamed_result_read_on_in_another_scope_runs_nothing_there",
+            f"{_SCOPE_RULES}::test_a_streamed_result_read_on_in_another_scope_puts_nothing_into_the_session",
+        ),
+    ),
+    Mutant(
+        "result",
+        "A result may be read first under another tenant.",
+        "            result.iterator = chain(iter(check, None), result.iterator)",
+        "            pass",
+        (
+            f"{_SCOPE_RULES}::test_a_result_read_first_in_another_scope_runs_nothing_and_keeps_its_rows",
+        ),
+    ),
+    Mutant(
+        "generation-fast",
+        "A twin of an older registry is used in the usual case.",
+        "        and twins[0] == registry.generation\n",
+        "",
+        (f"{_REGISTRY}::test_a_table_marked_later_is_not_served_from_the_older_cache",),
+    ),
+    Mutant(
+        "generation",
+        "A twin of an older registry is not made anew.",
+        "    if twins is None or twins[0] != generation:",
+        "    if twins is None:",
+        (
+            f"{_DIALECTS}::test_the_twin_stays_the_same_until_the_registry_changes",
+            f"{_REGISTRY}::test_a_table_marked_later_is_not_served_from_the_older_cache",
+        ),
+    ),
+    Mutant(
+        "generation-table",
+        "A table that is defined later changes nothing.",
+        ("            if self._state.knows(metadata):\n                self._renew()"),
+        "            pass",
+        (f"{_REGISTRY}::test_a_table_defined_after_its_parent_was_marked_is_tied",),
+    ),
+    Mutant(
+        "folded-names",
+        "A table's name in another case is another table.",
+        "    return (None if schema in default_schemas else schema, name.casefold())",
+        "    return (None if schema in default_schemas else schema, name)",
+        (f"{_REGISTRY}::test_a_name_in_another_case_is_the_same_table",),
+    ),
+    Mutant(
+        "other-schema",
+        "The same name in an undeclared schema is nobody's.",
+        "        if key[1].casefold() in self.names and self.find(key) is None:",
+        "        if key[1] is None:",
+        (f"{_REGISTRY}::test_the_same_name_in_another_schema_is_refused_until_declared",),
+    ),
+    Mutant(
+        "default-schema",
+        "The default schema by its name is another schema.",
+        "None if schema in default_schemas else schema",
+        "schema",
+        (f"{_REGISTRY}::test_the_default_schema_by_name_is_the_same_table",),
+    ),
+    Mutant(
+        "exact",
+        "A column's collation may fold two tenants into one.",
+        'same(collate(column, "BINARY"), tenant)',
+        "same(column, tenant)",
+        (
+            f"{_PARAMETERS}::test_a_collation_that_folds_case_does_not_fold_tenants",
+            f"{_PARAMETERS}::test_a_collation_that_only_the_database_knows_does_not_fold_tenants",
+        ),
+    ),
+    Mutant(
+        "exact-type",
+        "A type's own comparison may fold two tenants into one.",
+        "BinaryExpression(left, right, operators.eq, type_=Boolean())",
+        "left == right",
+        (f"{_PARAMETERS}::test_a_type_that_folds_case_when_it_compares_does_not_fold_tenants",),
+    ),
+    Mutant(
+        "tenant-type",
+        "A tenant of another type than the column's is coerced.",
+        "    if type(tenant_id) is not rule.python_type:",
+        "    if tenant_id is None:",
+        (
+            f"{_PARAMETERS}::test_a_tenant_of_another_type_is_a_configuration_error_and_never_coerced",
+        ),
+    ),
+    Mutant(
+        "parentheses-where",
+        "An OR in raw SQL stands beside the predicate.",
+        "(*plan.where, *parenthesize(statement._where_criteria))",
+        "(*plan.where, *statement._where_criteria)",
+        (f"{_COMPILER}::test_an_or_in_text_cannot_widen_a_statement",),
+    ),
+    Mutant(
+        "parentheses-on",
+        "An OR in raw SQL stands beside the predicate of an ON.",
+        "*parenthesize([join.onclause]))",
+        "join.onclause)",
+        (f"{_COMPILER}::test_an_or_in_text_cannot_widen_a_statement",),
+    ),
+    Mutant(
+        "parentheses-value",
+        "Raw SQL in a SET may go on with another column.",
+        "{column: parenthesize_value(value) for column, value in values.items()}",
+        "dict(values)",
+        (
+            _leak("fragment: text in a SET that goes on"),
+            _leak("fragment: text in a SET with another column behind it"),
+        ),
+    ),
+    Mutant(
+        "cte-after-table",
+        "A CTE may have the name of a table that was rendered before it.",
+        "            if name in self._tenantshield_tables:",
+        "            if not name:",
+        (
+            f"{_SHADOWS}::test_a_cte_cannot_take_the_name_of_a_tenants_table",
+            f"{_SHADOWS}::test_a_cte_cannot_take_the_name_of_the_table_that_a_foreign_key_is_read_from",
+        ),
+    ),
+    Mutant(
+        "cte-before-table",
+        "A table may be rendered under a CTE's name.",
+        "            if name in self._tenantshield_ctes:",
+        "            if not name:",
+        (f"{_SHADOWS}::test_a_cte_cannot_take_the_name_of_a_tenants_table",),
+    ),
+    Mutant(
+        "precompiled",
+        "A statement compiled beforehand is sent as it is.",
+        "            compiled = compiled_again(compiled, self.dialect)\n",
+        "",
+        (f"{_COMPILER}::test_a_statement_compiled_beforehand_is_confined_or_not_executable",),
+        below="2.1",
+    ),
+    Mutant(
+        "literal",
+        "A tenant may be written into a statement.",
+        ("        role = role_of(bindparam)\n        if role is not None:"),
+        ("        role = role_of(bindparam)\n        if role is not None and False:"),
+        (
+            f"{_COMPILER}::test_literal_binds_at_execution_cannot_fix_a_tenant",
+            f"{_COMPILER}::test_a_stored_query_on_a_tenants_table_is_refused",
+        ),
+    ),
+    Mutant(
+        "no-tenant",
+        "Without a tenant, a statement is sent for an empty one.",
+        "        _no_tenant(rule.label, operation, bound)\n",
+        "        return rule.python_type()\n",
+        (f"{_INSTALL}::test_without_a_scope_tenants_rows_raise_and_nothing_is_sent",),
+    ),
+    Mutant(
+        "reviewed-no-tenant",
+        "A reviewed statement runs without a tenant.",
+        "        if reviewed and (binding is None or binding[0] is None):",
+        "        if reviewed and binding is not None and binding[0] is None:",
+        (f"{_INSTALL}::test_a_reviewed_statement_needs_a_scope",),
+    ),
+    Mutant(
+        "reviewed-false",
+        "The option set to false reviews a statement.",
+        "reviewed=bool(reviewed))",
+        "reviewed=True)",
+        (f"{_INSTALL}::test_the_option_set_to_false_reviews_nothing",),
+    ),
+    Mutant(
+        "reviewed-fast",
+        "A reviewed statement's own option is not seen in the usual case.",
+        "        and not (own_options and REVIEWED in own_options)\n",
+        "",
+        (f"{_INSTALL}::test_a_statement_marked_as_reviewed_runs_in_every_form",),
+    ),
+    Mutant(
+        "system-scope",
+        "The system scope is confined.",
+        "    if registry.is_empty or (binding is not None and type(binding[0]) is SystemContext):",
+        "    if registry.is_empty:",
+        (f"{_INSTALL}::test_the_system_scope_sees_and_changes_everything",),
+    ),
+    Mutant(
+        "unbound-is-system",
+        "Without any scope, everything is seen.",
+        "    if registry.is_empty or (binding is not None and type(binding[0]) is SystemContext):",
+        "    if registry.is_empty or binding is None or type(binding[0]) is SystemContext:",
+        (f"{_INSTALL}::test_without_a_scope_tenants_rows_raise_and_nothing_is_sent",),
+    ),
+    Mutant(
+        "own-compiler",
+        "A dialect object with a compiler of its own is used.",
+        '    if "statement_compiler" in dialect.__dict__:',
+        "    if dialect is None:",
+        (f"{_DIALECTS}::test_a_dialect_object_with_a_compiler_of_its_own_is_refused",),
+    ),
+    Mutant(
+        "own-compiler-later",
+        "A compiler given to a dialect later is used.",
+        '        and "statement_compiler" not in known\n',
+        "",
+        (f"{_DIALECTS}::test_a_compiler_given_to_the_dialect_after_its_first_use_is_refused_too",),
+    ),
+    Mutant(
+        "untested-dialect",
+        "A dialect that was never tested is used.",
+        "    if dialect.name not in SUPPORTED_DIALECTS:",
+        "    if not dialect.name:",
+        (f"{_DIALECTS}::test_a_dialect_that_was_never_tested_is_refused",),
+    ),
+    Mutant(
+        "subclass",
+        "A subclass of a dialect is rendered by the compiler of its parent.",
+        "        plain = kind.statement_compiler\n",
+        "        plain = kind.__base__.statement_compiler\n",
+        (
+            f"{_DIALECTS}::test_a_subclass_of_a_tested_dialect_is_guarded",
+            f"{_DIALECTS}::test_a_dialect_class_whose_compiler_leaves_out_the_condition_is_noticed",
+        ),
+    ),
+    Mutant(
+        "prove",
+        "Nobody sees whether the guard has an effect.",
+        "    _prove(twin)\n",
+        "",
+        (
+            f"{_DIALECTS}::test_a_guard_without_effect_is_noticed_before_anything_is_sent",
+            f"{_DIALECTS}::test_a_dialect_class_whose_compiler_leaves_out_the_condition_is_noticed",
+        ),
+    ),
+    Mutant(
+        "listener-first",
+        "A listener executes a statement before it is looked through.",
+        (
+            "            check(self, dialect, context.statement, context.cursor, context)\n"
+            "        return single(self, dialect, context, statement, parameters)"
+        ),
+        (
+            "            result = single(self, dialect, context, statement, parameters)\n"
+            "            check(self, dialect, context.statement, context.cursor, context)\n"
+            "            return result\n"
+            "        return single(self, dialect, context, statement, parameters)"
+        ),
+        (
+            f"{_INSTALL}::test_driver_sql_is_looked_through_before_a_listener_executes_it",
+            f"{_INSTALL}::test_foreign_keys_are_looked_up_before_a_listener_executes_the_statement",
+        ),
+    ),
+    Mutant(
+        "batches",
+        "An INSERT of many rows in batches is not looked through.",
+        (
+            "        check(self, dialect, context.statement, context.cursor, context)\n"
+            "        return many("
+        ),
+        "        return many(",
+        (
+            f"{_FOREIGN_KEYS}::test_a_core_statement_in_batches_asks_once",
+            f"{_FOREIGN_KEYS}::test_another_tenants_row_is_refused_in_every_form",
+        ),
+    ),
+    Mutant(
+        "ambiguous-tie",
+        "A table may be tied by what two tenants may have.",
+        "        _check_unique(table, tie)\n",
+        "        pass\n",
+        (f"{_TESTS}/ownership/",),
+    ),
+)

@@ -1,0 +1,154 @@
+"""A copy of the checkout with one mutant in it, and the tests that are run against it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import cache_from_source
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+
+__all__ = ["Change", "Run", "checkout_copy", "file_with", "mutated", "run_tests"]
+
+NEEDED = ("adapters", "tenantshield_mw", "tests", "examples", "benchmarks", "pyproject.toml")
+"""What of a checkout the tests need."""
+
+SECONDS = 120
+"""How long the tests of one mutant may take; one that takes longer counts as killed."""
+
+_OTHER_COPY = 99
+_RUN = f"""
+import sys
+from pathlib import Path
+
+import pytest
+import tenantshield_mw.adapters.sqlalchemy as guard
+
+if not Path(guard.__file__).is_relative_to(sys.argv[1]):
+    print(guard.__file__, "is imported, which is not in", sys.argv[1])
+    sys.exit({_OTHER_COPY})
+sys.exit(pytest.main(sys.argv[2:]))
+"""
+# One process, in order. SQLite is enough: the guard is the same in front of each database.
+_OPTIONS = (
+    *("-x", "-q", "--tb=no"),
+    *("-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin"),
+    *("-k", "not postgresql and not mysql and not mariadb"),
+)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.MULTILINE)
+_PASSED = re.compile(r"\b\d+ passed\b")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A part of a module, and what is to stand there instead."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of the tests.
+
+    Attributes:
+        killed_by: the first test that failed; empty if all passed.
+        seconds: how long it took.
+    """
+
+    killed_by: str
+    seconds: float
+
+
+@contextmanager
+def checkout_copy(checkout: Path) -> Iterator[Path]:
+    """Copy what the tests need of ``checkout`` to a temporary folder."""
+    with TemporaryDirectory(prefix="mutation-") as folder:
+        copy = Path(folder).resolve()
+        for name in NEEDED:
+            source = checkout / name
+            if source.is_dir():
+                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, copy / name)
+        (copy / "tenantshield_mw" / "adapters").symlink_to(copy / "adapters")
+        yield copy
+
+
+def file_with(text: str, checkout: Path) -> Path:
+    """Return the one module of the guard that contains ``text``, and that only once.
+
+    Raises:
+        LookupError: there is none, or it is there more than once.
+    """
+    found = [
+        path
+        for path in sorted((checkout / "adapters" / "sqlalchemy").rglob("*.py"))
+        for _ in range(path.read_text().count(text))
+    ]
+    if len(found) != 1:
+        places = ", ".join(str(each.relative_to(checkout)) for each in found) or "nowhere"
+        raise LookupError(f"{text!r} should stand in one place and stands in: {places}")
+    return found[0]
+
+
+@contextmanager
+def mutated(copy: Path, change: Change) -> Iterator[None]:
+    """Make ``change`` in a copy of the checkout, and undo it afterwards."""
+    path = file_with(change.old, copy)
+    before = path.read_text()
+    _write(path, before.replace(change.old, change.new))
+    try:
+        yield
+    finally:
+        _write(path, before)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+    # Two versions of one length, written within a second, look alike to Python.
+    Path(cache_from_source(str(path))).unlink(missing_ok=True)
+
+
+def run_tests(copy: Path, targets: Sequence[str]) -> Run:
+    """Run the tests ``targets`` against the guard that is in ``copy``.
+
+    Raises:
+        RuntimeError: no test was run, or another guard was tested than the one in ``copy``.
+    """
+    paths = filter(None, (str(copy), os.environ.get("PYTHONPATH")))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        # The rest of the plugins takes longer to import than most of the tests take.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
+    begun = monotonic()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _RUN, str(copy), *_OPTIONS, *targets],
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Run(f"more than {SECONDS} s", SECONDS)
+    seconds = monotonic() - begun
+    if done.returncode == 0 and _PASSED.search(done.stdout):
+        return Run("", seconds)
+    failed = _FAILED.search(done.stdout)
+    if failed is not None:
+        return Run(failed[1], seconds)
+    if "Error" in done.stderr and done.returncode == 1:
+        return Run(f"import: {done.stderr.strip().splitlines()[-1]}", seconds)
+    raise RuntimeError(f"no test has answered:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
