@@ -167,7 +167,7 @@ class Plan:
         if isinstance(rule, ColumnOwnership):
             yield self._predicates.own(element, rule)
             return
-        for tie in rule.ties:
+        for tie in rule.parent_keys:
             if proven is None or not proven.has(element, tie):
                 yield self._predicates.tied(element, tie)
 
