@@ -271,6 +271,9 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Method(_SESSION, "_flush", "self objects"),
     Method(_SESSION, "_merge", "self state state_dict"),
     Method(_SESSION, "_bulk_save_mappings", "self mapper mappings"),
+    # The foreign key of an object that no longer refers to another.
+    Method(".orm.sync", "clear", "dest dest_mapper synchronize_pairs", until=_2_1),
+    Method(".orm.sync", "_clear", "dest dest_mapper synchronize_pairs", since=_2_1),
     # A relationship that is loaded when it is asked for.
     Method(".orm.strategies:LazyLoader", "_load_for_state", "self state passive", until=_2_1),
     Method(".orm.strategies:_LazyLoader", "_load_for_state", "self state passive", since=_2_1),

@@ -1,7 +1,7 @@
-"""Scopes for code outside of a request: commands, jobs, scripts.
+"""Scopes for code outside a request: commands, jobs, scripts.
 
-The sync and the async surface are parallel. Both bind the one ``ContextVar`` and work
-with every session, whatever made it.
+The sync and the async surface are parallel. Both bind the same ``ContextVar`` and work
+with every session, however it was made.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BOTH: Final = "give a tenant or resolve_tenant=, not both"
 
 
 class _OneTenant:
-    """The common part of the two scopes."""
+    """The common part of the two scopes: each binds one tenant, once at a time."""
 
     def __init__(self, tenant: Tenant | None) -> None:
         self._tenant = None if tenant is None else as_tenant_context(tenant)
@@ -41,7 +41,7 @@ class _OneTenant:
     def _enter(self, tenant: Any, caller: FrameType) -> TenantContext | None:
         if self._binding is not None:
             raise ConfigurationError(
-                "this scope is entered already; make another one for another 'with' block"
+                "this scope is already entered; make a new one for each 'with' block"
             )
         if caller.f_code.co_flags & IS_GENERATOR:
             check_generator(caller)
@@ -63,8 +63,8 @@ class SessionScope(_OneTenant):
         with SessionScope("acme"), Session(engine) as session:
             session.scalars(select(Invoice))
 
-    Without a tenant and without a resolver, or if that returns ``None``, the block runs
-    unbound: shared tables work, tenant-aware ones raise, whatever is bound outside.
+    Without a tenant and a resolver, or if the resolver returns ``None``, the block runs
+    unbound, whatever is bound outside: shared tables work, tenant-aware ones raise.
 
     Args:
         tenant: an identifier or a :class:`~tenantshield_mw.TenantContext`.
@@ -73,7 +73,7 @@ class SessionScope(_OneTenant):
 
     Raises:
         ValueError: both were given.
-        TenantResolutionError: ``tenant``, or what the resolver returned, names no tenant.
+        TenantResolutionError: ``tenant``, or the resolver's result, is no valid tenant.
         ConfigurationError: the resolver returned an awaitable.
     """
 
@@ -111,8 +111,8 @@ class SessionScope(_OneTenant):
 class AsyncSessionScope(_OneTenant):
     """Bind a tenant for the async sessions used in an ``async with`` block.
 
-    Without a tenant and without a resolver, or if that returns ``None``, the block runs
-    unbound: shared tables work, tenant-aware ones raise, whatever is bound outside.
+    Without a tenant and a resolver, or if the resolver returns ``None``, the block runs
+    unbound, whatever is bound outside: shared tables work, tenant-aware ones raise.
 
     Args:
         tenant: an identifier or a :class:`~tenantshield_mw.TenantContext`.
@@ -121,7 +121,7 @@ class AsyncSessionScope(_OneTenant):
 
     Raises:
         ValueError: both were given.
-        TenantResolutionError: ``tenant``, or what the resolver returned, names no tenant.
+        TenantResolutionError: ``tenant``, or the resolver's result, is no valid tenant.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ def bind_session_to_tenant(tenant: Tenant, /) -> SessionScope:
         tenant: an identifier or a :class:`~tenantshield_mw.TenantContext`.
 
     Raises:
-        TenantResolutionError: ``tenant`` is ``None``, empty, or names no tenant.
+        TenantResolutionError: ``tenant`` is ``None``, empty or otherwise invalid.
     """
     return SessionScope(as_tenant_context(tenant))
 
@@ -167,6 +167,6 @@ def bind_async_session_to_tenant(tenant: Tenant, /) -> AsyncSessionScope:
         tenant: an identifier or a :class:`~tenantshield_mw.TenantContext`.
 
     Raises:
-        TenantResolutionError: ``tenant`` is ``None``, empty, or names no tenant.
+        TenantResolutionError: ``tenant`` is ``None``, empty or otherwise invalid.
     """
     return AsyncSessionScope(as_tenant_context(tenant))

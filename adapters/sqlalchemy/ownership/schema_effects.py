@@ -1,0 +1,233 @@
+"""What a table's own definition makes the database do to rows of other tenants.
+
+An inherited table is read and changed with its parent, and a constraint may delete or drop a
+row to resolve a conflict. No statement shows it, so statements on such a table are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Column, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy.types import String, TypeDecorator, TypeEngine
+
+from .model import (
+    ColumnOwnership,
+    Ownership,
+    ParentOwnership,
+    TableKey,
+    table_key,
+    table_label,
+)
+
+__all__ = ["refused_tables"]
+
+_RESOLVING: Final = frozenset({"REPLACE", "IGNORE"})
+"""The clauses of ``ON CONFLICT`` by which SQLite goes on without an error."""
+
+_PASSIVE: Final = frozenset({"", "NO ACTION", "RESTRICT"})
+
+Refusals: TypeAlias = Iterator[tuple[TableKey, str]]
+"""Tables, each with the reason why statements on it are refused."""
+
+
+def refused_tables(
+    tables: Iterable[Table], ownerships: Mapping[TableKey, Ownership], shared: frozenset[TableKey]
+) -> dict[TableKey, str]:
+    """Return the tables whose definition reaches rows of other tenants, and why.
+
+    Args:
+        tables: all known tables.
+        ownerships: the ownership of those that belong to tenants.
+        shared: the tables that were declared as shared.
+    """
+    tables = list(tables)
+    found = dict(_inheritance(tables, ownerships, shared))
+    for table in tables:
+        ownership = ownerships.get(table_key(table))
+        if ownership is not None:
+            found.update(_conflicts(table, ownership))
+        if isinstance(ownership, ParentOwnership):
+            found.update(_collations(table, ownership))
+    found.update(_replaced_parents(tables, ownerships))
+    return found
+
+
+# -- INHERITS ----------------------------------------------------------------------
+
+
+def _inherited(table: Table) -> tuple[str, ...]:
+    given = table.dialect_options["postgresql"].get("inherits")
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _inheritance(
+    tables: list[Table], ownerships: Mapping[TableKey, Ownership], shared: frozenset[TableKey]
+) -> Refusals:
+    by_name: dict[str, list[TableKey]] = {}
+    for table in tables:
+        by_name.setdefault(table.name.casefold(), []).append(table_key(table))
+    for table in tables:
+        key, label = table_key(table), table_label(table)
+        ownership = ownerships.get(key)
+        for name in _inherited(table):
+            # One that is not known can still be named in a statement.
+            for parent in by_name.get(name.casefold(), [(None, name)]):
+                inherited = ownerships.get(parent)
+                if ownership is not None and inherited is None:
+                    reason = (
+                        f"{name} is not tenant-aware, and {label}, which is, inherits from it: a "
+                        f"statement on {name} reaches every tenant's rows. Mark {name} with "
+                        "@tenant_aware and the same tenant column, or remove postgresql_inherits"
+                    )
+                    yield parent, reason
+                elif inherited is None or key in shared:
+                    continue
+                elif ownership is None or not _are_alike(ownership, inherited):
+                    reason = (
+                        f"{label} inherits from {name}, which is tenant-aware, and is not "
+                        "assigned to tenants in the same way. Mark it with @tenant_aware and "
+                        f"the tenant column of {name}"
+                    )
+                    yield key, reason
+
+
+def _are_alike(left: Ownership, right: Ownership) -> bool:
+    if isinstance(left, ColumnOwnership) and isinstance(right, ColumnOwnership):
+        return left.column == right.column and left.python_type is right.python_type
+    return _keys(left) == _keys(right)
+
+
+def _keys(ownership: Ownership) -> frozenset[tuple[tuple[str, ...], TableKey]] | None:
+    if isinstance(ownership, ColumnOwnership):
+        return None
+    return frozenset((each.columns, table_key(each.parent)) for each in ownership.parent_keys)
+
+
+# -- ON CONFLICT -------------------------------------------------------------------
+
+
+def _conflict_clauses(table: Table) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the clause of each unique or primary key of ``table``, and the key's columns."""
+    for constraint in list(table.constraints):
+        if not isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint):
+            continue
+        columns = list(constraint.columns)
+        kind = "primary_key" if isinstance(constraint, PrimaryKeyConstraint) else "unique"
+        clause = constraint.dialect_options["sqlite"].get("on_conflict")
+        if clause is None and len(columns) == 1:
+            clause = columns[0].dialect_options["sqlite"].get(f"on_conflict_{kind}")
+        yield _upper(clause), frozenset(each.name for each in columns)
+
+
+def _upper(clause: str | None) -> str:
+    return (clause or "").strip().upper()
+
+
+def _conflicts(table: Table, ownership: Ownership) -> Refusals:
+    label = table_label(table)
+    for clause, columns in _conflict_clauses(table):
+        if clause in _RESOLVING and not _includes_tenant(columns, ownership):
+            does = "deletes" if clause == "REPLACE" else "silently loses"
+            reason = (
+                f"{label} has ON CONFLICT {clause} on {', '.join(sorted(columns))}, which does "
+                f"not include the tenant: an INSERT or UPDATE then {does} a row because of "
+                "another tenant's. Add the tenant column to the constraint, or remove "
+                "sqlite_on_conflict"
+            )
+            yield table_key(table), reason
+    for column in table.columns:
+        clause = _upper(column.dialect_options["sqlite"].get("on_conflict_not_null"))
+        if clause == "REPLACE" and (column.foreign_keys or _is_tenant(column, ownership)):
+            reason = (
+                f"{label}.{column.name} has ON CONFLICT REPLACE for NULL: SQLite then writes "
+                "the default, which is not checked. Remove sqlite_on_conflict_not_null"
+            )
+            yield table_key(table), reason
+
+
+def _is_tenant(column: Column[Any], ownership: Ownership) -> bool:
+    return isinstance(ownership, ColumnOwnership) and column.name == ownership.column
+
+
+def _includes_tenant(columns: frozenset[str], ownership: Ownership) -> bool:
+    """Return whether only rows of one tenant can be equal in ``columns``."""
+    if isinstance(ownership, ParentOwnership):
+        return any(
+            columns.issuperset(each.columns)
+            and not any(_collation(ownership.table, name) for name in each.columns)
+            for each in ownership.parent_keys
+        )
+    # Under a collation the ids of two tenants may be equal.
+    return ownership.column in columns and not _collation(ownership.table, ownership.column)
+
+
+def _replaced_parents(tables: list[Table], ownerships: Mapping[TableKey, Ownership]) -> Refusals:
+    """Yield the tables without a tenant whose rows take others with them when replaced."""
+    replaced = {
+        table_key(table): table
+        for table in tables
+        if table_key(table) not in ownerships
+        and any(clause == "REPLACE" for clause, _ in _conflict_clauses(table))
+    }
+    if not replaced:
+        return
+    for table in tables:
+        for constraint in table.foreign_key_constraints:
+            target = constraint.elements[0].target_fullname.rpartition(".")[0]
+            schema, _, name = target.rpartition(".")
+            key = (schema or None, name)
+            if key in replaced and _upper(constraint.ondelete) not in _PASSIVE:
+                reason = (
+                    f"{target} has ON CONFLICT REPLACE, and rows of {table_label(table)} are "
+                    "deleted or changed together with its rows, any tenant's. Remove "
+                    "sqlite_on_conflict, or the foreign key's ondelete"
+                )
+                yield key, reason
+
+
+# -- collations --------------------------------------------------------------------
+
+
+def _collations(table: Table, ownership: ParentOwnership) -> Refusals:
+    """Yield ``table`` if it compares a key in another way than the parent does.
+
+    A row could then match two parents, one of them another tenant's.
+    """
+    for key in ownership.parent_keys:
+        for ours, theirs in zip(key.columns, key.parent_columns, strict=True):
+            if _collation(table, ours) != _collation(key.parent, theirs):
+                reason = (
+                    f"{table_label(table)}.{ours} and {table_label(key.parent)}.{theirs}, which "
+                    "it refers to, have different collations: a row could belong to two tenants. "
+                    "Give both the same collation"
+                )
+                yield table_key(table), reason
+
+
+def _collation(table: Table, name: str) -> tuple[tuple[str, str], ...]:
+    """Return the collations of a column's type, by database; empty where it has none."""
+    column = next((each for each in table.columns if each.name == name), None)
+    if column is None:
+        return ()
+    # private: the types that replace this one on some databases.
+    types = {"": column.type, **column.type._variant_mapping}
+    found = {dialect: _collation_of(type_) for dialect, type_ in types.items()}
+    default = found[""]
+    return tuple(
+        sorted(
+            (dialect, each)
+            for dialect, each in found.items()
+            if each != default or (dialect == "" and each)
+        )
+    )
+
+
+def _collation_of(type_: TypeEngine[Any]) -> str:
+    while isinstance(type_, TypeDecorator):
+        type_ = type_.impl_instance
+    collation = (type_.collation or "") if isinstance(type_, String) else ""
+    return "" if collation.casefold() == "binary" else collation.casefold()
