@@ -13,7 +13,7 @@ from functools import lru_cache
 from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
 from itertools import pairwise
 from types import CodeType, FrameType
-from typing import Final
+from typing import Any, Final
 
 from .errors import ConfigurationError
 
@@ -74,7 +74,7 @@ def _yields_inside(code: CodeType, entered_at: int) -> bool:
     entered without ``with`` cannot be judged and counts as one that does.
     """
     bytecode = dis.Bytecode(code)
-    entries = bytecode.exception_entries
+    entries: list[Any] = bytecode.exception_entries  # type: ignore[attr-defined]
     instructions = [each for each in bytecode if each.opname not in ("CACHE", "NOP")]
     pairs = list(pairwise(instructions))
     handles_with = {each.offset for each, after in pairs if after.opname == "WITH_EXCEPT_START"}
