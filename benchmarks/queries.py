@@ -32,7 +32,7 @@ from sqlalchemy.pool import StaticPool
 from benchmarks.measure import Batch, compare, machine, table
 from tenantshield_mw import system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import internals, tenant_aware
-from tenantshield_mw.adapters.sqlalchemy.orm import sessions
+from tenantshield_mw.adapters.sqlalchemy.orm import objects
 
 ROUNDS: Final = 21
 SECONDS: Final = 0.2
@@ -71,7 +71,7 @@ engine = create_engine("sqlite://", poolclass=StaticPool)
 @contextmanager
 def unguarded() -> Generator[None]:
     """Take the adapter's listeners and hooks out of SQLAlchemy."""
-    for target, name, function, _ in sessions.LISTENERS:
+    for target, name, function, _ in objects.LISTENERS:
         event.remove(target, name, function)
     for owner, hook in internals.HOOKS:
         setattr(owner, hook.__name__, hook.__wrapped__)  # type: ignore[attr-defined]
@@ -80,7 +80,7 @@ def unguarded() -> Generator[None]:
     finally:
         for owner, hook in internals.HOOKS:
             setattr(owner, hook.__name__, hook)
-        for target, name, function, options in sessions.LISTENERS:
+        for target, name, function, options in objects.LISTENERS:
             event.listen(target, name, function, **options)
 
 

@@ -87,7 +87,7 @@ def _problems(table: Table) -> Iterator[str]:
             "@shared_across_tenants if its rows are the same for all"
         )
     elif not isinstance(rule, ColumnOwnership):
-        (tie, *_) = rule.ties
+        (tie, *_) = rule.parent_keys
         yield (
             f"{label} belongs to whom its row in {table_label(tie.parent)} belongs to and has no "
             "tenant column: add one, mark the table with @tenant_aware, and make the foreign key "

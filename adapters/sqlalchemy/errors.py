@@ -1,9 +1,9 @@
-"""The package's errors in the form in which SQLAlchemy lets them through.
+"""The package's errors, in a form that SQLAlchemy does not wrap.
 
-SQLAlchemy wraps what is raised while a statement is prepared into ``StatementError``,
-unless the class derives from ``sqlalchemy.exc.DontWrapMixin``. The core knows nothing
-of SQLAlchemy, so the classes that the adapter raises are made here. They are caught
-under the names in ``tenantshield_mw``.
+SQLAlchemy wraps errors raised while it prepares a statement in ``StatementError``, unless
+their class derives from ``sqlalchemy.exc.DontWrapMixin``. The core does not import
+SQLAlchemy, so the classes that the adapter raises are defined here. Applications catch
+them under the names in ``tenantshield_mw``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a statement comes under the guard: the listeners and hooks, set once.
+"""Set the listeners and hooks that put statements under the guard, once.
 
 They are set on SQLAlchemy's classes when the adapter is imported, and so hold for every
 engine and session of the process, sync and async.
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapper
 from .execution.hooks import hook_connections, hook_executions, hook_writes
 from .internals import HOOKS
 from .orm.hooks import hook_sessions
-from .orm.sessions import listen
+from .orm.objects import listen
 from .ownership.declare import mapper_constructed
 from .ownership.foreign_key import add_wanted_unique_constraints
 from .ownership.registry import registry
@@ -45,9 +45,9 @@ def after_parent_attach(table: Table, parent: MetaData) -> None:
 
 
 def part_attached(part: Column[Any] | ForeignKeyConstraint, table: Table) -> None:
-    """Tell the registry of a column or a foreign key that a table was given.
+    """Tell the registry of a column or a foreign key that was added to a table.
 
-    A table can be given one, or one that replaces another, long after the rules were
-    derived from what it had. A table that is only being made tells of itself besides.
+    It may be added, or replace another, long after the ownership was derived from the
+    earlier ones. A table under construction is reported by ``after_parent_attach`` as well.
     """
     registry.table_added(table.metadata)

@@ -1,7 +1,7 @@
-"""Scopes for code outside of a request: commands, jobs, scripts.
+"""Scopes for code outside a request: commands, jobs, scripts.
 
-The sync and the async surface are parallel. Both bind the one ``ContextVar`` and work
-with every session, whatever made it.
+The sync and the async surface are parallel. Both bind the same ``ContextVar`` and work
+with every session, however it was made.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BOTH: Final = "give a tenant or resolve_tenant=, not both"
 
 
 class _OneTenant:
-    """What the two scopes share."""
+    """The common part of the two scopes: each binds one tenant, once at a time."""
 
     def __init__(self, tenant: Tenant | None) -> None:
         self._tenant = None if tenant is None else as_tenant_context(tenant)
@@ -39,7 +39,7 @@ class _OneTenant:
     def _enter(self, tenant: Any) -> TenantContext | None:
         if self._binding is not None:
             raise ConfigurationError(
-                "this scope is entered already; make another one for another 'with' block"
+                "this scope is already entered; make a new one for each 'with' block"
             )
         context = None if tenant is None else as_tenant_context(tenant)
         self._binding = bind(context)
@@ -59,8 +59,8 @@ class SessionScope(_OneTenant):
         with SessionScope("acme"), Session(engine) as session:
             session.scalars(select(Invoice))
 
-    Without a tenant and without a resolver, or if that returns ``None``, the block runs
-    unbound: shared tables work, tenant-aware ones raise, whatever is bound outside.
+    Without a tenant and a resolver, or if the resolver returns ``None``, the block runs
+    unbound, whatever is bound outside: shared tables work, tenant-aware ones raise.
 
     Args:
         tenant: an identifier or a :class:`~tenantshield_mw.TenantContext`.
@@ -69,7 +69,7 @@ class SessionScope(_OneTenant):
 
     Raises:
         ValueError: both were given.
-        TenantResolutionError: ``tenant``, or what the resolver returned, names no tenant.
+        TenantResolutionError: ``tenant``, or the resolver's result, is no valid tenant.
         ConfigurationError: the resolver returned an awaitable.
     """
 
@@ -107,8 +107,8 @@ class SessionScope(_OneTenant):
 class AsyncSessionScope(_OneTenant):
     """Bind a tenant for the async sessions used in an ``async with`` block.
 
-    Without a tenant and without a resolver, or if that returns ``None``, the block runs
-    unbound: shared tables work, tenant-aware ones raise, whatever is bound outside.
+    Without a tenant and a resolver, or if the resolver returns ``None``, the block runs
+    unbound, whatever is bound outside: shared tables work, tenant-aware ones raise.
 
     Args:
         tenant: an identifier or a :class:`~tenantshield_mw.TenantContext`.
@@ -117,7 +117,7 @@ class AsyncSessionScope(_OneTenant):
 
     Raises:
         ValueError: both were given.
-        TenantResolutionError: ``tenant``, or what the resolver returned, names no tenant.
+        TenantResolutionError: ``tenant``, or the resolver's result, is no valid tenant.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ def bind_session_to_tenant(tenant: Tenant, /) -> SessionScope:
         tenant: an identifier or a :class:`~tenantshield_mw.TenantContext`.
 
     Raises:
-        TenantResolutionError: ``tenant`` is ``None``, empty, or names no tenant.
+        TenantResolutionError: ``tenant`` is ``None``, empty or otherwise invalid.
     """
     return SessionScope(as_tenant_context(tenant))
 
@@ -163,6 +163,6 @@ def bind_async_session_to_tenant(tenant: Tenant, /) -> AsyncSessionScope:
         tenant: an identifier or a :class:`~tenantshield_mw.TenantContext`.
 
     Raises:
-        TenantResolutionError: ``tenant`` is ``None``, empty, or names no tenant.
+        TenantResolutionError: ``tenant`` is ``None``, empty or otherwise invalid.
     """
     return AsyncSessionScope(as_tenant_context(tenant))

@@ -171,7 +171,7 @@ class Plan:
             yield self._predicates.own(element, rule)
             return
         self.tied.append((element, rule))
-        for tie in rule.ties:
+        for tie in rule.parent_keys:
             if proven is None or not proven.has(element, tie):
                 yield self._predicates.tied(element, tie)
 

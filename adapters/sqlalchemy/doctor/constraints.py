@@ -64,7 +64,7 @@ def uniques_of(table: Table) -> Iterator[Unique]:
 
 def confining_columns(rule: Ownership) -> tuple[str, ...]:
     """Return what makes values one tenant's: the tenant column, or the first tie."""
-    return (rule.column,) if isinstance(rule, ColumnOwnership) else rule.ties[0].columns
+    return (rule.column,) if isinstance(rule, ColumnOwnership) else rule.parent_keys[0].columns
 
 
 def check_constraints(
@@ -133,7 +133,7 @@ def _check_primary_key(table: Table, rule: Ownership) -> Iterator[Finding]:
 def _check_ties(table: Table, rule: Ownership) -> Iterator[Finding]:
     if not isinstance(rule, ParentOwnership):
         return
-    for tie in rule.ties:
+    for tie in rule.parent_keys:
         by_name: dict[str, Column[object]] = {each.name: each for each in table.columns}
         nullable = [each for each in tie.columns if by_name[each].nullable]
         if nullable:

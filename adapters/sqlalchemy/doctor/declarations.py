@@ -94,7 +94,7 @@ def is_confined(table: Table, rule: Ownership, columns: set[str]) -> bool:
     if isinstance(rule, ColumnOwnership):
         if rule.column in columns:
             return True
-    elif any(set(tie.columns) <= columns for tie in rule.ties):
+    elif any(set(tie.columns) <= columns for tie in rule.parent_keys):
         return True
     return any(set(each.columns) <= columns for each in references_of(table))
 

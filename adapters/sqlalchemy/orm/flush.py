@@ -1,8 +1,8 @@
-"""What is known of foreign keys while a session flushes.
+"""The foreign keys of the objects that a session flushes.
 
-A flush may send one statement for many objects or one for each. So that it asks about
-each table once, the objects' foreign keys are gathered before the first statement, and
-what is known from the session itself is not asked at all.
+A flush may send one statement for many objects or one for each. The objects' foreign keys
+are gathered before the first statement, so that each table is queried once, and what is
+known from the session itself is not queried at all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import InstanceState, Mapper, Session
 from sqlalchemy.sql.expression import ClauseElement
 
-from tenantshield_mw.context import Binding, current_binding
+from tenantshield_mw.context import Binding, current_binding, current_bound
 
 from ..ownership.model import Reference, TypedReference
 from .loaded import was_loaded_here
@@ -26,20 +26,19 @@ __all__ = ["begin_flush", "end_flush", "flush_of", "flush_on"]
 Values = tuple[Any, ...]
 
 
-# The flush that is under way, as an attribute of the session, and of the connection that
-# it has last sent something over.
+# The current flush, as an attribute of the session and of the connection that it last used.
 _FLUSH: Final = "_tenantshield_flush"
 setattr(Session, _FLUSH, None)
 setattr(Connection, _FLUSH, None)
 
 
 def begin_flush(session: Any) -> None:
-    """Take note that ``session`` begins to flush."""
+    """Note that ``session`` begins to flush."""
     session._tenantshield_flush = _TO_BEGIN
 
 
 def end_flush(session: Any) -> None:
-    """Forget what was known for the flush of ``session``, if there is one."""
+    """End the flush of ``session``, if there is one."""
     flush = session._tenantshield_flush
     if flush is not None:
         session._tenantshield_flush = None
@@ -49,7 +48,7 @@ def end_flush(session: Any) -> None:
 def flush_of(connection: Any, state: InstanceState[Any]) -> Flush | None:
     """Return the flush that is about to write the object of ``state``, if any."""
     flush: Flush | None = connection._tenantshield_flush
-    # Two sessions may share a connection, and one may flush while the other does.
+    # Two sessions may share a connection, and one may flush during the flush of the other.
     if flush is not None and flush.session_id == state.session_id:
         return flush
     session: Any = state.session
@@ -64,7 +63,7 @@ def flush_of(connection: Any, state: InstanceState[Any]) -> Flush | None:
 
 
 def flush_on(connection: Any) -> Flush | None:
-    """Return the flush that is sending its statements over ``connection``, if any."""
+    """Return the flush that sends its statements over ``connection``, if any."""
     flush: Flush | None = connection._tenantshield_flush
     return flush if flush is not None and flush.is_for(current_binding()) else None
 
@@ -82,18 +81,17 @@ class Flush:
     )
 
     def __init__(self, session: Session | None) -> None:
-        binding = current_binding()
-        self._bound = None if binding is None else binding[0]
+        self._bound = current_bound()
         self._session = session
         self._objects: list[InstanceState[Any]] = []
         self._proven: dict[TypedReference, set[Values]] = {}
         # By mapper and not by foreign key, since a Reference takes long to hash.
         self._places: dict[MapperInfo, list[set[Values]]] = {}
         self.session_id = 0 if session is None else session.hash_key
-        """The session's ``hash_key``, which is its objects' ``session_id``; 0 at the end."""
+        """The session's ``hash_key``, which is its objects' ``session_id``; 0 after the end."""
 
     def end(self) -> None:
-        """Forget everything; the connection may live on and keep this."""
+        """Release everything, since the connection may outlive the flush and keep it."""
         self.session_id = 0
         self._session = None
         self._objects.clear()
@@ -101,33 +99,33 @@ class Flush:
         self._proven.clear()
 
     def is_for(self, binding: Binding | None) -> bool:
-        """Say whether this is under way, and for whoever is bound."""
+        """Return whether this flush has not ended, and began under ``binding``'s scope."""
         return bool(self.session_id) and binding is not None and binding[0] == self._bound
 
-    def takes(
+    def note(
         self,
-        facts: MapperInfo,
+        info: MapperInfo,
         state: InstanceState[Any],
         values: Mapping[str, Any],
         *,
         is_new: bool,
     ) -> None:
-        """Take note of an object that is about to be written.
+        """Note an object that is about to be written.
 
         Args:
-            facts: what is known of its mapper.
+            info: the part of the registry that concerns its mapper.
             state: its state.
             values: its attributes.
             is_new: whether it is inserted.
         """
-        if is_new and facts.is_referred_to:
-            # By the time anybody asks, its row is inserted under this tenant. An object
-            # to be updated may have been put together by hand, with any primary key.
+        if is_new and info.is_referred_to:
+            # By the time that this is queried its row is inserted under this tenant. An
+            # object to be updated may have been made by hand, with any primary key.
             self._objects.append(state)
-        places = self._places.get(facts)
+        places = self._places.get(info)
         if places is None:
-            places = self._places[facts] = [set() for _ in facts.references]
-        for (_, attributes), wanted in zip(facts.references, places, strict=True):
+            places = self._places[info] = [set() for _ in info.references]
+        for (_, attributes), wanted in zip(info.references, places, strict=True):
             if not is_new and state.committed_state.keys().isdisjoint(attributes):
                 continue
             given = _plain_values(values, attributes)
@@ -135,12 +133,12 @@ class Flush:
                 wanted.add(given)
 
     def unproven(self, written: TypedReference, values: set[Values]) -> set[Values]:
-        """Return which of ``values``, and of those still to come, must be looked up."""
+        """Return which of ``values``, and of those noted for later, must be looked up."""
         values = values - self._proven.setdefault(written, set())
         if not values:
             return values
-        for facts, places in self._places.items():
-            for (other, _), gathered in zip(facts.references, places, strict=True):
+        for info, places in self._places.items():
+            for (other, _), gathered in zip(info.references, places, strict=True):
                 if other == written:
                     values |= gathered
                     gathered.clear()
@@ -149,7 +147,7 @@ class Flush:
         return values - self._proven[written]
 
     def prove(self, written: TypedReference, values: Iterable[Values]) -> None:
-        """Take note that ``values`` were looked up and are this tenant's."""
+        """Note that ``values`` were looked up and are this tenant's."""
         self._proven[written].update(values)
 
     def _known(self, reference: Reference, values: set[Values]) -> Iterator[Values]:
@@ -159,7 +157,7 @@ class Flush:
             if written is not None:
                 yield written
         session = self._session
-        registries = {facts.registry for facts in self._places}
+        registries = {info.registry for info in self._places}
         mapper = _mapper_of(reference, {each for one in registries for each in one.mappers})
         if session is None or mapper is None:
             return
@@ -174,9 +172,9 @@ _PLAIN: Final = frozenset({int, str, UUID, bytes})
 
 
 def _plain_values(values: Mapping[str, Any], attributes: Iterable[str]) -> Values | None:
-    """Return the values of ``attributes``; ``None`` if one is not there or an expression.
+    """Return the values of ``attributes``; ``None`` if one is missing or an expression.
 
-    Of expressions the compiler sees to it that they can only yield this tenant's rows.
+    The compiler checks that an expression can yield only this tenant's rows.
     """
     given = tuple(map(values.get, attributes))
     for value in given:
@@ -190,7 +188,7 @@ def _plain_values(values: Mapping[str, Any], attributes: Iterable[str]) -> Value
 
 
 _TO_BEGIN: Final = Flush(None)
-"""Stands for the flush of a session that has not written anything yet."""
+"""Stands for the flush of a session that has written nothing yet."""
 
 
 def _attributes_of(mapper: Mapper[Any], reference: Reference) -> tuple[str, ...] | None:
@@ -200,7 +198,7 @@ def _attributes_of(mapper: Mapper[Any], reference: Reference) -> tuple[str, ...]
 
 
 def _mapper_of(reference: Reference, mappers: Iterable[Mapper[Any]]) -> Mapper[Any] | None:
-    """Return the mapper whose primary key ``reference`` points at."""
+    """Return the mapper whose primary key ``reference`` refers to."""
     for mapper in mappers:
         if (
             mapper.local_table is reference.parent

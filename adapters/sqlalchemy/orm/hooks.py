@@ -1,4 +1,4 @@
-"""Every session asks whom it serves before it answers."""
+"""The hooks by which every session checks the scope before it answers."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ __all__ = ["hook_sessions"]
 
 
 def hook_sessions() -> None:
-    """Have every session ask :func:`serve` before it answers."""
-    connection_for_bind = SessionTransaction._connection_for_bind
-    identity_lookup = Session._identity_lookup
-    flush = Session._flush
-    merge = Session._merge
-    bulk = Session._bulk_save_mappings
-    load_lazily = LAZY_LOADER._load_for_state
-    instances: Callable[[Any, Any], Any] = loading.instances
+    """Have every session call :func:`serve` before it answers."""
+    _hook_connections()
+    _hook_memory()
+    _hook_writes()
+    _hook_loading()
 
-    # private: every statement, flush and bulk operation of a session gets its
-    # connection here. The public event for it, do_orm_execute, misses bulk operations
-    # and makes each query work out its options twice.
+
+def _hook_connections() -> None:
+    connection_for_bind = SessionTransaction._connection_for_bind
+
+    # private: every statement, flush and bulk operation of a session gets its connection
+    # here. The public event, do_orm_execute, misses bulk operations and makes each query
+    # compute its options twice.
     @functools.wraps(connection_for_bind)
     def serving_connection(
         self: SessionTransaction, bind: Any, execution_options: Any
@@ -43,15 +44,37 @@ def hook_sessions() -> None:
             serve(session)
         return connection_for_bind(self, bind, execution_options)
 
-    # private: get() and many-to-one loading look here, and send no SQL on a hit.
+    hook(SessionTransaction, serving_connection)
+
+
+def _hook_memory() -> None:
+    identity_lookup = Session._identity_lookup
+    merge = Session._merge
+
+    # private: get() and many-to-one loading look here first, and send no SQL on a hit.
     @functools.wraps(identity_lookup)
     def serving_lookup(self: Session, mapper: Mapper[Any], *args: Any, **kw: Any) -> Any:
         serve_lookup(self, mapper)
         return identity_lookup(self, mapper, *args, **kw)
 
+    # private: merge() takes what it finds in the identity map.
+    @functools.wraps(merge)
+    def serving_merge(self: Session, state: InstanceState[Any], *args: Any, **kw: Any) -> Any:
+        serve_merge(self, state, load=kw.get("load", True))
+        return merge(self, state, *args, **kw)
+
+    hook(Session, serving_lookup)
+    hook(Session, serving_merge)
+
+
+def _hook_writes() -> None:
+    # An error in a transaction would roll it back together with the session's pending work,
+    # so both are called before one begins.
+    flush = Session._flush
+    bulk = Session._bulk_save_mappings
+
     # private: a flush that has something to do. The public event, before_flush, makes each
-    # flush work out twice what there is to do. Before it begins a transaction, which an
-    # error in it would roll back together with what is pending in the session.
+    # flush compute twice what there is to do.
     @functools.wraps(flush)
     def serving_flush(self: Any, *args: Any, **kw: Any) -> Any:
         binding = current_binding()
@@ -64,26 +87,27 @@ def hook_sessions() -> None:
             if self._tenantshield_flush is not None:
                 end_flush(self)
 
-    # private: merge() takes what it finds in the identity map.
-    @functools.wraps(merge)
-    def serving_merge(self: Session, state: InstanceState[Any], *args: Any, **kw: Any) -> Any:
-        serve_merge(self, state, load=kw.get("load", True))
-        return merge(self, state, *args, **kw)
-
-    # private: the bulk operations, before they begin a transaction, which an error in it
-    # would roll back together with what is pending in the session.
+    # private: the bulk operations.
     @functools.wraps(bulk)
     def serving_bulk(self: Session, *args: Any, **kw: Any) -> Any:
         serve(self)
         return bulk(self, *args, **kw)
 
-    # private: a relationship that is loaded when it is asked for.
+    hook(Session, serving_flush)
+    hook(Session, serving_bulk)
+
+
+def _hook_loading() -> None:
+    load_lazily = LAZY_LOADER._load_for_state
+    instances: Callable[[Any, Any], Any] = loading.instances
+
+    # private: loads a relationship on access.
     @functools.wraps(load_lazily)
     def serving_lazy_load(self: Any, state: InstanceState[Any], *args: Any, **kw: Any) -> Any:
         serve_object(state)
         return load_lazily(self, state, *args, **kw)
 
-    # private: turns a cursor's rows into objects, a chunk at a time, as they are read.
+    # private: turns a cursor's rows into objects, chunk by chunk, as they are read.
     @functools.wraps(instances)
     def serving_instances(cursor: Any, context: Any) -> Any:
         result: Any = instances(cursor, context)
@@ -93,27 +117,22 @@ def hook_sessions() -> None:
         if result._yield_per:
             result.iterator = chain.from_iterable(_checked(chunks, check, result._yield_per))
         else:
-            # Not made anew, for it costs more to throw a generator away than to make one.
+            # Keep the generator, since discarding one costs more than making one.
             result.iterator = chain(iter(check, None), result.iterator)
         return result
 
     hook(LAZY_LOADER, serving_lazy_load)
     hook(loading, serving_instances)
-    hook(SessionTransaction, serving_connection)
-    hook(Session, serving_lookup)
-    hook(Session, serving_flush)
-    hook(Session, serving_merge)
-    hook(Session, serving_bulk)
 
 
 def _checked(
     chunks: Callable[[int | None], Iterator[Any]], check: Callable[[], None], size: int | None
 ) -> Iterator[Any]:
-    """Return ``chunks(size)`` with a ``check`` before each chunk is made."""
+    """Return ``chunks(size)`` with a ``check`` before each chunk."""
     if size:
         return _each_checked(chunks(size), check)
-    # All rows come in one chunk. An iterator that calls the check and is at its end then
-    # stands before it, which takes no generator of ours.
+    # All rows come in one chunk. An iterator that calls the check and then ends stands
+    # before it, which saves a generator.
     return chain(iter(check, None), chunks(size))
 
 

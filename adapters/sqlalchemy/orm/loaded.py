@@ -1,6 +1,6 @@
 """Which objects of a session were read from their tables in this transaction.
 
-Only these prove that a foreign key which refers to them is one of the tenant's rows.
+Only these prove that a foreign key that refers to them refers to one of the tenant's rows.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from typing import Any, Final
 from sqlalchemy.orm import InstanceState, Mapper, Session, context
 from sqlalchemy.orm.attributes import instance_state
 
-from tenantshield_mw.context import current_binding
+from tenantshield_mw.context import current_bound
 from tenantshield_mw.tenant import TenantContext
 
 from .mappers import info_of
 
 __all__ = ["distrust", "note_load", "was_loaded_here"]
 
-# private: the ORM's side of a compiled SELECT; it got an underscore in 2.1.
+# private: the ORM's side of a compiled SELECT; renamed with an underscore in 2.1.
 _Selected: Final[Any] = getattr(
     context, "_ORMSelectCompileState", getattr(context, "ORMSelectCompileState", None)
 )
 
 MOST_LOADS: Final = 1_000
-"""How many queries a session remembers; what is forgotten is looked up again."""
+"""How many queries a session remembers; keys from older ones are looked up again."""
 
 _LOADS: Final = "_tenantshield_loads"
 setattr(Session, _LOADS, None)
@@ -32,18 +32,18 @@ setattr(Session, _LOADS, None)
 
 @dataclass(slots=True)
 class Loads:
-    """The queries of one transaction whose objects stand for rows of their tables."""
+    """The queries of one transaction whose objects are rows of their tables."""
 
     transaction: Any
     runs: set[int]
 
 
 def note_load(cursor: Any, query: Any) -> None:
-    """Take note of a query if its objects must be rows of their table.
+    """Note a query if its objects must be rows of their table.
 
     Args:
         cursor: SQLAlchemy's result, whose rows are about to become objects.
-        query: the ORM's context of it.
+        query: the ORM's context of the query.
     """
     if not _is_ordinary(cursor, query.compile_state):
         return
@@ -58,23 +58,23 @@ def note_load(cursor: Any, query: Any) -> None:
 
 
 def distrust(session: Any, state: InstanceState[Any]) -> None:
-    """Take note that an object which was not loaded gets into ``session``."""
+    """Note that an object enters ``session`` without having been loaded."""
     loads = session._tenantshield_loads
     if loads is not None:
-        # The whole query, for an object keeps its mark whatever is made of it.
+        # The whole query, since an object keeps its run id whatever happens to it.
         loads.runs.discard(state.runid)
 
 
 def _transaction(session: Session) -> Any:
-    # The savepoint's own, since what was read in it may be undone with it.
+    # The savepoint's own, since rows that were read in it may be undone with it.
     return session.get_nested_transaction() or session.get_transaction()
 
 
 def _is_ordinary(cursor: Any, compiled: Any) -> bool:
-    """Say whether a query loads one mapper, from its own table and in no special way.
+    """Return whether a query loads one mapper from its own table, in the ordinary way.
 
     An alias, a ``from_statement()``, an option or a CTE of the table's name may put any
-    value into the place of a primary key.
+    value in the place of a primary key.
     """
     if type(compiled) is not _Selected or len(compiled._entities) != 1:
         return False
@@ -86,21 +86,20 @@ def _is_ordinary(cursor: Any, compiled: Any) -> bool:
     return (
         isinstance(mapper, Mapper)
         and info_of(mapper).is_referred_to
-        # An entity that is a column alone has none.
+        # An entity that is a single column has no selectable.
         and getattr(entity, "selectable", None) is mapper.local_table
         and not cursor.context.compiled.ctes
     )
 
 
 def was_loaded_here(session: Any, mapper: Mapper[Any], instance: Any) -> bool:
-    """Say whether ``instance`` was read in this transaction, under the tenant in scope.
+    """Return whether ``instance`` was read in this transaction, under the tenant in scope.
 
-    Being in the identity map proves nothing by itself: an object can be put there by
-    hand, with any primary key, or stay there from an earlier transaction while its row
-    goes and the key is given to another.
+    Its presence in the identity map proves nothing: an object can be put there by hand,
+    with any primary key, or remain there from an earlier transaction after its row was
+    deleted and the key was given to another tenant's row.
     """
-    binding = current_binding()
-    bound = None if binding is None else binding[0]
+    bound = current_bound()
     own = info_of(mapper).own
     loads: Loads | None = session._tenantshield_loads
     if not isinstance(bound, TenantContext) or own is None or loads is None:
@@ -110,7 +109,7 @@ def was_loaded_here(session: Any, mapper: Mapper[Any], instance: Any) -> bool:
     tenant_id = state.dict.get(attribute)
     return (
         loads.transaction is _transaction(session)
-        # private: which query has made the object from a row.
+        # private: the query that made the object from a row.
         and state.runid in loads.runs
         and attribute not in state.committed_state
         and type(tenant_id) is type(bound.tenant_id)

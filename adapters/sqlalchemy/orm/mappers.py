@@ -1,4 +1,4 @@
-"""What the registry says of a mapper's tables, in terms of its attributes."""
+"""What the registry knows of a mapper's tables, in terms of the mapper's attributes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["MapperInfo", "attributes_of", "info_of"]
 
 
 class MapperInfo:
-    """What the registry says of a mapper's tables, in terms of its attributes."""
+    """The part of the registry that concerns one mapper."""
 
     __slots__ = ("generation", "is_noted", "is_referred_to", "own", "references", "registry")
 
@@ -33,36 +33,36 @@ class MapperInfo:
         ]
         self.is_referred_to = any(map(registry.is_referred_to, tables))
         self.is_noted = self.is_referred_to or bool(self.references)
-        """Whether a flush takes note of new objects."""
+        """Whether a flush notes new objects."""
 
 
-_FACTS: Final = "_tenantshield_facts"
-setattr(Mapper, _FACTS, None)
+_INFO: Final = "_tenantshield_info"
+setattr(Mapper, _INFO, None)
 
 
 def info_of(mapper: Any) -> MapperInfo:
-    """Return what is known of ``mapper``'s tables under the registry as it is now."""
-    facts: MapperInfo | None = mapper._tenantshield_facts
-    if facts is None or facts.generation != registry.generation:
-        facts = mapper._tenantshield_facts = MapperInfo(mapper)
-    return facts
+    """Return what the registry, as it is now, knows of ``mapper``'s tables."""
+    info: MapperInfo | None = mapper._tenantshield_info
+    if info is None or info.generation != registry.generation:
+        info = mapper._tenantshield_info = MapperInfo(mapper)
+    return info
 
 
 def _own_column(mapper: Mapper[Any], tables: list[Table]) -> tuple[ColumnOwnership, str] | None:
-    """Return the rule of a table with a tenant column, and the attribute for that."""
+    """Return the ownership of a table with a tenant column, and that column's attribute."""
     for table in tables:
-        rule = registry.ownership_of(table)
-        if isinstance(rule, ColumnOwnership):
-            attributes = attributes_of(mapper, table, [rule.column])
+        ownership = registry.ownership_of(table)
+        if isinstance(ownership, ColumnOwnership):
+            attributes = attributes_of(mapper, table, [ownership.column])
             if attributes is not None:
-                return rule, attributes[0]
+                return ownership, attributes[0]
     return None
 
 
 def attributes_of(
     mapper: Mapper[Any], table: Table, names: Iterable[str]
 ) -> tuple[str, ...] | None:
-    """Return the attributes that hold the columns ``names`` of ``table``."""
+    """Return the attributes for the columns ``names`` of ``table``; ``None`` if one has none."""
     attributes = []
     for name in names:
         column = next((each for each in table.c if each.name == name), None)

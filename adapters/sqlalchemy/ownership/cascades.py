@@ -1,16 +1,16 @@
-"""What the database does to tenants' rows when a row that is not a tenant's goes or changes.
+"""Foreign keys along which the database itself deletes or changes tenants' rows.
 
-A shared or undeclared table is nobody's, so the guard leaves a ``DELETE`` on it alone. If
-tenant-aware tables refer to it with ``ON DELETE CASCADE`` or the like, the database then
-deletes or changes every tenant's rows, and no statement of the guard's has a say in that.
-Which foreign keys do so follows from the models.
+The guard does not confine a ``DELETE`` on a shared or undeclared table. If tenant-aware
+tables refer to it with ``ON DELETE CASCADE`` or the like, the database then deletes or
+changes rows of every tenant without a further statement. The models tell which foreign
+keys do so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 from sqlalchemy import Table
 from sqlalchemy import table as bare_table
@@ -25,9 +25,9 @@ __all__ = [
     "Cascade",
     "cascades",
     "effect_of",
-    "has_rule",
     "is_cascading_parent",
     "is_same_table",
+    "is_tenant_aware",
     "known_cascades",
     "reached",
     "refuse_cascade",
@@ -39,15 +39,15 @@ _PASSIVE: Final = frozenset({"", "NO ACTION", "RESTRICT"})
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """A foreign key along which the database itself deletes or changes rows.
+    """A foreign key, and what the database does along it.
 
     Attributes:
-        table: the table whose rows it deletes or changes.
-        columns: the foreign key, by the names of its columns.
+        table: the table that has the foreign key.
+        columns: the names of the foreign key's columns.
         parent: the table that it refers to.
-        parent_columns: what it refers to, by the names of the columns.
-        on_delete: what a ``DELETE`` on ``parent`` does, in upper case; empty for nothing.
-        on_update: the same of an ``UPDATE`` of ``parent_columns``.
+        parent_columns: the names of the columns that it refers to.
+        on_delete: the action upon a ``DELETE`` on ``parent``, in upper case; empty for none.
+        on_update: the action upon an ``UPDATE`` of ``parent_columns``.
     """
 
     table: Table
@@ -59,25 +59,25 @@ class Cascade:
 
 
 def cascades(tables: Iterable[Table]) -> list[Cascade]:
-    """Return all foreign keys of ``tables``, also those along which nothing happens."""
+    """Return all foreign keys of ``tables``, including those without an action."""
     known = {table_key(each): each for each in tables}
 
     def find(key: TableKey) -> Table:
-        # One that is not known can still be named in a statement.
+        # An unknown table can still be named in a statement.
         found = known.get(key)
         return cast("Table", bare_table(key[1], schema=key[0])) if found is None else found
 
     return [
         Cascade(
             table,
-            tie.columns,
-            tie.parent,
-            tie.parent_columns,
+            key.columns,
+            key.parent,
+            key.parent_columns,
             _action(constraint.ondelete),
             _action(constraint.onupdate),
         )
         for table in known.values()
-        for constraint, tie in foreign_keys(table, find)
+        for constraint, key in foreign_keys(table, find)
     ]
 
 
@@ -95,13 +95,12 @@ def refuse_cascade(
 
     Args:
         table: the statement's target.
-        columns: what the ``SET`` of an ``UPDATE`` names, as columns, keys or names; ``None``
+        columns: the columns that an ``UPDATE`` sets, as columns, keys or names; ``None``
             for a ``DELETE``.
-        default_schemas: the database's names, in lower case, for the schema that a name
-            without one means.
+        default_schemas: the database's names, in lower case, for its default schema.
 
     Raises:
-        UnguardedStatementError: it does.
+        UnguardedStatementError: it reaches them.
     """
     edges = known_cascades()
     if not edges:
@@ -130,7 +129,16 @@ def effect_of(found: Cascade) -> str:
     )
 
 
-def refuse_reached(what: str, found: Cascade) -> None:
+def refuse_reached(what: str, found: Cascade) -> NoReturn:
+    """Raise for a statement that reaches other tenants' rows.
+
+    Args:
+        what: the statement, for the message.
+        found: a foreign key by which it reaches them.
+
+    Raises:
+        UnguardedStatementError: always.
+    """
     raise UnguardedStatementError(
         f"{what} {effect_of(found)}: "
         'do this inside system_scope("why"), or, if it was reviewed, execute it with '
@@ -143,7 +151,7 @@ _cached: tuple[int, list[Cascade]] = (-1, [])
 
 def known_cascades() -> list[Cascade]:
     """Return the foreign keys of all known tables."""
-    global _cached  # noqa: PLW0603  # what follows from the one registry of the process.
+    global _cached  # noqa: PLW0603  # derived from the one registry of the process.
     generation = registry.generation
     known = _cached
     if known[0] != generation:
@@ -153,7 +161,7 @@ def known_cascades() -> list[Cascade]:
 
 
 def _names(table: TableClause, columns: Collection[Any]) -> frozenset[str]:
-    """Return the names, case folded, of what an ``UPDATE`` of ``table`` sets."""
+    """Return the names, case folded, of the columns that an ``UPDATE`` of ``table`` sets."""
     given = {each if isinstance(each, str) else str(each.key) for each in columns}
     for column in table.c:
         if column.key in given or getattr(column, "onupdate", None) is not None:
@@ -169,17 +177,17 @@ def reached(
     is_tenants: bool,
     truncates: bool = False,
 ) -> Iterator[Cascade]:
-    """Yield the foreign keys by which tenants' rows go or change, whosever they are.
+    """Yield the foreign keys by which the database deletes or changes any tenant's rows.
 
     Rows that refer to a tenant's row are that tenant's too, as long as each table on the
-    way has a rule. Those that refer to a row of a table without one can be anybody's.
+    way is tenant-aware. Rows that refer to any other table can be any tenant's.
 
     Args:
         edges: all foreign keys.
         table: where a row is deleted or changed.
         written: the columns that change, case folded; ``None`` where it is deleted.
-        is_tenants: whether ``table`` has a rule.
-        truncates: whether all rows go, and all that refer to any, by ``TRUNCATE ... CASCADE``.
+        is_tenants: whether ``table`` is tenant-aware.
+        truncates: whether this is a ``TRUNCATE ... CASCADE``, which empties referring tables too.
     """
     waiting: list[tuple[TableClause, frozenset[str] | None, bool]] = [(table, written, is_tenants)]
     seen: set[tuple[TableKey, frozenset[str] | None]] = set()
@@ -198,16 +206,16 @@ def reached(
                 action = edge.on_update if touched else ""
             if not action:
                 continue
-            child_has_rule = has_rule(edge.table)
-            if child_has_rule and not parent_is_tenants:
+            child_is_tenants = is_tenant_aware(edge.table)
+            if child_is_tenants and not parent_is_tenants:
                 yield edge
             goes = changed is None and action == "CASCADE"
             following = None if goes else frozenset(each.casefold() for each in edge.columns)
-            waiting.append((edge.table, following, child_has_rule))
+            waiting.append((edge.table, following, child_is_tenants))
 
 
 def is_same_table(one: TableClause, other: TableClause) -> bool:
-    """Say whether two constructs can be one table: a name without a schema can be in any."""
+    """Return whether two constructs may be one table; one without a schema may be in any."""
     (schema, name), (other_schema, other_name) = table_key(one), table_key(other)
     if name.casefold() != other_name.casefold():
         return False
@@ -216,9 +224,10 @@ def is_same_table(one: TableClause, other: TableClause) -> bool:
     return schema.casefold() == other_schema.casefold()
 
 
-def has_rule(table: Table) -> bool:
+def is_tenant_aware(table: Table) -> bool:
+    """Return whether ``table`` is tenant-aware, or could be."""
     try:
         return registry.ownership_of(table) is not None
     except UnguardedStatementError:
-        # Undeclared, with the name of a declared one in another schema.
+        # Undeclared, with the name of a tenant-aware table in another schema.
         return True

@@ -1,7 +1,7 @@
-"""The declarations: whose rows a table holds.
+"""The declarations: which tables hold tenants' rows, and how.
 
-Each of them stands next to a model or a ``Table``, and takes effect at once for every
-engine of the process.
+Each stands next to a model or a ``Table`` and takes effect at once, for every engine of
+the process.
 """
 
 from __future__ import annotations
@@ -62,26 +62,26 @@ def tenant_aware(
 
         tenant_aware(notes_table)
 
-    Subclasses are covered by their base, in single-table and joined inheritance through
-    its table, in concrete inheritance by their own column. On a mixin or an abstract
-    base it holds for every model made from it.
+    A base covers its subclasses: in single-table and joined inheritance through its table,
+    in concrete inheritance by their own column. On a mixin or an abstract base, the mark
+    applies to every model that derives from it.
 
     Args:
         target: a mapped class, a mixin, an abstract base or a ``Table``.
-        column: the name of the column that holds the tenant's identifier; a ``String``,
+        column: the name of the column that holds the tenant's identifier: a ``String``,
             an ``Integer`` or a ``Uuid``.
-        through: the name of the tenant-aware table that a foreign key of this one refers
-            to, where the row itself has no tenant column.
-        check_references: whether foreign keys of this table that point at tenant-aware
+        through: where the table has no tenant column, the name of the tenant-aware table
+            that one of its foreign keys refers to.
+        check_references: whether foreign keys of this table that refer to tenant-aware
             tables are looked up before they are written. Those through which its rows
-            belong to a tenant always are.
+            belong to a tenant are always looked up.
 
     Returns:
-        ``target``, or a decorator where it was left out.
+        ``target``, or a decorator if it was left out.
 
     Raises:
-        ConfigurationError: there is no such column or foreign key, or the column is of
-            another type, or the table was declared differently before.
+        ConfigurationError: there is no such column or foreign key, the column has another
+            type, or the table was declared differently before.
     """
     marking = _Marking(column, through, check_references)
     if target is None:
@@ -108,7 +108,7 @@ def _mark(target: Any, marking: _Marking) -> Any:
     if isinstance(target, type):
         setattr(target, _MARKING, marking)
         for each in _subclasses(target):
-            # Those that were mapped before their base was marked.
+            # A subclass that was mapped before its base was marked.
             if "__mapper__" in vars(each):
                 mapper_constructed(each.__mapper__, each)
     elif table is None:
@@ -141,12 +141,12 @@ def _table_of(target: Any) -> Table | None:
 
 
 def mapper_constructed(mapper: Mapper[Any], class_: type[Any]) -> None:
-    """Declare the table of a class whose base or mixin was marked."""
+    """Declare the table of a class whose base or mixin is marked."""
     marked = getattr(class_, _MARKING, None)
     if marked is None or not isinstance(mapper.local_table, Table):
         return
     if mapper.inherits is not None and not mapper.concrete:
-        # Single-table: the base's table. Joined: tied to it by the foreign key.
+        # Single-table: it has the base's table. Joined: its own is tied by the foreign key.
         return
     if not registry.is_shared(mapper.local_table):
         _declare(mapper.local_table, marked)
@@ -157,16 +157,16 @@ def shared_across_tenants(target: T, /) -> T: ...
 @overload
 def shared_across_tenants() -> Callable[[T], T]: ...
 def shared_across_tenants(target: Any = None, /) -> Any:
-    """Mark a model or a ``Table`` that is on purpose the same for all tenants.
+    """Mark a model or a ``Table`` that is the same for all tenants, on purpose.
 
     Args:
         target: a mapped class or a ``Table``.
 
     Returns:
-        ``target``, or a decorator where it was left out.
+        ``target``, or a decorator if it was left out.
 
     Raises:
-        ConfigurationError: it is neither, or was declared tenant-aware before.
+        ConfigurationError: ``target`` is neither, or was declared tenant-aware before.
     """
     if target is None:
         return shared_across_tenants
@@ -181,19 +181,18 @@ def shared_across_tenants(target: Any = None, /) -> Any:
 
 
 def require_declared(target: Any) -> None:
-    """Demand that every table is tenant-aware, tied to one that is, or marked as shared.
+    """Require every table to be declared: tenant-aware, tied to such a table, or shared.
 
-    Checked whenever mappers are configured, so that a new model nobody thought about is
-    an error at start-up and not a leak. As long as there is such a table, no statement
-    is executed either.
+    This is checked whenever mappers are configured, so that a forgotten model is an error
+    at start-up and not a leak. While there is an undeclared table, no statement is executed.
 
     Args:
         target: a declarative base or a ``MetaData``.
 
     Raises:
-        ConfigurationError: ``target`` is neither; or its mappers are configured already
-            and there is an undeclared table. Mappers that are configured later raise it
-            too, with the list of the tables.
+        ConfigurationError: ``target`` is neither, or its mappers are configured already
+            and a table is undeclared. Mappers that are configured later raise it too. The
+            message lists the tables.
     """
     metadata = target if isinstance(target, MetaData) else getattr(target, "metadata", None)
     if not isinstance(metadata, MetaData):
@@ -204,5 +203,5 @@ def require_declared(target: Any) -> None:
     registry.require(metadata)
     mappers = getattr(getattr(target, "registry", None), "mappers", ())
     if mappers and all(mapper.configured for mapper in mappers):
-        # They will not be configured again for this.
+        # They will not be configured again, so check now.
         registry.check_required()

@@ -1,4 +1,4 @@
-"""Tables that belong to a tenant through a foreign key: which, and along which keys."""
+"""Derive which tables belong to a tenant through foreign keys, and through which."""
 
 from __future__ import annotations
 
@@ -18,9 +18,17 @@ from sqlalchemy.exc import NoReferencedTableError
 from ..errors import ConfigurationError
 from .model import Ownership, ParentKey, ParentOwnership, TableKey, table_key, table_label
 
-__all__ = ["Find", "foreign_keys", "is_finished", "names_parent", "settle", "ties_of"]
+__all__ = [
+    "FindTable",
+    "derive_all",
+    "derive_through_parents",
+    "foreign_keys",
+    "has_foreign_key_to",
+    "is_finished",
+    "is_unique",
+]
 
-Find: TypeAlias = Callable[[TableKey], Table | None]
+FindTable: TypeAlias = Callable[[TableKey], Table | None]
 """Returns a known table by schema and name."""
 
 _UNFINISHED: Final = "_tenantshield_unfinished"
@@ -34,120 +42,138 @@ def _finish(table: Table, metadata: MetaData) -> None:
     table.__dict__.pop(_UNFINISHED, None)
 
 
-# A table is in its MetaData, where another thread finds it, before it has as much as a name.
-# Set here and not by install(), whose listener calls table_added(): in that moment the table
-# must count as finished already.
+# A table is in its MetaData, where another thread finds it, before it even has a name.
+# Set here and not by install(), whose listener calls table_added(): the table must count as
+# finished by then.
 event.listen(Table, "before_parent_attach", _begin)
 event.listen(Table, "after_parent_attach", _finish)
 
 
 def is_finished(table: Table) -> bool:
-    """Say whether the constructor of ``table`` has come to its end, in whichever thread."""
+    """Return whether the constructor of ``table`` has finished, in any thread."""
     return _UNFINISHED not in table.__dict__
 
 
-def settle(
-    own: Mapping[TableKey, Ownership], tables: Iterable[tuple[Table, str | None]], find: Find
+def derive_all(
+    own: Mapping[TableKey, Ownership], tables: Iterable[tuple[Table, str | None]], find: FindTable
 ) -> dict[TableKey, Ownership]:
-    """Return the rules of all known tables.
+    """Return the ownership of every known table that belongs to tenants.
 
-    A table can only be tied to one that has a rule already, so that the chain from any
-    tied table ends at a tenant column: tables that refer to each other in a circle are
-    tied through the one from which a way leads out.
+    A table is tied only to tables whose ownership is known already, so the chain from any
+    tied table ends at a tenant column. Of tables that refer to each other in a circle, the
+    first to be tied is the one that also refers to a table outside it.
 
     Args:
-        own: the rules of the tables that have a tenant column.
+        own: the ownership of the tables that have a tenant column.
         tables: the others that are not shared, each with the name of the parent
-            through which it was marked, if it was.
+            through which it was declared, if it was.
         find: looks up a known table.
 
     Raises:
-        ConfigurationError: a table is marked as tied to one that has no rule, or is tied
-            by what more than one tenant may have.
+        ConfigurationError: a table was declared through a parent that is not tenant-aware,
+            or is tied by a key that rows of two tenants may have.
     """
-    rules = dict(own)
+    ownerships = dict(own)
     tables = list(tables)
     while True:
         found = {
-            table_key(table): ties
+            table_key(table): ownership
             for table, through in tables
-            if table_key(table) not in rules
-            and (ties := ties_of(table, through, rules, find)) is not None
+            if table_key(table) not in ownerships
+            and (ownership := derive_through_parents(table, through, ownerships, find)) is not None
         }
         if not found:
             break
-        rules.update(found)
+        ownerships.update(found)
     for table, through in tables:
-        if through is not None and table_key(table) not in rules:
+        if through is not None and table_key(table) not in ownerships:
             raise ConfigurationError(
                 f"{table_label(table)} is tenant-aware through {through!r}, which is not "
                 "tenant-aware itself: mark that table too"
             )
-        _tie_to_all(table, through, rules, find)
-    return rules
+        _add_other_parents(table, through, ownerships, find)
+    return ownerships
 
 
-def _tie_to_all(
-    table: Table, through: str | None, rules: dict[TableKey, Ownership], find: Find
+def _add_other_parents(
+    table: Table, through: str | None, ownerships: dict[TableKey, Ownership], find: FindTable
 ) -> None:
-    """Tie ``table`` to its other parents too, where that makes no circle."""
-    rule = rules.get(table_key(table))
-    if not isinstance(rule, ParentOwnership):
+    """Tie ``table`` to its remaining parents too, where that makes no circle."""
+    ownership = ownerships.get(table_key(table))
+    if not isinstance(ownership, ParentOwnership):
         return
-    ties = ties_of(table, through, rules, find)
+    complete = derive_through_parents(table, through, ownerships, find)
     more = [
-        tie
-        for tie in (() if ties is None else ties.ties)
-        if tie not in rule.ties and not _leads_to(table_key(tie.parent), table_key(table), rules)
+        key
+        for key in (() if complete is None else complete.parent_keys)
+        if key not in ownership.parent_keys
+        and not _leads_to(table_key(key.parent), table_key(table), ownerships)
     ]
-    rules[table_key(table)] = ParentOwnership(table, (*rule.ties, *more))
+    ownerships[table_key(table)] = ParentOwnership(table, (*ownership.parent_keys, *more))
 
 
-def ties_of(
-    table: Table, through: str | None, rules: Mapping[TableKey, Ownership], find: Find
+def derive_through_parents(
+    table: Table, through: str | None, ownerships: Mapping[TableKey, Ownership], find: FindTable
 ) -> ParentOwnership | None:
-    """Return how ``table`` is tied to tables that have a rule; ``None`` if it is not.
+    """Return how ``table`` is tied to tenant-aware tables; ``None`` if it is not.
 
     Args:
         table: a table without a tenant column.
-        through: the name of the parent through which it was marked, if it was.
+        through: the name of the parent through which it was declared, if it was.
             Otherwise it is tied by all foreign keys that cannot be ``NULL``, and an
             association table by all that it has.
-        rules: the rules that are known already.
+        ownerships: the ownerships that are known already.
         find: looks up a known table.
 
     Raises:
-        ConfigurationError: it refers to what more than one tenant may have.
+        ConfigurationError: it is tied by a key that rows of two tenants may have.
     """
-    ties = [
-        (constraint, tie)
-        for constraint, tie in foreign_keys(table, find)
-        if tie.parent is not table
-        and (through is None or through in (tie.parent.name, tie.parent.fullname))
-        and table_key(tie.parent) in rules
+    keys = [
+        (constraint, key)
+        for constraint, key in foreign_keys(table, find)
+        if key.parent is not table
+        and (through is None or through in (key.parent.name, key.parent.fullname))
+        and table_key(key.parent) in ownerships
     ]
     owning = [
-        tie for constraint, tie in ties if through is not None or not _is_nullable(constraint)
+        key for constraint, key in keys if through is not None or not _is_nullable(constraint)
     ]
     if not owning and _is_association(table):
-        owning = [tie for _, tie in ties]
-    for tie in owning:
-        _check_unique(table, tie)
+        owning = [key for _, key in keys]
+    for key in owning:
+        _check_unique(table, key)
     return ParentOwnership(table, tuple(owning)) if owning else None
 
 
-def _check_unique(table: Table, tie: ParentKey) -> None:
-    """Raise if the rows of two tenants may be what a row of ``table`` is tied to."""
-    columns = set(tie.parent_columns)
+def _check_unique(table: Table, key: ParentKey) -> None:
+    """Check that a row of ``table`` can refer to only one row by ``key``.
+
+    Raises:
+        ConfigurationError: rows of two tenants may have the same key.
+    """
+    if not is_unique(key.parent, key.parent_columns):
+        parent, names = table_label(key.parent), ", ".join(key.parent_columns)
+        raise ConfigurationError(
+            f"{table_label(table)} belongs to a tenant through {', '.join(key.columns)}, which "
+            f"refers to {names} of {parent}, and nothing declares this unique: rows of two "
+            f"tenants may have the same. Refer to the primary key of {parent}, or give it a "
+            f"UniqueConstraint of exactly {names}, or give {table_label(table)} a tenant column "
+            "and a tenant_foreign_key()"
+        )
+
+
+def is_unique(table: Table, columns: Iterable[str]) -> bool:
+    """Return whether ``table`` declares that no two rows have the same ``columns``."""
+    given = set(columns)
     keys = [
         {column.name for column in each.columns}
-        for each in tie.parent.constraints
+        for each in table.constraints
         if isinstance(each, PrimaryKeyConstraint | UniqueConstraint)
     ]
     keys += [
         {column.name for column in each.columns}
-        for each in tie.parent.indexes
-        # An expression among its columns, or a condition, makes it unique for some rows only.
+        for each in table.indexes
+        # An index over an expression, or with a condition, is unique for some rows only.
         if each.unique
         and len(each.columns) == len(each.expressions)
         and not any(
@@ -155,18 +181,10 @@ def _check_unique(table: Table, tie: ParentKey) -> None:
             for option, value in each.dialect_kwargs.items()
         )
     ]
-    if not any(key and key <= columns for key in keys):
-        parent, names = table_label(tie.parent), ", ".join(tie.parent_columns)
-        raise ConfigurationError(
-            f"{table_label(table)} belongs to a tenant through {', '.join(tie.columns)}, which "
-            f"refers to {names} of {parent}, and nothing says that this is unique: rows of two "
-            f"tenants may have the same. Refer to the primary key of {parent}, or give it a "
-            f"UniqueConstraint of exactly {names}, or give {table_label(table)} a tenant column "
-            "and a tenant_foreign_key()"
-        )
+    return any(key and key <= given for key in keys)
 
 
-def foreign_keys(table: Table, find: Find) -> Iterator[tuple[ForeignKeyConstraint, ParentKey]]:
+def foreign_keys(table: Table, find: FindTable) -> Iterator[tuple[ForeignKeyConstraint, ParentKey]]:
     """Return the foreign keys of ``table`` whose parent is known."""
     for constraint in sorted(
         table.foreign_key_constraints, key=lambda each: [c.name for c in each.columns]
@@ -175,13 +193,13 @@ def foreign_keys(table: Table, find: Find) -> Iterator[tuple[ForeignKeyConstrain
         target = constraint.elements[0].target_fullname.rpartition(".")[0]
         try:
             if _is_being_defined(target, table.metadata):
-                # SQLAlchemy itself would make a mess of it.
+                # SQLAlchemy would fail on a table that is only half there.
                 raise NoReferencedTableError("being defined", target)
             parent = constraint.referred_table
             referred = tuple(element.column.name for element in constraint.elements)
         except NoReferencedTableError:
-            # The table alone was reflected, say. Its parent is found by name among
-            # the known tables; one that is not there is not tenant-aware.
+            # Only this table was reflected, for example. Its parent is found by name
+            # among the known tables; if it is not there it is not tenant-aware.
             schema, _, name = target.rpartition(".")
             known = find((schema or None, name))
             if known is None:
@@ -194,16 +212,16 @@ def foreign_keys(table: Table, find: Find) -> Iterator[tuple[ForeignKeyConstrain
 
 
 def _is_being_defined(target: str, metadata: MetaData) -> bool:
-    # A target without a schema is in that of the MetaData, if it has one.
+    # A target without a schema is in the schema of the MetaData, if that has one.
     found = map(metadata.tables.get, (target, f"{metadata.schema}.{target}"))
     return any(each is not None and not is_finished(each) for each in found)
 
 
-def _leads_to(start: TableKey, goal: TableKey, rules: Mapping[TableKey, Ownership]) -> bool:
-    rule = rules.get(start)
+def _leads_to(start: TableKey, goal: TableKey, ownerships: Mapping[TableKey, Ownership]) -> bool:
+    ownership = ownerships.get(start)
     return start == goal or (
-        isinstance(rule, ParentOwnership)
-        and any(_leads_to(table_key(tie.parent), goal, rules) for tie in rule.ties)
+        isinstance(ownership, ParentOwnership)
+        and any(_leads_to(table_key(key.parent), goal, ownerships) for key in ownership.parent_keys)
     )
 
 
@@ -212,14 +230,14 @@ def _is_nullable(constraint: ForeignKeyConstraint) -> bool:
 
 
 def _is_association(table: Table) -> bool:
-    """Say whether ``table`` only connects others: every column is part of a foreign key."""
+    """Return whether ``table`` only connects others: each column is part of a foreign key."""
     return len(table.foreign_key_constraints) > 1 and all(c.foreign_keys for c in table.columns)
 
 
-def names_parent(table: Table, parent: str) -> bool:
-    """Say whether a foreign key of ``table`` refers to a table called ``parent``."""
+def has_foreign_key_to(table: Table, parent: str) -> bool:
+    """Return whether a foreign key of ``table`` refers to a table called ``parent``."""
     for constraint in table.foreign_key_constraints:
-        # The text of the target, since the parent's class may not be defined yet.
+        # Compare the target's text, since the parent's class may not be defined yet.
         target = constraint.elements[0].target_fullname.rpartition(".")[0]
         if parent in (target, target.rpartition(".")[2]):
             return True

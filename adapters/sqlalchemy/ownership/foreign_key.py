@@ -19,7 +19,7 @@ from ..errors import ConfigurationError
 __all__ = ["add_wanted_unique_constraints", "tenant_foreign_key"]
 
 _wanted: Final[WeakKeyDictionary[MetaData, set[tuple[str, tuple[str, ...]]]]] = WeakKeyDictionary()
-"""Unique constraints that parents still have to get, by ``MetaData``."""
+"""Unique constraints that parents need, by ``MetaData``."""
 
 
 def tenant_foreign_key(
@@ -30,33 +30,33 @@ def tenant_foreign_key(
     parent_tenant: str | None = None,
     **options: Any,
 ) -> ForeignKeyConstraint:
-    """Return a foreign key that has the tenant in it, so that it cannot cross tenants.
+    """Return a foreign key that includes the tenant, so that it cannot cross tenants.
 
-    It goes into ``__table_args__`` or a ``Table``. The parent gets the unique constraint
-    over its tenant and key that a composite foreign key needs, unless it has it::
+    It goes into ``__table_args__`` or a ``Table``. The composite foreign key needs a unique
+    constraint over the parent's tenant and key, which is added if it is missing::
 
         class Invoice(Base):
             __table_args__ = (tenant_foreign_key("customer_id", "customer.id"),)
 
-    The database itself then refuses a reference to another tenant's row, and the
-    adapter need not look it up.
+    The database itself then refuses a reference to another tenant's row, so the adapter
+    does not look it up.
 
     Args:
-        columns: this table's column, or columns, that name the parent row.
-        refers_to: what they refer to, each as ``table.column`` or ``schema.table.column``.
+        columns: this table's column, or columns, that hold the parent row's key.
+        refers_to: the parent's columns, each as ``table.column`` or ``schema.table.column``.
         tenant: this table's tenant column.
-        parent_tenant: the parent's tenant column; the same name if left out.
+        parent_tenant: the parent's tenant column; the same name as ``tenant`` if left out.
         options: passed to :class:`sqlalchemy.ForeignKeyConstraint` (``ondelete=``, ...).
 
     Raises:
-        ConfigurationError: the two do not fit each other.
+        ConfigurationError: ``columns`` and ``refers_to`` differ in number, or name two tables.
     """
     ours = (columns,) if isinstance(columns, str) else tuple(columns)
     theirs = (refers_to,) if isinstance(refers_to, str) else tuple(refers_to)
     parents = {each.rpartition(".")[0] for each in theirs}
     if len(ours) != len(theirs) or len(parents) != 1 or "" in parents:
         raise ConfigurationError(
-            "tenant_foreign_key() takes as many columns as it refers to, and those as "
+            "tenant_foreign_key() takes as many columns as it refers to, and the latter as "
             'table.column of one table: tenant_foreign_key("customer_id", "customer.id")'
         )
     parent = parents.pop()
@@ -75,12 +75,12 @@ def tenant_foreign_key(
 
 
 def add_wanted_unique_constraints(table: Table) -> None:
-    """Give ``table`` the unique constraints that foreign keys to it were declared with.
+    """Add the unique constraints to ``table`` that the foreign keys to it need.
 
     Raises:
-        ConfigurationError: it lacks one of the columns.
+        ConfigurationError: ``table`` lacks one of the columns.
     """
-    # A copy: another thread may be declaring one more.
+    # A copy, since another thread may be declaring one more.
     for parent, columns in list(_wanted.get(table.metadata, ())):
         if parent != table.fullname:
             continue

@@ -1,4 +1,4 @@
-"""How a row says whose it is: the rules, in the terms of tables and columns."""
+"""How rows are assigned to a tenant, in terms of tables and columns."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TableKey: TypeAlias = tuple[str | None, str]
 
 @dataclass(frozen=True, slots=True)
 class ColumnOwnership:
-    """The table has a column with the tenant's identifier."""
+    """The table has a column that holds the tenant's identifier."""
 
     table: Table
     column: str
@@ -53,7 +53,7 @@ class ColumnOwnership:
     """The column's key in ``table.c``."""
     type_: TypeEngine[Any]
     python_type: type
-    """What a tenant id must be an instance of to be compared with the column."""
+    """The type of tenant id that the column can be compared with."""
 
     @property
     def label(self) -> str:
@@ -62,7 +62,7 @@ class ColumnOwnership:
 
 @dataclass(frozen=True, slots=True)
 class ParentKey:
-    """One foreign key along which a row belongs to a parent's tenant."""
+    """A foreign key through which a row belongs to its parent's tenant."""
 
     columns: tuple[str, ...]
     parent: Table
@@ -71,10 +71,10 @@ class ParentKey:
 
 @dataclass(frozen=True, slots=True)
 class ParentOwnership:
-    """A row belongs to whom its parents belong to; all of them must agree."""
+    """A row belongs to its parents' tenant; all of them must agree."""
 
     table: Table
-    ties: tuple[ParentKey, ...]
+    parent_keys: tuple[ParentKey, ...]
 
     @property
     def label(self) -> str:
@@ -91,18 +91,18 @@ class Reference:
     parent: Table
     parent_columns: tuple[str, ...]
     owns: bool
-    """Whether the row belongs to whom the parent belongs to, so that there must be one."""
+    """Whether the row belongs to the parent's tenant, so that there must be a parent."""
 
 
 @dataclass(frozen=True, slots=True)
 class TypedReference:
-    """A foreign key, and the types that convert its values when they are written."""
+    """A foreign key with the types that convert its values when they are written."""
 
     reference: Reference
     types: tuple[TypeEngine[Any], ...]
 
     def is_spelled_as_in_parent(self) -> bool:
-        """Say whether equal values of the foreign key and of its parent are the same key."""
+        """Return whether equal values of the foreign key and of its parent are the same key."""
         of_parent = {column.name: column.type for column in self.reference.parent.c}
         return all(
             _converts_alike(type_, of_parent[name])
@@ -119,7 +119,7 @@ def _converts_alike(left: TypeEngine[Any], right: TypeEngine[Any]) -> bool:
     return (
         type(left) is type(right)
         and type(left) in _CONVERT_NOTHING
-        # private: what stands for the type on some of the databases.
+        # private: the types that replace this one on some databases.
         and not left._variant_mapping
         and not right._variant_mapping
         and getattr(left, "as_uuid", None) == getattr(right, "as_uuid", None)
@@ -137,21 +137,21 @@ def table_label(table: FromClause) -> str:
 
 
 def table_key(table: TableClause) -> TableKey:
-    """Return schema and name of ``table``, as it is constructed."""
+    """Return schema and name of ``table`` as they were given to its constructor."""
     return (getattr(table, "schema", None), table.name)
 
 
-def carries_tenant(tie: ParentKey, child: Ownership | None, parent: Ownership) -> bool:
-    """Say whether the foreign key has the tenant in it and so cannot cross."""
+def carries_tenant(key: ParentKey, child: Ownership | None, parent: Ownership) -> bool:
+    """Return whether the foreign key includes the tenant, so that it cannot cross tenants."""
     return (
         isinstance(child, ColumnOwnership)
         and isinstance(parent, ColumnOwnership)
-        and (child.column, parent.column) in set(zip(tie.columns, tie.parent_columns, strict=True))
+        and (child.column, parent.column) in set(zip(key.columns, key.parent_columns, strict=True))
     )
 
 
 def column_ownership(table: Table, column: str) -> ColumnOwnership:
-    """Return the rule for a table with its tenant in ``column`` (a name or a key).
+    """Return the ownership of a table with the tenant in ``column`` (a name or a key).
 
     Raises:
         ConfigurationError: there is no such column, or it cannot be a tenant column.
@@ -176,18 +176,18 @@ def column_ownership(table: Table, column: str) -> ColumnOwnership:
 
 
 def tenant_id_type(type_: TypeEngine[Any], label: str) -> type:
-    """Return which type of tenant id a column of ``type_`` holds: ``str``, ``int`` or ``UUID``.
+    """Return the type of tenant id that ``type_`` holds: ``str``, ``int`` or ``UUID``.
 
     Args:
-        type_: the column's.
-        label: what the column is called in the message.
+        type_: the column's type.
+        label: the column's name for the message.
 
     Raises:
-        ConfigurationError: it holds none of them.
+        ConfigurationError: it holds another type.
     """
     kind: Any = type_
     while isinstance(kind, TypeDecorator):
-        # A decorator may say itself what it takes; if not, its impl does.
+        # A decorator may declare what it takes itself; otherwise its impl does.
         try:
             declared: type | None = kind.python_type
         except NotImplementedError:

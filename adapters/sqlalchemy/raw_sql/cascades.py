@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy.engine import Dialect
 
-from ..ownership.cascades import effect_of, has_rule, is_same_table, known_cascades, reached
+from ..ownership.cascades import effect_of, is_same_table, is_tenant_aware, known_cascades, reached
 from ..ownership.model import table_label
 from .marks import OPEN, without_marks
 from .patterns import GAP, REPLACES_ROWS
@@ -60,7 +60,7 @@ def cascade_in(text: str, dialect: Dialect) -> str | None:
                     if is_same_table(each.parent, parent)
                     for column in each.parent_columns
                 )
-            is_tenants = has_rule(parent)
+            is_tenants = is_tenant_aware(parent)
             found = next(
                 reached(
                     edges, parent, written, is_tenants=is_tenants, truncates=verb == "TRUNCATE"

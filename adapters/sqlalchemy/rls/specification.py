@@ -121,7 +121,7 @@ def spec_of_table(table: Table) -> TablePolicySpec | None:
         column = TenantColumn(rule.column, _KINDS[rule.python_type], _storage(table, rule))
         return TablePolicySpec(table.name, table.schema, column, references=references)
     return TablePolicySpec(
-        table.name, table.schema, ties=tuple(map(_along, rule.ties)), references=references
+        table.name, table.schema, ties=tuple(map(_along, rule.parent_keys)), references=references
     )
 
 

@@ -745,7 +745,7 @@ def test_a_result_read_first_in_another_scope_runs_nothing_and_keeps_its_rows(
             if size:
                 result = result.yield_per(size)
         with tenant_scope("globex"), sent(engine) as statements:
-            with pytest.raises(ScopeMismatchError, match="read it in the scope"):
+            with pytest.raises(ScopeMismatchError, match="read it to its end in the scope"):
                 result.fetchmany(1)
             assert statements == []
             assert len(session.identity_map) == 0

@@ -1,4 +1,4 @@
-"""``SessionScope`` and its kin: what they bind, and what they refuse."""
+"""``SessionScope`` and its variants: what they bind, and what they refuse."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ async def test_a_scope_that_is_entered_cannot_be_entered_again(kind: Any) -> Non
             async with scope:
                 await scope.__aenter__()
 
-    with pytest.raises(ConfigurationError, match=r"make another one|again"):
+    with pytest.raises(ConfigurationError, match=r"make a new one|again"):
         await twice()
     assert try_current_tenant() is None
 
@@ -260,7 +260,7 @@ async def coroutine() -> str:
     return "acme"
 
 
-async def nobody() -> None:
+async def no_tenant() -> None:
     return None
 
 
@@ -275,14 +275,14 @@ async def test_the_async_scope_awaits_what_its_resolver_returns(resolve: Any) ->
 
 async def test_the_async_scope_runs_unbound_where_the_awaited_result_is_none() -> None:
     with tenant_scope("globex"):
-        assert await entered(AsyncSessionScope(resolve_tenant=nobody)) == (None, None)
+        assert await entered(AsyncSessionScope(resolve_tenant=no_tenant)) == (None, None)
 
 
 @pytest.mark.parametrize(
-    "resolve", [coroutine, nobody, Awaitable], ids=["coroutine", "of None", "awaitable"]
+    "resolve", [coroutine, no_tenant, Awaitable], ids=["coroutine", "of None", "awaitable"]
 )
 def test_an_awaitable_in_the_sync_scope_is_an_error_that_names_the_other(resolve: Any) -> None:
-    # Warnings are errors: a coroutine that nobody awaits or closes would fail the run.
+    # Warnings are errors: a coroutine that is neither awaited nor closed would fail the run.
     with pytest.raises(ConfigurationError, match="use AsyncSessionScope"):
         SessionScope(resolve_tenant=resolve).__enter__()
     assert try_current_tenant() is None

@@ -1,4 +1,4 @@
-"""A session serves one tenant at a time, and answers nobody else from its memory."""
+"""A session serves one tenant at a time, and answers no other from its memory."""
 
 from __future__ import annotations
 

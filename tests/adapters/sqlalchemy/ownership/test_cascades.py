@@ -33,43 +33,43 @@ def owned(name: str, *columns: Any) -> Table:
     )
 
 
-def nobodys(name: str, *columns: Any) -> Table:
+def unowned(name: str, *columns: Any) -> Table:
     return Table(name, METADATA, Column("code", String(9), primary_key=True), *columns)
 
 
 # Each shared table, and what refers to it.
-DELETES = shared_across_tenants(nobodys("casc_deletes"))
+DELETES = shared_across_tenants(unowned("casc_deletes"))
 owned("casc_deleted", Column("code", ForeignKey("casc_deletes.code", ondelete="CASCADE")))
-CLEARS = shared_across_tenants(nobodys("casc_clears"))
+CLEARS = shared_across_tenants(unowned("casc_clears"))
 owned("casc_cleared", Column("code", ForeignKey("casc_clears.code", ondelete="set null")))
-RESETS = shared_across_tenants(nobodys("casc_resets"))
+RESETS = shared_across_tenants(unowned("casc_resets"))
 owned("casc_reset", Column("code", ForeignKey("casc_resets.code", ondelete="SET DEFAULT")))
 RENAMES = shared_across_tenants(
-    nobodys("casc_renames", Column("label", String(9)), Column("number", Integer, key="n"))
+    unowned("casc_renames", Column("label", String(9)), Column("number", Integer, key="n"))
 )
 owned("casc_renamed", Column("code", ForeignKey("casc_renames.code", onupdate="CASCADE")))
 owned("casc_numbered", Column("number", ForeignKey("casc_renames.n", onupdate="CASCADE")))
-RESTRICTS = shared_across_tenants(nobodys("casc_restricts", Column("label", String(9))))
+RESTRICTS = shared_across_tenants(unowned("casc_restricts", Column("label", String(9))))
 owned(
     "casc_restricted",
     Column("code", ForeignKey("casc_restricts.code", ondelete="RESTRICT", onupdate="NO ACTION")),
 )
-UNUSED = nobodys("casc_unused")
+UNUSED = unowned("casc_unused")
 
-# A chain through tables that are nobody's, and one that ends before it reaches a tenant's.
-FIRST = nobodys("casc_first")
-SECOND = nobodys("casc_second", Column("first", ForeignKey("casc_first.code", ondelete="CASCADE")))
+# A chain through tables without a tenant, and one that ends before a tenant-aware table.
+FIRST = unowned("casc_first")
+SECOND = unowned("casc_second", Column("first", ForeignKey("casc_first.code", ondelete="CASCADE")))
 owned("casc_third", Column("code", ForeignKey("casc_second.code", ondelete="CASCADE")))
-STOPS = nobodys("casc_stops")
-nobodys("casc_between", Column("stops", ForeignKey("casc_stops.code", ondelete="SET NULL")))
+STOPS = unowned("casc_stops")
+unowned("casc_between", Column("stops", ForeignKey("casc_stops.code", ondelete="SET NULL")))
 owned("casc_beyond", Column("code", ForeignKey("casc_between.code", ondelete="CASCADE")))
 
 # What refers to itself, and rows of a tenant that refer to that tenant's.
-TREE = nobodys("casc_tree", Column("parent", ForeignKey("casc_tree.code", ondelete="CASCADE")))
+TREE = unowned("casc_tree", Column("parent", ForeignKey("casc_tree.code", ondelete="CASCADE")))
 PARENT = owned("casc_parent")
 owned("casc_child", Column("parent_id", ForeignKey("casc_parent.id", ondelete="CASCADE")))
 OUT = owned("casc_out")
-nobodys("casc_loose", Column("out_id", ForeignKey("casc_out.id", ondelete="CASCADE")))
+unowned("casc_loose", Column("out_id", ForeignKey("casc_out.id", ondelete="CASCADE")))
 owned("casc_back", Column("loose", ForeignKey("casc_loose.code", ondelete="CASCADE")))
 
 REMEDY = r"system_scope\(\"why\"\).*tenantshield_reviewed"
@@ -119,7 +119,7 @@ def test_another_update_is_not(target: Table, columns: list[str]) -> None:
 
 
 def test_a_foreign_key_that_comes_later_counts() -> None:
-    shared = nobodys("casc_later")
+    shared = unowned("casc_later")
     refuse_cascade(shared)
     owned("casc_latest", Column("code", ForeignKey("casc_later.code", ondelete="CASCADE")))
     with pytest.raises(UnguardedStatementError, match="casc_latest"):

@@ -47,7 +47,7 @@ def base() -> type[DeclarativeBase]:
 
 
 def is_confined(metadata: MetaData, statement: Any) -> bool:
-    """Say whether ``statement``, on empty tables, needs a tenant."""
+    """Return whether ``statement``, on empty tables, needs a tenant."""
     engine = memory_engine()
     metadata.create_all(engine)
     with engine.connect() as connection:

@@ -8,9 +8,7 @@ import pytest
 from sqlalchemy import (
     Column,
     Engine,
-    ForeignKey,
     ForeignKeyConstraint,
-    Index,
     Integer,
     MetaData,
     String,
@@ -18,7 +16,6 @@ from sqlalchemy import (
     UniqueConstraint,
     insert,
     select,
-    text,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -26,7 +23,6 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 
 from tenantshield_mw import ConfigurationError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import (
-    shared_across_tenants,
     tenant_aware,
     tenant_foreign_key,
 )
@@ -299,72 +295,3 @@ def test_relationships_over_it_are_written_and_read(engine: Engine) -> None:
         session.commit()
         assert (bill.tenant_id, bill.client_id) == ("acme", 1)
         assert session.scalars(select(Client)).one().bills == [bill]
-
-
-# -- what a row may be tied to ---------------------------------------------------
-
-
-def numbered(name: str, *more: Any, **options: Any) -> Table:
-    """Return a table that is tied to the numbers of another one, which has ``more``."""
-    metadata = MetaData()
-    tenant_aware(
-        Table(
-            f"keys_{name}",
-            metadata,
-            Column("id", Integer, primary_key=True),
-            Column("tenant_id", String(50)),
-            Column("number", Integer, **options),
-            *more,
-        )
-    )
-    return Table(
-        f"keys_{name}_item",
-        metadata,
-        Column("id", Integer, primary_key=True),
-        Column("number", ForeignKey(f"keys_{name}.number"), nullable=False),
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "more"),
-    [
-        ("per_tenant", [UniqueConstraint("tenant_id", "number")]),
-        ("indexed", [Index("keys_i1", "number")]),
-        ("partial", [Index("keys_i2", "number", unique=True, sqlite_where=text("id > 5"))]),
-        ("computed", [Index("keys_i3", "number", text("id % 2"), unique=True)]),
-    ],
-)
-def test_a_tie_to_what_two_tenants_may_have_is_an_error(name: str, more: list[Any]) -> None:
-    item = numbered(name, *more)
-    try:
-        with (
-            tenant_scope("acme"),
-            memory_engine().connect() as connection,
-            pytest.raises(ConfigurationError, match=f"keys_{name}_item .*number of keys_{name}"),
-        ):
-            connection.execute(select(item))
-    finally:
-        # Or it would be an error to every other statement of this process.
-        shared_across_tenants(item)
-
-
-@pytest.mark.parametrize(
-    ("name", "more", "options"),
-    [
-        ("unique", [], {"unique": True}),
-        ("constrained", [UniqueConstraint("number")], {}),
-        ("unique_index", [], {"unique": True, "index": True}),
-    ],
-)
-def test_a_tie_to_what_is_unique_is_none(
-    name: str, more: list[Any], options: dict[str, Any]
-) -> None:
-    item, engine = numbered(name, *more, **options), memory_engine()
-    item.metadata.create_all(engine)
-    fill(
-        engine,
-        f"INSERT INTO keys_{name} VALUES (1, 'acme', 5), (2, 'globex', 6)",
-        f"INSERT INTO keys_{name}_item VALUES (1, 5), (2, 6)",
-    )
-    with tenant_scope("acme"), engine.connect() as connection:
-        assert connection.scalars(select(item.c.id)).all() == [1]

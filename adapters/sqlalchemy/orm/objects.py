@@ -1,0 +1,128 @@
+"""The tenant on objects, before any SQL is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import EXT_CONTINUE, InstanceState, Mapper, Session
+
+from tenantshield_mw.context import SystemContext, current_bound
+from tenantshield_mw.tenant import TenantContext
+
+from ..compiler.parameters import tenant_id_for
+from ..errors import CrossTenantAccessError
+from ..ownership.registry import registry
+from .flush import end_flush, flush_of
+from .loaded import distrust
+from .mappers import MapperInfo, info_of
+from .sessions import refuse_object_of_other_tenant, serve
+
+__all__ = ["LISTENERS", "listen"]
+
+
+def before_insert(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> Any:
+    """Set the tenant in scope on a new object, or refuse another tenant."""
+    bound = current_bound()
+    if registry.is_empty or type(bound) is SystemContext:
+        return EXT_CONTINUE
+    info = info_of(mapper)
+    values = state.dict
+    if info.is_noted:
+        flush = flush_of(connection, state)
+        if flush is not None:
+            flush.note(info, state, values, is_new=True)
+    if info.own is None:
+        return EXT_CONTINUE
+    ownership, attribute = info.own
+    if type(bound) is TenantContext and type(bound.tenant_id) is ownership.python_type:
+        tenant_id = bound.tenant_id
+    else:
+        tenant_id = tenant_id_for(ownership, "INSERT")
+    given = values.get(attribute)
+    if given is None:
+        # Written to the object's state without an event: the current flush reads it from
+        # there, and a new row has no earlier value to record.
+        values[attribute] = tenant_id
+    elif type(given) is not type(tenant_id) or given != tenant_id:
+        raise CrossTenantAccessError(
+            f"INSERT on {ownership.label}: {attribute} of the new object is not the tenant in "
+            "scope; leave it out and it is filled in"
+        )
+    return EXT_CONTINUE
+
+
+def before_update(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> Any:
+    """Refuse to update an object whose tenant is not the one in scope."""
+    if not registry.is_empty and not _is_system():
+        info = info_of(mapper)
+        if info.references:
+            flush = flush_of(connection, state)
+            if flush is not None:
+                flush.note(info, state, state.dict, is_new=False)
+        _check_own(info, state, "UPDATE")
+    return EXT_CONTINUE
+
+
+def before_delete(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> Any:
+    """Refuse to delete an object whose tenant is not the one in scope."""
+    if not registry.is_empty and not _is_system():
+        _check_own(info_of(mapper), state, "DELETE")
+    return EXT_CONTINUE
+
+
+def _check_own(info: MapperInfo, state: InstanceState[Any], operation: str) -> None:
+    if info.own is None:
+        return
+    ownership, attribute = info.own
+    tenant_id = tenant_id_for(ownership, operation)
+    if attribute in state.committed_state and state.attrs[attribute].history.has_changes():
+        raise CrossTenantAccessError(
+            f"{operation} on {ownership.label}: {attribute} of the object was changed; a row never "
+            "changes tenant"
+        )
+    given = state.dict.get(attribute)
+    if given is not None and (type(given) is not type(tenant_id) or given != tenant_id):
+        raise CrossTenantAccessError(
+            f"{operation} on {ownership.label}: {attribute} of the object is not the tenant in "
+            "scope"
+        )
+
+
+def _is_system() -> bool:
+    return type(current_bound()) is SystemContext
+
+
+def _after_flush(session: Any, context: Any) -> None:
+    # Here already, since other listeners of this event may change what was known.
+    end_flush(session)
+
+
+def _before_attach(session: Any, state: InstanceState[Any]) -> None:
+    if state.key is not None:
+        distrust(session, state)
+    bound = current_bound()
+    if bound is not None and bound is not session._tenantshield_serves:
+        serve(session)
+    if state.key is not None:
+        refuse_object_of_other_tenant(session, state)
+
+
+# Raw listeners get the state itself, and those with a return value are called without a
+# wrapper. Both are for speed, since they are called for each object.
+LISTENERS: Final[tuple[tuple[Any, str, Callable[..., Any], dict[str, bool]], ...]] = (
+    (Session, "after_flush", _after_flush, {}),
+    (Session, "before_attach", _before_attach, {"raw": True}),
+    (Mapper, "before_insert", before_insert, {"raw": True, "retval": True}),
+    (Mapper, "before_update", before_update, {"raw": True, "retval": True}),
+    (Mapper, "before_delete", before_delete, {"raw": True, "retval": True}),
+)
+"""The listeners on all sessions and mappers of the process."""
+
+
+def listen() -> None:
+    """Set the listeners."""
+    for target, name, function, options in LISTENERS:
+        event.listen(target, name, function, **options)

@@ -1,0 +1,220 @@
+"""What was declared up to one moment, and the ownership of every table that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from weakref import ReferenceType, ref
+
+from sqlalchemy import MetaData, Table, util
+from sqlalchemy.sql.expression import TableClause
+
+from ..errors import UnguardedStatementError
+from .derivation import derive_all, derive_through_parents, foreign_keys, is_finished
+from .model import (
+    ColumnOwnership,
+    Ownership,
+    ParentOwnership,
+    Reference,
+    TableKey,
+    carries_tenant,
+    table_key,
+    table_label,
+)
+
+__all__ = ["Declaration", "Shared", "State", "Through", "agree", "tables_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The table is the same for all tenants, on purpose."""
+
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """The table was declared to belong to a tenant through the named parent."""
+
+    table: Table
+    parent: str
+
+
+Declaration: TypeAlias = ColumnOwnership | Through | Shared
+
+
+def agree(earlier: Declaration, later: Declaration) -> bool:
+    """Return whether two declarations of one table say the same."""
+    match earlier, later:
+        case ColumnOwnership(), ColumnOwnership():
+            return earlier.column == later.column and earlier.python_type is later.python_type
+        case Through(), Through():
+            return earlier.parent == later.parent
+        case Shared(), Shared():
+            return True
+        case _:
+            return False
+
+
+def tables_in(metadata: MetaData) -> list[Table]:
+    """Return the tables of ``metadata``, to which other threads may be adding."""
+    return [each for each in list(metadata.tables.values()) if is_finished(each)]
+
+
+def _folded(key: TableKey, default_schemas: frozenset[str]) -> TableKey:
+    """Return ``key`` in a form that is equal for all names a database may take for one.
+
+    Case is folded on every database, even where quoted names are case-sensitive: mistaking
+    two tables for one ends in a refusal, mistaking one for two in a leak.
+    """
+    schema, name = key
+    schema = None if schema is None else schema.casefold()
+    return (None if schema in default_schemas else schema, name.casefold())
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """The declarations of one moment, and what is derived from them.
+
+    A declaration does not change a state, it replaces it. What a thread derives in the
+    meantime stays with the state that it was derived from and is never mistaken for what
+    follows from the later one, so no thread has to wait for another.
+    """
+
+    declared: Mapping[TableKey, Declaration]
+    metadatas: tuple[ReferenceType[MetaData], ...]
+    unchecked: frozenset[TableKey]
+    required: tuple[MetaData, ...]
+    _by_folded: dict[frozenset[str], dict[TableKey, TableKey]] = field(
+        default_factory=dict, init=False
+    )
+    _references: dict[TableKey, tuple[Reference, ...]] = field(default_factory=dict, init=False)
+
+    def knows(self, metadata: MetaData) -> bool:
+        """Return whether something was declared in ``metadata``."""
+        return any(each() is metadata for each in self.metadatas)
+
+    def metadatas_with(self, metadata: MetaData) -> tuple[ReferenceType[MetaData], ...]:
+        """Return the known metadatas that are still alive, and ``metadata``."""
+        if self.knows(metadata):
+            return self.metadatas
+        return (*(each for each in self.metadatas if each() is not None), ref(metadata))
+
+    # Not functools.cached_property, which holds a lock meanwhile in Python 3.11.
+    @util.ro_memoized_property
+    def tables(self) -> dict[TableKey, Table]:
+        """The declared tables, and the others of every ``MetaData`` that has one."""
+        tables = {key: each.table for key, each in self.declared.items()}
+        for each in self.metadatas:
+            metadata = each()
+            for table in () if metadata is None else tables_in(metadata):
+                tables.setdefault(table_key(table), table)
+        return tables
+
+    @util.ro_memoized_property
+    def ownerships(self) -> dict[TableKey, Ownership]:
+        """How each table's rows are assigned to a tenant, for the tables where they are."""
+        own: dict[TableKey, Ownership] = {}
+        others: list[tuple[Table, str | None]] = []
+        for key, table in self.tables.items():
+            match self.declared.get(key):
+                case ColumnOwnership() as ownership:
+                    own[key] = ownership
+                case Through(table, parent):
+                    others.append((table, parent))
+                case None:
+                    others.append((table, None))
+                case Shared():
+                    pass
+        return derive_all(own, others, self.find)
+
+    @util.ro_memoized_property
+    def names(self) -> frozenset[str]:
+        """The names of the tables that belong to tenants, case folded."""
+        return frozenset(name.casefold() for _, name in self.ownerships)
+
+    @util.ro_memoized_property
+    def referred_to(self) -> frozenset[TableKey]:
+        """The tables that a foreign key refers to which must be checked."""
+        return frozenset(
+            table_key(reference.parent)
+            for table in self.tables.values()
+            for reference in self.references_of(table)
+        )
+
+    def find(self, key: TableKey) -> Table | None:
+        """Return the known table of that name, unless it was removed from its ``MetaData``."""
+        table = self.tables.get(key)
+        if table is None or key in self.declared or table.key in table.metadata.tables:
+            return table
+        return None
+
+    def resolve(
+        self, table: TableClause, default_schemas: frozenset[str] = frozenset()
+    ) -> TableKey:
+        """Return the key of the known table that ``table`` names, or else its own key.
+
+        Raises:
+            UnguardedStatementError: it could be a tenant-aware table of another schema.
+        """
+        key = table_key(table)
+        if key in self.declared or (isinstance(table, Table) and self.ownership_of(key, table)):
+            return key
+        same = self._index(default_schemas).get(_folded(key, default_schemas))
+        if same is not None:
+            return same
+        if key[1].casefold() in self.names and self.find(key) is None:
+            raise UnguardedStatementError(
+                f"{table_label(table)} has the name of a tenant-aware table in another "
+                "schema and is not declared itself: mark it with @tenant_aware or "
+                "shared_across_tenants(), or use the declared Table"
+            )
+        return key
+
+    def _index(self, default_schemas: frozenset[str]) -> dict[TableKey, TableKey]:
+        index = self._by_folded.get(default_schemas)
+        if index is None:
+            index = {
+                _folded(key, default_schemas): key for key in self.tables if key in self.ownerships
+            }
+            self._by_folded[default_schemas] = index
+        return index
+
+    def ownership_of(self, key: TableKey, given: TableClause) -> Ownership | None:
+        """Return the ownership of the table called ``key``, which a statement has as ``given``."""
+        ownership = self.ownerships.get(key)
+        if ownership is not None or not isinstance(given, Table) or self.find(key) is not None:
+            return ownership
+        # A table of a MetaData that nothing was declared in, a reflected one perhaps.
+        return derive_through_parents(given, None, self.ownerships, self.find)
+
+    def references_of(
+        self, table: TableClause, default_schemas: frozenset[str] = frozenset()
+    ) -> tuple[Reference, ...]:
+        """Return the foreign keys of ``table`` that must be checked when they are written."""
+        key = self.resolve(table, default_schemas)
+        references = self._references.get(key)
+        if references is None:
+            known = self.find(key)
+            if known is None:
+                return tuple(self._find_references(table)) if isinstance(table, Table) else ()
+            references = self._references[key] = tuple(self._find_references(known))
+        return references
+
+    def _find_references(self, table: Table) -> Iterator[Reference]:
+        ownership = self.ownership_of(table_key(table), table)
+        owning = (
+            {each.columns for each in ownership.parent_keys}
+            if isinstance(ownership, ParentOwnership)
+            else set()
+        )
+        for _, key in foreign_keys(table, self.find):
+            parent = self.ownership_of(table_key(key.parent), key.parent)
+            if parent is None or carries_tenant(key, ownership, parent):
+                continue
+            owns = key.columns in owning
+            if owns or table_key(table) not in self.unchecked:
+                yield Reference(
+                    table_label(table), key.columns, key.parent, key.parent_columns, owns
+                )
