@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
+from sqlalchemy import Column
 from sqlalchemy.engine import Connection
-from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction, loading
+from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction, loading, sync
 
 from tenantshield_mw.context import current_binding
 
-from ..internals import LAZY_LOADER, hook
+from ..internals import LAZY_LOADER, SYNC_CLEAR, hook
+from ..ownership.model import ColumnOwnership
+from ..ownership.registry import registry
 from .flush import begin_flush, end_flush
 from .loaded import note_load
 from .sessions import same_scope, serve, serve_lookup, serve_merge, serve_object
@@ -25,6 +28,7 @@ def hook_sessions() -> None:
     _hook_connections()
     _hook_memory()
     _hook_writes()
+    _hook_references()
     _hook_loading()
 
 
@@ -95,6 +99,26 @@ def _hook_writes() -> None:
 
     hook(Session, serving_flush)
     hook(Session, serving_bulk)
+
+
+def _hook_references() -> None:
+    clear: Callable[[Any, Any, Any], None] = SYNC_CLEAR
+
+    # private: sets the foreign key of an object to NULL that no longer refers to another. A
+    # foreign key that includes the tenant would take the row from its tenant; NULL in its other
+    # columns is enough.
+    @functools.wraps(clear)
+    def clearing(dest: Any, dest_mapper: Mapper[Any], synchronize_pairs: Any) -> None:
+        others = [pair for pair in synchronize_pairs if not _is_tenant_column(pair[1])]
+        clear(dest, dest_mapper, others or synchronize_pairs)
+
+    hook(sync, clearing)
+
+
+def _is_tenant_column(column: Column[Any]) -> bool:
+    table: Any = column.table
+    ownership = None if registry.is_empty else registry.ownership_of(table)
+    return isinstance(ownership, ColumnOwnership) and column.name == ownership.column
 
 
 def _hook_loading() -> None:

@@ -112,6 +112,5 @@ def was_loaded_here(session: Any, mapper: Mapper[Any], instance: Any) -> bool:
         # private: the query that made the object from a row.
         and state.runid in loads.runs
         and attribute not in state.committed_state
-        and type(tenant_id) is type(bound.tenant_id)
-        and tenant_id == bound.tenant_id
+        and own[0].is_same_tenant(tenant_id, bound.tenant_id)
     )

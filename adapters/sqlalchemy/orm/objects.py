@@ -10,10 +10,11 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import EXT_CONTINUE, InstanceState, Mapper, Session
 
 from tenantshield_mw.context import SystemContext, current_bound
-from tenantshield_mw.tenant import TenantContext
+from tenantshield_mw.tenant import TenantContext, TenantId
 
 from ..compiler.parameters import tenant_id_for
 from ..errors import CrossTenantAccessError
+from ..ownership.model import ColumnOwnership
 from ..ownership.registry import registry
 from .flush import end_flush, flush_of
 from .loaded import distrust
@@ -37,7 +38,11 @@ def before_insert(mapper: Mapper[Any], connection: Connection, state: InstanceSt
     if info.own is None:
         return EXT_CONTINUE
     ownership, attribute = info.own
-    if type(bound) is TenantContext and type(bound.tenant_id) is ownership.python_type:
+    if (
+        type(bound) is TenantContext
+        and type(bound.tenant_id) is ownership.python_type
+        and ownership.accepts is None
+    ):
         tenant_id = bound.tenant_id
     else:
         tenant_id = tenant_id_for(ownership, "INSERT")
@@ -46,7 +51,12 @@ def before_insert(mapper: Mapper[Any], connection: Connection, state: InstanceSt
         # Written to the object's state without an event: the current flush reads it from
         # there, and a new row has no earlier value to record.
         values[attribute] = tenant_id
-    elif type(given) is not type(tenant_id) or given != tenant_id:
+    elif type(given) is type(tenant_id) and given == tenant_id:
+        pass
+    elif ownership.is_same_tenant(given, tenant_id):
+        # The column's type returns another type than it takes from the scope.
+        values[attribute] = tenant_id
+    else:
         raise CrossTenantAccessError(
             f"INSERT on {ownership.label}: {attribute} of the new object is not the tenant in "
             "scope; leave it out and it is filled in"
@@ -78,17 +88,38 @@ def _check_own(info: MapperInfo, state: InstanceState[Any], operation: str) -> N
         return
     ownership, attribute = info.own
     tenant_id = tenant_id_for(ownership, operation)
-    if attribute in state.committed_state and state.attrs[attribute].history.has_changes():
+    given = state.dict.get(attribute)
+    if attribute in state.committed_state and not _is_set_to_itself(ownership, state, tenant_id):
         raise CrossTenantAccessError(
             f"{operation} on {ownership.label}: {attribute} of the object was changed; a row never "
             "changes tenant"
         )
-    given = state.dict.get(attribute)
-    if given is not None and (type(given) is not type(tenant_id) or given != tenant_id):
+    if given is not None and not ownership.is_same_tenant(given, tenant_id):
         raise CrossTenantAccessError(
             f"{operation} on {ownership.label}: {attribute} of the object is not the tenant in "
             "scope"
         )
+
+
+def _is_set_to_itself(
+    ownership: ColumnOwnership, state: InstanceState[Any], tenant_id: TenantId
+) -> bool:
+    """Return whether the tenant attribute was set to the tenant that the row has.
+
+    If so the change is forgotten, so that the tenant is not part of the UPDATE.
+    """
+    _, attribute = info_of(state.mapper).own or (None, "")
+    history = state.attrs[attribute].history
+    if history.has_changes():
+        (before,) = history.deleted or (None,)
+        if not ownership.is_same_tenant(state.dict.get(attribute), tenant_id):
+            return False
+        # Nothing was loaded before of an expired or deferred attribute: the row is the
+        # tenant's all the same, since the UPDATE is confined to its rows.
+        if history.deleted and not ownership.is_same_tenant(before, tenant_id):
+            return False
+        state.committed_state.pop(attribute, None)
+    return True
 
 
 def _is_system() -> bool:

@@ -106,8 +106,28 @@ def serve_merge(session: Any, state: InstanceState[Any], *, load: bool) -> None:
         MissingTenantContextError: it has served a tenant and now none is in scope.
     """
     serve_lookup(session, state.mapper)
+    _complete_key(state)
     if not load:
         refuse_object_of_other_tenant(session, state)
+
+
+def _complete_key(state: InstanceState[Any]) -> None:
+    """Set the tenant in scope on a new object if its primary key lacks only that.
+
+    Without it ``merge()`` would not find the object's row.
+    """
+    bound = current_bound()
+    if registry.is_empty or state.key is not None or not isinstance(bound, TenantContext):
+        return
+    own = info_of(state.mapper).own
+    if own is None or state.dict.get(own[1]) is not None:
+        return
+    ownership, attribute = own
+    if type(bound.tenant_id) is ownership.python_type and any(
+        state.mapper.get_property_by_column(each).key == attribute
+        for each in state.mapper.primary_key
+    ):
+        state.dict[attribute] = bound.tenant_id
 
 
 def serve_object(state: InstanceState[Any]) -> None:
@@ -158,7 +178,7 @@ def refuse_object_of_other_tenant(session: Any, state: InstanceState[Any]) -> No
     own = info_of(state.mapper).own if isinstance(serves, TenantContext) else None
     if own is not None:
         given = state.dict.get(own[1])
-        if given is not None and given != serves.tenant_id:
+        if given is not None and not own[0].is_same_tenant(given, serves.tenant_id):
             raise CrossTenantAccessError(
                 f"an object of {own[0].label} that was loaded for another tenant is added "
                 "to a session of this one; load it again"

@@ -17,8 +17,8 @@ from sqlalchemy import table as bare_table
 from sqlalchemy.sql.expression import TableClause
 
 from ..errors import UnguardedStatementError
-from .derivation import foreign_keys
-from .model import TableKey, table_key, table_label
+from .derivation import foreign_keys, is_unique
+from .model import ParentKey, TableKey, carries_tenant, table_key, table_label
 from .registry import registry
 
 __all__ = [
@@ -126,6 +126,12 @@ def effect_of(found: Cascade) -> str:
     return (
         f"has the database delete or change rows of {table_label(found.table)} that refer to "
         f"{table_label(found.parent)} ({', '.join(found.columns)}), other tenants' too"
+        + (
+            f", since {', '.join(found.parent_columns)} is not declared unique there (refer to a "
+            "unique key, or use tenant_foreign_key())"
+            if is_tenant_aware(found.parent)
+            else ""
+        )
     )
 
 
@@ -207,11 +213,26 @@ def reached(
             if not action:
                 continue
             child_is_tenants = is_tenant_aware(edge.table)
-            if child_is_tenants and not parent_is_tenants:
+            if child_is_tenants and (not parent_is_tenants or crosses(edge)):
                 yield edge
             goes = changed is None and action == "CASCADE"
             following = None if goes else frozenset(each.casefold() for each in edge.columns)
             waiting.append((edge.table, following, child_is_tenants))
+
+
+def crosses(edge: Cascade) -> bool:
+    """Return whether rows of one tenant may refer to another's, both tables being tenants'.
+
+    MySQL and MariaDB let a foreign key refer to columns that are not unique: a row then
+    refers to every row with these values, of all tenants.
+    """
+    parent = registry.ownership_of(edge.parent) if is_tenant_aware(edge.parent) else None
+    child = registry.ownership_of(edge.table) if is_tenant_aware(edge.table) else None
+    key = ParentKey(edge.columns, edge.parent, edge.parent_columns)
+    if parent is not None and carries_tenant(key, child, parent):
+        return False
+    # A bare table() declares nothing.
+    return not (isinstance(edge.parent, Table) and is_unique(edge.parent, edge.parent_columns))
 
 
 def is_same_table(one: TableClause, other: TableClause) -> bool:

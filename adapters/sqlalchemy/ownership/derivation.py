@@ -17,6 +17,7 @@ from sqlalchemy.exc import NoReferencedTableError
 
 from ..errors import ConfigurationError
 from .model import Ownership, ParentKey, ParentOwnership, TableKey, table_key, table_label
+from .schema_effects import check_collations
 
 __all__ = [
     "FindTable",
@@ -55,7 +56,10 @@ def is_finished(table: Table) -> bool:
 
 
 def derive_all(
-    own: Mapping[TableKey, Ownership], tables: Iterable[tuple[Table, str | None]], find: FindTable
+    own: Mapping[TableKey, Ownership],
+    tables: Iterable[tuple[Table, str | None]],
+    find: FindTable,
+    apart: tuple[Table, ...] = (),
 ) -> dict[TableKey, Ownership]:
     """Return the ownership of every known table that belongs to tenants.
 
@@ -68,6 +72,7 @@ def derive_all(
         tables: the others that are not shared, each with the name of the parent
             through which it was declared, if it was.
         find: looks up a known table.
+        apart: tables of other databases, which only share their names with known tables.
 
     Raises:
         ConfigurationError: a table was declared through a parent that is not tenant-aware,
@@ -80,7 +85,8 @@ def derive_all(
             table_key(table): ownership
             for table, through in tables
             if table_key(table) not in ownerships
-            and (ownership := derive_through_parents(table, through, ownerships, find)) is not None
+            and (ownership := derive_through_parents(table, through, ownerships, find, apart))
+            is not None
         }
         if not found:
             break
@@ -91,18 +97,22 @@ def derive_all(
                 f"{table_label(table)} is tenant-aware through {through!r}, which is not "
                 "tenant-aware itself: mark that table too"
             )
-        _add_other_parents(table, through, ownerships, find)
+        _add_other_parents(table, through, ownerships, find, apart)
     return ownerships
 
 
 def _add_other_parents(
-    table: Table, through: str | None, ownerships: dict[TableKey, Ownership], find: FindTable
+    table: Table,
+    through: str | None,
+    ownerships: dict[TableKey, Ownership],
+    find: FindTable,
+    apart: tuple[Table, ...],
 ) -> None:
     """Tie ``table`` to its remaining parents too, where that makes no circle."""
     ownership = ownerships.get(table_key(table))
     if not isinstance(ownership, ParentOwnership):
         return
-    complete = derive_through_parents(table, through, ownerships, find)
+    complete = derive_through_parents(table, through, ownerships, find, apart)
     more = [
         key
         for key in (() if complete is None else complete.parent_keys)
@@ -113,7 +123,11 @@ def _add_other_parents(
 
 
 def derive_through_parents(
-    table: Table, through: str | None, ownerships: Mapping[TableKey, Ownership], find: FindTable
+    table: Table,
+    through: str | None,
+    ownerships: Mapping[TableKey, Ownership],
+    find: FindTable,
+    apart: tuple[Table, ...] = (),
 ) -> ParentOwnership | None:
     """Return how ``table`` is tied to tenant-aware tables; ``None`` if it is not.
 
@@ -124,6 +138,7 @@ def derive_through_parents(
             association table by all that it has.
         ownerships: the ownerships that are known already.
         find: looks up a known table.
+        apart: tables of other databases, which only share their names with known tables.
 
     Raises:
         ConfigurationError: it is tied by a key that rows of two tenants may have.
@@ -132,6 +147,7 @@ def derive_through_parents(
         (constraint, key)
         for constraint, key in foreign_keys(table, find)
         if key.parent is not table
+        and not any(each is key.parent for each in apart)
         and (through is None or through in (key.parent.name, key.parent.fullname))
         and table_key(key.parent) in ownerships
     ]
@@ -142,6 +158,7 @@ def derive_through_parents(
         owning = [key for _, key in keys]
     for key in owning:
         _check_unique(table, key)
+        check_collations(table, key)
     return ParentOwnership(table, tuple(owning)) if owning else None
 
 

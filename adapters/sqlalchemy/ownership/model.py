@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Table
@@ -21,7 +21,10 @@ from sqlalchemy.types import (
     Uuid,
 )
 
+from tenantshield_mw.tenant import TenantId
+
 from ..errors import ConfigurationError
+from .limits import Acceptance, acceptance_of, are_sent_alike
 
 __all__ = [
     "ColumnOwnership",
@@ -54,6 +57,14 @@ class ColumnOwnership:
     type_: TypeEngine[Any]
     python_type: type
     """The type of tenant id that the column can be compared with."""
+    accepts: Acceptance | None = field(default=None, compare=False)
+    """Returns whether the column can hold an id of that type; ``None`` if it holds all."""
+
+    def is_same_tenant(self, value: object, tenant_id: TenantId) -> bool:
+        """Return whether an attribute's ``value`` stands for ``tenant_id`` in this column."""
+        return (type(value) is type(tenant_id) and value == tenant_id) or are_sent_alike(
+            self.type_, value, tenant_id
+        )
 
     @property
     def label(self) -> str:
@@ -172,7 +183,9 @@ def column_ownership(table: Table, column: str) -> ColumnOwnership:
             "changes tenant; remove it"
         )
     python_type = tenant_id_type(found.type, f"{table_label(table)}.{found.name}")
-    return ColumnOwnership(table, found.name, found.key, found.type, python_type)
+    return ColumnOwnership(
+        table, found.name, found.key, found.type, python_type, acceptance_of(found.type)
+    )
 
 
 def tenant_id_type(type_: TypeEngine[Any], label: str) -> type:

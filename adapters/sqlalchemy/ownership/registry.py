@@ -62,7 +62,18 @@ class Registry:
         self._declare(table, Through(table, parent))
 
     def declare_shared(self, table: Table) -> None:
-        """Declare that ``table`` is the same for all tenants, on purpose."""
+        """Declare that ``table`` is the same for all tenants, on purpose.
+
+        A ``Table`` of another ``MetaData`` and without the tenant column is another
+        database's, even if it has the name of a tenant-aware one.
+        """
+        with self._lock:
+            state = self._state
+            if state.is_apart(table):
+                return
+            if _is_of_another_database(table, state.declared.get(table_key(table))):
+                self._renew(apart=(*state.apart, table))
+                return
         self._declare(table, Shared(table))
 
     def leave_references_unchecked(self, table: Table) -> None:
@@ -79,8 +90,9 @@ class Registry:
                 raise ConfigurationError(
                     f"{table_label(table)} is declared twice and differently: a table is "
                     "either tenant-aware (by one column, or through one parent) or shared "
-                    "across tenants; tables of different databases need different names or "
-                    "schemas"
+                    "across tenants; of two tables of this name in different databases, one "
+                    "may be tenant-aware by a column and the other, in a MetaData of its own, "
+                    "shared"
                 )
             self._renew(
                 declared={**state.declared, key: declaration},
@@ -108,7 +120,8 @@ class Registry:
 
     def is_shared(self, table: TableClause) -> bool:
         """Return whether ``table`` was declared as shared across tenants."""
-        return isinstance(self._state.declared.get(table_key(table)), Shared)
+        state = self._state
+        return state.is_apart(table) or isinstance(state.declared.get(table_key(table)), Shared)
 
     def ownership_of(
         self, table: TableClause, default_schemas: frozenset[str] = frozenset()
@@ -124,6 +137,8 @@ class Registry:
                 and this one was never declared; it could be the same table.
         """
         state = self._state
+        if state.apart and state.is_apart(table):
+            return None
         return state.ownership_of(state.resolve(table, default_schemas), table)
 
     def references_of(
@@ -149,6 +164,8 @@ class Registry:
         Without a primary key, return the columns that the first of them refers to.
         """
         state = self._state
+        if state.is_apart(table):
+            return ()
         key = state.resolve(table, default_schemas)
         found = next(
             (
@@ -202,6 +219,14 @@ class Registry:
                 f"shared: {', '.join(map(table_label, tables))}; mark each with @tenant_aware "
                 "or @shared_across_tenants"
             )
+
+
+def _is_of_another_database(table: Table, declared: Declaration | None) -> bool:
+    return (
+        isinstance(declared, ColumnOwnership)
+        and declared.table.metadata is not table.metadata
+        and all(each.name.casefold() != declared.column.casefold() for each in table.columns)
+    )
 
 
 registry: Final = Registry()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from weakref import ReferenceType, ref
 
 from sqlalchemy import MetaData, Table, util
@@ -22,8 +22,16 @@ from .model import (
     table_key,
     table_label,
 )
+from .schema_effects import check_definitions
 
 __all__ = ["Declaration", "Shared", "State", "Through", "agree", "tables_in"]
+
+MOST_INDEXES: Final = 16
+"""How many sets of default schemas have an index of the tables at a time.
+
+There is one for each database with its own default schema, and they share few: an
+application with a schema for each customer would fill the memory.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,8 @@ class State:
     metadatas: tuple[ReferenceType[MetaData], ...]
     unchecked: frozenset[TableKey]
     required: tuple[MetaData, ...]
+    apart: tuple[Table, ...] = ()
+    """Shared tables of another database, with the names of tenant-aware ones."""
     _by_folded: dict[frozenset[str], dict[TableKey, TableKey]] = field(
         default_factory=dict, init=False
     )
@@ -127,7 +137,10 @@ class State:
                     others.append((table, None))
                 case Shared():
                     pass
-        return derive_all(own, others, self.find)
+        derived = derive_all(own, others, self.find, self.apart)
+        shared = frozenset(key for key, each in self.declared.items() if isinstance(each, Shared))
+        check_definitions(self.tables.values(), derived, shared)
+        return derived
 
     @util.ro_memoized_property
     def names(self) -> frozenset[str]:
@@ -142,6 +155,10 @@ class State:
             for table in self.tables.values()
             for reference in self.references_of(table)
         )
+
+    def is_apart(self, table: TableClause) -> bool:
+        """Return whether ``table`` was declared to be another one than its name says."""
+        return any(each is table for each in self.apart)
 
     def find(self, key: TableKey) -> Table | None:
         """Return the known table of that name, unless it was removed from its ``MetaData``."""
@@ -178,21 +195,27 @@ class State:
             index = {
                 _folded(key, default_schemas): key for key in self.tables if key in self.ownerships
             }
+            if len(self._by_folded) >= MOST_INDEXES:
+                self._by_folded.clear()
             self._by_folded[default_schemas] = index
         return index
 
     def ownership_of(self, key: TableKey, given: TableClause) -> Ownership | None:
         """Return the ownership of the table called ``key``, which a statement has as ``given``."""
+        if self.apart and self.is_apart(given):
+            return None
         ownership = self.ownerships.get(key)
         if ownership is not None or not isinstance(given, Table) or self.find(key) is not None:
             return ownership
         # A table of a MetaData that nothing was declared in, a reflected one perhaps.
-        return derive_through_parents(given, None, self.ownerships, self.find)
+        return derive_through_parents(given, None, self.ownerships, self.find, self.apart)
 
     def references_of(
         self, table: TableClause, default_schemas: frozenset[str] = frozenset()
     ) -> tuple[Reference, ...]:
         """Return the foreign keys of ``table`` that must be checked when they are written."""
+        if self.is_apart(table):
+            return ()
         key = self.resolve(table, default_schemas)
         references = self._references.get(key)
         if references is None:

@@ -1,0 +1,124 @@
+"""Which tenant ids a column can hold, and what it sends for them.
+
+A database that is not strict cuts what does not fit, and the row then belongs to the tenant
+with the shorter name. So an id that a column cannot hold is refused before it is sent.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.types import (
+    BigInteger,
+    Integer,
+    SmallInteger,
+    String,
+    TypeDecorator,
+    TypeEngine,
+    Uuid,
+)
+
+from tenantshield_mw.tenant import MAX_TENANT_ID_LENGTH, TenantId
+
+__all__ = ["Acceptance", "acceptance_of", "are_sent_alike"]
+
+Acceptance: TypeAlias = Callable[[TenantId], bool]
+"""Returns whether a column can hold a tenant id of its type."""
+
+_DIALECT: Final = DefaultDialect()
+
+_BITS: Final = {"TINYINT": 8, "MEDIUMINT": 24}
+"""Integers that only some databases have, by the name under which SQLAlchemy renders them."""
+
+
+def acceptance_of(type_: TypeEngine[Any]) -> Acceptance | None:
+    """Return the check of whether a column of ``type_`` can hold an id; ``None`` for all ids."""
+    checks = [check for each in _variants(type_) if (check := _acceptance(each)) is not None]
+    if not checks:
+        return None
+    if len(checks) == 1:
+        return checks[0]
+    return lambda tenant_id: all(check(tenant_id) for check in checks)
+
+
+def _variants(type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:
+    yield type_
+    # private: the types that replace this one on some databases.
+    yield from type_._variant_mapping.values()
+
+
+def _acceptance(type_: TypeEngine[Any]) -> Acceptance | None:
+    if isinstance(type_, TypeDecorator):
+        stored = _stored(type_)
+        # Uuid has no limit of its own: a decorator may send it what is no canonical UUID.
+        inner = None if isinstance(stored, Uuid) else _acceptance(stored)
+        if inner is None:
+            return None
+        return lru_cache(1024)(lambda tenant_id: inner(_sent(type_, tenant_id)))
+    if isinstance(type_, Uuid):
+        return None if type_.as_uuid else _is_canonical_uuid
+    if isinstance(type_, Integer):
+        low, high = _range(type_)
+        return lambda tenant_id: not isinstance(tenant_id, int) or low <= tenant_id <= high
+    if isinstance(type_, String):
+        length = type_.length
+        if length is None or length >= MAX_TENANT_ID_LENGTH:
+            return None
+        return lambda tenant_id: not isinstance(tenant_id, str) or len(tenant_id) <= length
+    return None
+
+
+def _is_canonical_uuid(tenant_id: TenantId) -> bool:
+    # SQLAlchemy drops the hyphens, so that other spellings would be one tenant, or two.
+    try:
+        return str(uuid.UUID(str(tenant_id))) == tenant_id
+    except ValueError:
+        return False
+
+
+def _range(type_: Integer) -> tuple[int, int]:
+    """Return the least and the greatest number that fits."""
+    bits = _BITS.get(type_.__visit_name__.upper(), 32)
+    if isinstance(type_, SmallInteger):
+        bits = 16
+    elif isinstance(type_, BigInteger):
+        bits = 64
+    if getattr(type_, "unsigned", False):
+        return 0, 2**bits - 1
+    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+
+def _stored(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    while isinstance(type_, TypeDecorator):
+        type_ = type_.impl_instance
+    return type_
+
+
+def _sent(type_: TypeEngine[Any], value: Any) -> Any:
+    """Return what the decorators of ``type_`` make of ``value``."""
+    while isinstance(type_, TypeDecorator):
+        if type(type_).process_bind_param is not TypeDecorator.process_bind_param:
+            value = type_.process_bind_param(value, _DIALECT)
+        type_ = type_.impl_instance
+    return value
+
+
+def are_sent_alike(type_: TypeEngine[Any], left: Any, right: Any) -> bool:
+    """Return whether two values are the same to a column of ``type_``.
+
+    A decorator may take a ``str`` and return a ``UUID``, for example.
+    """
+    if type(left) is type(right):
+        return bool(left == right)
+    if not isinstance(type_, TypeDecorator):
+        return False
+    try:
+        left, right = _sent(type_, left), _sent(type_, right)
+    except (TypeError, ValueError, AttributeError):
+        # It does not take one of them at all.
+        return False
+    return type(left) is type(right) and bool(left == right)
