@@ -121,7 +121,7 @@ class StatementGuard:
     # -- ownership and predicates ------------------------------------------------
 
     def _ownership_of(self, table: TableClause) -> Ownership | None:
-        return registry.ownership_of(table, self._schemas)
+        return registry.ownership_in_statement(table, self._schemas)
 
     def _references_of(self, table: TableClause) -> tuple[Reference, ...]:
         return registry.references_of(table, self._schemas)

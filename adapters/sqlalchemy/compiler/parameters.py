@@ -70,7 +70,7 @@ def processor_for(role: TenantParameter, inner: Processor | None) -> Processor:
         inner: what the column's type does with a value; ``None`` for nothing.
     """
     rule, operation = role.rule, role.operation
-    python_type = rule.python_type
+    python_type, accepts = rule.python_type, rule.accepts
 
     def fill(value: object) -> Any:
         # Every guarded statement passes here: the good case first, in one frame.
@@ -79,7 +79,7 @@ def processor_for(role: TenantParameter, inner: Processor | None) -> Processor:
             bound = binding[0]
             if type(bound) is TenantContext:
                 tenant_id = bound.tenant_id
-                if type(tenant_id) is python_type:
+                if type(tenant_id) is python_type and (accepts is None or accepts(tenant_id)):
                     return tenant_id if inner is None else inner(tenant_id)
         checked_id = tenant_id_for(rule, operation)
         if value is not _PLACEHOLDER:
@@ -96,10 +96,14 @@ def processor_for(role: TenantParameter, inner: Processor | None) -> Processor:
             bound = binding[0]
             if type(bound) is TenantContext and type(value) is python_type:
                 tenant_id = bound.tenant_id
-                if type(tenant_id) is python_type and value == tenant_id:
+                if (
+                    type(tenant_id) is python_type
+                    and value == tenant_id
+                    and (accepts is None or accepts(tenant_id))
+                ):
                     return value if inner is None else inner(value)
         tenant_id = tenant_id_for(rule, operation)
-        if type(value) is not type(tenant_id) or value != tenant_id:
+        if not rule.is_same_tenant(value, tenant_id):
             _refuse_other(rule, operation, value)
         return value if inner is None else inner(value)
 
@@ -128,7 +132,8 @@ def tenant_id_for(rule: ColumnOwnership, operation: str) -> TenantId:
 
     Raises:
         MissingTenantContextError: no tenant is in scope.
-        ConfigurationError: the column holds another type of identifier.
+        ConfigurationError: the column holds another type of identifier, or cannot hold this
+            one: a database that is not strict would cut it.
     """
     binding = current_binding()
     bound = None if binding is None else binding[0]
@@ -140,6 +145,11 @@ def tenant_id_for(rule: ColumnOwnership, operation: str) -> TenantId:
             f"{operation} on {rule.label}: the tenant in scope is named by a "
             f"{type(tenant_id).__name__}, and {rule.key} holds a "
             f"{rule.python_type.__name__}; let the resolver return that type"
+        )
+    if rule.accepts is not None and not rule.accepts(tenant_id):
+        raise ConfigurationError(
+            f"{operation} on {rule.label}: {rule.key}, a {rule.type_!r}, cannot hold the tenant "
+            "in scope; widen the column, or refuse such tenants in the resolver"
         )
     return tenant_id
 

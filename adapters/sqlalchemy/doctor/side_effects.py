@@ -134,7 +134,7 @@ def _check_collations(table: Table, rule: Ownership) -> Iterator[Finding]:
     if not isinstance(rule, ParentOwnership):
         return
     ours: dict[str, Column[object]] = {each.name: each for each in table.columns}
-    for tie in rule.ties:
+    for tie in rule.parent_keys:
         theirs: dict[str, Column[object]] = {each.name: each for each in tie.parent.columns}
         for name, parent_name in zip(tie.columns, tie.parent_columns, strict=True):
             own, other = _collation(ours[name]), _collation(theirs[parent_name])

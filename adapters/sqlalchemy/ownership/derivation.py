@@ -17,7 +17,6 @@ from sqlalchemy.exc import NoReferencedTableError
 
 from ..errors import ConfigurationError
 from .model import Ownership, ParentKey, ParentOwnership, TableKey, table_key, table_label
-from .schema_effects import check_collations
 
 __all__ = [
     "FindTable",
@@ -158,7 +157,6 @@ def derive_through_parents(
         owning = [key for _, key in keys]
     for key in owning:
         _check_unique(table, key)
-        check_collations(table, key)
     return ParentOwnership(table, tuple(owning)) if owning else None
 
 

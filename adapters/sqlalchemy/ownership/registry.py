@@ -141,6 +141,19 @@ class Registry:
             return None
         return state.ownership_of(state.resolve(table, default_schemas), table)
 
+    def ownership_in_statement(
+        self, table: TableClause, default_schemas: frozenset[str]
+    ) -> Ownership | None:
+        """Return the same for a table that a statement reads or writes.
+
+        Raises:
+            UnguardedStatementError: a table of this name in another schema is tenant-aware.
+            ConfigurationError: the table's definition makes the database reach rows of other
+                tenants.
+        """
+        self._state.check_definition(table, default_schemas)
+        return self.ownership_of(table, default_schemas)
+
     def references_of(
         self, table: TableClause, default_schemas: frozenset[str] = frozenset()
     ) -> tuple[Reference, ...]:
@@ -187,8 +200,9 @@ class Registry:
         return list(self._state.tables.values())
 
     def names(self) -> frozenset[str]:
-        """Return the names, case folded, of all tables that belong to tenants."""
-        return self._state.names
+        """Return the names, case folded, of all tables that raw SQL must not name."""
+        state = self._state
+        return state.names.union(name.casefold() for _, name in state.refused)
 
     def require(self, metadata: MetaData) -> None:
         """Require from now on that every table of ``metadata`` is declared."""

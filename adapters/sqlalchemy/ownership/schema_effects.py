@@ -1,64 +1,57 @@
 """What a table's own definition makes the database do to rows of other tenants.
 
 An inherited table is read and changed with its parent, and a constraint may delete or drop a
-row to resolve a conflict. No statement says so, so the definition is refused.
+row to resolve a conflict. No statement shows it, so statements on such a table are refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Column, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.types import String, TypeDecorator, TypeEngine
 
-from ..errors import ConfigurationError
 from .model import (
     ColumnOwnership,
     Ownership,
-    ParentKey,
     ParentOwnership,
     TableKey,
     table_key,
     table_label,
 )
 
-__all__ = ["check_collations", "check_definitions"]
+__all__ = ["refused_tables"]
 
 _RESOLVING: Final = frozenset({"REPLACE", "IGNORE"})
 """The clauses of ``ON CONFLICT`` by which SQLite goes on without an error."""
 
+_PASSIVE: Final = frozenset({"", "NO ACTION", "RESTRICT"})
 
-def check_definitions(
+Refusals: TypeAlias = Iterator[tuple[TableKey, str]]
+"""Tables, each with the reason why statements on it are refused."""
+
+
+def refused_tables(
     tables: Iterable[Table], ownerships: Mapping[TableKey, Ownership], shared: frozenset[TableKey]
-) -> None:
-    """Check what the definitions of ``tables`` make the database do by itself.
+) -> dict[TableKey, str]:
+    """Return the tables whose definition reaches rows of other tenants, and why.
 
     Args:
         tables: all known tables.
         ownerships: the ownership of those that belong to tenants.
         shared: the tables that were declared as shared.
-
-    Raises:
-        ConfigurationError: one of them reaches rows of other tenants.
     """
     tables = list(tables)
-    by_name: dict[str, list[Table]] = {}
-    for table in tables:
-        by_name.setdefault(table.name.casefold(), []).append(table)
+    found = dict(_inheritance(tables, ownerships, shared))
     for table in tables:
         ownership = ownerships.get(table_key(table))
-        for name in _inherited(table):
-            parents = by_name.get(name.casefold(), [])
-            for parent in parents:
-                inherited = ownerships.get(table_key(parent))
-                if table_key(table) not in shared or inherited is None:
-                    _check_inheritance(table, ownership, table_label(parent), inherited)
-            if not parents:
-                _check_inheritance(table, ownership, name, None)
         if ownership is not None:
-            _check_conflict_clauses(table, ownership)
-    _check_replaced_parents(tables, ownerships)
+            found.update(_conflicts(table, ownership))
+        if isinstance(ownership, ParentOwnership):
+            found.update(_collations(table, ownership))
+    found.update(_replaced_parents(tables, ownerships))
+    return found
 
 
 # -- INHERITS ----------------------------------------------------------------------
@@ -71,23 +64,35 @@ def _inherited(table: Table) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def _check_inheritance(
-    table: Table, ownership: Ownership | None, parent: str, inherited: Ownership | None
-) -> None:
-    if ownership is None and inherited is None:
-        return
-    if ownership is not None and inherited is not None and _are_alike(ownership, inherited):
-        return
-    if inherited is None:
-        raise ConfigurationError(
-            f"{table_label(table)} is tenant-aware and inherits from {parent}, which is not: a "
-            f"statement on {parent} reaches every tenant's rows. Mark {parent} with "
-            "@tenant_aware and the same tenant column, or remove postgresql_inherits"
-        )
-    raise ConfigurationError(
-        f"{table_label(table)} inherits from {parent}, which is tenant-aware, and is not assigned "
-        f"to tenants in the same way: mark it with @tenant_aware and the tenant column of {parent}"
-    )
+def _inheritance(
+    tables: list[Table], ownerships: Mapping[TableKey, Ownership], shared: frozenset[TableKey]
+) -> Refusals:
+    by_name: dict[str, list[TableKey]] = {}
+    for table in tables:
+        by_name.setdefault(table.name.casefold(), []).append(table_key(table))
+    for table in tables:
+        key, label = table_key(table), table_label(table)
+        ownership = ownerships.get(key)
+        for name in _inherited(table):
+            # One that is not known can still be named in a statement.
+            for parent in by_name.get(name.casefold(), [(None, name)]):
+                inherited = ownerships.get(parent)
+                if ownership is not None and inherited is None:
+                    reason = (
+                        f"{name} is not tenant-aware, and {label}, which is, inherits from it: a "
+                        f"statement on {name} reaches every tenant's rows. Mark {name} with "
+                        "@tenant_aware and the same tenant column, or remove postgresql_inherits"
+                    )
+                    yield parent, reason
+                elif inherited is None or key in shared:
+                    continue
+                elif ownership is None or not _are_alike(ownership, inherited):
+                    reason = (
+                        f"{label} inherits from {name}, which is tenant-aware, and is not "
+                        "assigned to tenants in the same way. Mark it with @tenant_aware and "
+                        f"the tenant column of {name}"
+                    )
+                    yield key, reason
 
 
 def _are_alike(left: Ownership, right: Ownership) -> bool:
@@ -122,23 +127,26 @@ def _upper(clause: str | None) -> str:
     return (clause or "").strip().upper()
 
 
-def _check_conflict_clauses(table: Table, ownership: Ownership) -> None:
+def _conflicts(table: Table, ownership: Ownership) -> Refusals:
+    label = table_label(table)
     for clause, columns in _conflict_clauses(table):
         if clause in _RESOLVING and not _includes_tenant(columns, ownership):
             does = "deletes" if clause == "REPLACE" else "silently loses"
-            raise ConfigurationError(
-                f"{table_label(table)} has ON CONFLICT {clause} on {', '.join(sorted(columns))}, "
-                f"which does not include the tenant: an INSERT or UPDATE then {does} a row "
-                "because of another tenant's. Add the tenant column to the constraint, or remove "
+            reason = (
+                f"{label} has ON CONFLICT {clause} on {', '.join(sorted(columns))}, which does "
+                f"not include the tenant: an INSERT or UPDATE then {does} a row because of "
+                "another tenant's. Add the tenant column to the constraint, or remove "
                 "sqlite_on_conflict"
             )
+            yield table_key(table), reason
     for column in table.columns:
         clause = _upper(column.dialect_options["sqlite"].get("on_conflict_not_null"))
         if clause == "REPLACE" and (column.foreign_keys or _is_tenant(column, ownership)):
-            raise ConfigurationError(
-                f"{table_label(table)}.{column.name} has ON CONFLICT REPLACE for NULL: SQLite then "
-                "writes the default, which is not checked; remove sqlite_on_conflict_not_null"
+            reason = (
+                f"{label}.{column.name} has ON CONFLICT REPLACE for NULL: SQLite then writes "
+                "the default, which is not checked. Remove sqlite_on_conflict_not_null"
             )
+            yield table_key(table), reason
 
 
 def _is_tenant(column: Column[Any], ownership: Ownership) -> bool:
@@ -157,8 +165,8 @@ def _includes_tenant(columns: frozenset[str], ownership: Ownership) -> bool:
     return ownership.column in columns and not _collation(ownership.table, ownership.column)
 
 
-def _check_replaced_parents(tables: list[Table], ownerships: Mapping[TableKey, Ownership]) -> None:
-    """Refuse to replace a row of a table without a tenant if the tenants' rows go with it."""
+def _replaced_parents(tables: list[Table], ownerships: Mapping[TableKey, Ownership]) -> Refusals:
+    """Yield the tables without a tenant whose rows take others with them when replaced."""
     replaced = {
         table_key(table): table
         for table in tables
@@ -168,35 +176,36 @@ def _check_replaced_parents(tables: list[Table], ownerships: Mapping[TableKey, O
     if not replaced:
         return
     for table in tables:
-        for element in (each for key in table.foreign_key_constraints for each in key.elements):
-            schema, _, name = element.target_fullname.rpartition(".")[0].rpartition(".")
-            action = (element.constraint.ondelete or "") if element.constraint is not None else ""
-            found = replaced.get((schema or None, name))
-            if found is not None and action.strip().upper() not in {"", "NO ACTION", "RESTRICT"}:
-                raise ConfigurationError(
-                    f"{table_label(found)} has ON CONFLICT REPLACE, and rows of "
-                    f"{table_label(table)} are deleted or changed together with its rows, any "
-                    "tenant's: remove sqlite_on_conflict, or the foreign key's ondelete"
+        for constraint in table.foreign_key_constraints:
+            target = constraint.elements[0].target_fullname.rpartition(".")[0]
+            schema, _, name = target.rpartition(".")
+            key = (schema or None, name)
+            if key in replaced and _upper(constraint.ondelete) not in _PASSIVE:
+                reason = (
+                    f"{target} has ON CONFLICT REPLACE, and rows of {table_label(table)} are "
+                    "deleted or changed together with its rows, any tenant's. Remove "
+                    "sqlite_on_conflict, or the foreign key's ondelete"
                 )
+                yield key, reason
 
 
 # -- collations --------------------------------------------------------------------
 
 
-def check_collations(table: Table, key: ParentKey) -> None:
-    """Check that a foreign key compares text as the column that it refers to does.
+def _collations(table: Table, ownership: ParentOwnership) -> Refusals:
+    """Yield ``table`` if it compares a key in another way than the parent does.
 
-    Raises:
-        ConfigurationError: the collations differ, so a row could match two parents, one of
-            them another tenant's.
+    A row could then match two parents, one of them another tenant's.
     """
-    for ours, theirs in zip(key.columns, key.parent_columns, strict=True):
-        if _collation(table, ours) != _collation(key.parent, theirs):
-            raise ConfigurationError(
-                f"{table_label(table)}.{ours} and {table_label(key.parent)}.{theirs}, which it "
-                "refers to, have different collations: a row could belong to two tenants. Give "
-                "both the same collation"
-            )
+    for key in ownership.parent_keys:
+        for ours, theirs in zip(key.columns, key.parent_columns, strict=True):
+            if _collation(table, ours) != _collation(key.parent, theirs):
+                reason = (
+                    f"{table_label(table)}.{ours} and {table_label(key.parent)}.{theirs}, which "
+                    "it refers to, have different collations: a row could belong to two tenants. "
+                    "Give both the same collation"
+                )
+                yield table_key(table), reason
 
 
 def _collation(table: Table, name: str) -> tuple[tuple[str, str], ...]:

@@ -10,7 +10,7 @@ from weakref import ReferenceType, ref
 from sqlalchemy import MetaData, Table, util
 from sqlalchemy.sql.expression import TableClause
 
-from ..errors import UnguardedStatementError
+from ..errors import ConfigurationError, UnguardedStatementError
 from .derivation import derive_all, derive_through_parents, foreign_keys, is_finished
 from .model import (
     ColumnOwnership,
@@ -22,7 +22,7 @@ from .model import (
     table_key,
     table_label,
 )
-from .schema_effects import check_definitions
+from .schema_effects import refused_tables
 
 __all__ = ["Declaration", "Shared", "State", "Through", "agree", "tables_in"]
 
@@ -137,10 +137,13 @@ class State:
                     others.append((table, None))
                 case Shared():
                     pass
-        derived = derive_all(own, others, self.find, self.apart)
+        return derive_all(own, others, self.find, self.apart)
+
+    @util.ro_memoized_property
+    def refused(self) -> dict[TableKey, str]:
+        """The tables whose definition reaches rows of other tenants, and why."""
         shared = frozenset(key for key, each in self.declared.items() if isinstance(each, Shared))
-        check_definitions(self.tables.values(), derived, shared)
-        return derived
+        return refused_tables(self.tables.values(), self.ownerships, shared)
 
     @util.ro_memoized_property
     def names(self) -> frozenset[str]:
@@ -209,6 +212,19 @@ class State:
             return ownership
         # A table of a MetaData that nothing was declared in, a reflected one perhaps.
         return derive_through_parents(given, None, self.ownerships, self.find, self.apart)
+
+    def check_definition(self, table: TableClause, default_schemas: frozenset[str]) -> None:
+        """Refuse a table whose definition reaches rows of other tenants.
+
+        Raises:
+            ConfigurationError: ``table`` is such a table.
+        """
+        if not self.refused or self.is_apart(table):
+            return
+        given = _folded(table_key(table), default_schemas)
+        for key, reason in self.refused.items():
+            if _folded(key, default_schemas) == given:
+                raise ConfigurationError(reason)
 
     def references_of(
         self, table: TableClause, default_schemas: frozenset[str] = frozenset()
