@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 
 import sqlalchemy
 from sqlalchemy import util
-from sqlalchemy.orm import strategies, sync
+from sqlalchemy.orm import strategies
 
 from .errors import ConfigurationError
 
@@ -28,7 +28,6 @@ __all__ = [
     "HOOKS",
     "INTERNALS",
     "LAZY_LOADER",
-    "SYNC_CLEAR",
     "Member",
     "Method",
     "Name",
@@ -50,8 +49,6 @@ _2_1: Final[Version] = (2, 1)
 LAZY_LOADER: Final[Any] = getattr(
     strategies, "_LazyLoader", getattr(strategies, "LazyLoader", None)
 )
-
-SYNC_CLEAR: Final[Any] = getattr(sync, "_clear", getattr(sync, "clear", None))
 
 
 @dataclass(frozen=True)
@@ -274,7 +271,7 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Method(_SESSION, "_flush", "self objects"),
     Method(_SESSION, "_merge", "self state state_dict"),
     Method(_SESSION, "_bulk_save_mappings", "self mapper mappings"),
-    # The foreign key of an object that no longer refers to another; see SYNC_CLEAR.
+    # The foreign key of an object that no longer refers to another.
     Method(".orm.sync", "clear", "dest dest_mapper synchronize_pairs", until=_2_1),
     Method(".orm.sync", "_clear", "dest dest_mapper synchronize_pairs", since=_2_1),
     # A relationship that is loaded when it is asked for.

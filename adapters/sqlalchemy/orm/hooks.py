@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction, l
 
 from tenantshield_mw.context import current_binding
 
-from ..internals import LAZY_LOADER, SYNC_CLEAR, hook
+from ..internals import LAZY_LOADER, hook
 from ..ownership.model import ColumnOwnership
 from ..ownership.registry import registry
 from .flush import begin_flush, end_flush
@@ -102,7 +102,8 @@ def _hook_writes() -> None:
 
 
 def _hook_references() -> None:
-    clear: Callable[[Any, Any, Any], None] = SYNC_CLEAR
+    # private: it got an underscore in 2.1.
+    clear: Callable[[Any, Any, Any], None] = getattr(sync, "_clear", getattr(sync, "clear", None))
 
     # private: sets the foreign key of an object to NULL that no longer refers to another. A
     # foreign key that includes the tenant would take the row from its tenant; NULL in its other

@@ -122,7 +122,7 @@ def test_tables_that_inherit_with_the_tenant_are_read_and_written() -> None:
 def test_a_constraint_that_resolves_conflicts_with_other_tenants_is_refused(
     kind: str, clause: str
 ) -> None:
-    of_column = {
+    of_column: dict[str, dict[str, Any]] = {
         "column's unique": {"unique": True, "sqlite_on_conflict_unique": clause},
         "column's key": {"primary_key": True, "sqlite_on_conflict_primary_key": clause},
     }
@@ -286,7 +286,7 @@ def test_a_tie_that_compares_as_its_parent_is_confined() -> None:
 # -- foreign keys to columns that are not unique -----------------------------------
 
 
-def partly_referring(**actions: str) -> tuple[Table, Table]:
+def partly_referring(**actions: Any) -> tuple[Table, Table]:
     metadata, name = MetaData(), new_name()
     parent = tenant_aware(
         tenant_table(name, metadata, Column("code", Integer), UniqueConstraint("code", "tenant_id"))
