@@ -186,7 +186,7 @@ class Plan:
             or_(column_of(element, tie.columns[0]).is_(None), self._predicates.tied(element, tie))
             for element, ownership in self.tied
             if counts is None or element in counts
-            for tie in ownership.ties
+            for tie in ownership.parent_keys
         ]
         return and_(*found) if found else None
 
