@@ -103,7 +103,7 @@ def _hook_writes() -> None:
 
 def _hook_references() -> None:
     # private: it got an underscore in 2.1.
-    clear: Callable[[Any, Any, Any], None] = getattr(sync, "_clear", getattr(sync, "clear", None))
+    clear: Any = getattr(sync, "_clear", getattr(sync, "clear", None))
 
     # private: sets the foreign key of an object to NULL that no longer refers to another. A
     # foreign key that includes the tenant would take the row from its tenant; NULL in its other
