@@ -450,11 +450,8 @@ MUTANTS: Final = (
         ("            serve(session)\n        return connection_for_bind("),
         ("            pass\n        return connection_for_bind("),
         (
+            f"{_SESSIONS}::test_get_does_not_answer_with_what_the_first_tenants_query_has_loaded",
             f"{_SESSIONS}::test_a_query_with_identical_rows_is_not_answered_from_memory",
-            f"{_SESSIONS}::test_the_first_tenants_objects_are_no_longer_in_the_session",
-            f"{_SESSIONS}::test_going_back_and_forth_never_mixes",
-            f"{_SESSIONS}::test_nested_scopes_are_told_apart",
-            f"{_SESSIONS}::test_the_system_scopes_objects_do_not_answer_a_tenant",
         ),
     ),
     Mutant(
