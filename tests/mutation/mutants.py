@@ -146,8 +146,8 @@ MUTANTS: Final = (
     Mutant(
         "given-in-values",
         "A tenant in VALUES is not checked.",
-        "return checked(BindParameter(None, value, type_=rule.type_, unique=True), rule, operation)",
-        "return BindParameter(None, value, type_=rule.type_, unique=True)",
+        "checked(BindParameter(None, value, type_=rule.type_, unique=True), rule, operation)",
+        "BindParameter(None, value, type_=rule.type_, unique=True)",
         (f"{_PARAMETERS}::test_a_wrong_tenant_in_an_insert_is_refused_in_every_form",),
     ),
     Mutant(
