@@ -110,6 +110,16 @@ def test_get_does_not_answer_with_the_first_tenants_object(session: Session) -> 
             session.get_one(Owner, 1)
 
 
+def test_get_does_not_answer_with_what_the_first_tenants_query_has_loaded(
+    session: Session,
+) -> None:
+    with tenant_scope("acme"):
+        held = session.scalars(select(Owner)).all()
+        assert [each.id for each in held] == [1]
+    with tenant_scope("globex"):
+        assert session.get(Owner, 1) is None
+
+
 def test_get_works_as_ever_within_one_tenant(session: Session, engine: Engine) -> None:
     with tenant_scope("acme"):
         held = session.get(Owner, 1)
