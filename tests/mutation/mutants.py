@@ -710,8 +710,12 @@ MUTANTS: Final = (
     Mutant(
         "untested-dialect",
         "A dialect that was never tested is used.",
-        ("    database_for(dialect)\n    kind"),
-        "    kind",
+        ("    except KeyError:\n        raise ConfigurationError(\n"),
+        (
+            "    except KeyError:\n"
+            "        return next(iter(DATABASES.values()))\n"
+            "        raise ConfigurationError(\n"
+        ),
         (f"{_DIALECTS}::test_a_dialect_that_was_never_tested_is_refused",),
     ),
     Mutant(
