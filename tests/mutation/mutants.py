@@ -46,6 +46,7 @@ _CHECKS: Final = f"{_TESTS}/raw_sql/test_checks.py"
 _DDL: Final = f"{_TESTS}/raw_sql/test_ddl.py"
 _REGISTRY: Final = f"{_TESTS}/ownership/test_registry.py"
 _CASCADES: Final = f"{_TESTS}/ownership/test_cascades.py"
+_DERIVATION: Final = f"{_TESTS}/ownership/test_derivation.py"
 
 
 def _leak(way: str) -> str:
@@ -132,15 +133,15 @@ MUTANTS: Final = (
     Mutant(
         "given-value",
         "A tenant given as a parameter's value is not compared with the one in scope.",
-        "        if type(value) is not type(tenant_id) or value != tenant_id:",
-        "        if type(value) is not type(tenant_id):",
+        ("        if not rule.is_same_tenant(value, tenant_id):\n            _refuse_other"),
+        ("        if type(value) is not type(tenant_id):\n            _refuse_other"),
         (f"{_PARAMETERS}::test_a_wrong_tenant_in_an_insert_is_refused_in_every_form",),
     ),
     Mutant(
         "given-type",
         "A tenant of an equal value and another type is let through.",
-        "        if type(value) is not type(tenant_id) or value != tenant_id:",
-        "        if value != tenant_id:",
+        ("        if not rule.is_same_tenant(value, tenant_id):\n            _refuse_other"),
+        ("        if value != tenant_id:\n            _refuse_other"),
         (f"{_PARAMETERS}::test_a_given_tenant_of_an_equal_value_and_another_type_is_refused",),
     ),
     Mutant(
@@ -214,7 +215,7 @@ MUTANTS: Final = (
         "            if proven is None or not proven.has(element, tie):",
         "            if proven is None:",
         (
-            f"{_REGISTRY}::test_a_table_with_a_mandatory_key_is_tied",
+            f"{_DERIVATION}::test_a_table_with_a_mandatory_key_is_tied",
             f"{_COMPILER}::test_a_tied_table_is_updated_and_deleted_in_the_tenants_rows_only",
         ),
     ),
@@ -461,8 +462,8 @@ MUTANTS: Final = (
     Mutant(
         "session-attach",
         "Another tenant's detached object may be added.",
-        ("    if state.key is not None:\n        _check_tenant(session, state)"),
-        "    pass",
+        ("    if state.key is not None:\n        refuse_object_of_other_tenant(session, state)\n"),
+        "    pass\n",
         (
             f"{_SESSIONS}::test_another_tenants_detached_object_changes_nothing",
             f"{_SESSIONS}::test_another_tenants_detached_object_does_not_answer_get",
@@ -485,8 +486,8 @@ MUTANTS: Final = (
     Mutant(
         "merge",
         "merge(load=False) takes another tenant's object.",
-        ("    if not load:\n        _check_tenant(session, state)"),
-        "    pass",
+        ("    if not load:\n        refuse_object_of_other_tenant(session, state)\n"),
+        "    pass\n",
         (
             f"{_SESSIONS}::test_merge_without_loading_does_not_take_another_tenants_object",
             f"{_SESSIONS}::test_a_frozen_result_of_another_tenants_is_not_merged",
@@ -772,7 +773,7 @@ MUTANTS: Final = (
     Mutant(
         "ambiguous-tie",
         "A table may be tied by what two tenants may have.",
-        "        _check_unique(table, tie)\n",
+        "        _check_unique(table, key)\n",
         "        pass\n",
         (f"{_TESTS}/ownership/",),
     ),
