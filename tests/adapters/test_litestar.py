@@ -312,8 +312,9 @@ class TestPlugin:
             TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"), exempt="/public")
         with pytest.raises(TypeError):
             TenantShieldPlugin(
-                resolve_tenant=resolvers.header("X-Tenant-ID"), exemptions=["/public"]
-            )  # type: ignore[call-arg]
+                resolve_tenant=resolvers.header("X-Tenant-ID"),
+                exemptions=["/public"],  # type: ignore[call-arg]
+            )
 
     async def test_what_an_iterator_gives_is_there_for_each_app(self, engine: AsyncEngine) -> None:
         plugin = TenantShieldPlugin(

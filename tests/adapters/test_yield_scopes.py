@@ -62,7 +62,7 @@ async def test_a_starlette_lifespan_may_yield_in_a_scope() -> None:
     seen: list[Any] = []
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         with tenant_scope("acme"):
             seen.append(current_tenant().tenant_id)
             yield

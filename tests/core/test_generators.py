@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -22,7 +22,7 @@ from tenantshield_mw import (
 MESSAGE = "this generator would yield with a tenant or system scope open"
 
 
-def report(tenant: str) -> Iterator[str]:
+def report(tenant: str) -> Generator[str]:
     with tenant_scope(tenant):
         for number in range(2):
             yield f"{current_tenant().tenant_id}{number}"
@@ -61,13 +61,13 @@ def in_a_handler(tenant: str) -> Iterator[str]:
             yield "handled"
 
 
-def in_a_system_scope(reason: str) -> Iterator[str]:
+def in_a_system_scope(reason: str) -> Generator[str]:
     with system_scope(reason):
         yield "all"
 
 
 def after_another_block(tenant: str) -> Iterator[str]:
-    with tenant_scope(tenant) as bound, contextmanager(lambda: iter([1]))():
+    with tenant_scope(tenant) as bound, nullcontext():
         yield str(bound.tenant_id)
 
 

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import cache_from_source
@@ -68,7 +68,7 @@ class Run:
 
 
 @contextmanager
-def checkout_copy(checkout: Path) -> Iterator[Path]:
+def checkout_copy(checkout: Path) -> Generator[Path, None, None]:
     """Copy what the tests need of ``checkout`` to a temporary folder."""
     with TemporaryDirectory(prefix="mutation-") as folder:
         copy = Path(folder).resolve()
@@ -100,7 +100,7 @@ def file_with(text: str, checkout: Path) -> Path:
 
 
 @contextmanager
-def mutated(copy: Path, change: Change) -> Iterator[None]:
+def mutated(copy: Path, change: Change) -> Generator[None, None, None]:
     """Make ``change`` in a copy of the checkout, and undo it afterwards."""
     path = file_with(change.old, copy)
     before = path.read_text()
