@@ -230,6 +230,7 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Use(_COMPILER, "_extra_froms", "visit_update visit_delete"),
     # What stands behind VALUES, and whether rows, or keys that nobody asked for, come back.
     Use(_COMPILER, "_post_values_clause", "visit_insert"),
+    Use(_COMPILER, "_prefixes", "visit_insert"),
     Use(_CRUD, "_returning", "_get_returning_modifiers"),
     Use(_CRUD, "_return_defaults", "_get_returning_modifiers"),
     Use(_CRUD, "_supports_implicit_returning", "_get_returning_modifiers"),

@@ -17,6 +17,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import UnguardedStatementError
 from ..ownership.model import TypedReference
+from .foreign_keys import ReferenceRows
 from .guard import StatementGuard
 from .parameters import processor_for, role_of
 from .rewriting import PreparedState
@@ -53,7 +54,7 @@ class GuardedCompiler(_Base):
         return text
 
     @util.memoized_property
-    def tenantshield_references(self) -> dict[TypedReference, list[tuple[str, ...]]]:
+    def tenantshield_references(self) -> dict[TypedReference, ReferenceRows]:
         """The names of the parameters that hold foreign keys to be checked."""
         return self._guard.references()
 

@@ -9,9 +9,9 @@ needs neither: it cannot point at another tenant's row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from sqlalchemy import BindParameter
 from sqlalchemy.sql import coercions, roles
@@ -23,9 +23,18 @@ from ..errors import CrossTenantAccessError, UnguardedStatementError
 from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference, table_label
 from .proofs import ReferencesOf, is_proven, refuse_expression
 
-__all__ = ["ReferenceParameter", "Target", "names_of", "notes_in", "refuse_orphan", "written_name"]
+__all__ = [
+    "ReferenceParameter",
+    "ReferenceRows",
+    "Target",
+    "names_of",
+    "notes_in",
+    "refuse_orphan",
+    "written_name",
+]
 
 _ATTRIBUTE: Final = "_tenantshield_references"
+_KEY: Final = "_tenantshield_keys"
 
 
 def written_name(key: Any, table: FromClause) -> str | None:
@@ -82,6 +91,18 @@ class ReferenceParameter:
     """The column's."""
 
 
+class ReferenceRows(NamedTuple):
+    """The names of the parameters that one foreign key of a statement has, row by row.
+
+    Attributes:
+        rows: those of the foreign key itself.
+        keys: for a table that refers to itself, those of what the rows are referred to by.
+    """
+
+    rows: list[tuple[str, ...]]
+    keys: list[tuple[str, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """The table that a statement writes, and what is known of it."""
@@ -93,6 +114,8 @@ class Target:
     references_of: ReferencesOf
     prefetched: list[tuple[ReferenceParameter, str]]
     """Takes the notes on parameters that SQLAlchemy itself will make for defaults."""
+    is_plain: bool = False
+    """Whether the statement is an ``INSERT`` that fails where a row is in its way."""
     checked: set[str] = field(default_factory=set)
     """Takes the names, case folded, of the columns whose values were seen to."""
     sensitive: frozenset[str] = field(init=False)
@@ -172,6 +195,36 @@ class _Noting:
                     self._note(
                         column, ReferenceParameter(reference, self._row or 0, position, column.type)
                     )
+            if self._target.is_plain and reference.parent is self._declared():
+                self._note_keys(reference)
+
+    def _declared(self) -> Any:
+        return None if self._target.rule is None else self._target.rule.table
+
+    def _note_keys(self, reference: Reference) -> None:
+        """Take note of what the row will be referred to by, which others of it may do."""
+        for position, name in enumerate(map(str.casefold, reference.parent_columns)):
+            column = self._columns.get(name)
+            if column is None:
+                continue
+            key = ReferenceParameter(reference, self._row or 0, position, column.type)
+            if name in self._places:
+                place = self._places[name]
+                value = self.values[place]
+                if value is None or hasattr(value, "__clause_element__"):
+                    continue
+                if isinstance(value, BindParameter):
+                    has_note = _ATTRIBUTE in value.__dict__ or _KEY in value.__dict__
+                    noted = value if has_note else _clone(value)
+                elif hasattr(value, "_compiler_dispatch"):
+                    continue
+                else:
+                    noted = BindParameter(None, value, type_=column.type, unique=True)
+                self.values[place] = _with_note(noted, key, _KEY)
+            elif name in self._coming:
+                bind = BindParameter(self._coming[name], type_=column.type, required=True)
+                self.values[self._coming[name]] = _with_note(bind, key, _KEY)
+                self._places[name] = self._coming[name]
 
     def _is_written(self, column: Any) -> bool:
         name = column.name.casefold()
@@ -203,8 +256,8 @@ class _Noting:
         if isinstance(value, BindParameter):
             # private: a clone must keep the name under which its value will come. One
             # that was made here already has a note, for another foreign key.
-            has_note = _ATTRIBUTE in value.__dict__
-            return _with_note(value if has_note else value._clone(maintain_key=True), note)
+            has_note = _ATTRIBUTE in value.__dict__ or _KEY in value.__dict__
+            return _with_note(value if has_note else _clone(value), note)
         if hasattr(value, "__clause_element__") or hasattr(value, "_compiler_dispatch"):
             if not is_proven(value, note.reference, self._target.references_of):
                 refuse_expression(note.reference)
@@ -224,33 +277,56 @@ class _Noting:
             refuse_expression(note.reference)
 
 
-def _with_note(bind: BindParameter[Any], note: ReferenceParameter) -> BindParameter[Any]:
+def _clone(bind: BindParameter[Any]) -> BindParameter[Any]:
+    # private: it must keep the name under which its value will come.
+    clone: BindParameter[Any] = bind._clone(maintain_key=True)
+    return clone
+
+
+def _with_note(
+    bind: BindParameter[Any], note: ReferenceParameter, kind: str = _ATTRIBUTE
+) -> BindParameter[Any]:
     # SQLAlchemy's clones keep what is in __dict__.
-    bind.__dict__[_ATTRIBUTE] = (*bind.__dict__.get(_ATTRIBUTE, ()), note)
+    bind.__dict__[kind] = (*bind.__dict__.get(kind, ()), note)
     return bind
 
 
 def notes_in(
     bind_names: Mapping[BindParameter[Any], str],
     prefetched: Iterable[tuple[ReferenceParameter, str]],
-) -> dict[TypedReference, list[tuple[str, ...]]]:
+) -> dict[TypedReference, ReferenceRows]:
     """Return the names of the parameters that hold foreign keys, row by row."""
+    found: dict[TypedReference, ReferenceRows] = {}
+    for reference, names, types in _rows(bind_names, _ATTRIBUTE, prefetched):
+        rows = found.setdefault(TypedReference(reference, types), ReferenceRows([], []))
+        rows.rows.append(names)
+    for reference, names, _ in _rows(bind_names, _KEY):
+        for typed, rows in found.items():
+            # Equal values are the same key only where they are converted alike.
+            if typed.reference == reference and typed.is_spelled_as_in_parent():
+                rows.keys.append(names)
+    return found
+
+
+def _rows(
+    bind_names: Mapping[BindParameter[Any], str],
+    kind: str,
+    prefetched: Iterable[tuple[ReferenceParameter, str]] = (),
+) -> Iterator[tuple[Reference, tuple[str, ...], tuple[TypeEngine[Any], ...]]]:
     noted = [
         # The type that converts the value is the parameter's own.
         (note, name, bind.type)
         for bind, name in bind_names.items()
-        for note in bind.__dict__.get(_ATTRIBUTE, ())
+        for note in bind.__dict__.get(kind, ())
     ]
     found: dict[tuple[Reference, int], dict[int, tuple[str, TypeEngine[Any]]]] = {}
     for note, name, type_ in [*noted, *((note, name, note.type_) for note, name in prefetched)]:
         found.setdefault((note.reference, note.row), {})[note.position] = (name, type_)
-    rows: dict[TypedReference, list[tuple[str, ...]]] = {}
     for (reference, _), places in found.items():
         # A column that the statement leaves out is NULL, and the key points nowhere.
         if len(places) == len(reference.columns):
             names, types = zip(*(places[i] for i in sorted(places)), strict=True)
-            rows.setdefault(TypedReference(reference, types), []).append(names)
-    return rows
+            yield reference, names, types
 
 
 def refuse_orphan(reference: Reference) -> NoReturn:

@@ -24,7 +24,7 @@ from ..raw_sql.marks import marking, without_marks
 from . import writes
 from .cte_names import CteNames
 from .evaluation import conjuncts, may_fail, settled_first
-from .foreign_keys import ReferenceParameter, Target, notes_in
+from .foreign_keys import ReferenceParameter, ReferenceRows, Target, notes_in
 from .parameters import filled
 from .placement import Plan, base_table, leaves
 from .predicates import Predicates, exactly
@@ -108,7 +108,7 @@ class StatementGuard:
             )
         return without_marks(text)
 
-    def references(self) -> dict[TypedReference, list[tuple[str, ...]]]:
+    def references(self) -> dict[TypedReference, ReferenceRows]:
         """Return the names of the parameters that hold foreign keys to be checked."""
         return notes_in(self._compiler.bind_names, self._prefetched)
 
@@ -279,7 +279,7 @@ class StatementGuard:
         """Return the compile state of an ``INSERT``, with the tenant in its rows."""
         compiler = self._compiler
         state = state_of(statement, compiler, kw)
-        target = self.target(state.statement.table)
+        target = self.target(state.statement.table, is_plain=_is_plain(state.statement))
         if target.rule is not None:
             self._writes = True
             if self.is_rendering:
@@ -347,8 +347,13 @@ class StatementGuard:
         self._enter(final, plan)
         return state
 
-    def target(self, element: FromClause) -> Target:
-        """Return what is known of the table that is written."""
+    def target(self, element: FromClause, *, is_plain: bool = False) -> Target:
+        """Return what is known of the table that is written.
+
+        Args:
+            element: what the statement names.
+            is_plain: whether it is an ``INSERT`` that fails where a row is in its way.
+        """
         table = base_table(element)
         if table is None:
             return Target(element, None, (), self._references_of, [])
@@ -358,6 +363,7 @@ class StatementGuard:
             self._references_of(table),
             self._references_of,
             self._prefetched,
+            is_plain=is_plain,
         )
 
     def refuse_cascade(self, table: TableClause | None, changed: Collection[str] | None) -> None:
@@ -376,3 +382,8 @@ class StatementGuard:
         # table stands for the row that is in the way.
         self._compiler.stack[-1]["correlate_froms"] = {table}
         return self.new_plan("INSERT").add([table])
+
+
+def _is_plain(insert: Any) -> bool:
+    # private: what stands behind the VALUES, and between INSERT and INTO.
+    return insert._post_values_clause is None and not insert._prefixes

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import BindParameter, select, tuple_
 from sqlalchemy.engine import Connection
 
-from ..compiler.foreign_keys import refuse_orphan
+from ..compiler.foreign_keys import ReferenceRows, refuse_orphan
 from ..compiler.predicates import column_of
 from ..errors import CrossTenantAccessError
 from ..orm.flush import flush_on
@@ -22,23 +22,25 @@ CHUNK: Final = 5_000
 
 def check_references(
     connection: Connection,
-    rows: Mapping[TypedReference, list[tuple[str, ...]]],
+    rows: Mapping[TypedReference, ReferenceRows],
     parameters: Iterable[Mapping[str, Any]],
 ) -> None:
     """Look up what the foreign keys of a statement point at.
 
     Args:
         connection: on which the statement is about to be sent.
-        rows: the names of the parameters, by foreign key and row.
+        rows: the names of the parameters, by foreign key.
         parameters: the parameters of each execution.
 
     Raises:
         CrossTenantAccessError: one points at a row that this tenant does not have.
     """
     parameters = list(parameters)
-    for written, names in rows.items():
+    for written, (names, keys) in rows.items():
         reference = written.reference
         wanted = _values(reference, names, parameters)
+        if keys and wanted:
+            wanted -= _values_of_own_rows(names, keys, parameters)
         if not wanted:
             continue
         flush = flush_on(connection)
@@ -53,6 +55,27 @@ def check_references(
             )
         if flush is not None:
             flush.prove(written, wanted)
+
+
+def _values_of_own_rows(
+    names: list[tuple[str, ...]],
+    keys: list[tuple[str, ...]],
+    parameters: list[Mapping[str, Any]],
+) -> set[tuple[Any, ...]]:
+    """Return the values that only ever refer to a row of the same statement, inserted before.
+
+    Such a row is this tenant's, or the statement fails: with rows sent one after the other it
+    fails at the row that it could not insert, and none that refers to it has been sent.
+    """
+    inserted: set[tuple[Any, ...]] = set()
+    own: set[tuple[Any, ...]] = set()
+    others: set[tuple[Any, ...]] = set()
+    for each in parameters:
+        inserted.update(tuple(map(each.__getitem__, row)) for row in keys)
+        for row in names:
+            value = tuple(map(each.__getitem__, row))
+            (own if value in inserted else others).add(value)
+    return own - others
 
 
 def _values(
