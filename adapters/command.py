@@ -15,40 +15,40 @@ from tenantshield_mw import ConfigurationError
 __all__ = ["main"]
 
 _DESCRIPTION = """\
-Look for what weakens the isolation of tenants: in the models alone, or in a database too.
-Nothing is written, and no row is read."""
+Find weaknesses in the isolation of tenants, in the models and optionally in a database.
+Nothing is written, and no rows are read."""
 
 _EPILOG = """\
-The exit status is 0 where nothing is found that is as bad as --fail-on, 1 where something
-is, and 2 where it could not be looked at."""
+The exit status is 0 if there are no findings of at least the severity --fail-on, 1 if there
+are some, and 2 if the examination failed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        arguments: what follows the command's name; ``sys.argv`` if left out.
+        arguments: the arguments after the command's name; ``sys.argv`` if left out.
 
     Returns:
-        The exit status: 0, 1 for findings, 2 where it could not be done.
+        The exit status: 0, 1 for findings, 2 for a failure.
     """
     options = _parser().parse_args(arguments)
-    # The modules of the application, as where Python runs a file of it.
+    # Make the application's modules importable, as they are when Python runs one of its files.
     if (here := os.getcwd()) not in sys.path:
         sys.path.insert(0, here)
     try:
         return _doctor(options)
     except ConfigurationError as error:
-        return _refuse(str(error))
-    # Python's own status for this would be 1, or with SystemExit even 0.
+        return _fail(str(error))
+    # Python would exit with status 1, or even 0 for a SystemExit.
     except (Exception, SystemExit):  # noqa: BLE001
         traceback.print_exc()
-        return _refuse("this ended before all was looked at, by the error above")
+        return _fail("the error above ended the examination early")
 
 
 def _doctor(options: argparse.Namespace) -> int:
     try:
-        # By name, since no adapter imports another one, and this one asks for no library.
+        # Imported by name: adapters do not import each other, and this one has no dependencies.
         cli: Any = import_module("tenantshield_mw.adapters.sqlalchemy.doctor.cli")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "sqlalchemy":
@@ -67,7 +67,7 @@ def _doctor(options: argparse.Namespace) -> int:
     return status
 
 
-def _refuse(message: str) -> int:
+def _fail(message: str) -> int:
     sys.stderr.write(f"tenantshield-mw: {message}\n")
     return 2
 
@@ -77,43 +77,48 @@ def _parser() -> argparse.ArgumentParser:
         prog="tenantshield-mw", description="Tools for tenantshield-mw."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    doctor = commands.add_parser(
-        "doctor",
-        help="look for what weakens the isolation of tenants",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
+    _add_options(
+        commands.add_parser(
+            "doctor",
+            help="find weaknesses in the isolation of tenants",
+            description=_DESCRIPTION,
+            epilog=_EPILOG,
+        )
     )
+    return parser
+
+
+def _add_options(doctor: argparse.ArgumentParser) -> None:
     doctor.add_argument(
         "target",
         metavar="MODULE:ATTRIBUTE",
-        help="the declarative base or the MetaData, as in myapp.models:Base",
+        help="the declarative base or the MetaData, such as myapp.models:Base",
     )
     doctor.add_argument(
         "--database",
         metavar="URL",
-        help="the database to look at, as SQLAlchemy writes it; sync and async drivers",
+        help="SQLAlchemy URL of the database to examine, with a sync or async driver",
     )
     doctor.add_argument(
         "--role",
-        help="on PostgreSQL, the role as which the application logs in, where that is another "
-        "one than the URL's",
+        help="on PostgreSQL, the role with which the application logs in, if it is not the "
+        "role in the URL",
     )
-    doctor.add_argument("--json", action="store_true", help="write JSON")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.add_argument(
         "--ignore",
         metavar="KIND:TABLE",
         action="append",
         default=[],
-        help="leave out what was looked at and is meant: KIND:TABLE, KIND:OBJECT for a role, a "
-        "view or a constraint, or KIND for all of it; can be given again",
+        help="leave out findings that were reviewed and are intended: KIND:TABLE, KIND:OBJECT "
+        "for a role, a view or a constraint, or KIND for all of a kind; can be repeated",
     )
     doctor.add_argument(
         "--fail-on",
         choices=("error", "warning", "info"),
         default="warning",
-        help="the least severity for which the exit status is 1 (%(default)s)",
+        help="the lowest severity for which the exit status is 1 (%(default)s)",
     )
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What spreads the declared tables over a Citus cluster, by tenant.
+"""Statements that distribute the declared tables over a Citus cluster, by tenant.
 
-The tenant column becomes the distribution column, so that all rows of a tenant lie together
-on one node, and a statement that the guard has confined goes to that node alone.
+The tenant column becomes the distribution column. All rows of a tenant are then on one node,
+and Citus routes a statement that the guard has confined to that node alone.
 
 https://docs.citusdata.com/en/stable/develop/api_udf.html
 https://docs.citusdata.com/en/stable/develop/reference_ddl.html
@@ -16,18 +16,18 @@ from sqlalchemy import Index, MetaData, PrimaryKeyConstraint, Table, UniqueConst
 from .errors import ConfigurationError
 from .ownership.model import ColumnOwnership, ParentKey, carries_tenant, table_label
 from .ownership.registry import registry
-from .rls.policies import POSTGRESQL, literal, table_name
+from .rls.sql import POSTGRESQL, literal, table_name
 
 __all__ = ["citus_statements"]
 
 
 def citus_statements(metadata: MetaData) -> list[str]:
-    """Return what distributes the tables of ``metadata`` over a Citus cluster.
+    """Return the statements that distribute the tables of ``metadata`` over a Citus cluster.
 
-    Tenant-aware tables are distributed by their tenant column, those with a column of the
-    same type next to each other; tables that are shared across tenants become reference
-    tables, of which each node has a copy. To be run on the coordinator, after the tables
-    were created and before they hold many rows::
+    Tenant-aware tables are distributed by their tenant column, and co-located if the columns
+    have the same type. Shared tables become reference tables, which are copied to each node.
+    Run the statements on the coordinator, after the tables were created and before they hold
+    many rows::
 
         with owner_engine.begin() as connection, system_scope("distribute the tables"):
             Base.metadata.create_all(connection)
@@ -35,15 +35,15 @@ def citus_statements(metadata: MetaData) -> list[str]:
                 connection.exec_driver_sql(statement)
 
     Args:
-        metadata: the tables; those of a declarative base are in ``Base.metadata``.
+        metadata: the tables, such as ``Base.metadata``.
 
     Returns:
-        One ``SELECT`` a table: the shared ones first, then parents before those that refer
-        to them.
+        One ``SELECT`` per table: shared tables first, then parents before the tables that
+        refer to them.
 
     Raises:
         ConfigurationError: a table cannot be distributed by its tenant. The message lists
-            all that stands in the way, each with what to do.
+            all obstacles and how to remove them.
     """
     problems = [each for table in metadata.sorted_tables for each in _problems(table)]
     if problems:
@@ -79,18 +79,18 @@ def _problems(table: Table) -> Iterator[str]:
             if not registry.is_shared(key.referred_table):
                 yield (
                     f"{label} is shared and refers to {table_label(key.referred_table)}, which "
-                    "is not: a reference table refers to reference tables alone"
+                    "is not: a reference table may refer only to reference tables"
                 )
     elif rule is None:
         yield (
             f"{label} is not declared: mark it with @tenant_aware, or with "
-            "@shared_across_tenants if its rows are the same for all"
+            "@shared_across_tenants if its rows are the same for all tenants"
         )
     elif not isinstance(rule, ColumnOwnership):
         (tie, *_) = rule.parent_keys
         yield (
-            f"{label} belongs to whom its row in {table_label(tie.parent)} belongs to and has no "
-            "tenant column: add one, mark the table with @tenant_aware, and make the foreign key "
+            f"{label} is tied to {table_label(tie.parent)} and has no tenant column: add one, "
+            "mark the table with @tenant_aware, and change the foreign key to "
             f"{_tenant_foreign_key(tie)}"
         )
     else:
@@ -106,14 +106,14 @@ def _problems_of_keys(table: Table, rule: ColumnOwnership) -> Iterator[str]:
             if names and rule.column not in names:
                 kind = "primary key" if isinstance(constraint, PrimaryKeyConstraint) else "unique"
                 yield (
-                    f"{label}: {kind} ({', '.join(names)}) is without the tenant: make it "
-                    f"({', '.join([rule.column, *names])})"
+                    f"{label}: {kind} ({', '.join(names)}) does not include the tenant: change it "
+                    f"to ({', '.join([rule.column, *names])})"
                 )
     for index in sorted(table.indexes, key=lambda each: str(each.name)):
         if index.unique and rule.column not in _names_in(index):
             yield (
-                f"{label}: the unique index {index.name} is without the tenant: put "
-                f"{rule.column} in front of what it indexes"
+                f"{label}: the unique index {index.name} does not include the tenant: add "
+                f"{rule.column} as its first column"
             )
 
 
@@ -126,11 +126,11 @@ def _problems_of_references(table: Table, rule: ColumnOwnership) -> Iterator[str
             tuple(each.column.name for each in key.elements),
         )
         parent = registry.ownership_of(tie.parent)
-        # What is tied, or not declared, is named on its own account.
+        # Tied and undeclared tables have a message of their own.
         if isinstance(parent, ColumnOwnership) and not carries_tenant(tie, rule, parent):
             yield (
-                f"{label}: the foreign key ({', '.join(tie.columns)}) is without the tenant: "
-                f"make it {_tenant_foreign_key(tie)}"
+                f"{label}: the foreign key ({', '.join(tie.columns)}) does not include the "
+                f"tenant: change it to {_tenant_foreign_key(tie)}"
             )
 
 
@@ -139,7 +139,7 @@ def _names_in(index: Index) -> list[str]:
 
 
 def _stored_as(rule: ColumnOwnership) -> str:
-    # Citus puts together what is distributed by the same type; a length is no part of it.
+    # Citus co-locates tables by the type of the distribution column, regardless of length.
     return str(rule.type_.compile(POSTGRESQL)).partition("(")[0]
 
 

@@ -1,12 +1,12 @@
 """Alembic: operations and autogenerate for tenant-aware tables on PostgreSQL.
 
-Importing this in ``env.py`` is all there is to do::
+To activate it, import this in ``env.py``::
 
     import tenantshield_mw.adapters.sqlalchemy.alembic
 
-Then ``alembic revision --autogenerate`` and ``alembic check`` look after the policies
-too, and ``op`` has the operations below. They take plain values and no models, so that
-a script stays what it was when the models move on. Each enters a system scope of its own.
+Then ``alembic revision --autogenerate`` and ``alembic check`` cover the policies too, and
+``op`` has the operations below. They take plain values, not models, so that a script keeps
+its meaning when the models change. Each operation enters its own system scope.
 """
 
 from __future__ import annotations

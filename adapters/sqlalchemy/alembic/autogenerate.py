@@ -1,4 +1,4 @@
-"""Autogenerate: what of the policies a database lacks, as operations in a script."""
+"""Autogenerate: adds the operations that bring a database's policies up to date."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _IMPORT: Final = (
     "from tenantshield_mw.adapters.sqlalchemy.rls import ParentLink, TablePolicySpec, TenantColumn"
 )
 
-# Alembic has priorities since 1.18. Before, the order is that of registration.
+# Alembic has priorities since 1.18. Earlier versions use the order of registration.
 _LAST: Final[dict[str, Any]] = (
     {"priority": util.DispatchPriority.LAST} if hasattr(util, "DispatchPriority") else {}
 )
@@ -35,15 +35,15 @@ _LAST: Final[dict[str, Any]] = (
 def compare_policies(
     autogen_context: AutogenContext, upgrade_ops: UpgradeOps, schemas: Collection[str | None]
 ) -> None:
-    """Add the operations that make the policies what the models want.
+    """Add the operations that make the policies match the models.
 
-    What is taken away comes before all changes of tables and columns, what is put in place
-    after them: a policy holds on to the columns that it reads.
+    Policies are dropped before all changes to tables and columns and created after them,
+    because PostgreSQL does not drop a column that a policy reads.
 
     Args:
-        autogen_context: of Alembic.
-        upgrade_ops: the script.
-        schemas: those that are compared; ``None`` for the default one.
+        autogen_context: Alembic's context.
+        upgrade_ops: the operations of the script.
+        schemas: the schemas to compare; ``None`` for the default one.
     """
     connection = autogen_context.connection
     if connection is None or connection.dialect.name != "postgresql":
@@ -63,24 +63,27 @@ def compare_policies(
             comparison.compare(spec)
     for found in comparison.strays():
         schema = None if found.schema == default else found.schema
-        # Not in the models, so there is nothing to hand to a filter of objects but this.
-        stray = Table(found.name, MetaData(), schema=schema)
-        if (
-            schema in schemas
-            and autogen_context.run_name_filters(found.name, "table", {"schema_name": schema})
-            and autogen_context.run_object_filters(stray, found.name, "table", True, None)  # noqa: FBT003
-        ):
+        if schema in schemas and _passes_filters(autogen_context, found.name, schema):
             comparison.remove(found, schema)
     upgrade_ops.ops[:0] = comparison.first
     upgrade_ops.ops.extend(comparison.last)
 
 
+def _passes_filters(autogen_context: AutogenContext, name: str, schema: str | None) -> bool:
+    """Return whether the filters of env.py include a table that the models do not have."""
+    # The models have no Table for an object filter to look at, so it gets an empty one.
+    stray = Table(name, MetaData(), schema=schema)
+    return autogen_context.run_name_filters(
+        name, "table", {"schema_name": schema}
+    ) and autogen_context.run_object_filters(stray, name, "table", True, None)  # noqa: FBT003
+
+
 class _Comparison:
-    """Of what a database has with what the models want, and the operations that follow.
+    """The comparison of a database with the models, and the operations that result.
 
     Attributes:
-        first: those that come before all others of the script.
-        last: those that come after them.
+        first: the operations that come before all others in the script.
+        last: the operations that come after all others.
     """
 
     def __init__(
@@ -103,7 +106,7 @@ class _Comparison:
         }
 
     def compare(self, spec: TablePolicySpec) -> None:
-        """Add what has to be done for one table of the models."""
+        """Add the operations for one table of the models."""
         found = self._catalog.table(spec.schema, spec.name)
         if found is None:
             if (spec.schema, spec.name) in self._created:
@@ -113,7 +116,7 @@ class _Comparison:
             return
         before = self._made_from(found)
         if before is not None and before != spec:
-            # Enabled in between, it shows no row at all.
+            # Row-level security stays enabled in between, so the table shows no rows.
             self._drop(before, leave_enabled=True)
             self._put(spec, leave_enabled=True)
         elif _has_ours(found):
@@ -122,12 +125,12 @@ class _Comparison:
             self._put(spec, leave_enabled=found.is_enabled)
 
     def strays(self) -> list[FoundTable]:
-        """Return the tables with policies that nothing asks for."""
+        """Return the tables with policies that the models do not require."""
         wanted = [self._catalog.table(each.schema, each.name) for each in self._specs]
         return [each for each in self._catalog.tables if _has_ours(each) and each not in wanted]
 
     def remove(self, found: FoundTable, schema: str | None) -> None:
-        """Add what takes the policies of one table away."""
+        """Add the operation that drops the policies of one table."""
         before = self._made_from(found) or TablePolicySpec(found.name, schema)
         others = [each for each in found.policies if each not in OURS]
         self._drop(before, leave_enabled=bool(others))
@@ -141,7 +144,7 @@ class _Comparison:
         self.first.append(DropTenantPoliciesOp(spec, among=among, leave_enabled=leave_enabled))
 
     def _made_from(self, found: FoundTable) -> TablePolicySpec | None:
-        """Return what the policies were made from, if they still are what was made."""
+        """Return the recorded specification of the policies, unless they were altered."""
         for spec in self._recorded:
             if self._catalog.table(spec.schema, spec.name) is found:
                 differences = compare(self._catalog, spec, self._recorded)
@@ -154,7 +157,7 @@ def _has_ours(found: FoundTable) -> bool:
 
 
 def _among(spec: TablePolicySpec, specs: Sequence[TablePolicySpec]) -> tuple[TablePolicySpec, ...]:
-    """Return those of ``specs`` without which the table's policies would be others."""
+    """Return the specifications among ``specs`` that affect the policies of this table."""
     if policies_of(spec, specs) == policies_of(spec):
         return ()
     by_name = {(each.schema, each.name): each for each in specs}
@@ -208,7 +211,7 @@ def _render_call(
 
 
 def _render(value: Any) -> str:
-    """Return a value as Python, without what is left at its default."""
+    """Return a value as Python source, leaving out fields that have their defaults."""
     if isinstance(value, tuple):
         items: tuple[Any, ...] = value
         return f"({''.join(_render(each) + ', ' for each in items).rstrip()})"

@@ -1,6 +1,6 @@
-"""Operations that give a table its tenant column, in steps that keep nobody waiting for long.
+"""Operations that add the tenant column to a table, in steps that block others only briefly.
 
-Each step is a transaction of its own, and can be run again after it failed.
+Each step is a separate transaction, and can be run again after a failure.
 
 https://www.postgresql.org/docs/current/sql-altertable.html, "Notes"
 """
@@ -16,7 +16,7 @@ from alembic.operations.ops import AlterColumnOp, DropColumnOp
 from sqlalchemy.types import String, TypeEngine
 
 from ..errors import ConfigurationError
-from ..rls.policies import literal, quoted, table_name
+from ..rls.sql import literal, quoted, table_name
 from .execution import LOCK_TIMEOUT, steps
 from .filling import fill
 
@@ -28,7 +28,7 @@ CHECK: Final = "tenantshield_not_null"
 @Operations.register_operation("add_tenant_column")
 @dataclass(eq=False)
 class AddTenantColumnOp(MigrateOperation):
-    """Adds a column that may be NULL, so that no row is written."""
+    """Adds a nullable column, so that no rows are rewritten."""
 
     table: str
     column: str = "tenant_id"
@@ -50,31 +50,31 @@ class AddTenantColumnOp(MigrateOperation):
         schema: str | None = None,
         lock_timeout: int = LOCK_TIMEOUT,
     ) -> None:
-        """Add a column that may be NULL, so that no row is written.
+        """Add a nullable column, so that no rows are rewritten.
 
-        A column that is there stays.
+        An existing column is kept.
 
         Args:
             operations: filled in by Alembic.
             table: the table's name.
             column: the new column's name.
             type_: its type; ``String(255)`` if left out.
-            default: the tenant of the rows that come from an application which does not
-                know the column yet. Those that are there are not given it.
+            default: the tenant of new rows from an application that does not know the
+                column yet. Existing rows do not get it.
             schema: the table's schema; ``None`` for the default one.
-            lock_timeout: how long to wait, and keep others waiting, for the lock on the
-                table at each of ten attempts, in milliseconds.
+            lock_timeout: how many milliseconds each of ten attempts waits for the lock on
+                the table, and blocks others while it waits.
 
         Raises:
-            ConfigurationError: the database is not PostgreSQL, or env.py has begun the
-                transaction.
+            ConfigurationError: the database is not PostgreSQL, or the transaction was begun
+                outside of Alembic.
         """
         operations.invoke(
             cls(table, column, type_, default=default, schema=schema, lock_timeout=lock_timeout)
         )
 
     def reverse(self) -> MigrateOperation:
-        """Return what undoes this."""
+        """Return the operation that reverts this one."""
         return DropColumnOp(self.table, self.column, schema=self.schema)
 
 
@@ -93,7 +93,7 @@ def _add(operations: Operations, operation: AddTenantColumnOp) -> None:
 @Operations.register_operation("require_tenant_column")
 @dataclass(eq=False)
 class RequireTenantColumnOp(MigrateOperation):
-    """Makes a column ``NOT NULL`` without reading the table under a lock that blocks."""
+    """Makes a column ``NOT NULL`` without scanning the table under a blocking lock."""
 
     table: str
     column: str = "tenant_id"
@@ -111,10 +111,10 @@ class RequireTenantColumnOp(MigrateOperation):
         schema: str | None = None,
         lock_timeout: int = LOCK_TIMEOUT,
     ) -> None:
-        """Make a column ``NOT NULL`` without reading the table under a lock that blocks.
+        """Make a column ``NOT NULL`` without scanning the table under a blocking lock.
 
-        A check that holds for new rows comes first; it is validated beside the running
-        application, and PostgreSQL takes it for the proof.
+        A check constraint is added for new rows first and validated while the application
+        runs. PostgreSQL then accepts it as proof that no row is NULL.
 
         Args:
             operations: filled in by Alembic.
@@ -124,14 +124,14 @@ class RequireTenantColumnOp(MigrateOperation):
             lock_timeout: see ``add_tenant_column``.
 
         Raises:
-            ConfigurationError: the database is not PostgreSQL, or env.py has begun the
-                transaction.
+            ConfigurationError: the database is not PostgreSQL, or the transaction was begun
+                outside of Alembic.
             sqlalchemy.exc.IntegrityError: there is a row without a tenant.
         """
         operations.invoke(cls(table, column, schema=schema, lock_timeout=lock_timeout))
 
     def reverse(self) -> MigrateOperation:
-        """Return what undoes this."""
+        """Return the operation that reverts this one."""
         return AlterColumnOp(self.table, self.column, schema=self.schema, modify_nullable=True)
 
 
@@ -139,13 +139,13 @@ class RequireTenantColumnOp(MigrateOperation):
 def _require(operations: Operations, operation: RequireTenantColumnOp) -> None:
     table, column = table_name(operation.schema, operation.table), quoted(operation.column)
     with steps(operations, operation.lock_timeout) as step:
-        # In one statement, so that one that an earlier run has left is no obstacle.
+        # One statement, which also replaces the constraint of an earlier, failed run.
         step.lock(
             f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {CHECK}, "
             f"ADD CONSTRAINT {CHECK} CHECK ({column} IS NOT NULL) NOT VALID"
         )
         step.run(f"ALTER TABLE {table} VALIDATE CONSTRAINT {CHECK}")
-        # In two: in one, PostgreSQL would drop the proof before it asks for it.
+        # Two statements: in one, PostgreSQL would drop the proof before it needs it.
         step.lock(f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL")
         step.lock(f"ALTER TABLE {table} DROP CONSTRAINT {CHECK}")
 
@@ -153,7 +153,7 @@ def _require(operations: Operations, operation: RequireTenantColumnOp) -> None:
 @Operations.register_operation("fill_tenant_column")
 @dataclass(eq=False)
 class FillTenantColumnOp(MigrateOperation):
-    """Gives a tenant to all rows that have none, some at a time."""
+    """Assigns a tenant to all rows that have none, in batches."""
 
     table: str
     column: str = "tenant_id"
@@ -167,11 +167,11 @@ class FillTenantColumnOp(MigrateOperation):
     def __post_init__(self) -> None:
         if (self.value is None) == (self.sql is None):
             raise ConfigurationError(
-                f'fill_tenant_column("{self.table}") takes one of value= and sql=: the tenant of '
-                "all rows, or an expression that says it for each"
+                f'fill_tenant_column("{self.table}") takes either value= or sql=: the tenant of '
+                "all rows, or an expression for the tenant of each row"
             )
         if self.batch_rows < 1:
-            raise ConfigurationError("batch_rows= is how many rows to write at a time, at least 1")
+            raise ConfigurationError("batch_rows= must be at least 1")
         self.expression = f"({self.sql})" if self.value is None else literal(self.value)
 
     @classmethod
@@ -186,34 +186,34 @@ class FillTenantColumnOp(MigrateOperation):
         batch_rows: int = 5000,
         schema: str | None = None,
     ) -> None:
-        """Give a tenant to all rows that have none, some at a time.
+        """Assign a tenant to all rows that have none, in batches.
 
-        Each batch is a transaction. Rows that somebody else has locked are left for the
-        next pass. After a failure the rows that are done are not done again. How far it is
-        goes to the log ``alembic.tenantshield``.
+        Each batch is one transaction. Rows that another transaction has locked are left for
+        the next pass. After a failure, the next run continues with the remaining rows.
+        Progress is logged to ``alembic.tenantshield``.
 
         Args:
             operations: filled in by Alembic.
             table: the table's name.
             column: the tenant column's name.
-            value: the tenant that all rows belong to.
-            sql: instead of ``value``, an expression for a row's tenant. The row's own
-                columns go by the name ``filled``: ``SELECT c.tenant_id FROM customer c
+            value: the tenant of all rows.
+            sql: instead of ``value``, an expression for a row's tenant. The row is called
+                ``filled``: ``SELECT c.tenant_id FROM customer c
                 WHERE c.id = filled.customer_id``.
             batch_rows: how many rows to write in one transaction.
             schema: the table's schema; ``None`` for the default one.
 
         Raises:
-            ConfigurationError: the database is not PostgreSQL, or env.py has begun the
-                transaction, or both or neither of ``value`` and ``sql`` were given, or the
-                expression says nothing for some rows.
+            ConfigurationError: the database is not PostgreSQL, or the transaction was begun
+                outside of Alembic, or both or neither of ``value`` and ``sql`` were given,
+                or the expression is NULL for some rows.
         """
         operations.invoke(
             cls(table, column, value=value, sql=sql, batch_rows=batch_rows, schema=schema)
         )
 
     def reverse(self) -> MigrateOperation:
-        """Return what undoes this: nothing, the rows keep their tenant."""
+        """Return an operation that does nothing: the rows keep their tenant."""
         return _Nothing()
 
 
@@ -232,7 +232,7 @@ def _do_nothing(operations: Operations, operation: _Nothing) -> None:
 @Operations.implementation_for(FillTenantColumnOp)
 def _fill(operations: Operations, operation: FillTenantColumnOp) -> None:
     with steps(operations, LOCK_TIMEOUT) as step:
-        # Where policies would hide rows from this role, it is an error, not a shorter run.
+        # If policies hide rows from this role, PostgreSQL raises instead of skipping them.
         step.run("SET row_security = off")
         try:
             fill(step, operation)

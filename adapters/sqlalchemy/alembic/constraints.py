@@ -1,7 +1,6 @@
-"""Operations for indexes and constraints with the tenant in them, beside the running
-application.
+"""Operations for indexes and constraints that include the tenant, while the application runs.
 
-Each step is a transaction of its own, and can be run again after it failed.
+Each step is a separate transaction, and can be run again after a failure.
 
 https://www.postgresql.org/docs/current/sql-createindex.html, "Building Indexes Concurrently"
 """
@@ -15,7 +14,7 @@ from alembic.operations import MigrateOperation, Operations
 from alembic.operations.ops import DropConstraintOp, DropIndexOp
 
 from ..errors import ConfigurationError
-from ..rls.policies import literal, quoted, table_name
+from ..rls.sql import literal, quoted, table_name
 from .execution import LOCK_TIMEOUT, Steps, steps
 
 __all__ = ["CreateTenantForeignKeyOp", "CreateTenantIndexOp", "CreateTenantUniqueOp"]
@@ -42,26 +41,26 @@ class CreateTenantIndexOp(MigrateOperation):
         *,
         schema: str | None = None,
     ) -> None:
-        """Build an index concurrently, so that the table can be written all the while.
+        """Build an index concurrently, so that the table stays writable.
 
-        An index of this name that a failed run has left, which PostgreSQL keeps up to date
-        but does not use, is dropped first. Nothing happens if there is a valid one.
+        An invalid index of this name, left by a failed run, is dropped first. A valid one is
+        kept, and nothing happens.
 
         Args:
             operations: filled in by Alembic.
             name: the index's name.
-            table: the table's name; it is not partitioned.
-            columns: its columns, the tenant's first.
+            table: the table's name; the table must not be partitioned.
+            columns: the index's columns, the tenant column first.
             schema: the table's schema; ``None`` for the default one.
 
         Raises:
-            ConfigurationError: the database is not PostgreSQL, or env.py has begun the
-                transaction, or something else has the name.
+            ConfigurationError: the database is not PostgreSQL, or the transaction was begun
+                outside of Alembic, or another object has this name.
         """
         operations.invoke(cls(name, table, tuple(columns), schema=schema))
 
     def reverse(self) -> MigrateOperation:
-        """Return what undoes this."""
+        """Return the operation that reverts this one."""
         return DropIndexOp(self.name, self.table, schema=self.schema)
 
 
@@ -74,7 +73,7 @@ def _create_index(operations: Operations, operation: CreateTenantIndexOp) -> Non
 @Operations.register_operation("create_tenant_unique")
 @dataclass(eq=False)
 class CreateTenantUniqueOp(MigrateOperation):
-    """Makes a unique constraint from an index that was built concurrently."""
+    """Adds a unique constraint, based on an index that is built concurrently."""
 
     name: str
     table: str
@@ -94,29 +93,29 @@ class CreateTenantUniqueOp(MigrateOperation):
         schema: str | None = None,
         lock_timeout: int = LOCK_TIMEOUT,
     ) -> None:
-        """Make a unique constraint from an index that was built concurrently.
+        """Add a unique constraint, based on an index that is built concurrently.
 
-        It is what a composite foreign key refers to. Nothing happens if it is there.
+        Composite foreign keys refer to it. An existing constraint is kept.
 
         Args:
             operations: filled in by Alembic.
-            name: the constraint's name, and the index's.
-            table: the table's name; it is not partitioned.
-            columns: its columns, the tenant's first.
+            name: the name of the constraint and its index.
+            table: the table's name; the table must not be partitioned.
+            columns: the constraint's columns, the tenant column first.
             schema: the table's schema; ``None`` for the default one.
             lock_timeout: see ``add_tenant_column``.
 
         Raises:
-            ConfigurationError: the database is not PostgreSQL, or env.py has begun the
-                transaction, or something else has the name.
-            sqlalchemy.exc.IntegrityError: there are rows that are not unique.
+            ConfigurationError: the database is not PostgreSQL, or the transaction was begun
+                outside of Alembic, or another object has this name.
+            sqlalchemy.exc.IntegrityError: some rows are not unique.
         """
         operations.invoke(
             cls(name, table, tuple(columns), schema=schema, lock_timeout=lock_timeout)
         )
 
     def reverse(self) -> MigrateOperation:
-        """Return what undoes this."""
+        """Return the operation that reverts this one."""
         return DropConstraintOp(self.name, self.table, "unique", schema=self.schema)
 
 
@@ -135,7 +134,7 @@ def _create_unique(operations: Operations, operation: CreateTenantUniqueOp) -> N
 @Operations.register_operation("create_tenant_foreign_key")
 @dataclass(eq=False)
 class CreateTenantForeignKeyOp(MigrateOperation):
-    """Makes a foreign key for new rows at once, and proves the old ones afterwards."""
+    """Adds a foreign key for new rows first, and validates it for existing rows afterwards."""
 
     name: str
     table: str
@@ -163,25 +162,27 @@ class CreateTenantForeignKeyOp(MigrateOperation):
         parent_schema: str | None = None,
         lock_timeout: int = LOCK_TIMEOUT,
     ) -> None:
-        """Make a foreign key for new rows at once, and prove the old ones afterwards.
+        """Add a foreign key for new rows first, and validate it for existing rows afterwards.
 
         Args:
             operations: filled in by Alembic.
             name: the constraint's name.
             table: the table's name.
-            columns: its columns, the tenant's among them.
+            columns: the columns of the foreign key, including the tenant column.
             parent: the name of the table that they refer to.
-            parent_columns: what they refer to there, in the same order.
-            ondelete: as in SQL, ``CASCADE`` for instance.
+            parent_columns: the columns that they refer to, in the same order.
+            ondelete: the action in SQL, such as ``CASCADE``.
             schema: the table's schema; ``None`` for the default one.
-            parent_schema: the parent's.
-            lock_timeout: see ``add_tenant_column``. The lock is on both tables.
+            parent_schema: the parent's schema; ``None`` for the default one.
+            lock_timeout: see ``add_tenant_column``. Both tables are locked.
 
         Raises:
-            ConfigurationError: the database is not PostgreSQL, or env.py has begun the
-                transaction.
-            sqlalchemy.exc.IntegrityError: a row refers to another tenant's, or to none.
+            ConfigurationError: the database is not PostgreSQL, or the transaction was begun
+                outside of Alembic.
+            sqlalchemy.exc.IntegrityError: a row refers to another tenant's row, or to a
+                missing one.
         """
+        # Longer than 40 lines because of its documented parameters; it has one statement.
         operations.invoke(
             cls(
                 name,
@@ -197,7 +198,7 @@ class CreateTenantForeignKeyOp(MigrateOperation):
         )
 
     def reverse(self) -> MigrateOperation:
-        """Return what undoes this."""
+        """Return the operation that reverts this one."""
         return DropConstraintOp(self.name, self.table, "foreignkey", schema=self.schema)
 
 
@@ -206,7 +207,7 @@ def _create_foreign_key(operations: Operations, operation: CreateTenantForeignKe
     table, name = table_name(operation.schema, operation.table), quoted(operation.name)
     parent = table_name(operation.parent_schema, operation.parent)
     with steps(operations, operation.lock_timeout) as step:
-        # In one statement, so that one that an earlier run has left is no obstacle.
+        # One statement, which also replaces the constraint of an earlier, failed run.
         step.lock(
             f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}, ADD CONSTRAINT {name} "
             f"FOREIGN KEY ({_list(operation.columns)}) "
@@ -225,7 +226,7 @@ def _build_index(
 ) -> None:
     table = table_name(operation.schema, operation.table)
     index = table_name(operation.schema, operation.name)
-    # It waits for transactions to end, and nobody waits for it.
+    # It waits for other transactions to end, but does not block any.
     step.run("SET lock_timeout = 0")
     try:
         if _left_over(step, operation, table, unique=unique):
@@ -245,14 +246,14 @@ def _left_over(
     *,
     unique: bool,
 ) -> bool:
-    """Say whether a failed run has left an index of this name.
+    """Return whether a failed run has left an invalid index of this name.
 
     Raises:
-        ConfigurationError: the name belongs to something else.
+        ConfigurationError: another object has this name.
     """
     if step.as_sql:
-        # What will be there is not known. A valid index that is not a constraint's is built
-        # anew; PostgreSQL refuses to drop one that is.
+        # Offline, it is not known what exists. A valid plain index is rebuilt; PostgreSQL
+        # refuses to drop the index of a constraint.
         return True
     columns = ", ".join(map(literal, operation.columns))
     found = step.rows(
@@ -267,11 +268,11 @@ def _left_over(
     )
     if not found:
         return False
-    [(is_valid, definition, is_meant)] = found
-    if not is_meant:
+    [(is_valid, definition, is_same)] = found
+    if not is_same:
         raise ConfigurationError(
-            f"something else is called {operation.name!r} beside {table}, "
-            f"{definition or 'which is no index'}: choose another name"
+            f"another object in the schema of {table} is called {operation.name!r} "
+            f"({definition or 'it is not an index'}): choose another name"
         )
     return not is_valid
 

@@ -1,4 +1,4 @@
-"""Executes the statements of an operation, or writes them out in Alembic's offline mode."""
+"""Executes the statements of an operation, or prints them in Alembic's offline mode."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from tenantshield_mw.context import system_scope
 
 from ..errors import ConfigurationError
 from ..internals import Name, Use, require
+from ..rls.sql import execute as execute_sql
 
 __all__ = ["INTERNALS", "LOCK_TIMEOUT", "Steps", "execute", "log", "steps"]
 
 INTERNALS: Final[tuple[Name, ...]] = (
-    # Whether the transaction is not the migration's own, so that it must not be committed.
+    # True if the transaction was begun outside of Alembic and must not be committed here.
     Use(
         "alembic.runtime.migration:MigrationContext",
         "_in_external_transaction",
@@ -31,32 +32,31 @@ INTERNALS: Final[tuple[Name, ...]] = (
 
 require(INTERNALS, "Alembic")
 
-# Under Alembic's own, so that alembic.ini shows it as it stands.
+# A child of Alembic's logger, so that the default alembic.ini shows it.
 log: Final = logging.getLogger("alembic.tenantshield")
 
 LOCK_TIMEOUT: Final = 2000
-"""How long, in milliseconds, a step waits for a lock that blocks others while it waits."""
+"""How many milliseconds a step waits for a lock, while its waiting blocks others."""
 
 ATTEMPTS: Final = 10
 PAUSE: Final = 1.0
-"""Seconds between two attempts, in which those that were blocked go on."""
+"""Seconds between two attempts, in which blocked transactions can proceed."""
 
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
 def require_postgresql(operations: Operations) -> None:
-    """Raise on any other database.
+    """Refuse every database but PostgreSQL.
 
     Raises:
-        ConfigurationError: it is one.
+        ConfigurationError: the database is not PostgreSQL.
     """
     name = operations.get_context().dialect.name
     if name != "postgresql":
         raise ConfigurationError(
-            f"this operation is PostgreSQL's, and the migration runs on {name!r}: there is no "
-            "row-level security there, so use Alembic's own operations for tables and columns, "
-            "and leave those for policies to PostgreSQL: "
-            'if op.get_context().dialect.name == "postgresql": ...'
+            f"this operation requires PostgreSQL, and the migration runs on {name!r}: use "
+            "Alembic's own operations for tables and columns, and run those for policies only "
+            'on PostgreSQL: if op.get_context().dialect.name == "postgresql": ...'
         )
 
 
@@ -77,18 +77,15 @@ def _execute_one(operations: Operations, statement: str) -> CursorResult[Any] | 
     if context.as_sql:
         context.impl.static_output(f"{statement};")
         return None
-    # Without parameters a percent sign is itself.
-    return operations.get_bind().exec_driver_sql(
-        statement, execution_options={"no_parameters": True}
-    )
+    return execute_sql(operations.get_bind(), statement)
 
 
 class Steps:
-    """Statements that each are a transaction of their own.
+    """Executes statements, each in a separate transaction.
 
     Args:
-        operations: what runs the migration.
-        lock_timeout: milliseconds.
+        operations: the migration's operations.
+        lock_timeout: how many milliseconds to wait for a lock.
     """
 
     def __init__(self, operations: Operations, lock_timeout: int) -> None:
@@ -97,21 +94,22 @@ class Steps:
         self.as_sql: Final = operations.get_context().as_sql
 
     def run(self, statement: str) -> CursorResult[Any] | None:
-        """Execute a statement that blocks nobody, however long it takes itself."""
+        """Execute a statement that does not block others, however long it takes."""
         return _execute_one(self._operations, statement)
 
     def rows(self, statement: str) -> list[Any]:
-        """Return what a query finds; not for offline mode."""
+        """Return the rows of a query; offline mode has none."""
         result = self.run(statement)
         return [] if result is None else list(result)
 
     def lock(self, statement: str) -> None:
-        """Execute a statement that blocks others, also while it waits for its lock.
+        """Execute a statement that blocks others, even while it waits for its lock.
 
-        It gives up waiting after the timeout, lets those behind it pass, and tries again.
+        It stops waiting after the timeout, lets the queued transactions proceed, and tries
+        again.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: the lock was not to be had in any attempt.
+            sqlalchemy.exc.DBAPIError: the lock could not be acquired in any attempt.
         """
         self.run(f"SET lock_timeout = {self._lock_timeout}")
         try:
@@ -137,20 +135,19 @@ def _is_lock_timeout(error: DBAPIError) -> bool:
 
 @contextmanager
 def steps(operations: Operations, lock_timeout: int) -> Generator[Steps, None, None]:
-    """Leave the migration's transaction, which is committed, for the length of the block.
+    """Commit the migration's transaction, and run the block outside of any transaction.
 
     Raises:
-        ConfigurationError: the database is not PostgreSQL, or the transaction is not the
-            migration's own.
+        ConfigurationError: the database is not PostgreSQL, or the transaction was begun
+            outside of Alembic.
     """
     require_postgresql(operations)
     context = operations.get_context()
     if getattr(context, "_in_external_transaction", False):
         raise ConfigurationError(
-            "this operation commits, step by step, so that no lock is held for long, and env.py "
-            "has given Alembic a connection on which a transaction was begun before: use "
-            "engine.connect() there, and nothing on the connection before "
-            "context.begin_transaction()"
+            "this operation commits after each step, so that it holds no lock for long, but "
+            "env.py passed Alembic a connection with an open transaction: pass a connection "
+            "from engine.connect(), and do not use it before context.begin_transaction()"
         )
     with system_scope("database migration"), context.autocommit_block():
         yield Steps(operations, lock_timeout)

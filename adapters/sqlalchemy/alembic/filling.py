@@ -1,10 +1,9 @@
-"""Gives a tenant to the rows of a table, a batch at a time, beside the running application.
+"""Assigns a tenant to the rows of a table in batches, while the application runs.
 
-A table is gone through from front to back by the rows' places in it, so that each page is
-read once and no index is needed. A row that was written has a new place further on, and a
-tenant. Rows that somebody else has locked are passed over at first: a batch that waited for
-one, with locks on others, could be what that somebody waits for. In the end they are waited
-for, one at a time.
+A table is scanned in the physical order of its rows (``ctid``), so that each page is read once
+and no index is needed. An updated row moves further back, but has a tenant by then. Rows that
+another transaction has locked are skipped at first: a batch that waited for one while it holds
+locks on others could deadlock. The skipped rows are processed last, one at a time.
 
 https://www.postgresql.org/docs/current/ddl-system-columns.html
 """
@@ -14,7 +13,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from ..errors import ConfigurationError
-from ..rls.policies import literal, quoted, table_name
+from ..rls.sql import literal, quoted, table_name
 from .execution import Steps, log
 
 __all__ = ["Filled", "fill"]
@@ -23,7 +22,7 @@ _START: Final = "(0,0)"
 
 
 class Filled(Protocol):
-    """What is to be filled with what."""
+    """The table and column to fill, and the expression for the tenant."""
 
     table: str
     schema: str | None
@@ -33,10 +32,10 @@ class Filled(Protocol):
 
 
 def fill(step: Steps, what: Filled) -> None:
-    """Give a tenant to all rows that have none.
+    """Assign a tenant to all rows that have none.
 
     Raises:
-        ConfigurationError: the expression says nothing for some rows.
+        ConfigurationError: the expression is NULL for some rows.
     """
     label = table_name(what.schema, what.table)
     if step.as_sql:
@@ -55,24 +54,24 @@ def fill(step: Steps, what: Filled) -> None:
             done += written
             if locked is None:
                 break
-    log.info("%s: every row has a tenant; it was missing in %d", label, done)
+    log.info("%s: every row has a tenant; %d rows were filled", label, done)
 
 
 def _one_batch(step: Steps, what: Filled, leaf: str, after: str | None) -> tuple[str | None, int]:
-    """Return where the last row of the batch is, if there was any, and how many were written."""
+    """Write one batch; return the place of its last row, if any, and the number of rows."""
     [(place, written, unknown)] = step.rows(_batch(what, leaf, after))
     if unknown:
         raise ConfigurationError(
-            f"fill_tenant_column({what.table!r}): the expression says nothing for {unknown} of "
-            f"{written} rows, which stay as they were; have it name a tenant for every row: "
+            f"fill_tenant_column({what.table!r}): the expression is NULL for {unknown} of "
+            f"{written} rows, which were not changed; it must return a tenant for every row: "
             f"{what.expression}"
         )
     return place, written
 
 
 def _batch(what: Filled, leaf: str, after: str | None) -> str:
-    """Return the statement for one batch: rows behind ``after`` that nobody has locked; for
-    ``None`` one row that somebody may have.
+    """Return the statement for one batch: the unlocked rows after ``after``, or, if that is
+    ``None``, a single row that may be locked.
     """
     column = quoted(what.column)
     limit, skip = (1, "") if after is None else (what.batch_rows, " SKIP LOCKED")
@@ -88,7 +87,7 @@ def _batch(what: Filled, leaf: str, after: str | None) -> str:
 
 
 def _leaves(label: str) -> str:
-    """Return the query for where the rows are: in the table, or in its partitions."""
+    """Return the query for the tables that store the rows: the table or its partitions."""
     table = f"{literal(label)}::regclass"
     return (
         "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c "
@@ -99,7 +98,7 @@ def _leaves(label: str) -> str:
 
 
 def _as_sql(what: Filled, label: str) -> str:
-    """Return the same as one block that commits between two batches."""
+    """Return a single ``DO`` block that does the same and commits after each batch."""
     batch = _batch(what, "<leaf>", "<after>")
     single = _batch(what, "<leaf>", None)
     return f"""DO $tenantshield$
@@ -116,7 +115,7 @@ BEGIN
                 EXECUTE replace(replace($batch${batch}$batch$, '<leaf>', leaf), '<after>', place)
                 INTO place, written, unknown;
                 IF unknown > 0 THEN
-                    RAISE EXCEPTION 'the expression says nothing for % rows', unknown;
+                    RAISE EXCEPTION 'the expression is NULL for % rows', unknown;
                 END IF;
                 COMMIT;
             END LOOP;

@@ -1,4 +1,4 @@
-"""Operations that put the policies of a table in place, and take them away."""
+"""Operations that create and drop the policies of a table."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 from alembic.operations import MigrateOperation, Operations
 
 from ..errors import ConfigurationError
-from ..rls.policies import functions_of, statements_to_create, statements_to_drop, table_name
+from ..rls.policies import functions_of, statements_to_create, statements_to_drop
 from ..rls.specification import TablePolicySpec
+from ..rls.sql import table_name
 from .execution import execute
 
 __all__ = ["DropTenantPoliciesOp", "PutTenantPoliciesOp"]
@@ -17,7 +18,7 @@ __all__ = ["DropTenantPoliciesOp", "PutTenantPoliciesOp"]
 
 @Operations.register_operation("put_tenant_policies")
 class PutTenantPoliciesOp(MigrateOperation):
-    """Puts the policies of one table in place, over whatever this package has put there."""
+    """Creates the policies of one table, and replaces earlier ones of this package."""
 
     def __init__(
         self,
@@ -42,19 +43,19 @@ class PutTenantPoliciesOp(MigrateOperation):
         before: TablePolicySpec | None = None,
         leave_enabled: bool = False,
     ) -> None:
-        """Put the policies of one table in place, over whatever this package has put there.
+        """Create the policies of one table, and replace earlier ones of this package.
 
-        Row-level security is enabled and forced. What was different before is replaced;
-        other people's policies stay.
+        Row-level security is enabled and forced. Policies that this package did not create
+        are kept.
 
         Args:
             operations: filled in by Alembic.
-            spec: the table, and what its policies are made from.
-            among: the tables along whose own ties a way leads from what this one refers to
-                back to it.
-            before: what the policies that are in place were made from, if there are any;
-                undoing this puts those back.
-            leave_enabled: whether undoing this leaves row-level security as it is.
+            spec: the specification of the table's policies.
+            among: the specifications of the tied tables that lead from the table's
+                references back to it.
+            before: the specification of the existing policies, if there are any; a
+                downgrade restores these.
+            leave_enabled: whether a downgrade leaves row-level security enabled.
 
         Raises:
             ConfigurationError: the database is not PostgreSQL, or ``spec`` has neither a
@@ -63,7 +64,7 @@ class PutTenantPoliciesOp(MigrateOperation):
         operations.invoke(cls(spec, among=among, before=before, leave_enabled=leave_enabled))
 
     def statements(self) -> Iterator[str]:
-        """Yield the operation as SQL.
+        """Yield the operation's statements.
 
         Raises:
             ConfigurationError: the table has neither a tenant column nor ties.
@@ -71,8 +72,9 @@ class PutTenantPoliciesOp(MigrateOperation):
         if self.spec.column is None and not self.spec.ties:
             raise ConfigurationError(
                 f"put_tenant_policies() for {table_name(self.spec.schema, self.spec.name)}: "
-                "nothing says whose its rows are; what was in place before had been altered "
-                "by hand, so give the TablePolicySpec its column= or its ties="
+                "the specification does not say how rows are assigned to a tenant, because the "
+                "earlier policies had been altered by hand: add column= or ties= to the "
+                "TablePolicySpec"
             )
         yield from statements_to_create(self.spec, self.among)
         if self.before is not None:
@@ -82,19 +84,19 @@ class PutTenantPoliciesOp(MigrateOperation):
                     yield f"DROP FUNCTION IF EXISTS {table_name(function.schema, function.name)}"
 
     def reverse(self) -> MigrateOperation:
-        """Return what undoes this."""
+        """Return the operation that reverts this one."""
         if self.before is not None:
             return PutTenantPoliciesOp(self.before, among=self.among, before=self.spec)
         return DropTenantPoliciesOp(self.spec, among=self.among, leave_enabled=self.leave_enabled)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
-        """Return what ``alembic check`` shows."""
+        """Return what ``alembic check`` prints."""
         return ("put_tenant_policies", self.spec)
 
 
 @Operations.register_operation("drop_tenant_policies")
 class DropTenantPoliciesOp(MigrateOperation):
-    """Takes the policies of one table away."""
+    """Drops the policies of one table."""
 
     def __init__(
         self,
@@ -116,15 +118,15 @@ class DropTenantPoliciesOp(MigrateOperation):
         among: Sequence[TablePolicySpec] = (),
         leave_enabled: bool = False,
     ) -> None:
-        """Take the policies of one table away.
+        """Drop the policies of one table.
 
         Args:
             operations: filled in by Alembic.
-            spec: the table, and what its policies were made from.
+            spec: the specification of the table's policies.
             among: see ``put_tenant_policies``.
-            leave_enabled: whether row-level security stays enabled: for the time until new
-                policies are put in place, or because there are other people's policies.
-                A table on which it is enabled and that has no policies shows no row.
+            leave_enabled: whether row-level security stays enabled, because new policies
+                follow or because the table has policies from elsewhere. A table with
+                row-level security and no policies shows no rows.
 
         Raises:
             ConfigurationError: the database is not PostgreSQL.
@@ -132,17 +134,17 @@ class DropTenantPoliciesOp(MigrateOperation):
         operations.invoke(cls(spec, among=among, leave_enabled=leave_enabled))
 
     def statements(self) -> Iterator[str]:
-        """Yield the operation as SQL."""
+        """Yield the operation's statements."""
         for statement in statements_to_drop(self.spec, self.among):
             if not (self.leave_enabled and statement.startswith("ALTER TABLE")):
                 yield statement
 
     def reverse(self) -> MigrateOperation:
-        """Return what undoes this."""
+        """Return the operation that reverts this one."""
         return PutTenantPoliciesOp(self.spec, among=self.among, leave_enabled=self.leave_enabled)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
-        """Return what ``alembic check`` shows."""
+        """Return what ``alembic check`` prints."""
         return ("drop_tenant_policies", self.spec)
 
 

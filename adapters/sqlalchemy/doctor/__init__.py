@@ -1,4 +1,4 @@
-"""Looks for what weakens isolation, in the models and in a database.
+"""Finds weaknesses in the isolation of tenants, in the models and in a database.
 
 ::
 

@@ -1,10 +1,11 @@
-"""Checks for what leads past a table's policies on PostgreSQL: views, partitions, functions."""
+"""Checks for objects that bypass policies on PostgreSQL: views, partitions, functions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ..rls.policies import TENANT, quoted
+from ..rls.policies import TENANT
+from ..rls.sql import quoted, table_name
 from .findings import Finding
 from .privileges import Relation, Role, Server
 
@@ -12,7 +13,7 @@ __all__ = ["check_bypasses", "children_of"]
 
 
 def children_of(server: Server, tables: Iterable[Relation]) -> Iterator[tuple[Relation, Relation]]:
-    """Yield what inherits from ``tables`` in however many steps, each after its ancestor."""
+    """Yield all descendants of ``tables``, each with the table that it inherits from."""
     for table in tables:
         ahead, seen = [table.oid], {table.oid}
         while ahead:
@@ -24,18 +25,18 @@ def children_of(server: Server, tables: Iterable[Relation]) -> Iterator[tuple[Re
 
 
 def check_bypasses(server: Server, tables: Iterable[tuple[str, Relation]]) -> Iterator[Finding]:
-    """Yield what the role may use and what shows rows of ``tables`` past their policies.
+    """Yield the objects that the role may use and that bypass the policies of ``tables``.
 
     Args:
-        server: what the catalog says.
-        tables: the tenant-aware and tied tables, each with what the models call it.
+        server: the contents of the catalog.
+        tables: the tenant-aware and tied tables, each with its name in the models.
     """
     labels = {table.oid: label for label, table in tables}
     declared = [server.relations[oid] for oid in labels]
     for parent, child in children_of(server, declared):
         if child.oid not in labels and child.is_usable and not _has_policies(child):
             yield _bare_child(server.role, labels[parent.oid], child)
-    # What is read of a partition is read of the table.
+    # Reading a partition is reading its table.
     read = labels | {
         child.oid: labels[parent.oid] for parent, child in children_of(server, declared)
     }
@@ -57,7 +58,7 @@ def check_bypasses(server: Server, tables: Iterable[tuple[str, Relation]]) -> It
 
 
 def _has_policies(child: Relation) -> bool:
-    """Say whether ``child`` shows nothing, or what the tenant's policy lets it show."""
+    """Return whether the policies of ``child`` hide all rows, or all but the tenant's."""
     if not child.is_enabled:
         return False
     return child.policies.get(TENANT, False) or all(child.policies.values())
@@ -68,9 +69,9 @@ def _bare_child(role: Role, parent: str, child: Relation) -> Finding:
     return Finding(
         "partition-without-policies",
         child.label,
-        f"It is a partition of {parent}, or inherits from it, and has no policy of its own, and "
-        f"{role.name} may use it: named itself, it shows all tenants' rows.",
-        f"REVOKE ALL ON {name} FROM {quoted(role.name)}, PUBLIC; or, if nothing is to name it: "
+        f"It is a partition of {parent}, or inherits from it, and has no policy of its own. "
+        f"{role.name} may use it: queried directly, it shows all tenants' rows.",
+        f"REVOKE ALL ON {name} FROM {quoted(role.name)}, PUBLIC; or, if no query names it: "
         f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;",
         object=parent,
     )
@@ -82,16 +83,16 @@ def _check_view(server: Server, view: Relation, tables: Mapping[int, str]) -> It
             yield Finding(
                 "materialized-view",
                 label,
-                f"The materialized view {view.label} keeps rows of it, as its owner "
-                f"{server.roles[view.owner].name} saw them, and can have no policies; "
+                f"The materialized view {view.label} stores a copy of its rows, as its owner "
+                f"{server.roles[view.owner].name} saw them, and cannot have policies; "
                 f"{server.role.name} may read it.",
                 f"REVOKE ALL ON {_sql_name(view)} FROM {quoted(server.role.name)}, PUBLIC; or "
-                "use a view in its place",
+                "replace it with a view",
                 object=view.label,
             )
     elif view.kind == "v":
-        # Each view reads as its own owner, also within others, and one with
-        # security_invoker as the role itself, whoever owns those around it.
+        # A view reads with its own owner's rights, even inside another view. A view with
+        # security_invoker reads with those of the role that runs the query.
         found = {
             (tables[oid], through)
             for oid, through in _reached(server, view, tables)
@@ -100,15 +101,15 @@ def _check_view(server: Server, view: Relation, tables: Mapping[int, str]) -> It
         }
         for label, through in sorted(found):
             owner = server.roles[server.relations[through].owner]
-            via = "" if through == view.oid else f", by way of {server.relations[through].label}"
+            via = "" if through == view.oid else f", through {server.relations[through].label}"
             name = _sql_name(server.relations[through])
             yield Finding(
                 "view-past-policies",
                 label,
                 f"The view {view.label} reads it{via}, with the rights of "
                 f"{owner.name}, {_why(owner)}; {server.role.name} may use it.",
-                f"ALTER VIEW {name} SET (security_invoker = true); from PostgreSQL 15 on, or give "
-                "it an owner for whom the policies hold",
+                f"ALTER VIEW {name} SET (security_invoker = true); since PostgreSQL 15, or give "
+                "it an owner to whom the policies apply",
                 object=view.label,
             )
 
@@ -116,9 +117,9 @@ def _check_view(server: Server, view: Relation, tables: Mapping[int, str]) -> It
 def _reached(
     server: Server, view: Relation, tables: Mapping[int, str]
 ) -> Iterator[tuple[int, int]]:
-    """Yield the tables that ``view`` reads, each with the view that names it.
+    """Yield the tables that ``view`` reads, directly or through other views.
 
-    Both may be reached through other views.
+    Each comes with the view that names it.
     """
     ahead, seen = [view.oid], {view.oid}
     while ahead:
@@ -132,7 +133,7 @@ def _reached(
 
 
 def _sql_name(relation: Relation) -> str:
-    return f"{quoted(relation.schema)}.{quoted(relation.name)}"
+    return table_name(relation.schema, relation.name)
 
 
 def _why(owner: Role) -> str:

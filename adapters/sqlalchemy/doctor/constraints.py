@@ -29,10 +29,10 @@ class Unique:
     """A unique constraint or index of a model.
 
     Attributes:
-        name: as it is given; ``None`` where the database makes one.
-        columns: those that occur in it.
-        is_plain: whether it consists of columns and has no condition.
-        is_index: whether it is an index.
+        name: its name; ``None`` if the database chooses one.
+        columns: the columns that occur in it.
+        is_plain: whether it has only columns and no condition.
+        is_index: whether it is an index rather than a constraint.
     """
 
     name: str | None
@@ -63,18 +63,18 @@ def uniques_of(table: Table) -> Iterator[Unique]:
 
 
 def confining_columns(rule: Ownership) -> tuple[str, ...]:
-    """Return what makes values one tenant's: the tenant column, or the first tie."""
+    """Return the columns that confine rows to a tenant: the tenant column or the first tie."""
     return (rule.column,) if isinstance(rule, ColumnOwnership) else rule.parent_keys[0].columns
 
 
 def check_constraints(
     table: Table, rule: Ownership | None, metadata: MetaData
 ) -> Iterator[Finding]:
-    """Yield what weakens isolation in the constraints of a declared table.
+    """Yield the weaknesses in the constraints of a declared table.
 
     Args:
         table: a table of ``metadata``.
-        rule: how its rows belong to tenants; ``None`` if it is shared.
+        rule: how its rows are assigned to a tenant; ``None`` if it is shared.
         metadata: the tables.
     """
     if rule is not None:
@@ -101,8 +101,8 @@ def _check_uniques(table: Table, rule: Ownership) -> Iterator[Finding]:
         yield Finding(
             "unique-without-tenant",
             table_label(table),
-            f"{', '.join(names)} must be different across all tenants: one tenant's value keeps "
-            "the others from using it, and the error tells them that somebody has it.",
+            f"{', '.join(names)} must be unique across all tenants: a value that one tenant uses "
+            "is unavailable to the others, and the error tells them that it exists.",
             fix,
             ", ".join(names),
             unique.name,
@@ -121,11 +121,11 @@ def _check_primary_key(table: Table, rule: Ownership) -> Iterator[Finding]:
     yield Finding(
         "primary-key-without-tenant",
         table_label(table),
-        f"The primary key {', '.join(names)} is chosen by users, since nothing makes its "
-        "values, and is without the tenant: one tenant's value keeps the others from using it, "
-        "and the error tells them that somebody has it.",
-        f"PrimaryKeyConstraint({wanted}), or a surrogate: an Integer that the database counts, "
-        "or a Uuid",
+        f"The primary key {', '.join(names)} is not generated and does not include the tenant: a "
+        "value that one tenant uses is unavailable to the others, and the error tells them that "
+        "it exists.",
+        f"PrimaryKeyConstraint({wanted}), or a surrogate: an Integer that the database "
+        "generates, or a Uuid",
         ", ".join(names),
     )
 
@@ -141,7 +141,7 @@ def _check_ties(table: Table, rule: Ownership) -> Iterator[Finding]:
                 "tie-nullable",
                 table_label(table),
                 f"A row belongs to its tenant through {', '.join(nullable)}, which may be NULL: "
-                "such a row belongs to nobody.",
+                "such a row belongs to no tenant.",
                 f"nullable=False on {', '.join(nullable)}",
                 ", ".join(nullable),
             )
@@ -160,9 +160,9 @@ def _check_foreign_keys(
             yield Finding(
                 "shared-reference",
                 label,
-                f"It is shared across tenants and refers to {target} by {columns}: everybody "
-                "sees the identifiers of that tenant's rows.",
-                "@tenant_aware in place of @shared_across_tenants, unless that is what it is for",
+                f"It is shared across tenants and refers to {target} by {columns}: every tenant "
+                "sees the identifiers of the rows that it refers to.",
+                "@tenant_aware in place of @shared_across_tenants, unless this is intended",
                 columns,
             )
         elif (tie.columns, table_key(tie.parent)) not in looked_up:
@@ -170,16 +170,16 @@ def _check_foreign_keys(
                 "references-unchecked",
                 label,
                 f"{columns} refers to {target} without the tenant, and check_references=False "
-                "keeps the guard from looking it up: it may point at another tenant's row.",
-                _composite(rule, parent, tie) or "leave check_references=False out",
+                "disables the guard's lookup: it may point at another tenant's row.",
+                _composite(rule, parent, tie) or "remove check_references=False",
                 columns,
             )
         elif composite := _composite(rule, parent, tie):
             yield Finding(
                 "reference-without-tenant",
                 label,
-                f"{columns} refers to {target} without the tenant. The guard looks it up before "
-                "it is written; the database itself would not refuse another tenant's row.",
+                f"{columns} refers to {target} without the tenant. The guard looks up the row "
+                "before each write; the database itself would accept another tenant's row.",
                 composite,
                 columns,
             )
@@ -198,16 +198,16 @@ def _check_cascades(table: Table, metadata: MetaData) -> Iterator[Finding]:
             yield Finding(
                 "shared-cascades",
                 table_label(table),
-                f"{columns} refers to {target}, which is no tenant's, with {action}: "
-                "a row that goes or changes there takes rows of all tenants here along.",
-                f"leave {action} out of the foreign key, unless only code in system_scope() "
+                f"{columns} refers to {target}, which belongs to no tenant, with {action}: "
+                "deleting or changing a row there deletes or changes rows of all tenants here.",
+                f"remove {action} from the foreign key, unless only code in system_scope() "
                 f"deletes from {target} or changes its keys",
                 columns,
             )
 
 
 def _composite(rule: Ownership | None, parent: Ownership, tie: ParentKey) -> str | None:
-    """Return the foreign key that would have the tenant in it, as code."""
+    """Return code for the foreign key with the tenant in it."""
     if not isinstance(rule, ColumnOwnership) or not isinstance(parent, ColumnOwnership):
         return None
     ours = [f'"{each}"' for each in tie.columns]

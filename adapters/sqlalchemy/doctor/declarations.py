@@ -1,4 +1,4 @@
-"""What the checks ask of the declarations."""
+"""Queries on the declarations, for the checks."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ __all__ = [
 
 
 def tables_of(metadata: MetaData) -> list[Table]:
-    """Return the tables in the order of their names."""
+    """Return the tables sorted by name."""
     return sorted(metadata.tables.values(), key=lambda each: each.fullname)
 
 
 def rule_of(table: Table) -> Ownership | None:
-    """Return how the rows of ``table`` belong to a tenant; ``None`` if they do not."""
+    """Return how rows of ``table`` are assigned to a tenant; ``None`` if they are not."""
     try:
         return registry.ownership_of(table)
     except UnguardedStatementError:
-        # Undeclared, with the name of a declared one in another schema.
+        # An undeclared table with the name of a declared one in another schema.
         return None
 
 
@@ -62,7 +62,7 @@ def declared_tables(metadata: MetaData) -> Iterator[tuple[Table, Ownership]]:
 
 
 def tenant_columns(metadata: MetaData) -> frozenset[str]:
-    """Return the names that tenant columns have."""
+    """Return the names of the tenant columns."""
     return frozenset(
         rule.column for _, rule in declared_tables(metadata) if isinstance(rule, ColumnOwnership)
     )
@@ -71,11 +71,11 @@ def tenant_columns(metadata: MetaData) -> frozenset[str]:
 def tenant_references(
     table: Table, metadata: MetaData
 ) -> Iterator[tuple[ParentKey, Ownership, bool]]:
-    """Yield the foreign keys of ``table`` to tables with a rule.
+    """Yield the foreign keys of ``table`` to tenant-aware and tied tables.
 
-    Returns:
-        Each with the rule of the table that it refers to, and whether it has the tenant
-        in it.
+    Yields:
+        The foreign key, the ownership of the table that it refers to, and whether the
+        foreign key includes the tenant.
     """
     rule = rule_of(table)
     by_key = {table_key(each): each for each in metadata.tables.values()}
@@ -86,10 +86,10 @@ def tenant_references(
 
 
 def is_confined(table: Table, rule: Ownership, columns: set[str]) -> bool:
-    """Say whether rows that agree in ``columns`` belong to one tenant.
+    """Return whether rows with equal ``columns`` belong to the same tenant.
 
-    They do where the tenant is among them, or a foreign key that is known to point at the
-    tenant's own row.
+    They do if the columns include the tenant column, or a foreign key that always points at
+    the tenant's own rows.
     """
     if isinstance(rule, ColumnOwnership):
         if rule.column in columns:
@@ -100,7 +100,7 @@ def is_confined(table: Table, rule: Ownership, columns: set[str]) -> bool:
 
 
 def is_generated(column: Column[object]) -> bool:
-    """Say whether the program or the database makes the column's values."""
+    """Return whether the program or the database generates the column's values."""
     if column.table is not None and column is column.table.autoincrement_column:
         return True
     default = column.default
@@ -109,5 +109,5 @@ def is_generated(column: Column[object]) -> bool:
     server_default = column.server_default
     if server_default is None:
         return False
-    # A text is the same for each row; a call, an identity or an expression need not be.
+    # A string is the same for each row; a function call or an identity may differ.
     return not isinstance(getattr(server_default, "arg", None), str)

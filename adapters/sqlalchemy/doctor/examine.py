@@ -1,4 +1,4 @@
-"""Runs all checks and puts what they find in order."""
+"""Runs all checks and sorts their findings."""
 
 from __future__ import annotations
 
@@ -27,45 +27,49 @@ __all__ = ["examine"]
 def examine(
     metadata: MetaData, database: Connection | Engine | None = None, *, role: str | None = None
 ) -> list[Finding]:
-    """Return what weakens the isolation of the tables of ``metadata``.
+    """Return the weaknesses in the isolation of the tables of ``metadata``.
 
-    Nothing is written, and no row of the application's tables is read.
+    Nothing is written, and no rows of the application's tables are read.
 
     Args:
-        metadata: the tables, after all modules with models were imported; those of a
-            declarative base are in ``Base.metadata``.
-        database: where they are; if left out, the models alone are looked at. With an
+        metadata: the tables, such as ``Base.metadata``, after all modules with models were
+            imported.
+        database: the database; if left out, only the models are examined. With an
             ``AsyncConnection``: ``await connection.run_sync(lambda c: examine(metadata, c))``.
-        role: on PostgreSQL, the name of the role as which the application logs in; that of
+        role: on PostgreSQL, the role with which the application logs in; the role of
             ``database`` if left out.
 
     Returns:
-        Sorted by table, what concerns none first, and the worst first in each.
+        The findings, sorted by table and then by severity. Those without a table come first.
 
     Raises:
         ConfigurationError: there are no tables, or ``database`` is neither a connection nor
-            an engine, or there is no such role, or the declarations contradict each other.
+            an engine, or the role does not exist, or the declarations contradict each other.
         SQLAlchemyError: the database cannot be reached or read.
     """
-    if not isinstance(metadata, MetaData) or not metadata.tables:
-        raise ConfigurationError(
-            "examine() was given no tables: import the modules with the models, and give it "
-            "Base.metadata"
-        )
-    if database is None and role is not None:
-        raise ConfigurationError("a role is one of a database: give that too")
+    _check_arguments(metadata, database, role)
     found = list(check_models(metadata))
     if isinstance(database, Engine):
         with database.connect() as connection:
             found += _check_database(connection, metadata, role)
-    elif isinstance(database, Connection):
-        found += _check_database(database, metadata, role)
     elif database is not None:
+        found += _check_database(database, metadata, role)
+    return sorted(set(found), key=_order)
+
+
+def _check_arguments(metadata: object, database: object, role: str | None) -> None:
+    if not isinstance(metadata, MetaData) or not metadata.tables:
+        raise ConfigurationError(
+            "examine() was given no tables: import the modules with the models, and pass "
+            "Base.metadata"
+        )
+    if database is None and role is not None:
+        raise ConfigurationError("a role requires a database: give that too")
+    if database is not None and not isinstance(database, Engine | Connection):
         raise ConfigurationError(
             f"examine() takes an Engine or a Connection, not a {type(database).__name__}; with an "
             "AsyncConnection: await connection.run_sync(lambda c: examine(metadata, c))"
         )
-    return sorted(set(found), key=_order)
 
 
 def _order(finding: Finding) -> tuple[str, int, str, str, str]:
@@ -84,7 +88,7 @@ def _check_database(
     if connection.dialect.name != "postgresql":
         if role is not None:
             raise ConfigurationError(
-                f"roles are looked at on PostgreSQL, and this is {connection.dialect.name!r}: "
+                f"roles are examined only on PostgreSQL, and this is {connection.dialect.name!r}: "
                 "leave the role out"
             )
         yield from check_schema(connection, metadata)

@@ -1,4 +1,4 @@
-"""Checks for PostgreSQL extensions whose functions take SQL or names as strings.
+"""Checks for PostgreSQL extensions whose functions take SQL or table names as strings.
 
 https://www.postgresql.org/docs/current/contrib.html
 """
@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ..rls.policies import quoted
+from ..rls.sql import quoted
 from .findings import Finding
 from .privileges import Server
 
 __all__ = ["check_extensions"]
 
-_SQL: Final = "SQL"
-_TABLES: Final = "the name of a table or an index"
-_CODE: Final = "code that runs with the rights of the server"
-_OUTSIDE: Final = "connections to other servers or files"
+_SQL: Final = "run SQL that they are given as a string"
+_TABLES: Final = "read a table or an index whose name they are given as a string"
+_CODE: Final = "run code with the rights of the server"
+_OUTSIDE: Final = "access other servers or files"
 
-_TAKES: Final[Mapping[str, str]] = {
+_FUNCTIONS: Final[Mapping[str, str]] = {
     "adminpack": _OUTSIDE,
     "amcheck": _TABLES,
     "dblink": _SQL,
@@ -44,14 +44,14 @@ _TAKES: Final[Mapping[str, str]] = {
 
 
 def check_extensions(server: Server) -> Iterator[Finding]:
-    """Yield the extensions with which a statement can hide from the guard what it reads."""
+    """Yield the extensions that let a statement read tables without the guard noticing."""
     for name in server.extensions:
-        if name in _TAKES:
+        if name in _FUNCTIONS:
             yield Finding(
                 "extension-takes-sql",
                 None,
-                f"The extension {name} brings {_TAKES[name]} into functions that the role may "
-                "call: the guard cannot see what they read.",
+                f"The role may call functions of the extension {name} that "
+                f"{_FUNCTIONS[name]}: the guard cannot see what they read.",
                 f"DROP EXTENSION {quoted(name)}; or REVOKE EXECUTE on its functions from PUBLIC",
                 object=name,
             )

@@ -1,4 +1,4 @@
-"""One finding."""
+"""The type of a finding."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["Finding"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that weakens isolation.
+    """One weakness in the isolation of tenants.
 
     Attributes:
-        kind: one of :data:`KINDS`.
-        table: ``schema.name`` as declared, or the name that the database has; ``None``
-            for what concerns no table.
-        reason: what is the matter, and what may come of it.
-        fix: what to do; where that is possible, code or SQL to paste.
-        column: the column, or several with commas in between.
-        object: the constraint, policy, role, view, function or schema that it is about.
+        kind: a key of :data:`KINDS`.
+        table: ``schema.name`` as declared, or the name in the database; ``None`` if the
+            finding concerns no table.
+        reason: the problem and its possible consequence.
+        fix: what to do; code or SQL to paste if possible.
+        column: the column, or several separated by commas.
+        object: the constraint, policy, role, view, function or schema concerned.
     """
 
     kind: Kind
@@ -33,5 +33,5 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """How bad it is; the same for all findings of a kind."""
+        """The severity, the same for all findings of a kind."""
         return KINDS[self.kind].severity

@@ -1,4 +1,4 @@
-"""The kinds of findings, by name, and what is stored about each."""
+"""The kinds of findings by name, and the type of their descriptions."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["SEVERITIES", "Kind", "Nature", "Place", "Severity"]
 Severity: TypeAlias = Literal["error", "warning", "info"]
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "info")
-"""The worst first."""
+"""The severities, worst first."""
 
 Place: TypeAlias = Literal["models", "any database", "MariaDB and MySQL", "PostgreSQL"]
-"""Where a kind of finding is looked for."""
+"""Where a kind of finding can occur."""
 
 Kind: TypeAlias = Literal[
     "undeclared",
@@ -72,15 +72,15 @@ Kind: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Nature:
-    """What one kind of finding is.
+    """The description of one kind of finding.
 
     Attributes:
-        severity: ``error`` where rows can cross, or what is to prevent it is not in place;
-            ``warning`` where a layer is weaker than it could be; ``info`` for what is
-            in order and could be made better.
-        place: where it is looked for.
-        what: what it means, in a sentence.
-        remedy: what is done about it, in a sentence.
+        severity: ``error`` if tenants can reach each other's rows, or a protection is
+            missing; ``warning`` if a layer is weaker than it could be; ``info`` if there is
+            only room for improvement.
+        place: where it can occur.
+        what: its meaning, in a sentence.
+        remedy: the fix, in a sentence.
     """
 
     severity: Severity

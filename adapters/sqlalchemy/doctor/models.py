@@ -1,4 +1,4 @@
-"""Checks on the models alone: the declarations, the tenant columns and their types."""
+"""Checks that need only the models: the declarations, the tenant columns and their types."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["begins_with", "check_models"]
 
 
 def check_models(metadata: MetaData) -> Iterator[Finding]:
-    """Yield what weakens isolation in the models, without any database."""
+    """Yield the weaknesses in the models, without any database."""
     names = tenant_columns(metadata)
     for table in tables_of(metadata):
         rule = rule_of(table)
@@ -57,16 +57,16 @@ def _undeclared(table: Table, names: frozenset[str]) -> Finding:
         reason += f", and has a column {column}"
     elif nullable:
         reason += (
-            f"; its foreign key to {', '.join(nullable)} may be NULL, and so does not tie it to "
-            "a tenant"
+            f"; its foreign key to {', '.join(nullable)} may be NULL, so it does not tie the "
+            "table to a tenant"
         )
     keyword = f"(column={column!r})" if column not in {None, DEFAULT_COLUMN} else ""
     return Finding(
         "undeclared",
         label,
-        f"{reason}. The guard leaves it alone: every tenant sees all of its rows.",
-        f"@tenant_aware{keyword} on the class, or @shared_across_tenants if its rows are on "
-        "purpose the same for all; a Table is given to the same functions",
+        f"{reason}. The guard ignores it: every tenant sees all of its rows.",
+        f"@tenant_aware{keyword} on the class, or @shared_across_tenants if all tenants are "
+        "meant to share its rows; for a Table, call the same functions",
         column,
     )
 
@@ -77,8 +77,8 @@ def _check_shared(table: Table, names: frozenset[str]) -> Iterator[Finding]:
             yield Finding(
                 "shared-with-tenant-column",
                 table_label(table),
-                f"It is shared across tenants and has a column {column.name}, which elsewhere "
-                "says whose a row is.",
+                f"It is shared across tenants and has a column {column.name}, which is the "
+                "tenant column of other tables.",
                 f"@tenant_aware(column={column.name!r}), unless tenants are looked up in it",
                 column.name,
             )
@@ -91,8 +91,8 @@ def _check_tenant_column(table: Table, rule: ColumnOwnership) -> Iterator[Findin
         yield Finding(
             "tenant-nullable",
             label,
-            f"{name} may be NULL: such a row belongs to nobody, and a composite foreign key "
-            "that is NULL in part is not checked.",
+            f"{name} may be NULL: such a row belongs to no tenant, and the database does not "
+            "check a composite foreign key that is partly NULL.",
             f"{rule.key}: Mapped[{rule.python_type.__name__}], or nullable=False",
             name,
         )
@@ -101,7 +101,7 @@ def _check_tenant_column(table: Table, rule: ColumnOwnership) -> Iterator[Findin
             "tenant-not-indexed",
             label,
             f"No primary key, unique constraint or index begins with {name}: each statement "
-            "reads all tenants' rows to find one's.",
+            "reads all tenants' rows to find those of one.",
             f'Index("ix_{table.name}_{name}", "{name}") in __table_args__, or index=True on the '
             "column",
             name,
@@ -113,8 +113,8 @@ def _check_tenant_column(table: Table, rule: ColumnOwnership) -> Iterator[Findin
         yield Finding(
             "tenant-default",
             label,
-            f"{name} has a {which}: a row that is written past the guard, or in a system scope "
-            "without saying whose it is, silently becomes that tenant's.",
+            f"{name} has a {which}: a row that is written without the guard, or in a system "
+            "scope without a tenant, silently goes to the default tenant.",
             f"remove {which}= from the column; the guard fills it in",
             name,
         )
@@ -122,12 +122,12 @@ def _check_tenant_column(table: Table, rule: ColumnOwnership) -> Iterator[Findin
 
 
 def begins_with(table: Table, name: str) -> Iterator[bool]:
-    """Yield for each key, unique constraint and whole index whether ``name`` is its first."""
+    """Yield, for each key, unique constraint and full index, whether it begins with ``name``."""
     for constraint in table.constraints:
         if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint) and constraint.columns:
             yield next(iter(constraint.columns)).name == name
     for index in table.indexes:
-        # One with a condition does not hold all rows.
+        # A partial index does not contain all rows.
         if not any(options.get("where") is not None for options in index.dialect_options.values()):
             yield getattr(index.expressions[0], "name", None) == name
 
@@ -141,7 +141,7 @@ def _check_type(table: Table, rule: ColumnOwnership) -> Iterator[Finding]:
         reason = str(error)
     except KeyError:
         reason = (
-            f"{rule.column} is a {rule.type_!r} that holds a {rule.python_type.__name__}, and "
+            f"{rule.column} is a {rule.type_!r} but holds a {rule.python_type.__name__}, and "
             "the database cannot compare the two"
         )
     else:
@@ -149,7 +149,7 @@ def _check_type(table: Table, rule: ColumnOwnership) -> Iterator[Finding]:
     yield Finding(
         "tenant-type",
         table_label(table),
-        f"{reason[0].upper()}{reason[1:]}. The table can have no policies.",
+        f"{reason[0].upper()}{reason[1:]}. The table cannot have policies.",
         f"{rule.key}: Mapped[str] = mapped_column(String(255), index=True)",
         rule.column,
     )
@@ -163,7 +163,7 @@ def _differing_types(metadata: MetaData) -> Iterator[Finding]:
     }
     if not types:
         return
-    # The first among those that are used most.
+    # The most frequent type; the first one if there are several.
     usual, _ = Counter(type_ for _, type_ in types.values()).most_common(1)[0]
     example = next(table for table, (_, type_) in types.items() if type_ == usual)
     for table, (rule, type_) in types.items():
@@ -171,9 +171,9 @@ def _differing_types(metadata: MetaData) -> Iterator[Finding]:
             yield Finding(
                 "tenant-types-differ",
                 table_label(table),
-                f"{rule.column} is {type_}, and in most tables, such as {table_label(example)}, "
+                f"{rule.column} is {type_}, but in most tables, such as {table_label(example)}, "
                 f"the tenant column is {usual}.",
-                f"make it {usual} in all tables",
+                f"use {usual} in all tables",
                 rule.column,
             )
 

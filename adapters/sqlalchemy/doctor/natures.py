@@ -1,4 +1,4 @@
-"""What each kind of finding means, how severe it is, and how to fix it."""
+"""The meaning, severity and fix of each kind of finding."""
 
 from __future__ import annotations
 
@@ -15,109 +15,110 @@ KINDS: Final[Mapping[Kind, Nature]] = {
         "error",
         "models",
         "A table is neither tenant-aware, nor tied to a table that is, nor shared: the guard "
-        "leaves it alone.",
+        "ignores it.",
         "Mark it with `@tenant_aware` or `@shared_across_tenants`; `require_declared(Base)` "
-        "demands it of every new table.",
+        "requires this of every table.",
     ),
     "tenant-nullable": Nature(
         "warning",
         "models",
-        "The tenant column may be `NULL`. Such a row belongs to nobody, and a composite foreign "
-        "key that is `NULL` in part is not checked.",
+        "The tenant column may be `NULL`. Such a row belongs to no tenant, and the database does "
+        "not check a composite foreign key that is partly `NULL`.",
         "`nullable=False`.",
     ),
     "tenant-not-indexed": Nature(
         "warning",
         "models",
         "No primary key, unique constraint or index begins with the tenant column: each "
-        "statement reads all tenants' rows to find one's.",
+        "statement reads all tenants' rows to find those of one.",
         "`index=True`, or a composite index that begins with it.",
     ),
     "tenant-default": Nature(
         "warning",
         "models",
-        "The tenant column has a default: a row that is written past the guard, or in a system "
-        "scope, silently becomes that tenant's.",
+        "The tenant column has a default: a row that is written without the guard, or in a system "
+        "scope without a tenant, silently goes to the default tenant.",
         "Remove the default.",
     ),
     "tenant-type": Nature(
         "warning",
         "models",
-        "The database could not compare the tenant column with the tenant's identifier as it "
-        "is, so that the table cannot have policies.",
-        "A plain `String`, `Integer` or `Uuid`.",
+        "The database cannot compare the tenant column with the tenant's identifier, so the "
+        "table cannot have policies.",
+        "Use a plain `String`, `Integer` or `Uuid`.",
     ),
     "tenant-types-differ": Nature(
         "warning",
         "models",
-        "The tenant column is of another type than in the other tables: no identifier fits "
-        "both, or only by a conversion, and no foreign key can have both in it.",
-        "The same type everywhere.",
+        "The type of the tenant column differs from that in other tables: an identifier fits "
+        "both only after a conversion, if at all, and no foreign key can include both columns.",
+        "Use the same type everywhere.",
     ),
     "unique-without-tenant": Nature(
         "warning",
         "models",
-        "A unique constraint or index without the tenant: one tenant's value keeps the others "
-        "from using it, and the error tells them that somebody has it. Left out is what cannot "
-        "collide: values that the program makes (a `Uuid` or key with a default), and what "
-        "includes a foreign key to the tenant's own row.",
-        "Put the tenant column first in it.",
+        "A unique constraint or index without the tenant: a value that one tenant uses is "
+        "unavailable to the others, and the error tells them that it exists. Constraints that "
+        "cannot collide are not reported: those on generated values (a `Uuid` or key with a "
+        "default), and those that include a foreign key to the tenant's own row.",
+        "Add the tenant column as its first column.",
     ),
     "primary-key-without-tenant": Nature(
         "warning",
         "models",
-        "A primary key that users choose (no surrogate: neither generated, nor a `Uuid`, nor "
-        "with a default) and that does not have the tenant in it; as with a unique constraint.",
-        "Put the tenant column first in it, or use a surrogate.",
+        "A primary key without the tenant that is not a surrogate (neither generated, nor a "
+        "`Uuid`, nor with a default). The consequences are those of a unique constraint.",
+        "Add the tenant column as its first column, or use a surrogate.",
     ),
     "references-unchecked": Nature(
         "warning",
         "models",
-        "`check_references=False`, and a foreign key to a tenant-aware table without the tenant "
-        "in it: nothing keeps it from pointing at another tenant's row.",
-        "`tenant_foreign_key`, or leave `check_references` out.",
+        "`check_references=False`, with a foreign key to a tenant-aware table that does not "
+        "include the tenant: it may point at another tenant's row.",
+        "Use `tenant_foreign_key`, or remove `check_references`.",
     ),
     "reference-without-tenant": Nature(
         "info",
         "models",
-        "A foreign key between tenant-aware tables without the tenant in it. The guard looks up "
-        "what it points at, which takes a query; the database itself would not refuse it.",
-        "`tenant_foreign_key`.",
+        "A foreign key between tenant-aware tables that does not include the tenant. The guard "
+        "looks up the row that it points at, which costs a query; the database itself would "
+        "accept another tenant's row.",
+        "Use `tenant_foreign_key`.",
     ),
     "tie-nullable": Nature(
         "warning",
         "models",
         "The foreign key through which a row belongs to its tenant may be `NULL`. Such a row "
-        "belongs to nobody.",
+        "belongs to no tenant.",
         "`nullable=False`.",
     ),
     "shared-reference": Nature(
         "info",
         "models",
-        "A shared table refers to a tenant-aware one: everybody sees the identifiers of that "
-        "tenant's rows.",
-        "Make it tenant-aware, unless that is what it is for.",
+        "A shared table refers to a tenant-aware one: every tenant sees the identifiers of the "
+        "rows that it refers to.",
+        "Make it tenant-aware, unless this is intended.",
     ),
     "shared-with-tenant-column": Nature(
         "info",
         "models",
-        "A shared table has a column of the name that tenant columns have elsewhere.",
-        "Make it tenant-aware, unless it is what tenants are looked up in.",
+        "A shared table has a column with the name of a tenant column.",
+        "Make it tenant-aware, unless it is the table of tenants.",
     ),
     "shared-cascades": Nature(
         "warning",
         "models",
         "A foreign key to a shared or undeclared table with `ON DELETE CASCADE`, `SET NULL` or "
-        "the like (or `ON UPDATE`): when such a row goes, or its key changes, the database "
+        "the like (or `ON UPDATE`): when such a row is deleted, or its key changes, the database "
         "deletes or changes the rows of all tenants that refer to it.",
-        "Leave the action out, and the database refuses it instead; ignore the kind where only "
-        "code in a system scope deletes such rows.",
+        "Remove the action, so that the database refuses instead; ignore the kind if only code "
+        "in a system scope deletes such rows.",
     ),
     "exclusion-without-tenant": Nature(
         "warning",
         "models",
         "A PostgreSQL exclusion constraint does not compare the tenant for equality: one tenant's "
-        "row keeps the others from writing theirs, and the error prints its values.",
+        "row can prevent the others from writing theirs, and the error shows its values.",
         "Add the tenant column with `=` to the constraint (extension `btree_gist`).",
     ),
     "inherited-by-tenant-aware": Nature(
@@ -132,7 +133,7 @@ KINDS: Final[Mapping[Kind, Nature]] = {
         "models",
         "A unique constraint or primary key without the tenant has "
         '`sqlite_on_conflict="REPLACE"`: an ordinary `INSERT` deletes another tenant\'s row.',
-        "Leave the option out, or put the tenant column into the constraint.",
+        "Remove the option, or add the tenant column to the constraint.",
     ),
     "reference-to-part-of-key": Nature(
         "error",
@@ -144,23 +145,23 @@ KINDS: Final[Mapping[Kind, Nature]] = {
     "tie-collations-differ": Nature(
         "warning",
         "models",
-        "The foreign key that ties a row to its tenant has another collation than the key it "
-        "refers to: two values can be equal in one and different in the other.",
-        "The same `collation` on both columns.",
+        "The foreign key that ties a row to its tenant and the key that it refers to have "
+        "different collations: two values can be equal in one and different in the other.",
+        "Use the same `collation` for both columns.",
     ),
     # -- in any database
     "table-missing": Nature(
         "error",
         "any database",
-        "A tenant-aware or tied table of the models is not in the database: either it is the "
-        "wrong one, or the migrations were not run.",
-        "Run the migrations, or look at the URL.",
+        "A tenant-aware or tied table of the models is not in the database: it is the wrong "
+        "database, or the migrations were not run.",
+        "Run the migrations, or check the URL.",
     ),
     "table-unknown": Nature(
         "warning",
         "any database",
-        "A table has a column of the name that tenant columns have, and the models do not know "
-        "it: neither the guard nor a policy covers it.",
+        "A table has a column with the name of a tenant column, but is not in the models: "
+        "neither the guard nor a policy covers it.",
         "Declare it, or drop it.",
     ),
     "database-tenant-missing": Nature(
@@ -172,19 +173,19 @@ KINDS: Final[Mapping[Kind, Nature]] = {
     "database-tenant-nullable": Nature(
         "warning",
         "any database",
-        "The tenant column may be `NULL` in the database, and not in the models.",
-        "`ALTER TABLE ... SET NOT NULL`, after giving the rows that have none to somebody.",
+        "The tenant column may be `NULL` in the database, but not in the models.",
+        "`ALTER TABLE ... SET NOT NULL`, after assigning a tenant to the rows without one.",
     ),
     "database-tenant-default": Nature(
         "warning",
         "any database",
-        "The tenant column has a default in the database, and not in the models.",
+        "The tenant column has a default in the database, but not in the models.",
         "`ALTER TABLE ... DROP DEFAULT`.",
     ),
     "database-tenant-not-indexed": Nature(
         "warning",
         "any database",
-        "No index in the database begins with the tenant column, and in the models one does.",
+        "No index in the database begins with the tenant column, but one in the models does.",
         "`CREATE INDEX`.",
     ),
     "database-unique-without-tenant": Nature(
@@ -192,164 +193,166 @@ KINDS: Final[Mapping[Kind, Nature]] = {
         "any database",
         "A unique constraint or index in the database without the tenant, which the models do "
         "not have.",
-        "Drop it, or put the tenant column first in it.",
+        "Drop it, or add the tenant column as its first column.",
     ),
     "database-unique-missing": Nature(
         "warning",
         "any database",
-        "A unique constraint or index of the models with the tenant in it is not in the database.",
+        "A unique constraint or index of the models that includes the tenant is not in the "
+        "database.",
         "Add it.",
     ),
     "database-foreign-key-missing": Nature(
         "error",
         "any database",
-        "A foreign key of the models to a tenant-aware table is not in the database. Where it "
-        "has the tenant in it, the guard relies on the database to refuse what crosses.",
+        "A foreign key of the models to a tenant-aware table is not in the database. If it "
+        "includes the tenant, the guard relies on the database to enforce it.",
         "Add it.",
     ),
     "database-foreign-key-unknown": Nature(
         "warning",
         "any database",
-        "A foreign key in the database to a tenant-aware table without the tenant in it, which "
-        "the models do not have: the guard does not look it up.",
-        "Put it into the models, or drop it.",
+        "The database has a foreign key to a tenant-aware table that does not include the tenant "
+        "and that the models do not have: the guard does not look it up.",
+        "Add it to the models, or drop it.",
     ),
     # -- in MariaDB and MySQL
     "sql-mode-not-strict": Nature(
         "error",
         "MariaDB and MySQL",
-        "`sql_mode` is not strict: a tenant identifier that is too long for its column is cut "
-        "silently, and the row becomes another tenant's.",
+        "`sql_mode` is not strict: a tenant identifier that is too long for its column is "
+        "silently truncated, and the row becomes another tenant's.",
         "Add `STRICT_TRANS_TABLES` or `STRICT_ALL_TABLES` to `sql_mode`.",
     ),
     # -- in PostgreSQL
     "policies-missing": Nature(
         "error",
         "PostgreSQL",
-        "The table has no row-level security at all: whatever reaches the database past "
+        "The table has no row-level security: everything that reaches the database without "
         "SQLAlchemy sees all rows.",
-        "`rls.create_policies`. Ignore the kind where only the guard is wanted.",
+        "`rls.create_policies`. Ignore the kind if you use only the guard.",
     ),
     "policies-not-enabled": Nature(
         "error",
         "PostgreSQL",
-        "The table has policies, and they are switched off.",
+        "The table has policies, but row-level security is disabled.",
         "`ALTER TABLE ... ENABLE ROW LEVEL SECURITY`.",
     ),
     "policies-not-forced": Nature(
         "error",
         "PostgreSQL",
-        "The policies do not hold for the table's owner.",
+        "The policies do not apply to the table's owner.",
         "`ALTER TABLE ... FORCE ROW LEVEL SECURITY`.",
     ),
     "policy-missing": Nature(
         "error",
         "PostgreSQL",
-        "One of the policies, or a function that one calls, is not there.",
+        "A policy, or a function that one calls, is missing.",
         "`rls.create_policies`.",
     ),
     "policy-outdated": Nature(
         "error",
         "PostgreSQL",
-        "A policy, or a function that one calls, is not what the models want: a declaration has "
-        "changed since, or somebody has altered it.",
+        "A policy, or a function that one calls, does not match the models: a declaration has "
+        "changed, or the policy was altered.",
         "`rls.create_policies`.",
     ),
     "policy-unexpected": Nature(
         "warning",
         "PostgreSQL",
-        "A policy of this package that nothing asks for any more.",
+        "A policy of this package that is no longer required.",
         "`DROP POLICY`.",
     ),
     "policy-foreign": Nature(
         "info",
         "PostgreSQL",
-        "A policy of somebody else's. A permissive one cannot let other tenants' rows through "
-        "as long as this package's restrictive one holds.",
-        "`DROP POLICY`, unless it is wanted.",
+        "A policy that this package did not create. A permissive one cannot expose other "
+        "tenants' rows while this package's restrictive policy is in place.",
+        "`DROP POLICY`, unless it is intended.",
     ),
     "partition-without-policies": Nature(
         "error",
         "PostgreSQL",
-        "A partition, or a table that inherits, has no policy of its own, and the role may use "
-        "it: named itself, it shows all rows.",
-        "`REVOKE` what the role may do to it, or give it the policies.",
+        "A partition or an inheriting table has no policy of its own, and the role may use it: "
+        "queried directly, it shows all rows.",
+        "`REVOKE` the role's privileges on it, or enable row-level security on it.",
     ),
     "role-superuser": Nature(
         "error",
         "PostgreSQL",
-        "The role is a superuser: no policy holds for it.",
-        "A role of the application's own; `--role` if it has one.",
+        "The role is a superuser: no policy applies to it.",
+        "Use a separate role for the application; name it with `--role` if it has one.",
     ),
     "role-bypasses": Nature(
         "error",
         "PostgreSQL",
-        "The role has `BYPASSRLS`: no policy holds for it.",
+        "The role has `BYPASSRLS`: no policy applies to it.",
         "`ALTER ROLE ... NOBYPASSRLS`.",
     ),
     "role-owns-table": Nature(
         "warning",
         "PostgreSQL",
-        "The role owns a table, and so may switch its policies off.",
-        "Another owner, for whom only migrations log in.",
+        "The role owns a table and may disable its policies.",
+        "Change the owner to a role that only migrations use.",
     ),
     "role-can-become": Nature(
         "warning",
         "PostgreSQL",
-        "The role may take on one for whom the policies do not hold, or that owns tables, or "
-        "that may read the server's files. Who gets SQL into the application may then, too.",
+        "The role may switch to a role that bypasses the policies, owns tables or may access the "
+        "server's files. So may anyone who can inject SQL.",
         "`REVOKE` it; ignore it for the `system_role` of `enforce`.",
     ),
     "role-truncates": Nature(
         "error",
         "PostgreSQL",
-        "The role may `TRUNCATE`: no policy holds for that, and it deletes all tenants' rows.",
+        "The role may `TRUNCATE`, which policies do not prevent: that deletes all tenants' rows.",
         "`REVOKE TRUNCATE`.",
     ),
     "role-references": Nature(
         "warning",
         "PostgreSQL",
-        "The role may make foreign keys to the table: their check sees all tenants' rows, and "
-        "so tells which there are.",
+        "The role may create foreign keys to the table: their check sees all tenants' rows and "
+        "so reveals which exist.",
         "`REVOKE REFERENCES`.",
     ),
     "role-triggers": Nature(
         "warning",
         "PostgreSQL",
-        "The role may put triggers on the table, which then run when others write.",
+        "The role may create triggers on the table, which run with the rights of other roles "
+        "when these write.",
         "`REVOKE TRIGGER`.",
     ),
     "role-creates": Nature(
         "warning",
         "PostgreSQL",
-        "The role may create tables and functions in a schema that holds tenants' rows: ones "
-        "without policies, or of the names of others.",
+        "The role may create tables and functions in a schema that holds tenants' rows: they "
+        "have no policies, and may shadow existing names.",
         "`REVOKE CREATE ON SCHEMA`.",
     ),
     "view-past-policies": Nature(
         "error",
         "PostgreSQL",
-        "A view reads the table with the rights of its owner, for whom no policy holds.",
-        "`ALTER VIEW ... SET (security_invoker = true)` (PostgreSQL 15), or another owner.",
+        "A view reads the table with the rights of its owner, to whom no policy applies.",
+        "`ALTER VIEW ... SET (security_invoker = true)` (since PostgreSQL 15), or another owner.",
     ),
     "materialized-view": Nature(
         "error",
         "PostgreSQL",
-        "A materialized view keeps rows of the table, and can have no policies.",
-        "`REVOKE` what the role may do to it, or use a view.",
+        "A materialized view stores a copy of the table's rows and cannot have policies.",
+        "`REVOKE` the role's privileges on it, or use a view.",
     ),
     "security-definer": Nature(
         "error",
         "PostgreSQL",
-        "A `SECURITY DEFINER` function runs with the rights of its owner, for whom no policy "
-        "holds.",
+        "A `SECURITY DEFINER` function runs with the rights of its owner, to whom no policy "
+        "applies.",
         "`ALTER FUNCTION ... SECURITY INVOKER`, or another owner, or `REVOKE EXECUTE`.",
     ),
     "setting-default": Nature(
         "error",
         "PostgreSQL",
-        "A tenant is set for every connection of a role or a database: what runs without a "
-        "tenant in scope runs as that one.",
+        "A tenant is set for every connection of a role or a database: connections that do not "
+        "use `enforce` run as that tenant.",
         "`ALTER ROLE ... RESET`, or `ALTER DATABASE ... RESET`.",
     ),
     "extension-takes-sql": Nature(

@@ -1,4 +1,4 @@
-"""Checks of PostgreSQL's policies against those that the models want."""
+"""Compares PostgreSQL's policies with those that the models require."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from sqlalchemy.engine import Connection
 
 from ..errors import ConfigurationError
 from ..rls.differences import Difference, DifferenceKind, find_differences
-from ..rls.policies import ACCESS, TENANT, policies_of, table_name
+from ..rls.policies import ACCESS, TENANT, policies_of
 from ..rls.specification import TablePolicySpec, spec_of_table
+from ..rls.sql import table_name
 from .declarations import declared_tables
 from .findings import Finding
 from .kinds import Kind
@@ -29,13 +30,13 @@ _KINDS: dict[DifferenceKind, Kind] = {
 }
 
 _CREATE = (
-    "as the owner of the tables: rls.create_policies(connection, Base.metadata), or run what "
-    "rls.policy_statements(Base.metadata) returns"
+    "as the owner of the tables: rls.create_policies(connection, Base.metadata), or run the "
+    "statements of rls.policy_statements(Base.metadata)"
 )
 
 
 def check_policies(connection: Connection, metadata: MetaData, server: Server) -> Iterator[Finding]:
-    """Yield what is not in place of the policies of the tables."""
+    """Yield the differences between the tables' policies and the models."""
     differences = [
         each
         for each in find_differences(connection, list(_specs(metadata)))
@@ -46,9 +47,9 @@ def check_policies(connection: Connection, metadata: MetaData, server: Server) -
 
 
 def _is_of_partition(difference: Difference, server: Server) -> bool:
-    """Say whether it is a partition that is open, and not the table itself.
+    """Return whether the difference concerns an open partition rather than the table itself.
 
-    Told with the other children of tables, where the role may use it.
+    ``check_bypasses`` reports partitions, if the role may use them.
     """
     table = server.relation(difference.schema, difference.table)
     return difference.kind == "not enabled" and table is not None and table.is_enabled
@@ -62,7 +63,7 @@ def _specs(metadata: MetaData) -> Iterator[TablePolicySpec]:
                 policies_of(spec)
                 yield spec
         except (ConfigurationError, KeyError):
-            # Told by the checks on the models.
+            # The checks on the models report this.
             continue
 
 
@@ -70,7 +71,7 @@ def _of_table(schema: str | None, table: str, group: list[Difference]) -> Iterab
     label = f"{schema}.{table}" if schema else table
     kinds = {each.kind for each in group}
     if "no such table" in kinds:
-        # Told by the checks on the schema.
+        # The checks on the schema report this.
         return
     name = table_name(schema, table)
     missing = {each.detail for each in group if each.kind == "policy missing"}
@@ -78,8 +79,8 @@ def _of_table(schema: str | None, table: str, group: list[Difference]) -> Iterab
         yield Finding(
             "policies-missing",
             label,
-            "It has no row-level security: a raw cursor, a function or another program sees "
-            "all tenants' rows.",
+            "It has no row-level security: raw cursors, functions and other programs see all "
+            "tenants' rows.",
             _CREATE,
         )
         group = [each for each in group if each.kind == "policy unexpected"]
@@ -91,25 +92,25 @@ def _as_finding(difference: Difference, label: str, name: str) -> Finding:
     about, _, detail = difference.detail.partition(": ")
     match difference.kind:
         case "not enabled":
-            reason = "Row-level security is switched off: its policies hold for nobody."
+            reason = "Row-level security is disabled: its policies have no effect."
             fix = f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;"
         case "not forced":
-            reason = "Row-level security is not forced: its policies do not hold for its owner."
+            reason = "Row-level security is not forced: its policies do not apply to its owner."
             fix = f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY;"
         case "policy unexpected" if difference.harmless:
-            fix = f"DROP POLICY {table_name(None, about)} ON {name}; unless it is wanted"
+            fix = f"DROP POLICY {table_name(None, about)} ON {name}; unless it is intended"
             return Finding(
                 "policy-foreign", label, f"The policy {about} is {detail}.", fix, object=about
             )
         case "policy unexpected":
             fix = f"DROP POLICY {table_name(None, about)} ON {name};"
             return Finding(
-                "policy-unexpected", label, f"The policy {about}: {detail}.", fix, object=about
+                "policy-unexpected", label, f"The policy {about} is {detail}.", fix, object=about
             )
         case kind:
-            state = f"is not what the models want: {detail}" if detail else "is not there"
+            state = f"does not match the models: {detail}" if detail else "is missing"
             if not detail and kind == "function outdated":
-                state = "is not what the models want"
+                state = "does not match the models"
             what = "function" if kind.startswith("function") else "policy"
             return Finding(
                 _KINDS[kind], label, f"The {what} {about} {state}.", _CREATE, object=about

@@ -1,7 +1,7 @@
-"""Reads from PostgreSQL's catalog who may do what, and what reads which table.
+"""Reads roles, privileges and dependencies from PostgreSQL's catalog.
 
-The statements run on the driver's own cursor. They read PostgreSQL's catalog alone, and
-the guard would have to look for the names of tables in them.
+The statements run on the driver's own cursor. They read only the catalog, so the guard need
+not search them for table names.
 
 https://www.postgresql.org/docs/current/catalogs.html
 """
@@ -15,6 +15,7 @@ from typing import Any, Final
 from sqlalchemy.engine import Connection
 
 from ..errors import ConfigurationError
+from ..rls.catalog import is_named
 
 __all__ = ["DefinerFunction", "Relation", "Role", "Server", "read_server"]
 
@@ -24,7 +25,7 @@ class Role:
     """A role of the server.
 
     Attributes:
-        can_be_taken: whether the role that is examined is a member of it.
+        can_be_taken: whether the examined role is a member of it.
     """
 
     oid: int
@@ -35,20 +36,20 @@ class Role:
 
     @property
     def is_exempt(self) -> bool:
-        """Whether no policy holds for it."""
+        """Whether policies do not apply to it."""
         return self.is_superuser or self.bypasses
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table or a view, and what the role that is examined may do to it.
+    """A table or a view, with the privileges of the examined role.
 
     Attributes:
-        is_visible: whether its name alone means it.
-        kind: ``r`` and ``p`` for tables, ``v`` for views, ``m`` for materialized ones.
+        is_visible: whether the search path finds it by its name alone.
+        kind: ``r`` and ``p`` for tables, ``v`` for views, ``m`` for materialized views.
         runs_as_invoker: whether a view has ``security_invoker``.
         is_usable: whether the role may read or write it.
-        policies: names of its policies, and whether each is restrictive.
+        policies: whether each policy is restrictive, by the policy's name.
     """
 
     oid: int
@@ -67,13 +68,13 @@ class Relation:
 
     @property
     def label(self) -> str:
-        """The name alone where that means it, ``schema.name`` elsewhere."""
+        """The name alone if the search path finds it, otherwise ``schema.name``."""
         return self.name if self.is_visible else f"{self.schema}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class DefinerFunction:
-    """A function with ``SECURITY DEFINER`` that the role may call, as SQL names it."""
+    """A function with ``SECURITY DEFINER`` that the role may call."""
 
     signature: str
     owner: int
@@ -81,18 +82,18 @@ class DefinerFunction:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What was read.
+    """The contents of the catalog.
 
     Attributes:
-        role: the one that is examined.
-        roles: all, by number.
-        relations: those that are not PostgreSQL's own, by number.
-        reads: what each view reads.
-        children: what inherits from a table, or is a partition of it.
-        functions: those with ``SECURITY DEFINER``.
-        creates: the schemas in which the role may create something.
+        role: the examined role.
+        roles: all roles, by oid.
+        relations: all tables and views except PostgreSQL's own, by oid.
+        reads: the relations that each view reads.
+        children: the partitions and inheriting tables of each table.
+        functions: the functions with ``SECURITY DEFINER``.
+        creates: the schemas in which the role may create objects.
         settings: role, database and setting; each of the first two may be ``None``.
-        extensions: those with a function that the role may call.
+        extensions: the extensions with a function that the role may call.
     """
 
     role: Role
@@ -106,12 +107,9 @@ class Server:
     extensions: Sequence[str]
 
     def relation(self, schema: str | None, name: str) -> Relation | None:
-        """Return the table that is meant; ``None`` if there is none."""
-        for each in self.relations.values():
-            here = each.is_visible if schema is None else each.schema == schema
-            if here and each.name == name and each.kind in {"r", "p"}:
-                return each
-        return None
+        """Return the table of this name; ``None`` if it does not exist."""
+        tables = (each for each in self.relations.values() if each.kind in {"r", "p"})
+        return next((each for each in tables if is_named(each, schema, name)), None)
 
 
 _IS_OTHERS: Final = "nspname <> 'information_schema' AND left(nspname, 3) <> 'pg_'"
@@ -155,7 +153,7 @@ WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass
 
 _CHILDREN: Final = "SELECT inhparent::int8, inhrelid::int8 FROM pg_catalog.pg_inherits"
 
-# Those of extensions are the extensions' affair.
+# Without the functions of extensions, which their authors maintain.
 _FUNCTIONS: Final = f"""
 SELECT p.oid::regprocedure::text, p.proowner::int8
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
@@ -194,14 +192,14 @@ ORDER BY 1
 
 
 def read_server(connection: Connection, role: str | None = None) -> Server:
-    """Return what the catalog says, as far as it concerns ``role``.
+    """Read the parts of the catalog that concern ``role``.
 
     Args:
-        connection: to PostgreSQL, as any role.
-        role: the application's role; the connection's own if left out.
+        connection: a connection to PostgreSQL, as any role.
+        role: the application's role; the connection's own role if left out.
 
     Raises:
-        ConfigurationError: there is no such role.
+        ConfigurationError: the role does not exist.
     """
     oid = _oid_of(connection, role)
 
@@ -232,7 +230,7 @@ def _oid_of(connection: Connection, role: str | None) -> int:
     if role is None:
         own: int = _rows(connection, _ROLE)[0][0]
         return own
-    # Not as a parameter, for which each driver has its own sign.
+    # Compared here, because each driver has its own placeholder for parameters.
     found: int | None = dict(_rows(connection, _ROLE_NAMES)).get(role)
     if found is None:
         raise ConfigurationError(f"the database has no role {role!r}: name an existing one")

@@ -1,4 +1,4 @@
-"""Reads, by SQLAlchemy's inspector, what tables a database of any kind has."""
+"""Reads the tables of any database with SQLAlchemy's inspector."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from sqlalchemy.engine import Connection, Inspector
 from sqlalchemy.engine.reflection import ObjectKind
 from sqlalchemy.exc import SAWarning
 
-__all__ = ["FoundForeignKey", "FoundTable", "FoundUnique", "Reflected", "reflect"]
+__all__ = ["Reflected", "ReflectedForeignKey", "ReflectedTable", "ReflectedUnique", "reflect"]
 
 
 @dataclass(frozen=True, slots=True)
-class FoundUnique:
-    """A unique constraint or index that the database has.
+class ReflectedUnique:
+    """An existing unique constraint or index.
 
     Attributes:
-        name: ``None`` where the database has none for it.
-        columns: those that are in it as they are, in order; an expression is ``None``.
-        is_index: whether it is an index, and no constraint.
+        name: its name; ``None`` if it has none.
+        columns: its columns in order; ``None`` in place of an expression.
+        is_index: whether it is an index rather than a constraint.
     """
 
     name: str | None
@@ -31,8 +31,8 @@ class FoundUnique:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundForeignKey:
-    """A foreign key that the database has; ``schema`` is that of the parent."""
+class ReflectedForeignKey:
+    """An existing foreign key; ``schema`` is that of the parent."""
 
     name: str | None
     columns: tuple[str, ...]
@@ -42,37 +42,37 @@ class FoundForeignKey:
 
 
 @dataclass(slots=True)
-class FoundTable:
-    """A table that the database has.
+class ReflectedTable:
+    """An existing table.
 
     Attributes:
-        schema: ``None`` for the default one.
-        columns: what the inspector says of them, by name.
-        begins: with which columns keys and whole indexes begin.
+        schema: the schema; ``None`` for the default one.
+        columns: the inspector's description of each column, by name.
+        begins: the first columns of the keys and full indexes.
     """
 
     schema: str | None
     name: str
     columns: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    uniques: list[FoundUnique] = field(default_factory=list)
+    uniques: list[ReflectedUnique] = field(default_factory=list)
     primary_key: tuple[str, ...] = ()
-    foreign_keys: list[FoundForeignKey] = field(default_factory=list)
+    foreign_keys: list[ReflectedForeignKey] = field(default_factory=list)
     begins: set[str] = field(default_factory=set)
 
     @property
     def label(self) -> str:
-        """``schema.name``, or the name alone in the default schema."""
+        """``schema.name``, or only the name in the default schema."""
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
 
 class Reflected:
-    """The tables of a database, found by the names that the models have for them."""
+    """The tables of a database, which can be found by their names in the models."""
 
-    def __init__(self, tables: Iterable[FoundTable], default_schema: str | None) -> None:
+    def __init__(self, tables: Iterable[ReflectedTable], default_schema: str | None) -> None:
         self.tables = list(tables)
         self._default_schema = default_schema
         self._by_key = {(each.schema, each.name): each for each in self.tables}
-        # MySQL may keep the names of tables in lower case.
+        # MySQL may store table names in lower case.
         self._by_folded = {
             (each.schema, each.name.casefold()): each for each in reversed(self.tables)
         }
@@ -81,19 +81,19 @@ class Reflected:
         """Return ``schema``, or ``None`` if it is the default one."""
         return None if schema == self._default_schema else schema
 
-    def table(self, schema: str | None, name: str) -> FoundTable | None:
-        """Return the table that is meant; ``None`` if there is none."""
+    def table(self, schema: str | None, name: str) -> ReflectedTable | None:
+        """Return the table of this name; ``None`` if it does not exist."""
         schema = self.schema(schema)
         found = self._by_key.get((schema, name))
         return found or self._by_folded.get((schema, name.casefold()))
 
-    def of(self, table: Table) -> FoundTable | None:
-        """Return what the database has for a table of the models."""
+    def of(self, table: Table) -> ReflectedTable | None:
+        """Return the database's table for a table of the models."""
         return self.table(table.schema, table.name)
 
 
 def reflect(connection: Connection, metadata: MetaData) -> Reflected:
-    """Return the tables of the schemas that the models use; on PostgreSQL, of all."""
+    """Read the tables of the schemas that the models use; on PostgreSQL, of all schemas."""
     inspector = inspect(connection)
     default = inspector.default_schema_name
     schemas = {
@@ -107,9 +107,10 @@ def reflect(connection: Connection, metadata: MetaData) -> Reflected:
             if each not in {default, "information_schema"} and not each.startswith("pg_")
         )
     existing = set(inspector.get_schema_names())
-    tables: list[FoundTable] = []
+    tables: list[ReflectedTable] = []
     with warnings.catch_warnings():
-        # Of types and expressions that SQLAlchemy does not know; none is needed here.
+        # Warnings about types and expressions that SQLAlchemy cannot reflect. The checks
+        # do not need these.
         warnings.simplefilter("ignore", SAWarning)
         for schema in sorted(schemas, key=lambda each: each or ""):
             if schema is None or schema in existing:
@@ -119,10 +120,10 @@ def reflect(connection: Connection, metadata: MetaData) -> Reflected:
 
 def _read_schema(
     inspector: Inspector, schema: str | None, default: str | None
-) -> Iterable[FoundTable]:
-    found: dict[str, FoundTable] = {}
+) -> Iterable[ReflectedTable]:
+    found: dict[str, ReflectedTable] = {}
     for (_, name), columns in inspector.get_multi_columns(schema, kind=ObjectKind.TABLE).items():
-        found[name] = FoundTable(schema, name, {each["name"]: each for each in columns})
+        found[name] = ReflectedTable(schema, name, {each["name"]: each for each in columns})
     for (_, name), key in inspector.get_multi_pk_constraint(schema).items():
         if name in found:
             found[name].primary_key = tuple(key["constrained_columns"])
@@ -130,7 +131,7 @@ def _read_schema(
     for (_, name), uniques in inspector.get_multi_unique_constraints(schema).items():
         for unique in uniques:
             names = tuple(unique["column_names"])
-            found[name].uniques.append(FoundUnique(unique["name"], names, is_index=False))
+            found[name].uniques.append(ReflectedUnique(unique["name"], names, is_index=False))
             found[name].begins.update(names[:1])
     for (_, name), indexes in inspector.get_multi_indexes(schema).items():
         for index in indexes:
@@ -141,7 +142,7 @@ def _read_schema(
             if referred is None:
                 referred = schema
             found[name].foreign_keys.append(
-                FoundForeignKey(
+                ReflectedForeignKey(
                     each["name"],
                     tuple(each["constrained_columns"]),
                     None if referred == default else referred,
@@ -152,7 +153,7 @@ def _read_schema(
     return found.values()
 
 
-def _take_index(table: FoundTable, index: Mapping[str, Any]) -> None:
+def _take_index(table: ReflectedTable, index: Mapping[str, Any]) -> None:
     names = tuple(index["column_names"])
     options: Mapping[str, Any] = index.get("dialect_options") or {}
     is_whole = not any(key.endswith("_where") for key in options)
@@ -160,7 +161,7 @@ def _take_index(table: FoundTable, index: Mapping[str, Any]) -> None:
         table.begins.add(names[0])
     if not index["unique"]:
         return
-    # Most databases make an index for a unique constraint, and the inspector shows both.
+    # Most databases create an index for a unique constraint, and the inspector lists both.
     known = {each.columns for each in table.uniques}
     if index.get("duplicates_constraint") is None and names not in known:
-        table.uniques.append(FoundUnique(index["name"], names, is_index=True))
+        table.uniques.append(ReflectedUnique(index["name"], names, is_index=True))

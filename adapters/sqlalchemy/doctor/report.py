@@ -1,4 +1,4 @@
-"""Writes findings down, for people and for programs."""
+"""Formats findings, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def as_json(findings: Sequence[Finding], *, tables: int, database: str | None, i
     Its keys: ``database`` (without user and password, or null), ``tables`` and ``ignored``
     (numbers), ``counts`` (by severity) and ``findings``, each of which has ``severity``,
     ``kind``, ``table``, ``column``, ``object``, ``reason`` and ``fix``. A release may add
-    keys and kinds; those that there are stay.
+    keys and kinds, but keeps the existing ones.
     """
     counts = {each: sum(f.severity == each for f in findings) for each in SEVERITIES}
     listed = [
@@ -67,13 +67,13 @@ def as_text(findings: Sequence[Finding]) -> Iterator[str]:
                 break_long_words=False,
                 break_on_hyphens=False,
             )
-            # In one piece, so that it can be copied.
+            # Not wrapped, so that it can be copied.
             yield f"    Fix: {each.fix}"
         yield ""
 
 
 def summary(findings: Sequence[Finding], *, tables: int, ignored: int) -> str:
-    """Return what was found in one line."""
+    """Return a summary in one line."""
     parts: list[str] = []
     for severity in SEVERITIES:
         count = sum(each.severity == severity for each in findings)
@@ -81,4 +81,4 @@ def summary(findings: Sequence[Finding], *, tables: int, ignored: int) -> str:
             parts.append(f"{count} {(_SINGULARS if count == 1 else _PLURALS)[severity]}")
     found = ", ".join(parts) or "nothing found"
     left_out = f", {ignored} ignored" if ignored else ""
-    return f"{found}{left_out}, {tables} {'table' if tables == 1 else 'tables'} looked at"
+    return f"{found}{left_out}, {tables} {'table' if tables == 1 else 'tables'} examined"

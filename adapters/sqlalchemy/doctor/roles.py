@@ -1,10 +1,11 @@
-"""Checks of what the application's role is, and of what it may do, on PostgreSQL."""
+"""Checks the attributes and privileges of the application's role on PostgreSQL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..rls.policies import SETTINGS, quoted
+from ..rls.policies import SETTINGS
+from ..rls.sql import quoted, table_name
 from .findings import Finding
 from .privileges import Relation, Role, Server
 
@@ -16,34 +17,18 @@ _SERVER_FILES = frozenset(
 
 
 def check_role(server: Server, tables: Iterable[tuple[str, Relation]]) -> Iterator[Finding]:
-    """Yield why the policies do not hold for the role, or could be undone by it.
+    """Yield the reasons why policies do not apply to the role, or why it could remove them.
 
     Args:
-        server: what the catalog says.
-        tables: the tenant-aware and tied tables, each with what the models call it.
+        server: the contents of the catalog.
+        tables: the tenant-aware and tied tables, each with its name in the models.
     """
     tables = list(tables)
     role = server.role
-    name = quoted(role.name)
+    yield from _check_exemption(role)
     if role.is_superuser:
-        yield Finding(
-            "role-superuser",
-            None,
-            f"{role.name} is a superuser: no policy holds for it.",
-            "let the application log in as a role of its own that owns no tables; if it does, "
-            "name that with --role",
-            object=role.name,
-        )
-        # It may do all that follows.
+        # A superuser may do everything that the other checks look for.
         return
-    if role.bypasses:
-        yield Finding(
-            "role-bypasses",
-            None,
-            f"{role.name} has BYPASSRLS: no policy holds for it.",
-            f"ALTER ROLE {name} NOBYPASSRLS;",
-            object=role.name,
-        )
     owners = {table.owner for _, table in tables}
     for other in sorted(server.roles.values(), key=lambda each: each.name):
         if other.can_be_taken and other.oid != role.oid:
@@ -55,9 +40,29 @@ def check_role(server: Server, tables: Iterable[tuple[str, Relation]]) -> Iterat
             "role-creates",
             None,
             f"{role.name} may create tables and functions in the schema {schema}, which holds "
-            "tenants' rows: ones without policies, or of the names of others.",
-            f"REVOKE CREATE ON SCHEMA {quoted(schema)} FROM {name}, PUBLIC;",
+            "tenants' rows: they have no policies, and may shadow existing names.",
+            f"REVOKE CREATE ON SCHEMA {quoted(schema)} FROM {quoted(role.name)}, PUBLIC;",
             object=schema,
+        )
+
+
+def _check_exemption(role: Role) -> Iterator[Finding]:
+    if role.is_superuser:
+        yield Finding(
+            "role-superuser",
+            None,
+            f"{role.name} is a superuser: no policy applies to it.",
+            "let the application log in as a separate role that owns no tables; if it already "
+            "does, name that role with --role",
+            object=role.name,
+        )
+    elif role.bypasses:
+        yield Finding(
+            "role-bypasses",
+            None,
+            f"{role.name} has BYPASSRLS: no policy applies to it.",
+            f"ALTER ROLE {quoted(role.name)} NOBYPASSRLS;",
+            object=role.name,
         )
 
 
@@ -67,16 +72,15 @@ def _check_membership(role: Role, other: Role, *, owns: bool) -> Iterator[Findin
     elif other.bypasses:
         why = "has BYPASSRLS"
     elif owns:
-        why = "owns tables, and so may switch their policies off"
+        why = "owns tables and may disable their policies"
     elif other.name in _SERVER_FILES:
-        why = "may reach the server's files, past all policies"
+        why = "may access the server's files, which bypasses all policies"
     else:
         return
     yield Finding(
         "role-can-become",
         None,
-        f"{role.name} may take on {other.name}, which {why}; so may whoever gets SQL into the "
-        "application.",
+        f"{role.name} may switch to {other.name}, which {why}; so may anyone who can inject SQL.",
         f"REVOKE {quoted(other.name)} FROM {quoted(role.name)}; or ignore "
         f"role-can-become:{other.name} if it is the system_role of enforce()",
         object=other.name,
@@ -84,13 +88,13 @@ def _check_membership(role: Role, other: Role, *, owns: bool) -> Iterator[Findin
 
 
 def _check_table(role: Role, label: str, table: Relation) -> Iterator[Finding]:
-    sql_name, name = f"{quoted(table.schema)}.{quoted(table.name)}", quoted(role.name)
+    sql_name, name = table_name(table.schema, table.name), quoted(role.name)
     if table.owner == role.oid:
         yield Finding(
             "role-owns-table",
             label,
-            f"{role.name} owns it, and so may switch its policies off.",
-            f"ALTER TABLE {sql_name} OWNER TO ...; to a role as which only migrations log in",
+            f"{role.name} owns it and may disable its policies.",
+            f"ALTER TABLE {sql_name} OWNER TO ...; to a role that only migrations use",
             object=role.name,
         )
         # An owner has every privilege.
@@ -99,7 +103,7 @@ def _check_table(role: Role, label: str, table: Relation) -> Iterator[Finding]:
         yield Finding(
             "role-truncates",
             label,
-            f"{role.name} may TRUNCATE it: no policy holds for that, and it deletes all "
+            f"{role.name} may TRUNCATE it, which policies do not prevent: that deletes all "
             "tenants' rows.",
             f"REVOKE TRUNCATE ON {sql_name} FROM {name}, PUBLIC;",
             object=role.name,
@@ -108,8 +112,8 @@ def _check_table(role: Role, label: str, table: Relation) -> Iterator[Finding]:
         yield Finding(
             "role-references",
             label,
-            f"{role.name} may make foreign keys to it: their check sees all tenants' rows, and "
-            "so tells which there are.",
+            f"{role.name} may create foreign keys to it: their check sees all tenants' rows and "
+            "so reveals which exist.",
             f"REVOKE REFERENCES ON {sql_name} FROM {name}, PUBLIC;",
             object=role.name,
         )
@@ -117,14 +121,15 @@ def _check_table(role: Role, label: str, table: Relation) -> Iterator[Finding]:
         yield Finding(
             "role-triggers",
             label,
-            f"{role.name} may put triggers on it, which then run when others write.",
+            f"{role.name} may create triggers on it, which run with the rights of other roles "
+            "when these write.",
             f"REVOKE TRIGGER ON {sql_name} FROM {name}, PUBLIC;",
             object=role.name,
         )
 
 
 def check_settings(server: Server) -> Iterator[Finding]:
-    """Yield the tenants that are set for all connections of a role or a database."""
+    """Yield the settings that fix a tenant for all connections of a role or a database."""
     ours = {each.casefold() for each in SETTINGS.values()}
     for role, database, setting in server.settings:
         name, _, value = setting.partition("=")
@@ -142,8 +147,8 @@ def check_settings(server: Server) -> Iterator[Finding]:
             "setting-default",
             None,
             f"{name} has a value for every connection of "
-            f"{f'the role {role}' if role is not None else 'the database'}: what runs without a "
-            "tenant in scope, past enforce(), runs as that tenant.",
+            f"{f'the role {role}' if role is not None else 'the database'}: connections that do "
+            "not use enforce() run as that tenant.",
             f"{where} RESET {name};",
             object=role if role is not None else database,
         )

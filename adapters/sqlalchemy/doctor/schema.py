@@ -1,10 +1,10 @@
-"""Checks of a database of any kind against the models."""
+"""Compares the schema of any database with the models."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.engine import Connection
 
 from ..ownership.model import ColumnOwnership, Ownership, table_label
@@ -12,7 +12,7 @@ from .constraints import confining_columns, uniques_of
 from .declarations import declared_tables, is_confined, rule_of, tenant_columns, tenant_references
 from .findings import Finding
 from .models import begins_with
-from .reflection import FoundForeignKey, FoundTable, FoundUnique, Reflected, reflect
+from .reflection import Reflected, ReflectedForeignKey, ReflectedTable, ReflectedUnique, reflect
 
 __all__ = ["check_schema"]
 
@@ -20,12 +20,12 @@ __all__ = ["check_schema"]
 def check_schema(
     connection: Connection, metadata: MetaData, *, children: Collection[tuple[str, str]] = ()
 ) -> Iterator[Finding]:
-    """Yield where the database is weaker than the models say.
+    """Yield where the database is weaker than the models.
 
     Args:
-        connection: to the database.
+        connection: a connection to the database.
         metadata: the models' tables.
-        children: schema and name of tables that are looked at with their parents.
+        children: the schema and name of tables that are examined with their parents.
     """
     found = reflect(connection, metadata)
     for table, rule in declared_tables(metadata):
@@ -34,8 +34,8 @@ def check_schema(
             yield Finding(
                 "table-missing",
                 table_label(table),
-                "The models have this table, and the database does not.",
-                "run the migrations, or look whether this is the right database",
+                "The models have this table, but the database does not.",
+                "run the migrations, or check that this is the right database",
             )
             continue
         check = _Check(connection, metadata, found, table, rule, there)
@@ -62,8 +62,8 @@ def _unknown(
             yield Finding(
                 "table-unknown",
                 table.label,
-                f"It has a column {column}, as tenant-aware tables have, and the models do not "
-                "know it: neither the guard nor a policy covers it.",
+                f"It has a column {column}, like tenant-aware tables, but is not in the models: "
+                "neither the guard nor a policy covers it.",
                 f"tenant_aware(Table({table.name!r}, Base.metadata, ...), column={column!r}), or "
                 "drop it",
                 column,
@@ -71,7 +71,7 @@ def _unknown(
 
 
 class _Check:
-    """Of one table."""
+    """The comparison of one table with its model."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class _Check:
         found: Reflected,
         table: Table,
         rule: Ownership,
-        there: FoundTable,
+        there: ReflectedTable,
     ) -> None:
         preparer = connection.dialect.identifier_preparer
         self._quote = preparer.quote
@@ -109,13 +109,25 @@ class _Check:
                 name,
             )
             return
-        ours = self._table.c[rule.key]
+        yield from self._attributes(self._table.c[rule.key], name)
+        if name not in self._there.begins and any(begins_with(self._table, name)):
+            index = self._quote(f"ix_{self._table.name}_{name}")
+            yield Finding(
+                "database-tenant-not-indexed",
+                self._label,
+                f"No index in the database begins with {name}, but one in the models does.",
+                f"CREATE INDEX {index} ON {self._sql_name} ({self._quote(name)});",
+                name,
+            )
+
+    def _attributes(self, ours: Column[object], name: str) -> Iterator[Finding]:
+        column = self._there.columns[name]
         if column["nullable"] and not ours.nullable:
             yield Finding(
                 "database-tenant-nullable",
                 self._label,
-                f"{name} may be NULL in the database, and not in the models: such a row belongs "
-                "to nobody.",
+                f"{name} may be NULL in the database, but not in the models: such a row belongs "
+                "to no tenant.",
                 self._not_null(name),
                 name,
             )
@@ -123,18 +135,9 @@ class _Check:
             yield Finding(
                 "database-tenant-default",
                 self._label,
-                f"{name} has a default in the database, and not in the models: a row that is "
-                "written past the guard silently becomes that tenant's.",
+                f"{name} has a default in the database, but not in the models: a row that is "
+                "written without the guard silently goes to the default tenant.",
                 self._alter(f"ALTER COLUMN {self._quote(name)} DROP DEFAULT"),
-                name,
-            )
-        if name not in self._there.begins and any(begins_with(self._table, name)):
-            index = self._quote(f"ix_{self._table.name}_{name}")
-            yield Finding(
-                "database-tenant-not-indexed",
-                self._label,
-                f"No index in the database begins with {name}, and in the models one does.",
-                f"CREATE INDEX {index} ON {self._sql_name} ({self._quote(name)});",
                 name,
             )
 
@@ -161,8 +164,8 @@ class _Check:
             yield Finding(
                 "database-unique-missing",
                 self._label,
-                f"In the models {', '.join(our.names)} are unique together, and in the database "
-                "they are not.",
+                f"{', '.join(our.names)} are unique together in the models, but not in the "
+                "database.",
                 self._alter(f"ADD UNIQUE ({columns_sql})")
                 if our.is_plain and self._dialect != "sqlite"
                 else "run the migrations",
@@ -170,7 +173,7 @@ class _Check:
                 our.name,
             )
 
-    def _without_tenant(self, unique: FoundUnique) -> Finding:
+    def _without_tenant(self, unique: ReflectedUnique) -> Finding:
         names = [each for each in unique.columns if each is not None]
         wanted = ", ".join(map(self._quote, (*confining_columns(self._rule), *names)))
         name = None if unique.name is None else self._quote(unique.name)
@@ -185,9 +188,9 @@ class _Check:
         return Finding(
             "database-unique-without-tenant",
             self._label,
-            f"{', '.join(names) or 'An expression'} must be different across all tenants in the "
-            "database, and not in the models: one tenant's value keeps the others from using it, "
-            "and the error tells them that somebody has it.",
+            f"{', '.join(names) or 'An expression'} must be unique across all tenants in the "
+            "database, but not in the models: a value that one tenant uses is unavailable to the "
+            "others, and the error tells them that it exists.",
             fix,
             ", ".join(names) or None,
             unique.name,
@@ -210,17 +213,16 @@ class _Check:
             )
             referred = self._sql_name_of(tie.parent)
             relied = (
-                "It has the tenant in it, and the guard relies on the database to refuse what "
-                "crosses."
+                "It includes the tenant, and the guard relies on the database to enforce it."
                 if has_tenant
-                else "Rows that point at nothing can come to point at another tenant's later."
+                else "Dangling references may later point at another tenant's rows."
             )
             yield Finding(
                 "database-foreign-key-missing",
                 self._label,
                 f"The foreign key of {', '.join(tie.columns)} to {table_label(tie.parent)} is "
                 f"not in the database. {relied}",
-                "run the migrations; SQLite adds none to a table that exists"
+                "run the migrations; SQLite cannot add one to an existing table"
                 if self._dialect == "sqlite"
                 else self._alter(f"ADD FOREIGN KEY ({ours}) REFERENCES {referred} ({theirs})"),
                 ", ".join(tie.columns),
@@ -250,20 +252,20 @@ class _Check:
             yield Finding(
                 "database-foreign-key-unknown",
                 self._label,
-                f"In the database {', '.join(each.columns)} refers to {table_label(table)} "
-                "without the tenant, and in the models it does not: the guard does not look it "
-                "up.",
+                f"The database has a foreign key from {', '.join(each.columns)} to "
+                f"{table_label(table)} without the tenant, which the models do not have: the "
+                "guard does not look it up.",
                 self._drop_foreign_key(each),
                 ", ".join(each.columns),
                 each.name,
             )
 
-    def _drop_foreign_key(self, each: FoundForeignKey) -> str:
+    def _drop_foreign_key(self, each: ReflectedForeignKey) -> str:
         if each.name is None or self._dialect == "sqlite":
-            return "put the foreign key into the models, or drop it in a migration"
+            return "add the foreign key to the models, or drop it in a migration"
         what = "FOREIGN KEY" if self._dialect in {"mysql", "mariadb"} else "CONSTRAINT"
         dropped = self._alter(f"DROP {what} {self._quote(each.name)}")
-        return f"put it into the models, or: {dropped}"
+        return f"add it to the models, or: {dropped}"
 
     def _alter(self, what: str) -> str:
         return f"ALTER TABLE {self._sql_name} {what};"
@@ -277,6 +279,6 @@ class _Check:
         return f"a migration that makes {name} NOT NULL"
 
 
-def _pairs(foreign_key: FoundForeignKey) -> frozenset[tuple[str, str]]:
-    # SQLite leaves out what is referred to where that is the primary key.
+def _pairs(foreign_key: ReflectedForeignKey) -> frozenset[tuple[str, str]]:
+    # SQLite omits the referred columns if they are the primary key.
     return frozenset(zip(foreign_key.columns, foreign_key.parent_columns, strict=False))

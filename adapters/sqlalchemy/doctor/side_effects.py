@@ -1,4 +1,4 @@
-"""Checks on what the models' schema does by itself, past the guard."""
+"""Checks for schema features that change rows without the guard's involvement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["check_side_effects"]
 
 
 def check_side_effects(table: Table, rule: Ownership, metadata: MetaData) -> Iterator[Finding]:
-    """Yield what the database does by itself to other tenants' rows.
+    """Yield the features through which the database itself affects other tenants' rows.
 
     Args:
         table: a tenant-aware or tied table of ``metadata``.
@@ -49,8 +49,8 @@ def _check_exclusions(table: Table, rule: Ownership) -> Iterator[Finding]:
         yield Finding(
             "exclusion-without-tenant",
             table_label(table),
-            "An exclusion constraint holds across all tenants: one tenant's row keeps the others "
-            "from writing theirs, and the error prints its values.",
+            "An exclusion constraint applies across all tenants: one tenant's row can prevent "
+            "the others from writing theirs, and the error shows its values.",
             f"add {wanted} to the ExcludeConstraint; it needs the extension btree_gist",
             ", ".join(column.name for column in each.columns) or None,
             None if each.name is None else str(each.name),
@@ -69,7 +69,7 @@ def _check_inheritance(table: Table, metadata: MetaData) -> Iterator[Finding]:
             table_label(table),
             f"It inherits from {name}, which is not tenant-aware: statements on {name} read and "
             "change the rows of all tenants.",
-            f"@tenant_aware on {name}, or leave postgresql_inherits out",
+            f"@tenant_aware on {name}, or remove postgresql_inherits",
             object=name,
         )
 
@@ -86,14 +86,14 @@ def _check_replacing(table: Table, rule: Ownership) -> Iterator[Finding]:
             table_label(table),
             f'{", ".join(names)} must be unique across all tenants, with "REPLACE" on conflict: '
             "on SQLite, an ordinary INSERT deletes another tenant's row.",
-            f"leave the option out, or add {', '.join(confining_columns(rule))} to the constraint",
+            f"remove the option, or add {', '.join(confining_columns(rule))} to the constraint",
             ", ".join(names),
         )
 
 
 def _replaces(constraint: PrimaryKeyConstraint | UniqueConstraint) -> bool:
     options = [constraint.dialect_options["sqlite"].get("on_conflict")]
-    # SQLAlchemy takes a column's option for a constraint that has only this column.
+    # For a constraint with a single column, SQLAlchemy uses the column's option.
     if len(constraint.columns) == 1:
         kind = "primary_key" if isinstance(constraint, PrimaryKeyConstraint) else "unique"
         column = next(iter(constraint.columns))

@@ -1,4 +1,4 @@
-"""Checks that MariaDB or MySQL refuses values that its columns cannot hold.
+"""Checks that MariaDB or MySQL rejects values that do not fit their columns.
 
 https://mariadb.com/kb/en/sql-mode/
 """
@@ -29,7 +29,7 @@ def check_sql_mode(connection: Connection) -> Iterator[Finding]:
         yield Finding(
             "sql-mode-not-strict",
             None,
-            "sql_mode is not strict: a tenant identifier that is too long for its column is cut "
-            "silently, and the row becomes another tenant's.",
-            "add STRICT_ALL_TABLES to sql_mode, on the server and in what the application sets",
+            "sql_mode is not strict: a tenant identifier that is too long for its column is "
+            "silently truncated, and the row becomes another tenant's.",
+            "add STRICT_ALL_TABLES to sql_mode, on the server and in the application's settings",
         )

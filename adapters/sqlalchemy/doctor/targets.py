@@ -1,4 +1,4 @@
-"""Finds what is to be examined: the tables that ``module:attribute`` names, the database."""
+"""Resolves the command's arguments: the tables of ``module:attribute`` and the database URL."""
 
 from __future__ import annotations
 
@@ -27,29 +27,45 @@ def metadata_at(target: str) -> MetaData:
     """Return the tables that ``target`` names.
 
     Args:
-        target: ``module:attribute``, as in ``myapp.models:Base``. The attribute, which may
+        target: ``module:attribute``, such as ``myapp.models:Base``. The attribute, which may
             have dots, is a ``MetaData`` or has one in ``metadata``. Nothing is called.
 
     Raises:
-        ConfigurationError: it cannot be imported, or is no such thing.
+        ConfigurationError: the target cannot be imported, or is not a ``MetaData``.
     """
+    metadata = _metadata_of(_attribute_at(target), target)
+    if not metadata.tables:
+        raise ConfigurationError(f"{target!r} has no tables: name a module that imports all models")
+    return metadata
+
+
+def _metadata_of(found: Any, target: str) -> MetaData:
+    metadata = found if isinstance(found, MetaData) else getattr(found, "metadata", None)
+    if not isinstance(metadata, MetaData):
+        raise ConfigurationError(
+            f"{target!r} is a {type(found).__name__}, not a declarative base or a MetaData"
+        )
+    return metadata
+
+
+def _attribute_at(target: str) -> Any:
     module_name, separator, path = target.partition(":")
     if not separator or not module_name or not all(map(str.isidentifier, path.split("."))):
         raise ConfigurationError(
-            f"{target!r} is not module:attribute; give it as in myapp.models:Base (only "
-            "attributes, no calls)"
+            f"{target!r} is not module:attribute, such as myapp.models:Base (only attributes, no "
+            "calls)"
         )
     try:
         found: Any = import_module(module_name)
     except SystemExit as error:
         raise ConfigurationError(
-            f"could not import {module_name!r}: it ends the program (SystemExit); name the module "
-            'that has the models, or put what ends it under if __name__ == "__main__":'
+            f"could not import {module_name!r}: it exits the program (SystemExit); name the module "
+            'with the models, or move the code that exits under if __name__ == "__main__":'
         ) from error
     except Exception as error:
         raise ConfigurationError(
             f"could not import {module_name!r}: {type(error).__name__}: "
-            f"{without_secrets(str(error))}; run this in the folder from which the application "
+            f"{without_secrets(str(error))}; run this in the directory where the application "
             "starts, in its environment"
         ) from error
     for name in path.split("."):
@@ -57,45 +73,39 @@ def metadata_at(target: str) -> MetaData:
             found = getattr(found, name)
         except AttributeError as error:
             raise ConfigurationError(
-                f"{target!r}: there is no {name!r} in it; name the declarative base or the MetaData"
+                f"{target!r} has no {name!r}: name the declarative base or the MetaData"
             ) from error
-    metadata = found if isinstance(found, MetaData) else getattr(found, "metadata", None)
-    if not isinstance(metadata, MetaData):
-        raise ConfigurationError(
-            f"{target!r} is a {type(found).__name__}, not a declarative base or a MetaData"
-        )
-    if not metadata.tables:
-        raise ConfigurationError(f"{target!r} has no tables: name a module that imports all models")
-    return metadata
+    return found
 
 
 def url_of(text: str) -> URL:
-    """Return the parsed URL.
+    """Parse the URL.
 
     Raises:
-        ConfigurationError: it is none. What it was is not repeated.
+        ConfigurationError: the URL is invalid. The message does not repeat it.
     """
     try:
         return make_url(text)
     except (ArgumentError, ValueError) as error:
         raise ConfigurationError(
-            "--database is not a URL that SQLAlchemy understands; give it as in "
+            "--database is not a URL that SQLAlchemy understands, such as "
             "postgresql+psycopg://user:password@host/database"
         ) from error
 
 
 def label_of(url: URL) -> str:
-    """Return which database it is, without user, password and options."""
+    """Return the URL without user, password and options."""
     return URL.create(
         url.drivername, host=url.host, port=url.port, database=url.database
     ).render_as_string()
 
 
 def run_on(url: URL, call: Callable[[Connection], T]) -> T:
-    """Return what ``call`` returns for a connection to the database, by a sync or async driver.
+    """Call ``call`` with a connection to the database, with a sync or async driver.
 
     Raises:
-        ConfigurationError: there is no such database or driver, or it does not let us in.
+        ConfigurationError: the driver is missing, or the database cannot be reached or
+            examined.
     """
     try:
         dialect = url.get_dialect()
@@ -114,19 +124,19 @@ def run_on(url: URL, call: Callable[[Connection], T]) -> T:
     except (SQLAlchemyError, OSError, ValueError) as error:
         reason = str(getattr(error, "orig", None) or error)
         raise ConfigurationError(
-            f"could not look at {label_of(url)}: {type(error).__name__}: "
+            f"could not examine {label_of(url)}: {type(error).__name__}: "
             f"{without_secrets(reason, url).strip()}"
         ) from None
 
 
 async def _run_async(url: URL, call: Callable[[Connection], T]) -> T:
-    # SQLAlchemy 2.1 wants greenlet installed for this, which other URLs do without.
+    # SQLAlchemy 2.1 requires greenlet for this import, and sync drivers do not need it.
     try:
         from sqlalchemy.ext.asyncio import create_async_engine
     except ImportError:
         raise ConfigurationError(
-            f"{label_of(url)} names an async driver, which needs greenlet: pip install "
-            '"sqlalchemy[asyncio]", or give the URL with a sync driver'
+            f"{label_of(url)} names an async driver, which requires greenlet: pip install "
+            '"sqlalchemy[asyncio]", or use a URL with a sync driver'
         ) from None
     engine = create_async_engine(url, poolclass=NullPool)
     try:
@@ -137,7 +147,7 @@ async def _run_async(url: URL, call: Callable[[Connection], T]) -> T:
 
 
 def without_secrets(text: str, url: URL | None = None) -> str:
-    """Return ``text`` without the password of ``url``, and without that of any URL in it."""
+    """Return ``text`` without the password of ``url`` or of any URL in the text."""
     text = _CREDENTIALS.sub("***@", text)
     if url is None:
         return text

@@ -1,7 +1,7 @@
-"""Policies: PostgreSQL's row-level security, from the same declarations as the guard.
+"""PostgreSQL row-level security, built from the same declarations as the guard.
 
-The guard confines what SQLAlchemy compiles. The policies confine whatever reaches the
-database on the application's connections: a raw cursor, a stored function, a view::
+The guard confines what SQLAlchemy compiles. The policies confine everything that reaches
+the database on the application's connections: raw cursors, stored functions, views::
 
     with owner_engine.begin() as connection:  # once, as the owner of the tables
         rls.create_policies(connection, Base.metadata)

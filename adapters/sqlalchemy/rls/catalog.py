@@ -1,7 +1,7 @@
-"""Reads from PostgreSQL's catalog which policies there are.
+"""Reads the existing policies from PostgreSQL's catalog.
 
-Reading the catalog takes no privileges. The statements are SQLAlchemy's own constructs and
-name none of the application's tables, so that they run in any scope.
+Reading the catalog requires no privileges. The statements are SQLAlchemy constructs that
+name none of the application's tables, so they run in any scope.
 
 https://www.postgresql.org/docs/current/catalog-pg-policy.html
 """
@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Text, and_, cast, column, func, not_, or_, select, table
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.expression import ColumnElement
 
-from ..errors import ConfigurationError
 from .policies import ACCESS, LOOKUP, REFERENCES, TENANT
 from .specification import TablePolicySpec
+from .sql import require_postgresql
 
 __all__ = [
     "BUILT_IN",
@@ -27,26 +27,27 @@ __all__ = [
     "FoundFunction",
     "FoundPolicy",
     "FoundTable",
+    "is_named",
     "read_catalog",
 ]
 
 OURS: Final = (ACCESS, TENANT, REFERENCES)
 
 BUILT_IN: Final = ("current_setting", "replace")
-"""The functions of PostgreSQL that the policies call."""
+"""The built-in functions of PostgreSQL that the policies call."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPolicy:
-    """A policy that the database has.
+    """An existing policy.
 
     Attributes:
-        permissive: whether it lets through, or holds beside all others.
-        command: ``*`` for all, or the letter of one command.
-        for_all_roles: whether it holds for everybody.
-        using: what a row that is there must fulfil; ``None`` for nothing.
-        check: what a row that is written must fulfil; ``None`` for the same.
-        comment: what is written down about it.
+        permissive: whether it is permissive rather than restrictive.
+        command: ``*`` for all commands, or the letter of one.
+        for_all_roles: whether it applies to all roles.
+        using: the condition for existing rows; ``None`` if there is none.
+        check: the condition for new rows; ``None`` if it is the same as ``using``.
+        comment: the comment on the policy.
     """
 
     name: str
@@ -60,11 +61,12 @@ class FoundPolicy:
 
 @dataclass(frozen=True, slots=True)
 class FoundFunction:
-    """A function that the database has.
+    """An existing function.
 
     Attributes:
-        plain: whether it is what ``CREATE FUNCTION`` makes by default: volatile, with the
-            rights of whoever calls it, with no settings of its own, in PL/pgSQL.
+        is_visible: whether the search path finds it by its name alone.
+        plain: whether it is a PL/pgSQL function with the defaults of ``CREATE FUNCTION``:
+            volatile, with the rights of the caller, without settings of its own.
         arguments: the types of its arguments.
     """
 
@@ -78,13 +80,15 @@ class FoundFunction:
 
 @dataclass(frozen=True, slots=True)
 class FoundTable:
-    """A table that the database has.
+    """An existing table.
 
     Attributes:
-        is_visible: whether its name alone means it.
-        policies: by name.
+        is_visible: whether the search path finds it by its name alone.
+        is_enabled: whether row-level security is enabled.
+        is_forced: whether row-level security is forced.
+        policies: the policies by name.
         columns: the types of its columns, by name.
-        open_partitions: those of its partitions that show rows to whoever names them.
+        open_partitions: the partitions that show rows to a statement that names them.
     """
 
     schema: str
@@ -99,21 +103,31 @@ class FoundTable:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What was read."""
+    """The tables and functions that the database has."""
 
     tables: Sequence[FoundTable]
     functions: Sequence[FoundFunction]
 
     def table(self, schema: str | None, name: str) -> FoundTable | None:
-        """Return the table that is meant; ``None`` if there is none."""
-        return next((each for each in self.tables if _is_meant(each, schema, name)), None)
+        """Return the table of this name; ``None`` if it does not exist."""
+        return next((each for each in self.tables if is_named(each, schema, name)), None)
 
     def overloads(self, schema: str | None, name: str) -> list[FoundFunction]:
-        """Return the functions that are meant."""
-        return [each for each in self.functions if _is_meant(each, schema, name)]
+        """Return the functions of this name."""
+        return [each for each in self.functions if is_named(each, schema, name)]
 
 
-def _is_meant(found: FoundTable | FoundFunction, schema: str | None, name: str) -> bool:
+class _Named(Protocol):
+    @property
+    def schema(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def is_visible(self) -> bool: ...
+
+
+def is_named(found: _Named, schema: str | None, name: str) -> bool:
+    """Return whether ``found`` is what a name refers to; without a schema, by search path."""
     here = found.is_visible if schema is None else found.schema == schema
     return here and found.name == name
 
@@ -166,23 +180,19 @@ _BOOLEAN: Final = 16
 
 
 def read_catalog(connection: Connection, specs: Collection[TablePolicySpec] = ()) -> Catalog:
-    """Return what the database has of the tables of ``specs``, of those that they refer
-    to, and of whatever other table has a policy of this package.
+    """Read the tables of ``specs``, the tables that they refer to, and every other table
+    with a policy of this package.
 
     Args:
-        connection: to PostgreSQL, as any role.
-        specs: what the models want.
+        connection: a connection to PostgreSQL, as any role.
+        specs: the policies that the models require.
 
     Raises:
-        ConfigurationError: the database is another one.
+        ConfigurationError: the database is not PostgreSQL.
     """
-    if connection.dialect.name != "postgresql":
-        raise ConfigurationError(
-            f"row-level security is PostgreSQL's, and this is {connection.dialect.name!r}; "
-            "there, the guard works without it"
-        )
+    require_postgresql(connection)
     names = {each.name for each in specs} | {
-        along.parent for each in specs for along in (*each.ties, *each.references)
+        link.parent for each in specs for link in (*each.ties, *each.references)
     }
     rows = _read_tables(connection, names)
     policies = _read_policies(connection, [row.oid for row in rows])
@@ -249,7 +259,7 @@ def _read_policies(
             row.polname,
             row.polpermissive,
             row.command,
-            # Everybody is the role 0.
+            # Role 0 stands for PUBLIC.
             row.roles == "0",
             row.using,
             row.with_check,
@@ -332,5 +342,5 @@ def _read_functions(connection: Connection) -> list[FoundFunction]:
 
 
 def _as_text(value: ColumnElement[Any]) -> ColumnElement[str]:
-    # Of the types "char" and oidvector each driver makes something else.
+    # Drivers disagree on how to return the types "char" and oidvector.
     return cast(value, Text)

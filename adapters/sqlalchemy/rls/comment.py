@@ -1,7 +1,6 @@
-"""Writes down in the database what the policies of a table were made from.
+"""Records the specification of a table's policies in a comment on the policy.
 
-A comment on the policy. With it a migration that changes or removes the policies knows what
-it has to put back when it is undone.
+A migration that changes or drops policies reads it to know what its downgrade must restore.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ _PREFIX: Final = "tenantshield: "
 
 
 def record(spec: TablePolicySpec) -> str:
-    """Return ``spec`` as a line of text."""
+    """Return ``spec`` serialized to one line of text."""
     values: dict[str, Any] = {"name": spec.name, "schema": spec.schema}
     if spec.column is not None:
         values["column"] = [spec.column.name, spec.column.kind, spec.column.storage]
-    for key, alongs in (("ties", spec.ties), ("references", spec.references)):
+    for key, links in (("ties", spec.ties), ("references", spec.references)):
         values[key] = [
-            [each.columns, each.parent, each.parent_columns, each.parent_schema] for each in alongs
+            [each.columns, each.parent, each.parent_columns, each.parent_schema] for each in links
         ]
     return _PREFIX + json.dumps({key: value for key, value in values.items() if value})
 
 
 def read_record(text: str | None) -> TablePolicySpec | None:
-    """Return what :func:`record` has written; ``None`` for any other text."""
+    """Parse the text that :func:`record` writes; return ``None`` for any other text."""
     if text is None or not text.startswith(_PREFIX):
         return None
     try:
@@ -39,13 +38,13 @@ def read_record(text: str | None) -> TablePolicySpec | None:
             values["name"],
             values.get("schema"),
             None if column is None else TenantColumn(*column),
-            *(tuple(map(_along, values.get(key, ()))) for key in ("ties", "references")),
+            *(tuple(map(_link, values.get(key, ()))) for key in ("ties", "references")),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
-        # Somebody else's words.
+        # A comment that this package did not write.
         return None
 
 
-def _along(values: list[Any]) -> ParentLink:
+def _link(values: list[Any]) -> ParentLink:
     columns, parent, parent_columns, parent_schema = values
     return ParentLink(tuple(columns), parent, tuple(parent_columns), parent_schema)

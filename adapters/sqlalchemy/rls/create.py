@@ -1,4 +1,4 @@
-"""Puts the policies of all tables in place, or takes them away."""
+"""Creates and drops the policies of all tables."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from sqlalchemy.engine import Connection
 
 from tenantshield_mw.context import system_scope
 
-from ..errors import ConfigurationError
 from .policies import statements_to_create, statements_to_drop
 from .specification import specs_of
+from .sql import execute, require_postgresql
 
 __all__ = ["create_policies", "drop_policies", "policy_statements"]
 
 
 def policy_statements(metadata: MetaData) -> list[str]:
-    """Return what :func:`create_policies` executes, for psql or a migration of one's own.
+    """Return the statements that :func:`create_policies` executes, to run them by other means.
 
     Args:
-        metadata: the tables; those of a declarative base are in ``Base.metadata``.
+        metadata: the tables, such as ``Base.metadata``.
 
     Raises:
-        ConfigurationError: a tenant column cannot be compared in the database.
+        ConfigurationError: the database cannot compare a tenant column with the tenant's
+            identifier.
     """
     specs = specs_of(metadata)
     return [text for each in specs for text in statements_to_create(each, specs)]
 
 
 def create_policies(connection: Connection, metadata: MetaData) -> None:
-    """Put the policies of all tenant-aware and tied tables in place.
+    """Create the policies of all tenant-aware and tied tables.
 
-    Row-level security is enabled and forced, so that it holds for the tables' owner too.
-    It does not hold for superusers and roles with ``BYPASSRLS``. To be run again whenever
-    a declaration has changed; what is in place is replaced.
+    Row-level security is enabled and forced, so it applies to the tables' owner too. It
+    does not apply to superusers and roles with ``BYPASSRLS``. Run this again whenever a
+    declaration changes: existing policies of this package are replaced.
 
     ::
 
@@ -41,39 +42,35 @@ def create_policies(connection: Connection, metadata: MetaData) -> None:
             rls.create_policies(connection, Base.metadata)
 
     Args:
-        connection: of the tables' owner, on PostgreSQL. With an ``AsyncConnection``:
+        connection: a connection to PostgreSQL as the tables' owner. With an
+            ``AsyncConnection``:
             ``await connection.run_sync(rls.create_policies, Base.metadata)``.
-        metadata: the tables; they exist already.
+        metadata: the tables, which must exist in the database.
 
     Raises:
-        ConfigurationError: the database is another one, or a tenant column cannot be
-            compared in it.
+        ConfigurationError: the database is not PostgreSQL, or cannot compare a tenant
+            column with the tenant's identifier.
     """
     _execute(connection, policy_statements(metadata))
 
 
 def drop_policies(connection: Connection, metadata: MetaData) -> None:
-    """Take away what :func:`create_policies` put in place.
+    """Drop the policies that :func:`create_policies` created.
 
     Args:
-        connection: of the tables' owner, on PostgreSQL.
+        connection: a connection to PostgreSQL as the tables' owner.
         metadata: the tables.
 
     Raises:
-        ConfigurationError: the database is another one.
+        ConfigurationError: the database is not PostgreSQL.
     """
     specs = specs_of(metadata)
     _execute(connection, [text for each in specs for text in statements_to_drop(each, specs)])
 
 
 def _execute(connection: Connection, statements: list[str]) -> None:
-    if connection.dialect.name != "postgresql":
-        raise ConfigurationError(
-            f"row-level security is PostgreSQL's, and this is {connection.dialect.name!r}; "
-            "there, the guard works without it"
-        )
-    # It touches no row, but names the tables.
+    require_postgresql(connection)
+    # The statements touch no rows, but they name tenant-aware tables.
     with system_scope("row-level security policies"):
         for statement in statements:
-            # Without parameters a percent sign is itself.
-            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            execute(connection, statement)

@@ -1,4 +1,4 @@
-"""Compares the policies that a database has with those that the models want."""
+"""Compares the policies in a database with those that the models require."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ DifferenceKind: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not as the models want it.
+    """One difference between the database and the models.
 
     Attributes:
-        schema: of the table; ``None`` for the default one.
-        table: its name.
-        kind: what is the matter.
-        detail: which policy or function, and what is different about it.
-        harmless: whether no tenant can see more for it. A policy of somebody else's is:
-            the restrictive ones of this package hold beside it.
+        schema: the table's schema; ``None`` for the default one.
+        table: the table's name.
+        kind: the kind of difference.
+        detail: which policy or function differs, and how.
+        harmless: whether it exposes no other tenant's rows. A policy that this package did
+            not create is harmless, because the package's restrictive policies still apply.
     """
 
     schema: str | None
@@ -52,27 +52,28 @@ class Difference:
 
 
 def find_differences(connection: Connection, specs: Sequence[TablePolicySpec]) -> list[Difference]:
-    """Return what is not in place of the policies of ``specs``, and what is besides them.
+    """Return the policies of ``specs`` that are missing or altered, and unexpected ones.
 
     ::
 
         problems = [each for each in find_differences(connection, specs_of(Base.metadata))
                     if not each.harmless]
 
-    A policy that somebody has altered is found, whether in its condition, its command, its
-    roles, or in being restrictive; and so is a function.
+    A policy counts as altered if its condition, its command, its roles or its type
+    (permissive or restrictive) has changed. Functions are compared too.
 
     Args:
-        connection: to PostgreSQL, as any role: the catalog is open to all. With an
-            ``AsyncConnection``: ``await connection.run_sync(find_differences, specs)``.
-        specs: what the models want, all of it: what one table's policies are depends on
-            which others have some. See ``specs_of``.
+        connection: a connection to PostgreSQL, as any role: every role can read the
+            catalog. With an ``AsyncConnection``:
+            ``await connection.run_sync(find_differences, specs)``.
+        specs: the specifications of all tables, from ``specs_of``. Pass all of them: the
+            policies of one table depend on which other tables have policies.
 
     Returns:
-        Nothing where all is in place.
+        The differences; empty if everything is in place.
 
     Raises:
-        ConfigurationError: the database is another one.
+        ConfigurationError: the database is not PostgreSQL.
     """
     catalog = read_catalog(connection, specs)
     return [each for spec in specs for each in compare(catalog, spec, specs)]
@@ -81,12 +82,12 @@ def find_differences(connection: Connection, specs: Sequence[TablePolicySpec]) -
 def compare(
     catalog: Catalog, spec: TablePolicySpec, specs: Sequence[TablePolicySpec]
 ) -> Iterator[Difference]:
-    """Yield what is not as it should be for one of the tables."""
+    """Yield the differences for one table."""
     yield from _Comparison(catalog, spec, specs).differences()
 
 
 class _Comparison:
-    """Of one table with what its declaration wants."""
+    """The comparison of one table with its specification."""
 
     def __init__(
         self, catalog: Catalog, spec: TablePolicySpec, specs: Sequence[TablePolicySpec]
@@ -99,7 +100,7 @@ class _Comparison:
     def differences(self) -> Iterator[Difference]:
         table = self._catalog.table(self._spec.schema, self._spec.name)
         if table is None:
-            yield self._difference("no such table", "create it, and its policies after it")
+            yield self._difference("no such table", "create it, then its policies")
             return
         if not table.is_enabled:
             yield self._difference("not enabled", "ALTER TABLE ... ENABLE ROW LEVEL SECURITY")
@@ -110,9 +111,8 @@ class _Comparison:
         for schema, name in table.open_partitions:
             yield self._difference(
                 "not enabled",
-                f"nor is it forced, on its partition {schema}.{name}, which shows all rows to "
-                "whoever names it: ALTER TABLE ... ENABLE ROW LEVEL SECURITY, "
-                "FORCE ROW LEVEL SECURITY",
+                f"its partition {schema}.{name} shows all rows when queried directly: "
+                "ALTER TABLE ... ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
             )
         for policy in self._wanted.values():
             found = table.policies.get(policy.name)
@@ -135,11 +135,11 @@ class _Comparison:
                 continue
             nature = "permissive" if found.permissive else "restrictive"
             if name in OURS:
-                yield self._difference("policy unexpected", f"{name}: nothing asks for it any more")
+                yield self._difference("policy unexpected", f"{name}: no longer required")
             else:
                 yield self._difference(
                     "policy unexpected",
-                    f"{name}: a {nature} one of somebody else's, beside which the tenant's holds",
+                    f"{name}: a {nature} policy from elsewhere; the tenant policy still applies",
                     harmless=True,
                 )
 
@@ -152,7 +152,7 @@ class _Comparison:
             yield "it is not for all roles"
         if not self._same(wanted.using, found.using):
             yield f"USING is {found.using}"
-        # What is not given is what USING says, which is how it is meant then.
+        # Without WITH CHECK, PostgreSQL applies the USING condition to new rows as well.
         check = found.using if found.check is None else found.check
         if not self._same(wanted.using if wanted.check is None else wanted.check, check):
             yield f"WITH CHECK is {check}"
@@ -160,25 +160,25 @@ class _Comparison:
     def _same(self, wanted: str, found: str | None) -> bool:
         if found is None:
             return False
-        meant = self._read(wanted, self._where_meant)
+        required = self._read(wanted, self._schema_required)
         try:
-            return meant == self._read(found, self._where_found)
+            return required == self._read(found, self._schema_found)
         except NotOursError:
             return False
 
     def _read(self, condition: str, resolve: Callable[[str, str], str | None]) -> Node:
         return read_condition(condition, self._spec.name, resolve)
 
-    def _where_meant(self, kind: str, name: str) -> str | None:
+    def _schema_required(self, kind: str, name: str) -> str | None:
         is_built_in = kind == "function" and not name.startswith(LOOKUP)
-        return "pg_catalog" if is_built_in else self._where_visible(kind, name)
+        return "pg_catalog" if is_built_in else self._visible_schema(kind, name)
 
-    def _where_found(self, kind: str, name: str) -> str | None:
-        # PostgreSQL leaves the schema out where the name alone means the same. That is its
-        # own function, unless the search path puts another before it.
-        return self._where_visible(kind, name) or ("pg_catalog" if kind == "function" else None)
+    def _schema_found(self, kind: str, name: str) -> str | None:
+        # PostgreSQL omits the schema if the search path finds the same object without it.
+        # That is the built-in function, unless another one comes first in the search path.
+        return self._visible_schema(kind, name) or ("pg_catalog" if kind == "function" else None)
 
-    def _where_visible(self, kind: str, name: str) -> str | None:
+    def _visible_schema(self, kind: str, name: str) -> str | None:
         if kind == "table":
             table = self._catalog.table(None, name)
             return None if table is None else table.schema
@@ -190,9 +190,9 @@ class _Comparison:
         if not overloads:
             yield self._difference("function missing", wanted.name)
             return
-        parent = self._catalog.table(wanted.along.parent_schema, wanted.along.parent)
+        parent = self._catalog.table(wanted.reference.parent_schema, wanted.reference.parent)
         columns = {} if parent is None else parent.columns
-        arguments = tuple(columns.get(each) for each in wanted.along.parent_columns)
+        arguments = tuple(columns.get(each) for each in wanted.reference.parent_columns)
         if not any(
             each.plain and each.body == wanted.body and each.arguments == arguments
             for each in overloads

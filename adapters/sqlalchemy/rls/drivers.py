@@ -1,10 +1,9 @@
-"""Sends one statement at the start of a transaction, by whichever driver there is.
+"""Sends one statement at the start of a transaction, with any of the supported drivers.
 
-psycopg sends ``BEGIN`` by itself before the first statement, and waits for the answer. Here
-both go to the server in one message, so that telling the tenant takes no trip of its own.
-Its pipeline mode would do the same; that costs the client and the server more than a trip
-over a local socket does. psycopg's own ``commit()`` and ``rollback()`` then find a
-transaction that has begun, as if the application had sent ``BEGIN``.
+psycopg itself sends ``BEGIN`` before the first statement and waits for the answer. Here both
+go to the server in one message, so that setting the tenant takes no extra round trip. Pipeline
+mode would do the same, but it costs more than a round trip over a local socket. To psycopg's
+``commit()`` and ``rollback()``, the transaction looks as if the application had sent ``BEGIN``.
 
 https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
 """
@@ -19,8 +18,8 @@ from ..errors import ConfigurationError
 __all__ = ["SENDERS", "Send", "check_driver"]
 
 Send: TypeAlias = Callable[[Any, str, tuple[str, ...]], tuple[Any, ...]]
-"""Executes a statement, with ``%s`` for each of the values, on a connection as SQLAlchemy's
-pool has it; returns its one row."""
+"""Executes a statement, with ``%s`` for each of the values, on a connection from SQLAlchemy's
+pool, and returns its only row."""
 
 
 def _by_psycopg(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
@@ -53,9 +52,9 @@ def _message(connection: Any, sql: str, values: tuple[str, ...]) -> bytes:
     first, *others = sql.split("%s")
     parts = [first.encode(encoding)]
     for value, text in zip(values, others, strict=True):
-        # The escaping ends at the first zero byte, and what follows would be lost.
+        # Escaping stops at the first zero byte and would truncate the value.
         if "\0" in value:
-            raise ConfigurationError("the name of a tenant or a role has a zero byte in it")
+            raise ConfigurationError("the name of a tenant or a role contains a zero byte")
         parts += (bytes(escape(value.encode(encoding))), text.encode(encoding))
     statement = b"".join(parts)
     if connection.autocommit or connection.pgconn.transaction_status != TransactionStatus.IDLE:
@@ -99,13 +98,13 @@ def _by_asyncpg(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tup
 
 
 def check_driver(driver: str) -> None:
-    """Make sure that psycopg still has what its transactions are begun with.
+    """Check that psycopg has the functions that begin its transactions here.
 
     Args:
-        driver: SQLAlchemy's name of it.
+        driver: SQLAlchemy's name of the driver.
 
     Raises:
-        ConfigurationError: it has not.
+        ConfigurationError: one of them is missing.
     """
     if not driver.startswith("psycopg"):
         return
@@ -136,4 +135,4 @@ SENDERS: Final[Mapping[str, Send]] = {
     "psycopg_async": _by_psycopg,
     "asyncpg": _by_asyncpg,
 }
-"""What executes a statement, by the driver."""
+"""The function that executes a statement, by driver."""

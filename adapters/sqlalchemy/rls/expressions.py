@@ -1,9 +1,9 @@
-"""Reads the conditions of policies, to tell whether two of them say the same.
+"""Parses the conditions of policies, to compare two of them.
 
-PostgreSQL keeps a condition as a tree and writes it out anew when it is asked for it: with
-other parentheses, with casts that it had to add, with or without the names of tables. What
-the policies here are made of is a small part of SQL, and both texts are read into the same
-tree. Whatever is not in that part cannot be one of these policies.
+PostgreSQL stores a condition as a tree and renders it on request: with other parentheses,
+with casts that it added, with or without table names. The policies of this package use a
+small subset of SQL, and both texts are parsed into the same kind of tree. A condition outside
+of that subset cannot be one of these policies.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ for the policy's own; ``("from", schema, name, alias)``; ``("call", schema, name
 ``("text", value)``; ``("word", value)``."""
 
 Resolve: TypeAlias = Callable[[str, str], str | None]
-"""What says in which schema a ``"table"`` or a ``"function"`` of a name without one is."""
+"""Returns the schema of a ``"table"`` or ``"function"`` that is named without one."""
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<quoted>"(?:[^"]|"")+")|(?P<text>'(?:[^']|'')*')|(?P<number>\d+)"""
     r"""|(?P<word>[^\W\d][\w$]*)|(?P<sign>::|[().,=]))"""
 )
 
-# A cast to one of these, which PostgreSQL adds by itself, keeps any two values apart.
+# PostgreSQL adds casts to these types by itself. They keep different values different.
 _FAITHFUL: Final = frozenset({"text", "character varying", "numeric", "uuid"})
 _LONGER_TYPES: Final = {"character": "varying", "double": "precision"}
 
 
 class NotOursError(ValueError):
-    """The text is not in the part of SQL that these policies are made of."""
+    """The text is outside of the subset of SQL that these policies use."""
 
 
 def read_condition(sql: str, table: str, resolve: Resolve) -> Node:
-    """Return what a condition says.
+    """Parse a condition.
 
     Args:
         sql: the condition.
-        table: the name of the table whose policy it is of.
-        resolve: where what is named without a schema is.
+        table: the name of the policy's table.
+        resolve: returns the schema of what is named without one.
 
     Raises:
-        NotOursError: it cannot be read.
+        NotOursError: the condition is outside of the supported subset.
     """
     return _Reader(sql, table, resolve).whole()
 
 
 class _Reader:
-    """Reads one condition, by recursive descent."""
+    """A recursive-descent parser for one condition."""
 
     def __init__(self, sql: str, table: str, resolve: Resolve) -> None:
         self._table = table
@@ -62,7 +62,7 @@ class _Reader:
         while rest := sql[end:].strip():
             found = _TOKEN.match(sql, end)
             if found is None:
-                raise NotOursError(f"{rest[:1]!r} is not expected")
+                raise NotOursError(f"unexpected {rest[:1]!r}")
             end, kind = found.end(), found.lastgroup or ""
             value = found[kind]
             if kind == "quoted":
@@ -77,7 +77,7 @@ class _Reader:
     def whole(self) -> Node:
         node = self._or()
         if self._next != len(self._tokens):
-            raise NotOursError("it goes on after its end")
+            raise NotOursError("unexpected text after the condition")
         return node
 
     # -- tokens --------------------------------------------------------------------
@@ -89,7 +89,7 @@ class _Reader:
     def _take(self, kind: str, value: str | None = None) -> str:
         here = self._peek()
         if here[0] != kind or (value is not None and here[1] != value):
-            raise NotOursError(f"{value or kind} is expected")
+            raise NotOursError(f"expected {value or kind}")
         self._next += 1
         return here[1]
 
@@ -187,7 +187,7 @@ class _Reader:
         self._take("word", "select")
         parts = [self._or()]
         if self._takes("word", "as"):
-            # What the one column of a subquery is called changes nothing.
+            # The alias of a subquery's only column has no effect.
             self._name()
         if self._takes("word", "from"):
             names = self._names()
@@ -201,6 +201,6 @@ class _Reader:
 
 
 def _widened(argument: Node) -> Node:
-    """Return a column that is an ``integer`` where the function takes a ``bigint``."""
+    """Return the column inside the cast that widens an ``integer`` argument to ``bigint``."""
     is_wide = argument[:2] == ("cast", "bigint") and argument[2][0] == "column"
     return argument[2] if is_wide else argument

@@ -1,23 +1,24 @@
 """The policies of a table, as SQL.
 
-Each table gets three at most:
+Each table gets up to three:
 
-- one that lets rows through at all, since PostgreSQL shows none where there is no
-  permissive policy;
-- a restrictive one that asks for the tenant. A restrictive policy holds whatever other
-  policies there are, so one that somebody adds later cannot let more through;
-- a restrictive one that looks up what a new or changed row refers to. PostgreSQL's own
-  check of a foreign key sees every tenant's rows.
+- a permissive one that allows all rows, because PostgreSQL shows none without a permissive
+  policy;
+- a restrictive one that compares the tenant. Restrictive policies apply in addition to all
+  others, so a policy that is added later cannot expose more rows;
+- a restrictive one that looks up the rows that a new or changed row refers to. PostgreSQL's
+  own foreign key check sees every tenant's rows.
 
-The setting is read in a subquery of its own: the planner evaluates that once for a
-statement, before it looks at any row, and can look its value up in an index.
+The setting is read in a subquery: the planner evaluates it once per statement, before it
+reads any row, and can use the value in an index scan.
 
-PostgreSQL asks the policies of the table that a statement names. Whoever names a partition
-goes past those of the table that it is a partition of, so partitions get row-level security
-with no policy, and show nothing; through their table their rows are reached as ever.
+PostgreSQL applies the policies of the table that a statement names. A statement that names a
+partition bypasses the policies of the partitioned table. Partitions therefore get row-level
+security without a policy and show no rows when queried directly; queries on the partitioned
+table still reach their rows.
 
-A foreign key may lead back to the table itself, and a policy must not read the table that
-it is for. Such a reference is looked up by a function, which runs as whoever writes.
+A foreign key may lead back to its own table, but a policy must not read the table that it
+protects. Such a reference is looked up by a function, which runs with the caller's rights.
 
 https://www.postgresql.org/docs/current/sql-createpolicy.html
 """
@@ -25,32 +26,26 @@ https://www.postgresql.org/docs/current/sql-createpolicy.html
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-from sqlalchemy.dialects.postgresql.base import PGDialect
+from typing import Final
 
 from .comment import record
 from .specification import Kind, ParentLink, Storage, TablePolicySpec, TenantColumn
+from .sql import literal, quoted, table_name
 
 __all__ = [
     "ACCESS",
     "LOOKUP",
-    "POSTGRESQL",
     "REFERENCES",
     "SETTINGS",
     "TENANT",
     "Function",
     "Policy",
     "functions_of",
-    "literal",
     "policies_of",
-    "quoted",
     "statements_to_create",
     "statements_to_drop",
-    "table_name",
 ]
 
 SETTINGS: Final[Mapping[Kind, str]] = {
@@ -58,14 +53,14 @@ SETTINGS: Final[Mapping[Kind, str]] = {
     "integer": "tenantshield.integer",
     "uuid": "tenantshield.uuid",
 }
-"""The database settings that say which tenant a transaction is for, by the type of its
-identifier. The tenant 7 and the tenant "7" are two."""
+"""The database settings with the tenant of a transaction, by the type of its identifier. The
+tenants 7 and "7" are different."""
 
 ACCESS: Final = "tenantshield_access"
 TENANT: Final = "tenantshield_tenant"
 REFERENCES: Final = "tenantshield_references"
 LOOKUP: Final = "tenantshield_refers_"
-"""What the names of the functions begin with."""
+"""The prefix of the functions' names."""
 
 _CASTS: Final[Mapping[tuple[Kind, Storage], str]] = {
     ("text", "text"): "{}",
@@ -77,10 +72,6 @@ _CASTS: Final[Mapping[tuple[Kind, Storage], str]] = {
     ("uuid", "hex"): "replace({}, '-', '')::bpchar",
 }
 
-# With this kind of parameters a percent sign is itself. The class has no types.
-_postgresql: Final[Any] = PGDialect
-POSTGRESQL: Final[Any] = _postgresql(paramstyle="named")
-
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -88,9 +79,9 @@ class Policy:
 
     Attributes:
         name: its name, the same on every table.
-        restrictive: whether it holds beside all others, or lets through on its own.
-        using: what a row that is read, changed or deleted must fulfil, as SQL.
-        check: what a row that is written must fulfil; ``None`` for the same.
+        restrictive: whether it is restrictive rather than permissive.
+        using: the condition for rows that are read, changed or deleted, as SQL.
+        check: the condition for rows that are written; ``None`` if it is the same.
     """
 
     name: str
@@ -101,92 +92,75 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function that looks a reference up, for a policy.
+    """A function that a policy calls to look up a reference.
 
     Attributes:
-        schema: where it is, beside the table; ``None`` for the default one.
+        schema: the schema of the function and its table; ``None`` for the default one.
         name: its name.
-        along: the reference that it looks up.
-        body: what it does.
-        definition: what creates it, as SQL.
+        reference: the foreign key that it looks up.
+        body: its body.
+        definition: the statement that creates it.
     """
 
     schema: str | None
     name: str
-    along: ParentLink
+    reference: ParentLink
     body: str
     definition: str
 
 
-def quoted(name: str) -> str:
-    """Return an identifier as it stands in SQL."""
-    text: str = POSTGRESQL.identifier_preparer.quote(name)
-    return text
-
-
-def literal(value: str | int | uuid.UUID) -> str:
-    """Return a value as it stands in SQL."""
-    return str(value) if isinstance(value, int) else "'{}'".format(str(value).replace("'", "''"))
-
-
-def table_name(schema: str | None, name: str) -> str:
-    """Return a table's name as it stands in SQL."""
-    return f"{quoted(schema)}.{quoted(name)}" if schema else quoted(name)
-
-
 def _tenant_in_scope(column: TenantColumn) -> str:
-    # A setting that was ever set in a session is the empty string afterwards, not NULL.
+    # Once a custom setting was set in a session, it reverts to the empty string, not to NULL.
     value = f"nullif(current_setting('{SETTINGS[column.kind]}', true), '')"
     return f"(SELECT {_CASTS[column.kind, column.storage].format(value)})"
 
 
-def _exists(spec: TablePolicySpec, along: ParentLink) -> str:
-    """Return the condition that the parent row is one that may be seen.
+def _exists(spec: TablePolicySpec, link: ParentLink) -> str:
+    """Return the condition that the parent row is visible.
 
-    The parent's own policies apply in here.
+    The parent's own policies apply inside the subquery.
     """
     child, parent = table_name(spec.schema, spec.name), "tenantshield_parent"
     pairs = " AND ".join(
         f"{parent}.{quoted(theirs)} = {child}.{quoted(ours)}"
-        for ours, theirs in zip(along.columns, along.parent_columns, strict=True)
+        for ours, theirs in zip(link.columns, link.parent_columns, strict=True)
     )
     return (
-        f"EXISTS (SELECT 1 FROM {table_name(along.parent_schema, along.parent)} AS {parent} "
+        f"EXISTS (SELECT 1 FROM {table_name(link.parent_schema, link.parent)} AS {parent} "
         f"WHERE {pairs})"
     )
 
 
-def _reference(spec: TablePolicySpec, along: ParentLink, *, by_function: bool) -> str:
+def _reference(spec: TablePolicySpec, link: ParentLink, *, by_function: bool) -> str:
     child = table_name(spec.schema, spec.name)
-    # As for the foreign key itself: one that is NULL in part refers to nothing.
-    nulls = [f"{child}.{quoted(ours)} IS NULL" for ours in along.columns]
+    # As in the foreign key itself, a reference that is partly NULL refers to nothing.
+    nulls = [f"{child}.{quoted(ours)} IS NULL" for ours in link.columns]
     if not by_function:
-        return f"({' OR '.join([*nulls, _exists(spec, along)])})"
-    if (along.parent_schema, along.parent) == (spec.schema, spec.name):
-        # A row that refers to itself is not there yet.
+        return f"({' OR '.join([*nulls, _exists(spec, link)])})"
+    if (link.parent_schema, link.parent) == (spec.schema, spec.name):
+        # A new row that refers to itself does not exist yet.
         itself = " AND ".join(
             f"{child}.{quoted(ours)} = {child}.{quoted(theirs)}"
-            for ours, theirs in zip(along.columns, along.parent_columns, strict=True)
+            for ours, theirs in zip(link.columns, link.parent_columns, strict=True)
         )
         nulls.append(f"({itself})")
-    function = _function(spec, along)
-    arguments = ", ".join(f"{child}.{quoted(ours)}" for ours in along.columns)
+    function = _function(spec, link)
+    arguments = ", ".join(f"{child}.{quoted(ours)}" for ours in link.columns)
     called = f"{table_name(function.schema, function.name)}({arguments})"
     return f"({' OR '.join([*nulls, called])})"
 
 
-def _function(spec: TablePolicySpec, along: ParentLink) -> Function:
-    digest = hashlib.sha256(repr((spec.schema, spec.name, along)).encode()).hexdigest()[:12]
+def _function(spec: TablePolicySpec, link: ParentLink) -> Function:
+    digest = hashlib.sha256(repr((spec.schema, spec.name, link)).encode()).hexdigest()[:12]
     name = f"{LOOKUP}{digest}"
-    parent = table_name(along.parent_schema, along.parent)
-    parameters = ", ".join(f"{parent}.{quoted(theirs)}%TYPE" for theirs in along.parent_columns)
+    parent = table_name(link.parent_schema, link.parent)
+    parameters = ", ".join(f"{parent}.{quoted(theirs)}%TYPE" for theirs in link.parent_columns)
     pairs = " AND ".join(
         f"tenantshield_parent.{quoted(theirs)} = ${number}"
-        for number, theirs in enumerate(along.parent_columns, 1)
+        for number, theirs in enumerate(link.parent_columns, 1)
     )
-    # VOLATILE, so that it sees rows that the same statement has written before.
-    # The search path is the one of now, at each call: names without a schema are meant as
-    # everywhere else.
+    # VOLATILE, so that it sees rows that the same statement wrote earlier. It uses the search
+    # path of the caller, so names without a schema resolve as they do in other statements.
     body = (
         f" BEGIN RETURN EXISTS (SELECT 1 FROM {parent} AS tenantshield_parent WHERE {pairs}); END "
     )
@@ -195,16 +169,16 @@ def _function(spec: TablePolicySpec, along: ParentLink) -> Function:
         "RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS "
         f"$tenantshield${body}$tenantshield$"
     )
-    return Function(spec.schema, name, along, body, definition)
+    return Function(spec.schema, name, link, body, definition)
 
 
 def _needs_functions(
     spec: TablePolicySpec, specs: Iterable[TablePolicySpec]
 ) -> frozenset[ParentLink]:
-    """Return the references of a table from which a way leads back to it.
+    """Return the references of a table that lead back to the table.
 
-    A policy that reads, in however many steps, the table that it is for is an error:
-    "infinite recursion detected in policy".
+    PostgreSQL rejects a policy that reads its own table, directly or indirectly: "infinite
+    recursion detected in policy".
     """
     reads = {
         (each.schema, each.name): {(tie.parent_schema, tie.parent) for tie in each.ties}
@@ -231,8 +205,9 @@ def policies_of(spec: TablePolicySpec, specs: Sequence[TablePolicySpec] = ()) ->
     """Return the policies of one table.
 
     Args:
-        spec: the table.
-        specs: all tables that have policies; those to which it refers are enough.
+        spec: the table's specification.
+        specs: the specifications of all tables with policies, or at least of the tables
+            that this one refers to.
 
     Raises:
         KeyError: the column's ``kind`` cannot be compared with its ``storage``.
@@ -262,7 +237,7 @@ def functions_of(spec: TablePolicySpec, specs: Sequence[TablePolicySpec] = ()) -
 
 
 def _for_each_partition(table: str, action: str, condition: str = "true") -> str:
-    # Which there are is known to the database alone, and changes.
+    # Only the database knows the current partitions.
     body = (
         "DECLARE part regclass; BEGIN FOR part IN SELECT tree.relid "
         f"FROM pg_catalog.pg_partition_tree({literal(table)}) AS tree "
@@ -276,16 +251,16 @@ def _for_each_partition(table: str, action: str, condition: str = "true") -> str
 def statements_to_create(
     spec: TablePolicySpec, specs: Sequence[TablePolicySpec] = ()
 ) -> Iterator[str]:
-    """Return the statements that put the policies of one table in place.
+    """Yield the statements that create the policies of one table.
 
-    They can be run again, also over older policies of this package: what is there of
-    those is replaced.
+    They can be run again, also on a table with older policies of this package, which they
+    replace.
     """
     table = table_name(spec.schema, spec.name)
     policies = policies_of(spec, specs)
     for function in functions_of(spec, specs):
         yield function.definition
-    # Closed first: between two of these statements the table shows less, never more.
+    # Enabled first: between two statements the table may show too few rows, never too many.
     yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
     yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
     for name in (ACCESS, TENANT, REFERENCES):
@@ -304,8 +279,8 @@ def statements_to_create(
 def statements_to_drop(
     spec: TablePolicySpec, specs: Sequence[TablePolicySpec] = ()
 ) -> Iterator[str]:
-    """Return the statements that take the policies of one table away, and then row-level
-    security itself.
+    """Yield the statements that drop the policies of one table and disable row-level
+    security.
     """
     table = table_name(spec.schema, spec.name)
     for name in (ACCESS, TENANT, REFERENCES):
@@ -315,7 +290,7 @@ def statements_to_drop(
     yield _for_each_partition(
         table,
         "NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY",
-        # One that has policies got them from somebody who means them.
+        # A partition with policies of its own keeps them.
         "NOT EXISTS (SELECT 1 FROM pg_catalog.pg_policy WHERE polrelid = tree.relid)",
     )
     for function in functions_of(spec, specs):

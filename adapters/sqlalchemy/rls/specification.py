@@ -1,7 +1,7 @@
-"""What the policies need to know about each table, derived from the declarations.
+"""Specifications of the tables' policies, derived from the declarations.
 
-Plain values without references to models: they can stand in a migration, and be compared
-with what a database has.
+They are plain values without references to models, so that they can be written into a
+migration and compared with a database.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ Kind: TypeAlias = Literal["text", "integer", "uuid"]
 """The type of the tenant's identifier: ``str``, ``int`` or ``uuid.UUID``."""
 
 Storage: TypeAlias = Literal["text", "char", "integer", "uuid", "hex"]
-"""What the column is in the database; ``hex`` is a UUID as 32 hexadecimal digits."""
+"""The type of the column in the database; ``hex`` is a UUID as 32 hexadecimal digits."""
 
 _KINDS: Final[dict[type, Kind]] = {str: "text", int: "integer", uuid.UUID: "uuid"}
 
 
 @dataclass(frozen=True, slots=True)
 class TenantColumn:
-    """The column that says whose a row is.
+    """The column that holds the tenant of a row.
 
     Args:
         name: its name in the database.
@@ -57,9 +57,9 @@ class ParentLink:
     """A foreign key to a table that has policies of its own.
 
     Args:
-        columns: the columns of the table itself.
+        columns: the columns of the foreign key.
         parent: the name of the table that they refer to.
-        parent_columns: what they refer to there, in the same order.
+        parent_columns: the columns that they refer to, in the same order.
         parent_schema: the schema of that table; ``None`` for the default one.
     """
 
@@ -71,14 +71,13 @@ class ParentLink:
 
 @dataclass(frozen=True, slots=True)
 class TablePolicySpec:
-    """What the policies of one table are made from.
+    """The specification of one table's policies.
 
     Args:
         name: the table's name.
         schema: its schema; ``None`` for the default one.
-        column: its tenant column; ``None`` if its rows belong to whom their parents
-            belong to.
-        ties: the foreign keys along which they do.
+        column: its tenant column; ``None`` if its rows belong to their parents' tenant.
+        ties: the foreign keys to those parents.
         references: the other foreign keys that must point at the tenant's own rows.
     """
 
@@ -90,43 +89,43 @@ class TablePolicySpec:
 
 
 def specs_of(metadata: MetaData) -> list[TablePolicySpec]:
-    """Return what the policies of all tenant-aware and tied tables are made from.
+    """Return the specifications for all tenant-aware and tied tables.
 
     Args:
-        metadata: the tables; those of a declarative base are in ``Base.metadata``.
+        metadata: the tables, such as ``Base.metadata``.
 
     Returns:
-        One entry a table, parents before the tables that are tied to them.
+        One specification per table, parents before the tables that are tied to them.
 
     Raises:
-        ConfigurationError: the database could not compare a tenant column with the
-            tenant's identifier as it is.
+        ConfigurationError: the database cannot compare a tenant column with the tenant's
+            identifier.
     """
     found = [spec_of_table(table) for table in metadata.sorted_tables]
     return [each for each in found if each is not None]
 
 
 def spec_of_table(table: Table) -> TablePolicySpec | None:
-    """Return what the policies of ``table`` are made from; ``None`` if it needs none.
+    """Return the specification for ``table``; ``None`` if it needs no policies.
 
     Raises:
-        ConfigurationError: the database could not compare its tenant column with the
-            tenant's identifier as it is.
+        ConfigurationError: the database cannot compare its tenant column with the tenant's
+            identifier.
     """
     rule = registry.ownership_of(table)
     if rule is None:
         return None
-    references = tuple(_along(each) for each in registry.references_of(table) if not each.owns)
+    references = tuple(_link(each) for each in registry.references_of(table) if not each.owns)
     if isinstance(rule, ColumnOwnership):
         column = TenantColumn(rule.column, _KINDS[rule.python_type], _storage(table, rule))
         return TablePolicySpec(table.name, table.schema, column, references=references)
     return TablePolicySpec(
-        table.name, table.schema, ties=tuple(map(_along, rule.parent_keys)), references=references
+        table.name, table.schema, ties=tuple(map(_link, rule.parent_keys)), references=references
     )
 
 
-def _along(tie: ParentKey | Reference) -> ParentLink:
-    return ParentLink(tie.columns, tie.parent.name, tie.parent_columns, tie.parent.schema)
+def _link(key: ParentKey | Reference) -> ParentLink:
+    return ParentLink(key.columns, key.parent.name, key.parent_columns, key.parent.schema)
 
 
 def _storage(table: Table, rule: ColumnOwnership) -> Storage:
@@ -135,15 +134,15 @@ def _storage(table: Table, rule: ColumnOwnership) -> Storage:
     while isinstance(type_, TypeDecorator):
         if type(type_).process_bind_param is not TypeDecorator.process_bind_param:
             raise ConfigurationError(
-                f"{label} is a {type(type_).__name__}, which changes the value on its way to "
-                "the database, and the database compares the tenant's identifier as it is: "
+                f"{label} is a {type(type_).__name__}, which changes values before they reach "
+                "the database, but the database compares the unchanged tenant identifier: "
                 "use the plain type for the tenant column"
             )
         type_ = type_.impl_instance
     if isinstance(type_, CITEXT) or (isinstance(type_, String) and type_.collation):
         raise ConfigurationError(
-            f"{label} is a {type_!r}, for which the database may take two tenants' names for "
-            "the same: use a plain String for the tenant column"
+            f"{label} is a {type_!r}, for which the database may treat two different tenant "
+            "identifiers as equal: use a plain String for the tenant column"
         )
     if isinstance(type_, Uuid):
         return "uuid" if type_.native_uuid else "hex"

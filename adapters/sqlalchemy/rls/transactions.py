@@ -1,9 +1,8 @@
-"""Tells the database, at the start of each transaction, for which tenant it is.
+"""Tells the database the tenant at the start of each transaction.
 
-The settings hold until the end of the transaction and no longer, so that a connection
-that goes back to the pool, this one's or PgBouncer's, takes nothing along. Each
-transaction sets all of them: one that was left behind in the session, by whatever means,
-counts for nothing.
+The settings last until the end of the transaction, so a connection that returns to a pool,
+SQLAlchemy's or PgBouncer's, carries none of them along. Each transaction sets all of them,
+so a value that was left behind in the session has no effect.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from .drivers import SENDERS, check_driver
 from .policies import SETTINGS
 
 if TYPE_CHECKING:
-    # SQLAlchemy 2.1 wants greenlet installed for this, which sync programs do without.
+    # SQLAlchemy 2.1 requires greenlet for this import, and sync programs may not have it.
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["enforce"]
@@ -38,7 +37,7 @@ _SET: Final = "SELECT " + ", ".join(
 _SET_LOCALLY: Final = _SET.format(is_local="true")
 _CLEAR_SESSION: Final = _SET.format(is_local="false")
 _SET_ROLE: Final = f"{_SET_LOCALLY}, set_config('role', %s, true)"
-# Row-level security does not hold for these.
+# Row-level security does not apply to such roles.
 _IS_EXEMPT: Final = (
     "(SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user)::text"
 )
@@ -48,37 +47,37 @@ _NOTHING: Final = ("",) * len(_KINDS)
 
 
 def enforce(engine: Engine | AsyncEngine, *, system_role: str | None = None) -> None:
-    """Have every transaction of ``engine`` tell the database for which tenant it is.
+    """Make every transaction of ``engine`` tell the database its tenant.
 
-    A transaction belongs to the tenant that is in scope when it begins, to the end. With
-    none in scope the database shows none of the tenants' rows.
+    A transaction belongs to the tenant that is in scope when it begins, until it ends.
+    Without a tenant in scope, the database shows none of the tenants' rows.
 
-    A transaction that begins in a system scope takes on ``system_role`` for its length.
-    The role of the engine must be a member of it. Where whoever gets SQL into the
-    application is to be kept from taking that role on, leave it out, and do the work of
-    system scopes on an engine of its own that logs in as such a role and is not given to
-    this function.
+    A transaction that begins in a system scope switches to ``system_role`` until it ends.
+    The engine's role must be a member of that role. Anyone who can inject SQL could then
+    switch to it too. To prevent that, omit ``system_role`` and run system scopes on a
+    separate engine that logs in as such a role and is not passed to this function.
 
     Args:
-        engine: on PostgreSQL, with psycopg (sync or async) or asyncpg.
+        engine: an engine on PostgreSQL, with psycopg (sync or async) or asyncpg.
         system_role: the name of a role with ``BYPASSRLS``.
 
     Raises:
-        ConfigurationError: the database or the driver is another one, or this was done
-            to the engine before.
+        ConfigurationError: the database or driver is not supported, or the engine was
+            passed to this function before.
 
     Its transactions raise:
-        ConfigurationError: the role of the connection is a superuser or has ``BYPASSRLS``,
-            so that no policy holds for it; or a system scope is in force and there is no
-            ``system_role``; or the connection is in ``AUTOCOMMIT``, where nothing lasts
-            from one statement to the next.
-        ScopeMismatchError: another tenant is in scope than when the transaction began.
+        ConfigurationError: the connection's role is a superuser or has ``BYPASSRLS``, so
+            that no policy applies to it; or a system scope is in force without a
+            ``system_role``; or the connection is in ``AUTOCOMMIT``, where settings do not
+            last beyond one statement.
+        ScopeMismatchError: the tenant in scope is not the one with which the transaction
+            began.
     """
     dialect = (engine if isinstance(engine, Engine) else engine.sync_engine).dialect
     if dialect.name != "postgresql" or dialect.driver not in SENDERS:
         raise ConfigurationError(
             f"the policies require PostgreSQL with {', '.join(sorted(SENDERS))}, and this engine "
-            f"is on {dialect.name!r} with {dialect.driver!r}"
+            f"uses {dialect.name!r} with {dialect.driver!r}"
         )
     check_driver(dialect.driver)
     if HELD in dialect.__dict__:
@@ -87,7 +86,7 @@ def enforce(engine: Engine | AsyncEngine, *, system_role: str | None = None) -> 
 
 
 class _Transactions:
-    """What one engine does when a transaction begins."""
+    """The hooks that run when one engine begins a transaction."""
 
     def __init__(self, dialect: Dialect, system_role: str | None) -> None:
         self._dialect = dialect
@@ -95,11 +94,11 @@ class _Transactions:
         self._send = SENDERS[dialect.driver]
 
     def hook(self) -> None:
-        """Put this before the dialect's own methods.
+        """Wrap the dialect's methods that begin a transaction.
 
-        They are public ones, called once for each transaction. SQLAlchemy's event for the
-        same, begin, would do, but an engine with any listener makes SQLAlchemy go through
-        all events of a connection for each statement.
+        The methods are public, and SQLAlchemy calls them once per transaction. Its "begin"
+        event would serve too, but with any listener on an engine, SQLAlchemy checks all
+        connection events for each statement.
         """
         dialect: Any = self._dialect
         begin, begin_twophase = dialect.do_begin, dialect.do_begin_twophase
@@ -117,7 +116,7 @@ class _Transactions:
 
     def _tell(self, dbapi_connection: Any) -> None:
         info = dbapi_connection.info
-        # Until the database was told, the connection holds nobody.
+        # Until the database knows the tenant, the connection has none.
         info.pop(HELD, None)
         binding = current_binding()
         bound = None if binding is None else binding[0]
@@ -130,17 +129,17 @@ class _Transactions:
         info[HELD] = (bound,)
 
     def _take_tenant(self, dbapi_connection: Any, values: tuple[str, ...]) -> None:
-        # The role may be another than the last time: PgBouncer gives another connection to
-        # the server, or SET ROLE was left behind in this one.
+        # The role may have changed: PgBouncer may have switched to another server connection,
+        # or a SET ROLE was left behind in this one.
         proven = dbapi_connection.info.get(_PROVEN)
         if proven and self._send(dbapi_connection, _SET_AND_NAME, values)[-1] == proven:
             return
         *_, role, is_exempt = self._send(dbapi_connection, _SET_AND_PROVE, values)
         if is_exempt != "false":
             raise ConfigurationError(
-                "row-level security does not hold for the role of this connection, since it is "
-                "a superuser or has BYPASSRLS: let the application log in as another role "
-                "that does not own the tables either, and leave SET ROLE to enforce()"
+                "row-level security does not apply to the role of this connection, which is a "
+                "superuser or has BYPASSRLS: let the application log in as a role without these "
+                "that does not own the tables, and leave SET ROLE to enforce()"
             )
         dbapi_connection.info[_PROVEN] = role
 
@@ -148,8 +147,8 @@ class _Transactions:
         if bound is not None:
             raise ConfigurationError(
                 "a connection in AUTOCOMMIT has no transaction that could hold the tenant: "
-                "leave the isolation level as it is, or do this on an engine of its own that "
-                "is not given to enforce()"
+                "keep the default isolation level, or use a separate engine that is not passed "
+                "to enforce()"
             )
         self._send(dbapi_connection, _CLEAR_SESSION, _NOTHING)
 
@@ -157,8 +156,8 @@ class _Transactions:
         if self._system_role is None:
             raise ConfigurationError(
                 "a system scope is in force, and this engine shows one tenant's rows at a "
-                "time: name a role with BYPASSRLS, enforce(engine, system_role=...), or "
-                "do this on an engine of its own that logs in as such a role"
+                "time: name a role with BYPASSRLS, enforce(engine, system_role=...), or use a "
+                "separate engine that logs in as such a role"
             )
         self._send(dbapi_connection, _SET_ROLE, (*_NOTHING, self._system_role))
 

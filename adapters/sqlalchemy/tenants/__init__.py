@@ -1,1 +1,1 @@
-"""The tenants themselves: looked up in a table, and forgotten when that changes."""
+"""Looks up tenants in a table, and invalidates a directory when the table changes."""

@@ -1,4 +1,4 @@
-"""A tenant directory that hears of changes to the rows that it was told of."""
+"""Invalidates entries of a tenant directory when a session commits a change to them."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ __all__ = ["invalidate_on_commit"]
 
 
 def invalidate_on_commit(directory: TenantDirectory, attribute: Any) -> None:
-    """Have ``directory`` forget a tenant when a session of this process commits a change to it.
+    """Invalidate a tenant in ``directory`` when a session in this process commits a change to it.
 
     ::
 
         invalidate_on_commit(directory, Tenant.slug)
 
-    It takes what sessions flush: objects that were added, changed or deleted. A bulk
-    statement (``update(Tenant)``), Core and other processes are not noticed; after them call
-    ``directory.invalidate()``, or wait for the directory's ``ttl``. A flushed change
-    costs one more statement, for the value that the row had before.
+    It covers what sessions flush: objects that were added, changed or deleted. It does not
+    notice bulk statements (``update(Tenant)``), Core statements and other processes; after
+    these, call ``directory.invalidate()`` or wait for the directory's ``ttl``. Each flushed
+    change costs one extra statement, which reads the row's previous value.
 
     Args:
-        directory: what was given to the middleware.
+        directory: the middleware's directory.
         attribute: the mapped attribute that is the lookup's ``id``, such as ``Tenant.slug``.
-            Where the state lies in another model than the ``id``, call this for each, with
-            the ``tenant_id`` there.
+            If the state is in another model than the ``id``, call this for both, with the
+            ``tenant_id`` for the model that has the state.
 
     Raises:
-        ConfigurationError: an argument is not one of these.
+        ConfigurationError: an argument is invalid.
     """
     mapper: Any = getattr(attribute, "parent", None)
     if not isinstance(attribute, QueryableAttribute) or not isinstance(mapper, Mapper):
@@ -45,7 +45,7 @@ def invalidate_on_commit(directory: TenantDirectory, attribute: Any) -> None:
         )
     if not isinstance(directory, TenantDirectory):
         raise ConfigurationError(
-            "invalidate_on_commit() takes the TenantDirectory that was given to the middleware"
+            "invalidate_on_commit() takes the TenantDirectory of the middleware"
         )
     changes = _Changes(directory, attribute)
     for name in ("after_insert", "before_update", "before_delete"):
@@ -55,7 +55,7 @@ def invalidate_on_commit(directory: TenantDirectory, attribute: Any) -> None:
 
 
 class _Changes:
-    """The ids of the rows that each session has changed and not committed yet."""
+    """Tracks the ids of the rows that each session has changed but not committed."""
 
     def __init__(self, directory: TenantDirectory, attribute: QueryableAttribute[Any]) -> None:
         self._directory = directory
@@ -69,7 +69,7 @@ class _Changes:
         ids = state.session.info.setdefault(self._key, set())
         ids.add(state.dict.get(self._attribute.key))
         if state.identity is not None:
-            # The row's own value, for the object may not have it loaded, or have a new one.
+            # Read the row's value: the object may not have loaded it, or may have a new one.
             named = zip(mapper.primary_key, state.identity, strict=True)
             statement = select(self._attribute).select_from(mapper)
             ids.update(
@@ -77,11 +77,11 @@ class _Changes:
             )
 
     def after_commit(self, session: Session) -> None:
-        # The release of a savepoint comes here too, when nobody else sees the change yet.
+        # Releasing a savepoint also triggers this event, but does not publish the change.
         if session.in_nested_transaction():
             return
         for tenant_id in session.info.pop(self._key, ()):
-            # Not one that is NULL, or that an SQL expression will make.
+            # Skip NULL and SQL expressions.
             if isinstance(tenant_id, str | int | uuid.UUID):
                 self._directory.invalidate(tenant_id)
 

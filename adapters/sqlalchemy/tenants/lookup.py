@@ -1,4 +1,4 @@
-"""The lookup of a tenant directory that asks a table of tenants."""
+"""A lookup for tenant directories that queries a table of tenants."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ _ASKED: Final = "tenantshield_asked"
 
 _SOURCES: Final = (
     "tenants_in() takes an Engine, a sessionmaker, an AsyncEngine or an async_sessionmaker: it "
-    "opens a connection of its own for each tenant that it looks up"
+    "opens a separate connection for each lookup"
 )
 _BLOCKING: Final = (
-    "a tenant is looked up with a sync engine in the thread of an event loop, which stands still "
-    "until the database has answered: give tenants_in() an AsyncEngine or an "
-    "async_sessionmaker, or in_thread=True; call a WSGI app in another thread"
+    "looking up a tenant with a sync engine would block the event loop that runs in this "
+    "thread: give tenants_in() an AsyncEngine or an async_sessionmaker, or in_thread=True; call "
+    "a WSGI app in another thread"
 )
 
 
@@ -62,14 +62,14 @@ def tenants_in(
     source: Source,
     tenants: Any,
     *,
-    id: SQLColumnExpression[Any],  # noqa: A002 - it is called at the application's own
+    id: SQLColumnExpression[Any],  # noqa: A002 - the natural name of the argument
     state: SQLColumnExpression[Any],
     states: Mapping[Any, TenantState] | None = None,
     tenant_id: SQLColumnExpression[Any] | None = None,
     attributes: Iterable[SQLColumnExpression[Any]] = (),
     in_thread: bool = False,
 ) -> Callable[[TenantId], LookupResult | Awaitable[LookupResult]]:
-    """Return a lookup for :class:`~tenantshield_mw.TenantDirectory` that asks a table.
+    """Return a lookup for :class:`~tenantshield_mw.TenantDirectory` that queries a table.
 
     ::
 
@@ -85,45 +85,44 @@ def tenants_in(
             )
         )
 
-    A tenant that the directory does not remember costs one statement, on a connection that
-    is opened for it and closed after it. An id that the column cannot hold, or of
-    another type than it holds, is unknown without one. One that the database takes for equal
-    and Python does not ("Acme" for "acme") is unknown too. Errors of the database are raised
-    as they are.
+    A tenant that the directory has not cached costs one statement, on a separate connection
+    that is closed afterwards. An id that the column cannot hold, or that has another type, is
+    unknown without a statement. Ids are compared exactly: if the database treats "Acme" and
+    "acme" as equal, "Acme" is still unknown. Database errors are not converted.
 
     Args:
         source: an ``Engine`` or ``sessionmaker`` for a sync lookup, an ``AsyncEngine`` or
             ``async_sessionmaker`` for an async one.
         tenants: what to select from: the mapped class or ``Table`` of the tenants, or a join
             of several. Each table in it must be marked with ``@shared_across_tenants``.
-        id: the column that is compared with what the resolver gave; a ``String``, an
-            ``Integer`` or a ``Uuid`` with a different value for each tenant.
-        state: a column or an SQL expression that says whether the tenant may be used.
-        states: what the values of ``state`` mean. Whatever is not in it, ``NULL`` too, is
-            suspended. May be left out where ``state`` is a boolean, and true for an active
-            tenant, or an ``Enum(TenantState)``.
-        tenant_id: the column with the id under which the request runs, that of the tenant
-            columns; the same as ``id`` if left out.
+        id: the column to compare with the resolver's result; a ``String``, an ``Integer``
+            or a ``Uuid``, unique for each tenant.
+        state: a column or an SQL expression for the tenant's state.
+        states: the meaning of the values of ``state``. Other values, including ``NULL``,
+            mean suspended. May be omitted if ``state`` is a boolean that is true for active
+            tenants, or an ``Enum(TenantState)``.
+        tenant_id: the column with the id that the request runs under, as in the tenant
+            columns; ``id`` if left out.
         attributes: columns whose values go into ``TenantContext.attributes``, under their
-            keys. An expression needs a ``label()``.
-        in_thread: whether a sync ``source`` is asked in a thread, so that the lookup is async
-            and does for ASGI.
+            keys. An expression requires a ``label()``.
+        in_thread: whether to query a sync ``source`` in a thread, which makes the lookup
+            async, for use with ASGI.
 
     Raises:
-        ConfigurationError: an argument is not one of these, or a table is not shared.
+        ConfigurationError: an argument is invalid, or a table is not shared.
 
-    What the lookup raises:
-        ConfigurationError: a sync ``source`` without ``in_thread`` is asked in the thread of
-            an event loop; or one id stands for several rows; or ``tenant_id`` cannot name a
-            tenant.
+    The lookup raises:
+        ConfigurationError: a sync ``source`` without ``in_thread`` is used in the thread of
+            an event loop; or one id matches several rows; or ``tenant_id`` is invalid.
     """
+    # Longer than 40 lines because of its documented parameters.
     question = _Question(tenants, id, state, states, tenant_id, attributes)
-    # Each of the four opens what executes statements and closes itself.
+    # Engines have connect(), sessionmakers are called. Both return a context manager.
     opened = getattr(source, "connect", source)
     if _is_async(source):
         if in_thread:
             raise ConfigurationError(
-                "in_thread=True is for an Engine or a sessionmaker; an async one does not block"
+                "in_thread=True is for an Engine or a sessionmaker; an async source does not block"
             )
         return _asking_async(opened, question)
     _check_sync(source)
@@ -149,7 +148,7 @@ def _is_async(source: object) -> bool:
 
 def _check_sync(source: object) -> None:
     if isinstance(source, scoped_session):
-        raise ConfigurationError(f"{_SOURCES}; of a scoped_session give its session_factory")
+        raise ConfigurationError(f"{_SOURCES}; for a scoped_session, give its session_factory")
     if not isinstance(source, Engine | sessionmaker):
         raise ConfigurationError(_SOURCES)
 
@@ -185,19 +184,19 @@ def _asking_async(
 
 
 def _unfit(error: StatementError) -> TenantState:
-    """Return that the tenant is unknown if the column's type refused to take its id.
+    """Return ``UNKNOWN`` if the column's type rejected the id as a parameter.
 
     Raises:
-        StatementError: the error, if it is any other.
+        StatementError: any other error.
     """
-    # One of the database's is a DBAPIError. The id is the one parameter that is given.
+    # Errors of the database are DBAPIErrors. The id is the only parameter.
     if isinstance(error.orig, ValueError) and not isinstance(error, DBAPIError):
         return TenantState.UNKNOWN
     raise error
 
 
 class _Question:
-    """The statement, for which ids it is sent, and what its rows say."""
+    """The statement, the check of ids before it, and the interpretation of its rows."""
 
     def __init__(
         self,
@@ -222,10 +221,9 @@ class _Question:
         tenant_id_type(_column(named, "tenant_id").type, "the tenant_id= of tenants_in()")
         attributes = tuple(attributes)
         self._keys = _keys_of(attributes)
-        # A column's own range does not matter to a comparison, and a driver would refuse what
-        # lies outside of it.
+        # Drivers reject a value outside of the column's range, although it could be compared.
         sent_as = BigInteger() if isinstance(asked_type, Integer) else asked_type
-        # What a select() of a number of columns that is not known is, type checkers disagree on.
+        # Type checkers disagree on the type of select() with an unknown number of columns.
         columns: Any = select(id_, state, named, *attributes)
         self._statement: Select[Any] = columns.select_from(tenants).where(
             id_ == bindparam(_ASKED, type_=sent_as)
@@ -235,19 +233,19 @@ class _Question:
 
     @property
     def statement(self) -> Select[Any]:
-        """The statement."""
+        """The statement, checked on first use."""
         if not self._is_checked:
-            # Only now, since it configures the mappers, and not all may be there before.
+            # Not earlier: the check configures the mappers, which may not all exist yet.
             if len(self._statement.get_final_froms()) != 1:
                 raise ConfigurationError(
-                    "tenants_in() is given columns of a table that it does not select from: "
-                    "give it a join of the tables in place of the one"
+                    "tenants_in() has columns of a table that it does not select from: "
+                    "give it a join of the tables"
                 )
             self._is_checked = True
         return self._statement
 
     def may_be_listed(self, asked: object) -> bool:
-        """Say whether the column could hold what was asked for, and a driver send it."""
+        """Return whether the column could hold this id, and a driver could send it."""
         try:
             tenant_id = check_tenant_id(asked)
         except TenantResolutionError:
@@ -259,29 +257,29 @@ class _Question:
         return not self._is_uuid_text or _is_canonical_uuid(str(tenant_id))
 
     def answer(self, asked: TenantId, rows: Sequence[Any]) -> LookupResult:
-        """Return what the rows say of the tenant."""
-        # What a collation takes for equal is another tenant.
+        """Return the lookup's result for the rows."""
+        # Ids that only a collation treats as equal are different tenants.
         same = [row for row in rows if isinstance(row[0], self._type) and row[0] == asked]
         if not same:
             return TenantState.UNKNOWN
         if len(same) > 1:
             raise ConfigurationError(
-                "the table of tenants has several rows for one id: the column that is given to "
-                "tenants_in() as id= has to be unique"
+                "the table of tenants has several rows for one id: the id= column of "
+                "tenants_in() must be unique"
             )
         _, state, tenant_id, *values = same[0]
         found = next((means for value, means in self._states if value == state), None)
         if found is not TenantState.ACTIVE:
             return TenantState.SUSPENDED if found is None else found
         if isinstance(tenant_id, uuid.UUID):
-            # A driver may have a subclass of its own.
+            # Some drivers return their own subclass.
             tenant_id = uuid.UUID(int=tenant_id.int)
         try:
             return TenantContext(tenant_id, dict(zip(self._keys, values, strict=True)))
         except TenantResolutionError:
             raise ConfigurationError(
-                "the table of tenants has a row whose id cannot name a tenant: the column that "
-                "is given to tenants_in() as tenant_id= holds NULL or a malformed text"
+                "the table of tenants has a row with an invalid tenant id: the tenant_id= "
+                "column of tenants_in() is NULL or malformed"
             ) from None
 
 
@@ -304,9 +302,9 @@ def _undecorated(type_: TypeEngine[Any]) -> TypeEngine[Any]:
 
 
 def _range_of(type_: TypeEngine[Any], kind: TypeEngine[Any]) -> range:
-    """Return which integers may be compared with a column of this type."""
+    """Return the integers that can be compared with a column of this type."""
     bits = 64
-    # What is decorated is sent as its own type, which a driver holds to its range.
+    # A TypeDecorator keeps its own type, and drivers enforce the range of that.
     if type_ is not kind and not isinstance(kind, BigInteger):
         bits = 16 if isinstance(kind, SmallInteger) else 32
     return range(-(2 ** (bits - 1)), 2 ** (bits - 1))
@@ -329,18 +327,18 @@ def _checked_states(
         if isinstance(kind, Enum) and kind.enum_class is TenantState:
             return tuple((each, each) for each in TenantState)
         raise ConfigurationError(
-            "tenants_in() has to be told which values of state= are active: "
+            "tenants_in() needs to know which values of state= are active: "
             'states={"active": TenantState.ACTIVE}, or a boolean, state=Tenant.state == "active"'
         )
     if not isinstance(states, Mapping) or not all(
         isinstance(means, TenantState) for means in states.values()
     ):
         raise ConfigurationError(
-            "the states= of tenants_in() is a mapping from the values of state= to TenantState"
+            "the states= of tenants_in() must be a mapping from the values of state= to TenantState"
         )
     if TenantState.ACTIVE not in states.values():
         raise ConfigurationError(
-            "the states= of tenants_in() has no TenantState.ACTIVE, so no tenant could be used"
+            "the states= of tenants_in() lacks TenantState.ACTIVE, so no tenant could be used"
         )
     return tuple(states.items())
 
@@ -357,7 +355,7 @@ def _keys_of(attributes: Sequence[Any]) -> tuple[str, ...]:
     keys = tuple(str(each.key) for each in attributes)
     if len(set(keys)) < len(keys):
         raise ConfigurationError(
-            "two attributes of tenants_in() have one name: give one of them another label()"
+            "two attributes of tenants_in() have the same name: give one of them another label()"
         )
     return keys
 
@@ -369,11 +367,10 @@ def _check_shared(statement: Select[Any]) -> None:
             continue
         if registry.ownership_of(table) is not None:
             raise ConfigurationError(
-                f"{table_label(table)} holds tenants' rows, and which tenants there are is asked "
-                "before any of them is bound: give tenants_in() tables that are marked with "
-                "@shared_across_tenants"
+                f"{table_label(table)} holds tenants' rows, but tenants_in() queries it before "
+                "any tenant is bound: use tables that are marked with @shared_across_tenants"
             )
         raise ConfigurationError(
-            f"{table_label(table)} is asked which tenants there are, for all tenants alike: "
-            "mark it with @shared_across_tenants"
+            f"{table_label(table)} is queried before any tenant is bound: mark it with "
+            "@shared_across_tenants"
         )

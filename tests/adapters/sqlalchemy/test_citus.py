@@ -287,12 +287,12 @@ def test_what_stands_in_the_way_is_listed_with_what_to_do() -> None:
         citus_statements(metadata)
     said = str(caught.value)
     for expected in (
-        "citus_parent: primary key (id) is without the tenant: make it (tenant_id, id)",
-        "citus_parent: unique (email) is without the tenant: make it (tenant_id, email)",
-        "citus_parent: the unique index citus_parent_code is without the tenant",
+        "citus_parent: primary key (id) does not include the tenant: change it to (tenant_id, id)",
+        "citus_parent: unique (email) does not include the tenant: change it to (tenant_id, email)",
+        "citus_parent: the unique index citus_parent_code does not include the tenant",
         'tenant_foreign_key("parent_id", "citus_parent.id")',
-        "citus_tied belongs to whom",
-        "citus_child: the foreign key (parent_id) is without the tenant",
+        "citus_tied is tied to citus_parent and has no tenant column",
+        "citus_child: the foreign key (parent_id) does not include the tenant",
         "citus_unknown is not declared",
         "citus_shared is shared and refers to citus_parent",
     ):

@@ -96,7 +96,7 @@ def doctor(folder: Path, *arguments: str, **environ: str) -> tuple[int, str, str
 def test_clean_models(folder: Path) -> None:
     assert doctor(folder, "clean:Base") == (
         0,
-        "nothing found, 2 tables looked at.\nNo database was looked at: give --database URL.\n",
+        "nothing found, 2 tables examined.\nNo database was examined: give --database URL.\n",
         "",
     )
 
@@ -107,25 +107,27 @@ def test_findings_are_grouped_by_table_and_say_what_to_do(folder: Path) -> None:
     assert out == (
         "customer\n"
         "  warning  unique-without-tenant\n"
-        "    email must be different across all tenants: one tenant's value keeps the others from\n"
-        "    using it, and the error tells them that somebody has it.\n"
+        "    email must be unique across all tenants: a value that one tenant uses is unavailable "
+        "to\n"
+        "    the others, and the error tells them that it exists.\n"
         '    Fix: UniqueConstraint("tenant_id", "email") in its place, in __table_args__\n'
         "  info     reference-without-tenant\n"
-        "    invoice_id refers to invoice without the tenant. The guard looks it up before it is\n"
-        "    written; the database itself would not refuse another tenant's row.\n"
+        "    invoice_id refers to invoice without the tenant. The guard looks up the row before "
+        "each\n"
+        "    write; the database itself would accept another tenant's row.\n"
         '    Fix: tenant_foreign_key("invoice_id", "invoice.id") in __table_args__, in place of '
         "the ForeignKey on the column\n"
         "\n"
         "note\n"
         "  error    undeclared\n"
-        "    It is neither tenant-aware, nor tied to a table that is, nor shared. The guard leaves "
-        "it\n"
-        "    alone: every tenant sees all of its rows.\n"
-        "    Fix: @tenant_aware on the class, or @shared_across_tenants if its rows are on purpose "
-        "the same for all; a Table is given to the same functions\n"
+        "    It is neither tenant-aware, nor tied to a table that is, nor shared. The guard "
+        "ignores\n"
+        "    it: every tenant sees all of its rows.\n"
+        "    Fix: @tenant_aware on the class, or @shared_across_tenants if all tenants are "
+        "meant to share its rows; for a Table, call the same functions\n"
         "\n"
-        "1 error, 1 warning, 1 note, 4 tables looked at.\n"
-        "No database was looked at: give --database URL.\n"
+        "1 error, 1 warning, 1 note, 4 tables examined.\n"
+        "No database was examined: give --database URL.\n"
     )
 
 
@@ -167,33 +169,33 @@ def test_the_status_is_that_of_the_worst_that_is_not_ignored(
 def test_what_is_ignored_is_counted_and_what_matches_nothing_is_named(folder: Path) -> None:
     status, out, err = doctor(folder, "faulty:Base", *IGNORED, "--ignore", "table-missing:x")
     assert status == 0
-    assert "1 note, 2 ignored, 4 tables looked at." in out
-    assert err == "--ignore table-missing:x matched nothing: it can go.\n"
+    assert "1 note, 2 ignored, 4 tables examined." in out
+    assert err == "--ignore table-missing:x matched nothing: remove it.\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("clean",), "'clean' is not module:attribute; give it as in myapp.models:Base"),
+        (("clean",), "'clean' is not module:attribute, such as myapp.models:Base"),
         (("clean:make()",), "only attributes, no calls"),
         (("nowhere:Base",), "could not import 'nowhere': ModuleNotFoundError"),
-        (("clean:Model",), "there is no 'Model' in it"),
+        (("clean:Model",), "has no 'Model': name"),
         (("clean:String",), "not a declarative base or a MetaData"),
         (("empty:metadata",), "has no tables: name a module that imports all models"),
         (("broken:Base",), "OSError: no postgresql://***@db/x; run this"),
-        (("script:Base",), "'script': it ends the program (SystemExit); name the module"),
+        (("script:Base",), "'script': it exits the program (SystemExit); name the module"),
         (("clean:Base", "--ignore", "typo:invoice"), "no such kind of finding"),
-        (("clean:Base", "--role", "app"), "a role is one of a database"),
+        (("clean:Base", "--role", "app"), "a role requires a database"),
         (("clean:Base", "--database", "sqlite://", "--role", "app"), "leave the role out"),
         (("clean:Base", "--database", "not secret"), "is not a URL that SQLAlchemy understands"),
-        (("clean:Base", "--database", "nosql://u:secret@h/d"), "could not look at nosql://h/d"),
+        (("clean:Base", "--database", "nosql://u:secret@h/d"), "could not examine nosql://h/d"),
         (
             ("clean:Base", "--database", "postgresql+psycopg://u:se%20cret@127.0.0.1:1/d?x=1"),
-            "could not look at postgresql+psycopg://127.0.0.1:1/d",
+            "could not examine postgresql+psycopg://127.0.0.1:1/d",
         ),
         (
             ("clean:Base", "--database", "postgresql+asyncpg://u:secret@127.0.0.1:1/d"),
-            "could not look at postgresql+asyncpg://127.0.0.1:1/d",
+            "could not examine postgresql+asyncpg://127.0.0.1:1/d",
         ),
     ],
 )
@@ -218,9 +220,7 @@ def test_what_ends_it_in_the_middle_is_no_finding(folder: Path, error: str) -> N
     status, out, err = doctor(folder, "odd:Base")
     assert (status, out) == (2, "")
     assert error.partition("(")[0] in err
-    assert err.endswith(
-        "tenantshield-mw: this ended before all was looked at, by the error above\n"
-    )
+    assert err.endswith("tenantshield-mw: the error above ended the examination early\n")
 
 
 @pytest.mark.parametrize("said", ["se cret/1", "se%20cret%2F1", "se+cret%2F1", "t0ken"])
@@ -253,7 +253,7 @@ def test_a_database_without_the_tables(folder: Path, driver: str) -> None:
     status, out, err = doctor(folder, "clean:Base", "--database", f"{driver}:///here.db")
     assert (status, err) == (1, "")
     assert "table-missing" in out
-    assert "2 errors, 2 tables looked at.\n" in out
+    assert "2 errors, 2 tables examined.\n" in out
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])

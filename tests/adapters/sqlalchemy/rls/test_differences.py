@@ -178,7 +178,7 @@ def test_nothing_is_in_place_yet() -> None:
     with database("postgresql") as empty:
         engine = empty.engine()
         assert differences(engine, [PERSON]) == [
-            "person: no such table: create it, and its policies after it"
+            "person: no such table: create it, then its policies"
         ]
         empty.run("CREATE VIEW person AS SELECT 1 AS tenant_id")
         assert differences(engine, [PERSON])[0].startswith("person: no such table")
