@@ -76,13 +76,13 @@ def test_a_tree_is_inserted_at_once(
 )
 def test_another_tenants_parent_is_refused(here: tuple[Database, Engine], rows: Rows) -> None:
     db, engine = here
-    for form in (
-        lambda c: c.execute(insert(node).values(rows)),
-        lambda c: c.execute(insert(node), rows),
-    ):
-        with tenant_scope("acme"), engine.begin() as connection:
-            with pytest.raises(CrossTenantAccessError):
-                form(connection)
+    for sent in ((insert(node).values(rows),), (insert(node), rows)):
+        with (
+            tenant_scope("acme"),
+            engine.begin() as connection,
+            pytest.raises(CrossTenantAccessError),
+        ):
+            connection.execute(*sent)
     assert db.read("SELECT id FROM own_node") == [(401,)]
 
 
