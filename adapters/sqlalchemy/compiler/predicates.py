@@ -16,14 +16,13 @@ from sqlalchemy import (
     LargeBinary,
     and_,
     cast,
-    collate,
     exists,
     literal_column,
     select,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BinaryExpression, ColumnClause
+from sqlalchemy.sql.elements import BinaryExpression, CollationClause, ColumnClause
 from sqlalchemy.sql.expression import FromClause, TableClause
 from sqlalchemy.types import String, TypeDecorator, TypeEngine
 
@@ -31,6 +30,9 @@ from ..databases import ExactText, database_for
 from ..ownership.model import ColumnOwnership, ParentKey
 
 __all__ = ["Predicates", "column_of", "exactly", "same"]
+
+_BINARY: Final = CollationClause("BINARY")
+_IS_BOOLEAN: Final = Boolean()
 
 _PARENTS: Final = ("tenantshield_parent", "tenantshield_parents_parent")
 """What the parent is called; its own parent cannot be called the same."""
@@ -49,7 +51,7 @@ def column_of(element: FromClause, name: str, type_: Any = None) -> ColumnElemen
 
 def same(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
     """Return ``left = right``, whatever the type of either makes of ``==``."""
-    return BinaryExpression(left, right, operators.eq, type_=Boolean())
+    return BinaryExpression(left, right, operators.eq, type_=_IS_BOOLEAN)
 
 
 def exactly(
@@ -73,7 +75,9 @@ def exactly(
     if exact_text is ExactText.BINARY_COLLATION:
         # The database's table may have another collation than the model says. An index on
         # a column without one is used with this.
-        is_same = same(collate(column, "BINARY"), tenant)
+        # As collate() makes it, whose coercions cost more than all of the rest.
+        binary = BinaryExpression(column, _BINARY, operators.collate, type_=column.type)
+        is_same = same(binary, tenant)
         if stored.collation and stored.collation.upper() != "BINARY":
             return and_(same(column, tenant), is_same)
         return is_same

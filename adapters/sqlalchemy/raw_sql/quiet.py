@@ -21,11 +21,11 @@ _KNOWN: Final = re.compile(
     r"|%\(\w++\)s|(?<![:\w]):\w++|__\[POSTCOMPILE_\w++\]"
 )
 # No quote, comment, escape, semicolon or mark that is left over.
-_ODD: Final = re.compile(r"[^\w\s,()=<>!.*+/%|:?\-]|--|/\*")
+_ODD: Final = re.compile(r"[^\w\s,()=<>!.*+/%|:?\-]")
 _WORD: Final = re.compile(r"[^\W\d]\w*+")
 # Relations that hold rows of others, or values out of them; the rest of what reaches rows
 # unnamed is called as a function, or takes a word that is not listed below.
-_TELLING: Final = re.compile(r"pg_|sqlite_|column_stat", re.IGNORECASE)
+_TELLING: Final = ("pg_", "sqlite_", "column_stat")
 
 # As SQLAlchemy spells them. None begins a write or a statement of another kind, names a type
 # that looks tables up (as regclass does), or calls what does more than compute.
@@ -51,7 +51,10 @@ def is_quiet(text: str, names: AbstractSet[str]) -> bool:
             the name of a keyword.
     """
     rest = _KNOWN.sub(" ", text)
-    if _ODD.search(rest) or _TELLING.search(text):
+    if "--" in rest or "/*" in rest or _ODD.search(rest):
+        return False
+    folded = text.casefold()
+    if any(each in folded for each in _TELLING):
         return False
     words = set(_WORD.findall(rest))
     return words <= _KEYWORDS and names.isdisjoint(map(_FOLDED.__getitem__, words))
