@@ -31,7 +31,7 @@ from benchmarks.queries import (
 )
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 
-ROUNDS: Final = 9
+ROUNDS: Final = 15
 SECONDS: Final = 0.2
 FEW: Final = 5
 MANY: Final = 500

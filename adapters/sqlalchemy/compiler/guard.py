@@ -26,7 +26,7 @@ from .cte_names import CteNames
 from .foreign_keys import ReferenceParameter, Target, notes_in
 from .parameters import filled
 from .placement import Plan, base_table, leaves
-from .predicates import Predicates, exactly
+from .predicates import Predicates, exactly, is_joined
 from .raw_parts import RawParts
 from .rendered import check_written
 from .rewriting import (
@@ -151,6 +151,7 @@ class StatementGuard:
         """Decide where the predicates of ``select`` go, which reads ``froms``."""
         plan = self.new_plan("SELECT")
         plan.keeps_tables = self.database.groups_by_key and bool(select._group_by_clauses)
+        plan.is_joined = is_joined(select)
         plan.add(froms, select._where_criteria)
         self.raw.add_select(select)
         self._enter(select, plan)

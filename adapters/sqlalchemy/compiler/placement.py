@@ -16,7 +16,8 @@ from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnC
 from sqlalchemy.sql.expression import Alias, FromClause, Join, TableClause, TableSample
 from sqlalchemy.sql.selectable import FromGrouping
 
-from ..ownership.model import ColumnOwnership, Ownership, ParentKey
+from ..ownership.model import ColumnOwnership, Ownership, ParentKey, ParentOwnership
+from .chains import chain_along, distance
 from .predicates import Predicates
 
 __all__ = ["Plan", "base_table", "leaves"]
@@ -44,6 +45,7 @@ class Plan:
         derived: elements to be replaced by a filtered derived table, with the criteria.
         covered: every tenant-aware element that one of these confines.
         keeps_tables: do without derived tables where that can be done.
+        is_joined: the guard made the statement and has joined tied tables to their parents.
     """
 
     __slots__ = (
@@ -52,6 +54,7 @@ class Plan:
         "_rule_for",
         "covered",
         "derived",
+        "is_joined",
         "keeps_tables",
         "on",
         "where",
@@ -65,6 +68,7 @@ class Plan:
         self.derived: dict[FromClause, Criteria] = {}
         self.covered: set[FromClause] = set()
         self.keeps_tables = False
+        self.is_joined = False
         self._rendered: set[tuple[object, ...]] = set()
 
     def renders(self, place: tuple[object, ...]) -> bool:
@@ -167,9 +171,25 @@ class Plan:
         if isinstance(rule, ColumnOwnership):
             yield self._predicates.own(element, rule)
             return
-        for tie in rule.ties:
-            if proven is None or not proven.has(element, tie):
-                yield self._predicates.tied(element, tie)
+        if self.is_joined:
+            return
+        missing = [tie for tie in rule.ties if proven is None or not proven.has(element, tie)]
+        if len(missing) < len(rule.ties) and self._settles(rule, missing):
+            return
+        for tie in missing:
+            yield self._predicates.tied(element, chain_along(tie, self._rule_for))
+
+    def _settles(self, rule: ParentOwnership, missing: list[ParentKey]) -> bool:
+        """Return whether a tie that the statement joins to its parent does for the others.
+
+        All ties of a row lead to the same tenant, for they were checked when they were
+        written. The parent must be nearer to a tenant column, or two tables that refer to
+        each other could each be taken for the other's proof.
+        """
+        own = min(len(chain_along(tie, self._rule_for)) for tie in rule.ties)
+        return any(
+            distance(tie.parent, self._rule_for) < own for tie in rule.ties if tie not in missing
+        )
 
     def _cover(self, element: FromClause) -> None:
         self.covered.add(element)
