@@ -27,7 +27,7 @@ from .evaluation import conjuncts, may_fail, settled_first
 from .foreign_keys import ReferenceParameter, ReferenceRows, Target, notes_in
 from .parameters import filled
 from .placement import Plan, base_table, leaves
-from .predicates import Predicates, exactly
+from .predicates import Predicates, exactly, is_joined
 from .raw_parts import RawParts
 from .rendered import check_written
 from .rewriting import (
@@ -152,6 +152,7 @@ class StatementGuard:
         """Decide where the predicates of ``select`` go, which reads ``froms``."""
         plan = self.new_plan("SELECT")
         plan.keeps_tables = self.database.groups_by_key and bool(select._group_by_clauses)
+        plan.is_joined = is_joined(select)
         plan.add(froms, select._where_criteria)
         self.raw.add_select(select)
         self._enter(select, plan)

@@ -17,6 +17,7 @@ from sqlalchemy.sql.expression import Alias, FromClause, Join, TableClause, Tabl
 from sqlalchemy.sql.selectable import FromGrouping
 
 from ..ownership.model import ColumnOwnership, Ownership, ParentKey, ParentOwnership
+from .chains import chain_along, distance
 from .predicates import Predicates, column_of
 
 __all__ = ["Plan", "base_table", "leaves"]
@@ -45,6 +46,7 @@ class Plan:
         covered: every tenant-aware element that one of these confines.
         tied: the elements whose rows belong to a tenant through a parent, and their ownership.
         keeps_tables: do without derived tables where that can be done.
+        is_joined: the guard made the statement and has joined tied tables to their parents.
     """
 
     __slots__ = (
@@ -53,6 +55,7 @@ class Plan:
         "_rule_for",
         "covered",
         "derived",
+        "is_joined",
         "keeps_tables",
         "on",
         "tied",
@@ -68,6 +71,7 @@ class Plan:
         self.covered: set[FromClause] = set()
         self.tied: list[tuple[FromClause, ParentOwnership]] = []
         self.keeps_tables = False
+        self.is_joined = False
         self._rendered: set[tuple[object, ...]] = set()
 
     def renders(self, place: tuple[object, ...]) -> bool:
@@ -170,10 +174,30 @@ class Plan:
         if isinstance(rule, ColumnOwnership):
             yield self._predicates.own(element, rule)
             return
+        if self.is_joined:
+            return
         self.tied.append((element, rule))
-        for tie in rule.parent_keys:
-            if proven is None or not proven.has(element, tie):
-                yield self._predicates.tied(element, tie)
+        missing = [
+            tie for tie in rule.parent_keys if proven is None or not proven.has(element, tie)
+        ]
+        if len(missing) < len(rule.parent_keys) and self._settles(rule, missing):
+            return
+        for tie in missing:
+            yield self._predicates.tied(element, chain_along(tie, self._rule_for))
+
+    def _settles(self, rule: ParentOwnership, missing: list[ParentKey]) -> bool:
+        """Return whether a tie that the statement joins to its parent does for the others.
+
+        All ties of a row lead to the same tenant, for they were checked when they were
+        written. The parent must be nearer to a tenant column, or two tables that refer to
+        each other could each be taken for the other's proof.
+        """
+        own = min(len(chain_along(tie, self._rule_for)) for tie in rule.parent_keys)
+        return any(
+            distance(tie.parent, self._rule_for) < own
+            for tie in rule.parent_keys
+            if tie not in missing
+        )
 
     def settled(self, elements: Iterable[FromClause] | None = None) -> ColumnElement[bool] | None:
         """Return what holds of each tied row that is this tenant's, or is not there.
@@ -183,7 +207,10 @@ class Plan:
         """
         counts = None if elements is None else set(elements)
         found = [
-            or_(column_of(element, tie.columns[0]).is_(None), self._predicates.tied(element, tie))
+            or_(
+                column_of(element, tie.columns[0]).is_(None),
+                self._predicates.tied(element, chain_along(tie, self._rule_for)),
+            )
             for element, ownership in self.tied
             if counts is None or element in counts
             for tie in ownership.parent_keys

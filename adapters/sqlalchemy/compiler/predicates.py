@@ -6,7 +6,7 @@ a say in which tenant a row belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -16,24 +16,29 @@ from sqlalchemy import (
     LargeBinary,
     and_,
     cast,
-    collate,
-    exists,
     literal_column,
     select,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BinaryExpression, ColumnClause
+from sqlalchemy.sql.elements import BinaryExpression, CollationClause, ColumnClause
 from sqlalchemy.sql.expression import FromClause, TableClause
 from sqlalchemy.types import String, TypeDecorator, TypeEngine
 
 from ..databases import ExactText, database_for
 from ..ownership.model import ColumnOwnership, ParentKey
 
-__all__ = ["Predicates", "column_of", "exactly", "same"]
+__all__ = ["Predicates", "column_of", "exactly", "is_joined", "same"]
 
-_PARENTS: Final = ("tenantshield_parent", "tenantshield_parents_parent")
-"""What the parent is called; its own parent cannot be called the same."""
+_BINARY: Final = CollationClause("BINARY")
+_IS_BOOLEAN: Final = Boolean()
+
+_PARENTS: Final = ("tenantshield_parent", "tenantshield_guarded")
+"""What the parents are called, where the tied table is not called like it; neither name begins
+with the other."""
+
+_IS_JOINED: Final = "_tenantshield_is_joined"
+"""The attribute of a ``SELECT`` that the guard has made; its clones keep it."""
 
 
 def column_of(element: FromClause, name: str, type_: Any = None) -> ColumnElement[Any]:
@@ -49,7 +54,7 @@ def column_of(element: FromClause, name: str, type_: Any = None) -> ColumnElemen
 
 def same(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
     """Return ``left = right``, whatever the type of either makes of ``==``."""
-    return BinaryExpression(left, right, operators.eq, type_=Boolean())
+    return BinaryExpression(left, right, operators.eq, type_=_IS_BOOLEAN)
 
 
 def exactly(
@@ -73,7 +78,9 @@ def exactly(
     if exact_text is ExactText.BINARY_COLLATION:
         # The database's table may have another collation than the model says. An index on
         # a column without one is used with this.
-        is_same = same(collate(column, "BINARY"), tenant)
+        # As collate() makes it, whose coercions cost more than all of the rest.
+        binary = BinaryExpression(column, _BINARY, operators.collate, type_=column.type)
+        is_same = same(binary, tenant)
         if stored.collation and stored.collation.upper() != "BINARY":
             return and_(same(column, tenant), is_same)
         return is_same
@@ -115,29 +122,57 @@ class Predicates:
         """Return ``element.tenant = :tenant``."""
         return self._exactly(column_of(element, rule.column, rule.type_), self._bind(rule), rule)
 
-    def tied(self, element: FromClause, tie: ParentKey) -> ColumnElement[bool]:
-        """Return ``EXISTS`` on the parent row.
+    def tied(self, element: FromClause, chain: Sequence[ParentKey]) -> ColumnElement[bool]:
+        """Return ``EXISTS`` on the parent row, joined to what it belongs to in turn.
 
-        The parent's own predicate is not put in here: the inner ``SELECT`` is compiled
-        under the guard like any other.
+        The tenant's own predicate is not put in here: the inner ``SELECT`` is compiled under
+        the guard like any other, but for the ties along which it is joined already.
+
+        Args:
+            element: the tied table, or an alias of it.
+            chain: the ties from it to a table with a tenant column, see ``chains.py``.
         """
-        # A name that the element does not have: an alias of the application's may be called
-        # what SQLAlchemy would call this one, and the EXISTS would compare the parent with
-        # itself.
-        given = str(getattr(element, "name", "")).casefold()
-        name = next(each for each in _PARENTS if each != given)
-        parent: FromClause = tie.parent.alias(name)
-        if self._changed is not None and tie.parent.name == self._changed.name:
-            columns = [column_of(parent, each) for each in tie.parent_columns]
-            parent = select(*columns).select_from(parent).distinct().subquery(name)
-        return (
-            exists(literal_column("1"))
-            .select_from(parent)
-            .where(
-                *(
-                    same(column_of(parent, theirs), column_of(element, ours))
-                    for ours, theirs in zip(tie.columns, tie.parent_columns, strict=True)
-                )
-            )
-            .correlate_except(parent)
+        parents = self._parents(element, chain)
+        joined = parents[0]
+        for tie, child, parent in zip(chain[1:], parents, parents[1:], strict=False):
+            joined = joined.join(parent, and_(*_pairs(child, tie, parent)))
+        found = (
+            select(literal_column("1"))
+            .select_from(joined)
+            .where(*_pairs(element, chain[0], parents[0]))
+            .correlate_except(*parents, joined)
         )
+        found.__dict__[_IS_JOINED] = True
+        return found.exists()
+
+    def _parents(self, element: FromClause, chain: Sequence[ParentKey]) -> list[FromClause]:
+        # Names that the element does not have: an alias of the application's may be called
+        # what SQLAlchemy would call one of these, and the EXISTS would compare the parent
+        # with itself.
+        given = str(getattr(element, "name", "")).casefold()
+        prefix = _PARENTS[given.startswith(_PARENTS[0])]
+        parents: list[FromClause] = []
+        for number, tie in enumerate(chain, 1):
+            name = prefix if number == 1 else f"{prefix}_{number}"
+            parent: FromClause = tie.parent.alias(name)
+            if self._changed is not None and tie.parent.name == self._changed.name:
+                further = chain[number].columns if number < len(chain) else ()
+                names = dict.fromkeys((*tie.parent_columns, *further))
+                columns = [column_of(parent, each) for each in names]
+                found = select(*columns).select_from(parent).distinct()
+                found.__dict__[_IS_JOINED] = True
+                parent = found.subquery(name)
+            parents.append(parent)
+        return parents
+
+
+def is_joined(statement: Any) -> bool:
+    """Return whether the guard made this ``SELECT``, and joined its tied tables to parents."""
+    return _IS_JOINED in statement.__dict__
+
+
+def _pairs(child: FromClause, tie: ParentKey, parent: FromClause) -> list[ColumnElement[bool]]:
+    return [
+        same(column_of(parent, theirs), column_of(child, ours))
+        for ours, theirs in zip(tie.columns, tie.parent_columns, strict=True)
+    ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, select, tuple_
+from sqlalchemy import BindParameter, Integer, Uuid, select, tuple_
 from sqlalchemy.engine import Connection
+from sqlalchemy.types import TypeEngine
 
 from ..compiler.foreign_keys import ReferenceRows, refuse_orphan
 from ..compiler.predicates import column_of
@@ -18,6 +20,8 @@ __all__ = ["check_references"]
 
 CHUNK: Final = 5_000
 """How many values one look-up takes; databases limit the parameters of a statement."""
+
+_PLAIN_NUMBER: Final = re.compile(r"-?[1-9][0-9]{0,17}|0")
 
 
 def check_references(
@@ -101,12 +105,31 @@ def _all_there(
 ) -> bool:
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
-        found = _found(connection, written, chunk)
-        # The database may spell a key otherwise than it was given, as 1 for "1".
-        missing = (each for each in chunk if each not in found)
+        found = {_as_kept(each, written) for each in _found(connection, written, chunk)}
+        # The database may spell a key otherwise than it was given, and than can be told here.
+        # To count what was found would not do: one value may match several rows, as the
+        # number 1 does "1" and "01" on MariaDB.
+        missing = (each for each in chunk if _as_kept(each, written) not in found)
         if not all(_found(connection, written, [each]) for each in missing):
             return False
     return True
+
+
+def _as_kept(key: tuple[Any, ...], written: TypedReference) -> tuple[Any, ...]:
+    """Return ``key`` as the database keeps it, where that is certain, as 1 for "1"."""
+    return tuple(map(_value_as_kept, key, written.types))
+
+
+def _value_as_kept(value: Any, type_: TypeEngine[Any]) -> Any:
+    # Types of the application's may convert a value in any way.
+    if type(value) is not str or not type(type_).__module__.startswith("sqlalchemy."):
+        return value
+    if isinstance(type_, Integer):
+        # No other spelling, for databases differ in what they make of "01" or "1.0".
+        return int(value) if _PLAIN_NUMBER.fullmatch(value) else value
+    if isinstance(type_, Uuid):
+        return value.replace("-", "")
+    return value
 
 
 def _found(

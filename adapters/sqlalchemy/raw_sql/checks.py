@@ -30,7 +30,8 @@ from .patterns import (
     UNNAMED,
     WRITES_OVER,
 )
-from .table_names import unmarked_names, without_literals
+from .quiet import is_quiet
+from .table_names import misplaced, unmarked_names, without_literals
 
 __all__ = ["RawText", "Source", "check", "refuse", "refuse_named"]
 
@@ -84,6 +85,11 @@ def check(raw: RawText) -> None:
     Raises:
         UnguardedStatementError: it has such parts.
     """
+    names = registry.names()
+    if raw.source is Source.STATEMENT and not raw.writes and is_quiet(raw.text, names):
+        refuse_named(misplaced(raw.text, names), raw.source)
+        _reaches_out(raw)
+        return
     _hides(raw)
     # Reflection needs these, and they tell about tables and never about rows. As driver SQL
     # alone, for there it is certain that the text is one statement by itself.

@@ -48,9 +48,24 @@ class _MarkingPreparer(_Base):
     targets: set[Any]
     """The tables of the ``INSERT`` statements that the guard is rendering."""
 
+    known: tuple[dict[str, str], dict[str, str]]
+    """What is rendered of names, and of those of confined tables."""
+
     close = CLOSE
 
     def quote(self, ident: str, force: Any = None) -> str:
+        # What says for itself whether it is quoted is no plain string.
+        if type(ident) is not str:
+            return self._marked(ident)
+        known = self.known[self.close is CLOSE_TABLE]
+        text = known.get(ident)
+        if text is None:
+            text = self._marked(ident)
+            if text.startswith(OPEN):
+                known[ident] = text
+        return text
+
+    def _marked(self, ident: str) -> str:
         text = super().quote(ident)
         # A name that is told not to be quoted goes out as it is and may be anything.
         if text.startswith(OPEN):
@@ -85,6 +100,8 @@ class _MarkingPreparer(_Base):
         return cast("str", self.as_table(super().format_alias, *args, **kw))
 
 
+_KNOWN: Final = "_tenantshield_known"
+
 _classes: Final[dict[type[IdentifierPreparer], type[IdentifierPreparer]]] = {}
 
 
@@ -103,6 +120,8 @@ def marking(preparer: IdentifierPreparer, raw_names: list[str]) -> Any:
     marked.__dict__.update(preparer.__dict__)
     # private: a cache of quoted identifiers, which must not get the marked ones.
     marked._strings = {}
+    # As long-lived as that cache; the same for copies with another schema.
+    marked.__dict__["known"] = preparer.__dict__.setdefault(_KNOWN, ({}, {}))
     marked.__dict__["raw_names"] = raw_names
     marked.__dict__["targets"] = set()
     return marked

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from sqlalchemy.engine import Dialect
@@ -80,6 +80,8 @@ _ALSO_WORDS: Final = frozenset(
     time timestamp timestamptz unique user uuid value values varchar varying version database
     within without year zone""".split()  # noqa: SIM905
 )
+
+_WORD: Final = re.compile(r"\w++")
 
 _BEGINS: Final = frozenset({"select", "values", "with"})
 
@@ -232,9 +234,25 @@ def _named(text: str, names: Collection[str], dialect: Dialect) -> set[str]:
     reserved = dialect.identifier_preparer.reserved_words
     database = database_for(dialect)
     places = [_Places(each) for each in texts]
+    others = _no_plain_words(frozenset(names), database.cuts_names_at or sys.maxsize)
+    words = {word for each in texts for word in _WORD.findall(each)}
+    candidates = {*others, *words.intersection(names)}
     return {
-        name for name in names if any(_contains(each, name, reserved, database) for each in places)
+        name
+        for name in candidates
+        if any(_contains(each, name, reserved, database) for each in places)
     }
+
+
+@lru_cache(maxsize=8)
+def _no_plain_words(names: frozenset[str], cut_at: int) -> tuple[str, ...]:
+    """Return those of ``names`` that may stand in a text and be no word of it.
+
+    They have other characters than a word, or are so long that a longer one is cut to them.
+    """
+    return tuple(
+        each for each in names if not _WORD.fullmatch(each) or len(each.encode()) >= cut_at
+    )
 
 
 class _Places:

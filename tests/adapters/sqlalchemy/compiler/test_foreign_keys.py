@@ -835,6 +835,20 @@ def test_a_core_statement_in_batches_asks_once(engine: Engine) -> None:
     assert len(rows(engine, "SELECT id FROM refs_deal WHERE id >= 1000")) == 2500
 
 
+@pytest.mark.parametrize("where", ["sqlite", "mariadb"])
+def test_keys_given_as_strings_are_asked_for_once(where: DatabaseName) -> None:
+    numbers = range(10_000, 13_000)
+    with folders(where) as engine:
+        run(engine, insert(FIRM), [{"id": n} for n in numbers])
+        with tenant_scope("acme"), engine.begin() as connection, sent(engine) as statements:
+            many: list[Any] = [{"id": n, "firm_id": str(n)} for n in numbers]
+            connection.execute(insert(DEAL), many)
+        assert looked_up(statements) == 1
+        assert len(rows(engine, "SELECT id FROM refs_deal WHERE id >= 10000")) == 3000
+        refused(engine, insert(DEAL), [*many[:5], {"id": 99, "firm_id": "2"}])
+        refused(engine, insert(DEAL), [*many[:5], {"id": 99, "firm_id": "02"}])
+
+
 def test_very_many_different_references_are_checked_to_the_last(engine: Engine) -> None:
     with tenant_scope("acme"), engine.begin() as connection:
         connection.execute(insert(FIRM), [{"id": n} for n in range(10_000, 22_000)])
