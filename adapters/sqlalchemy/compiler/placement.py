@@ -16,8 +16,8 @@ from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnC
 from sqlalchemy.sql.expression import Alias, FromClause, Join, TableClause, TableSample
 from sqlalchemy.sql.selectable import FromGrouping
 
-from ..ownership.model import ColumnOwnership, Ownership, ParentKey, ParentOwnership
-from .chains import chain_along, distance
+from ..ownership.model import ColumnOwnership, Ownership, ParentKey
+from .chains import chain_along
 from .predicates import Predicates
 
 __all__ = ["Plan", "base_table", "leaves"]
@@ -173,23 +173,9 @@ class Plan:
             return
         if self.is_joined:
             return
-        missing = [tie for tie in rule.ties if proven is None or not proven.has(element, tie)]
-        if len(missing) < len(rule.ties) and self._settles(rule, missing):
-            return
-        for tie in missing:
-            yield self._predicates.tied(element, chain_along(tie, self._rule_for))
-
-    def _settles(self, rule: ParentOwnership, missing: list[ParentKey]) -> bool:
-        """Return whether a tie that the statement joins to its parent does for the others.
-
-        All ties of a row lead to the same tenant, for they were checked when they were
-        written. The parent must be nearer to a tenant column, or two tables that refer to
-        each other could each be taken for the other's proof.
-        """
-        own = min(len(chain_along(tie, self._rule_for)) for tie in rule.ties)
-        return any(
-            distance(tie.parent, self._rule_for) < own for tie in rule.ties if tie not in missing
-        )
+        for tie in rule.ties:
+            if proven is None or not proven.has(element, tie):
+                yield self._predicates.tied(element, chain_along(tie, self._rule_for))
 
     def _cover(self, element: FromClause) -> None:
         self.covered.add(element)
