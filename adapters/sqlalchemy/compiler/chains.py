@@ -15,7 +15,7 @@ from sqlalchemy.sql.expression import TableClause
 from ..errors import UnguardedStatementError
 from ..ownership.model import ColumnOwnership, Ownership, ParentKey, table_label
 
-__all__ = ["Chain", "chain_along", "distance"]
+__all__ = ["Chain", "chain_along"]
 
 Chain: TypeAlias = tuple[ParentKey, ...]
 
@@ -44,11 +44,3 @@ def chain_along(tie: ParentKey, ownership_of: Callable[[TableClause], Ownership 
     raise UnguardedStatementError(
         f"{table_label(tie.parent)} is not tied to a table with a tenant column: declare it"
     )
-
-
-def distance(table: TableClause, ownership_of: Callable[[TableClause], Ownership | None]) -> int:
-    """Return how many ties there are from ``table`` to a tenant column at the least."""
-    rule = ownership_of(table)
-    if rule is None or isinstance(rule, ColumnOwnership):
-        return 0
-    return min(len(chain_along(each, ownership_of)) for each in rule.parent_keys)

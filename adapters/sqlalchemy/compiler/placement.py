@@ -17,7 +17,7 @@ from sqlalchemy.sql.expression import Alias, FromClause, Join, TableClause, Tabl
 from sqlalchemy.sql.selectable import FromGrouping
 
 from ..ownership.model import ColumnOwnership, Ownership, ParentKey, ParentOwnership
-from .chains import chain_along, distance
+from .chains import chain_along
 from .predicates import Predicates, column_of
 
 __all__ = ["Plan", "base_table", "leaves"]
@@ -177,27 +177,9 @@ class Plan:
         if self.is_joined:
             return
         self.tied.append((element, rule))
-        missing = [
-            tie for tie in rule.parent_keys if proven is None or not proven.has(element, tie)
-        ]
-        if len(missing) < len(rule.parent_keys) and self._settles(rule, missing):
-            return
-        for tie in missing:
-            yield self._predicates.tied(element, chain_along(tie, self._rule_for))
-
-    def _settles(self, rule: ParentOwnership, missing: list[ParentKey]) -> bool:
-        """Return whether a tie that the statement joins to its parent does for the others.
-
-        All ties of a row lead to the same tenant, for they were checked when they were
-        written. The parent must be nearer to a tenant column, or two tables that refer to
-        each other could each be taken for the other's proof.
-        """
-        own = min(len(chain_along(tie, self._rule_for)) for tie in rule.parent_keys)
-        return any(
-            distance(tie.parent, self._rule_for) < own
-            for tie in rule.parent_keys
-            if tie not in missing
-        )
+        for tie in rule.parent_keys:
+            if proven is None or not proven.has(element, tie):
+                yield self._predicates.tied(element, chain_along(tie, self._rule_for))
 
     def settled(self, elements: Iterable[FromClause] | None = None) -> ColumnElement[bool] | None:
         """Return what holds of each tied row that is this tenant's, or is not there.

@@ -159,7 +159,7 @@ class Predicates:
                 further = chain[number].columns if number < len(chain) else ()
                 names = dict.fromkeys((*tie.parent_columns, *further))
                 columns = [column_of(parent, each) for each in names]
-                found = select(*columns).select_from(parent).distinct()
+                found: Any = select(*columns).select_from(parent).distinct()
                 found.__dict__[_IS_JOINED] = True
                 parent = found.subquery(name)
             parents.append(parent)
