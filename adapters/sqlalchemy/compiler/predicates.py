@@ -136,14 +136,15 @@ class Predicates:
         joined = parents[0]
         for tie, child, parent in zip(chain[1:], parents, parents[1:], strict=False):
             joined = joined.join(parent, and_(*_pairs(child, tie, parent)))
-        found = (
+        found: Any = (
             select(literal_column("1"))
             .select_from(joined)
             .where(*_pairs(element, chain[0], parents[0]))
             .correlate_except(*parents, joined)
         )
         found.__dict__[_IS_JOINED] = True
-        return found.exists()
+        exists: ColumnElement[bool] = found.exists()
+        return exists
 
     def _parents(self, element: FromClause, chain: Sequence[ParentKey]) -> list[FromClause]:
         # Names that the element does not have: an alias of the application's may be called
