@@ -76,7 +76,8 @@ def test_a_tree_is_inserted_at_once(
 )
 def test_another_tenants_parent_is_refused(here: tuple[Database, Engine], rows: Rows) -> None:
     db, engine = here
-    for sent in ((insert(node).values(rows),), (insert(node), rows)):
+    calls: list[tuple[Any, ...]] = [(insert(node).values(rows),), (insert(node), rows)]
+    for sent in calls:
         with (
             tenant_scope("acme"),
             engine.begin() as connection,
@@ -107,7 +108,8 @@ def test_a_row_that_may_be_left_out_proves_nothing(here: tuple[Database, Engine]
         "mariadb": mysql.insert(node).prefix_with("IGNORE"),
     }
     statement = statements[db.name]
-    for sent in ((statement, rows), (statement.values(rows),)):
+    calls: list[tuple[Any, ...]] = [(statement, rows), (statement.values(rows),)]
+    for sent in calls:
         with (
             tenant_scope("acme"),
             engine.begin() as connection,
