@@ -25,7 +25,9 @@ INSTALL = $(PIP) install --quiet --no-deps --only-binary :all: --require-hashes 
 THIS = $(PIP) install --quiet --no-deps --no-build-isolation
 STARTED := $(shell date +%s)
 # Each process gets a stretch of the tests, so that it sets up little that the others do, too.
-SPREAD = -n $(WORKERS) --dist worksteal
+# The order in which they are written; ORDER="-p randomly" for a random one.
+ORDER ?= -p no:randomly
+SPREAD = -n $(WORKERS) --dist worksteal $(ORDER)
 
 # A venv belongs to this checkout alone, whatever the caller has activated or exported.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
