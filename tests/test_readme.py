@@ -132,11 +132,11 @@ AFTER = {
 SETUP = {
     "PostgreSQL holds the line too": """
 from contextlib import ExitStack
-from tests.floored import floored_database
+from tests.policy_database import policy_database
 
 engine.dispose()
 stack = ExitStack()
-here = stack.enter_context(floored_database())
+here = stack.enter_context(policy_database())
 here.run(
     f"ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {here.app}",
     f"ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO {here.app}",

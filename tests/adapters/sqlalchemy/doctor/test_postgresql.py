@@ -307,7 +307,15 @@ class Place:
         )
 
     def run(self, *statements: str) -> None:
+        for each in statements:
+            extension = each.removeprefix("CREATE EXTENSION ")
+            if extension != each and not self._has_extension(extension):
+                pytest.skip(f"this PostgreSQL has no {extension}; make test-postgresql's has")
         self.base.here.run(*(each.format(**self.names) for each in statements))
+
+    def _has_extension(self, name: str) -> bool:
+        available = "SELECT 1 FROM pg_available_extensions WHERE name = %s"
+        return bool(self.base.here.read(available, [name]))
 
     def examine(self, role: str | None = None) -> list[Finding]:
         return examine(self.shop.metadata, self.base.engine(role or self.base.app))
