@@ -27,6 +27,7 @@ __all__ = [
     "ReferenceParameter",
     "ReferenceRows",
     "Target",
+    "key_of",
     "names_of",
     "notes_in",
     "refuse_orphan",
@@ -35,6 +36,11 @@ __all__ = [
 
 _ATTRIBUTE: Final = "_tenantshield_references"
 _KEY: Final = "_tenantshield_keys"
+
+
+def key_of(key: Any) -> Any:
+    """Return the key under which ``key`` names a value; ``None`` for an expression."""
+    return key if isinstance(key, str) else coercions.expect_as_key(roles.DMLColumnRole, key)
 
 
 def written_name(key: Any, table: FromClause) -> str | None:
@@ -49,7 +55,7 @@ def written_name(key: Any, table: FromClause) -> str | None:
     Returns:
         ``None`` for an expression, which is rendered as it is.
     """
-    name: Any = key if isinstance(key, str) else coercions.expect_as_key(roles.DMLColumnRole, key)
+    name = key_of(key)
     if name is None:
         return None
     column = table.c.get(name)

@@ -10,14 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from sqlalchemy import BindParameter, Select, select
-from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.elements import ColumnClause, Label, Null
 from sqlalchemy.sql.expression import FromClause
 
 from ..errors import CrossTenantAccessError, UnguardedStatementError
 from ..ownership.model import ColumnOwnership, table_label
 from ..ownership.registry import registry
-from .foreign_keys import Target, names_of, refuse_orphan, written_name
+from .foreign_keys import Target, key_of, names_of, refuse_orphan, written_name
 from .parameters import checked, filled
 from .placement import base_table
 from .proofs import check_selected, is_new_row
@@ -132,7 +131,7 @@ def _refuse_computed(rule: ColumnOwnership) -> NoReturn:
 def _complete_from_select(state: Any, target: Target) -> None:
     statement = state.statement._clone()
     # private: what the SELECT's columns are written to, as keys.
-    names = [_plain_key(each) for each in statement._select_names]
+    names = [str(key_of(each)) for each in statement._select_names]
     names_of(names, target.table)
     source = statement.select
     inner = source.subquery()
@@ -206,7 +205,7 @@ def complete_update(
     others: Iterable[Target],
     column_keys: Iterable[str] | None,
 ) -> None:
-    """Have an ``UPDATE`` leave the tenant parenthesize, and point at this tenant's rows only.
+    """Have an ``UPDATE`` leave the tenant alone, and point at this tenant's rows only.
 
     Args:
         state: SQLAlchemy's compile state of the statement.
@@ -309,7 +308,7 @@ def complete_conflict(values: Iterable[tuple[Any, Any]], target: Target) -> dict
     given = dict(pairs)
     names = names_of(given, target.table)
     keys = {column.name.casefold(): column.key for column in target.table.c}
-    by_key = {keys.get(name, _plain_key(key)): given[key] for name, key in names.items()}
+    by_key = {keys.get(name, str(key_of(key))): given[key] for name, key in names.items()}
     by_key = _with_same_tenant(by_key, target, frozenset())
     noted = target.note(by_key, frozenset(), updates=True)
     unchecked = (target.sensitive & names.keys()) - target.checked
@@ -319,7 +318,3 @@ def complete_conflict(values: Iterable[tuple[Any, Any]], target: Target) -> dict
             "a foreign key, that this table construct does not list: use the declared table"
         )
     return _alone(noted)
-
-
-def _plain_key(key: Any) -> str:
-    return str(key if isinstance(key, str) else coercions.expect_as_key(roles.DMLColumnRole, key))
