@@ -29,16 +29,18 @@ def logging_as_it_was() -> Iterator[None]:
     assert after == before, "the root logger is left at another level"
 
 
-@pytest.fixture(autouse=True)
-def engines_disposed_of() -> Iterator[None]:
-    """Dispose of each engine that a test has made: Python 3.13 and newer warn of a connection
-    to SQLite that is never closed, at whatever test happens to run when they notice.
+@pytest.fixture(scope="session", autouse=True)
+def engines_made() -> Iterator[list[Any]]:
+    """Note each engine that is made, and at the end dispose of those that are left.
+
+    Python 3.13 and newer warn of a connection to SQLite that is never closed, at whatever test
+    happens to run when they notice.
     """
+    made: list[Any] = []
     sqlalchemy = sys.modules.get("sqlalchemy")
     if sqlalchemy is None:
-        yield
+        yield made
         return
-    made: list[Any] = []
     logger_of = sqlalchemy.log.instance_logger
 
     # Called for each engine and each pool. The engine's own __init__ stays as it is, since
@@ -49,8 +51,21 @@ def engines_disposed_of() -> Iterator[None]:
             made.append(instance)
 
     with mock.patch.object(sqlalchemy.log, "instance_logger", noted):
-        yield
-    for engine in made:
+        yield made
+    dispose_of(made)
+
+
+@pytest.fixture(autouse=True)
+def engines_disposed_of(engines_made: list[Any]) -> Iterator[None]:
+    """Dispose of each engine that a test has made; a module's fixture may need its own further."""
+    before = len(engines_made)
+    yield
+    dispose_of(engines_made[before:])
+    del engines_made[before:]
+
+
+def dispose_of(engines: list[Any]) -> None:
+    for engine in engines:
         if not engine.dialect.is_async:
             engine.dispose()
         elif engine.dialect.driver == "aiosqlite":

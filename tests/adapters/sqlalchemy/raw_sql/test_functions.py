@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,8 +35,10 @@ LEDGER = tenant_aware(
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return memory_engine()
+def engine() -> Iterator[Engine]:
+    engine = memory_engine()
+    yield engine
+    engine.dispose()
 
 
 def refused(engine: Engine, sql: str, match: str) -> None:
