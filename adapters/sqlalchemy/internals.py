@@ -186,6 +186,13 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Method(_COMPILER, "visit_alias", "self alias asfrom"),
     Method(_COMPILER, "visit_cte", "self cte asfrom"),
     Method(_COMPILER, "visit_column", "self column"),
+    Method(_COMPILER, "escape_literal_column", "self text"),
+    Use(
+        _COMPILER,
+        "escape_literal_column",
+        "visit_column visit_custom_op_binary visit_custom_op_unary_operator "
+        "visit_custom_op_unary_modifier",
+    ),
     Method(_COMPILER, "visit_textclause", "self textclause"),
     Method(_COMPILER, "visit_tstring", "self tstring", since=_2_1),
     Method(_COMPILER, "visit_custom_op_binary", "self element operator"),

@@ -105,7 +105,7 @@ MUTANTS: Final = (
     Mutant(
         "full-join-schema",
         "A column of a derived table is qualified by the schema that it no longer has.",
-        '            and getattr(table, "schema", None)\n',
+        "            and table in self._without_schema\n",
         "            and False\n",
         (f"{_COMPILER}::test_a_full_join_of_tables_with_a_schema_is_confined",),
     ),
@@ -570,8 +570,8 @@ MUTANTS: Final = (
     Mutant(
         "exact",
         "A column's collation may fold two tenants into one.",
-        'same(collate(column, "BINARY"), tenant)',
-        "same(column, tenant)",
+        'TenantEquality(column, tenant, " COLLATE BINARY")',
+        "TenantEquality(column, tenant)",
         (
             f"{_PARAMETERS}::test_a_collation_that_folds_case_does_not_fold_tenants",
             f"{_PARAMETERS}::test_a_collation_that_only_the_database_knows_does_not_fold_tenants",
@@ -580,8 +580,8 @@ MUTANTS: Final = (
     Mutant(
         "exact-type",
         "A type's own comparison may fold two tenants into one.",
-        "BinaryExpression(left, right, operators.eq, type_=Boolean())",
-        "left == right",
+        'is_same = TenantEquality(column, tenant, " COLLATE BINARY")',
+        "is_same = column == tenant",
         (f"{_PARAMETERS}::test_a_type_that_folds_case_when_it_compares_does_not_fold_tenants",),
     ),
     Mutant(

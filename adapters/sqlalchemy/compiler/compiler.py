@@ -17,6 +17,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import UnguardedStatementError
 from ..ownership.model import TypedReference
+from ..raw_sql.marks import without_marks
 from .foreign_keys import ReferenceRows
 from .guard import StatementGuard
 from .parameters import processor_for, role_of
@@ -47,7 +48,8 @@ class GuardedCompiler(_Base):
         render = partial(super().process, obj, **kwargs)
         if not self._guard.is_rendering:
             # private: Compiled.__init__() renders the statement with one call of this.
-            self._guard = StatementGuard(self, scans=self.scans_raw_sql)
+            if self._guard.has_rendered:
+                self._guard = StatementGuard(self, scans=self.scans_raw_sql)
             return self._guard.render(render)
         text = render()
         self._guard.raw.add_rendered(obj, text, self._guard.enclosing())
@@ -79,6 +81,14 @@ class GuardedCompiler(_Base):
             )
         return super().render_literal_bindparam(bindparam, *args, **kw)
 
+    # The linter that finds tables without a join has no use for the comparison.
+    def visit_tenantshield_equality(
+        self, element: Any, from_linter: Any = None, lateral_from_linter: Any = None, **kw: Any
+    ) -> str:
+        column: str = element.left._compiler_dispatch(self, **kw)
+        tenant: str = element.right._compiler_dispatch(self, **kw)
+        return f"{column}{element.collate} = {tenant}"
+
     # -- SELECT ------------------------------------------------------------------
 
     # private: tells what stands in the FROM, after the ORM and correlation have had
@@ -107,11 +117,12 @@ class GuardedCompiler(_Base):
         self._guard.enter_cte(cte)
         return super().visit_cte(cte, *args, **kw)
 
-    def visit_column(self, column: Any, *args: Any, **kw: Any) -> Any:
-        self._guard.raw.add_column(column)
+    def tenantshield_visit_column(self, column: Any, *args: Any, **kw: Any) -> Any:
+        """Take the place of ``visit_column()`` in a statement with such derived tables as have no
+        schema and stand for a table that has one. The others do without: there are many columns.
+        """
         if not self._guard.has_no_schema(column, kw):
             return super().visit_column(column, *args, **kw)
-        # A derived table has no schema, so its columns are not qualified by one.
         text = super().visit_column(column, *args, **{**kw, "include_table": False})
         return f"{self.preparer.quote(column.table.name)}.{text}"
 
@@ -162,6 +173,12 @@ class GuardedCompiler(_Base):
     def visit_tstring(self, tstring: Any, *args: Any, **kw: Any) -> Any:
         render = partial(super().visit_tstring, tstring, *args, **kw)
         return self._guard.raw.render_tstring(tstring, self._guard.enclosing(), render)
+
+    # private: the name of a column that is literal, and the operators below.
+    def escape_literal_column(self, text: str) -> str:
+        # MySQL's upserts put rendered names, with their marks, into columns.
+        self._guard.raw.add(without_marks(text))
+        return super().escape_literal_column(text)
 
     # private: infix and prefix operators made with op() and custom_op.
     def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> Any:

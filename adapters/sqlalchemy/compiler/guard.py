@@ -53,6 +53,7 @@ class StatementGuard:
         raw: the raw SQL within the statement.
         database: the one that the statement is for.
         is_rendering: whether the statement is being rendered at the moment.
+        has_rendered: whether it was.
     """
 
     def __init__(self, compiler: Any, *, scans: bool) -> None:
@@ -61,11 +62,12 @@ class StatementGuard:
         self.database = database_for(compiler.dialect)
         self.raw = RawParts(compiler.dialect, scans=scans)
         self.is_rendering = False
+        self.has_rendered = False
         self._cte_names = CteNames(self.database)
         self._schemas = default_schemas(compiler.dialect)
         self._plans: dict[Any, Plan] = {}
         self._binds: dict[tuple[int, str], BindParameter[Any]] = {}
-        self._filtered: set[FromClause] = set()
+        self._without_schema: set[FromClause] = set()
         self._prefetched: list[tuple[ReferenceParameter, str]] = []
         self._changed: TableClause | None = None
         self._targets: dict[int, list[Target]] = {}
@@ -83,7 +85,7 @@ class StatementGuard:
         plain = compiler.preparer
         raw_names: list[str] = []
         compiler.preparer = marking(plain, raw_names)
-        self.is_rendering = True
+        self.is_rendering = self.has_rendered = True
         try:
             text = render()
         finally:
@@ -141,7 +143,10 @@ class StatementGuard:
 
     def _enter(self, statement: Any, plan: Plan) -> None:
         self._plans[statement] = plan
-        self._filtered.update(plan.derived)
+        for each in plan.derived:
+            if getattr(each, "schema", None):
+                self._without_schema.add(each)
+                self._compiler.visit_column = self._compiler.tenantshield_visit_column
 
     def _plan(self) -> Plan | None:
         return self._plans.get(self.enclosing())
@@ -245,10 +250,7 @@ class StatementGuard:
         """Return whether the table of ``column`` has a schema and is a derived one here."""
         table = column.table
         return bool(
-            place.get("include_table", True)
-            and table is not None
-            and table in self._filtered
-            and getattr(table, "schema", None)
+            place.get("include_table", True) and table is not None and table in self._without_schema
         )
 
     def _refuse_long_name(self, table: TableClause) -> None:

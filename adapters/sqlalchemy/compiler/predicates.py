@@ -21,16 +21,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BinaryExpression, CollationClause, ColumnClause
+from sqlalchemy.sql.elements import BinaryExpression, ColumnClause
 from sqlalchemy.sql.expression import FromClause, TableClause
 from sqlalchemy.types import String, TypeDecorator, TypeEngine
 
 from ..databases import ExactText, database_for
 from ..ownership.model import ColumnOwnership, ParentKey
 
-__all__ = ["Predicates", "column_of", "exactly", "is_joined", "same"]
+__all__ = ["Predicates", "TenantEquality", "column_of", "exactly", "is_joined", "same"]
 
-_BINARY: Final = CollationClause("BINARY")
 _IS_BOOLEAN: Final = Boolean()
 
 _PARENTS: Final = ("tenantshield_parent", "tenantshield_guarded")
@@ -57,6 +56,23 @@ def same(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[b
     return BinaryExpression(left, right, operators.eq, type_=_IS_BOOLEAN)
 
 
+class TenantEquality(BinaryExpression[Any]):
+    """``column = :tenant``, which the compiler renders in one go: most statements have one.
+
+    Attributes:
+        collate: what stands behind the column.
+    """
+
+    __visit_name__ = "tenantshield_equality"
+    inherit_cache = False
+
+    def __init__(
+        self, column: ColumnElement[Any], tenant: ColumnElement[Any], collate: str = ""
+    ) -> None:
+        super().__init__(column, tenant, operators.eq, type_=_IS_BOOLEAN)
+        self.collate = collate
+
+
 def exactly(
     column: ColumnElement[Any], tenant: ColumnElement[Any], rule: ColumnOwnership, dialect: Dialect
 ) -> ColumnElement[bool]:
@@ -70,21 +86,19 @@ def exactly(
     """
     stored = _stored(rule.type_, dialect)
     if rule.python_type is not str or not isinstance(stored, String):
-        return same(column, tenant)
+        return TenantEquality(column, tenant)
     exact_text = database_for(dialect).exact_text
     if exact_text is ExactText.BINARY_CAST:
         # The first term can use an index, the second tells the two apart.
-        return and_(same(column, tenant), same(cast(column, LargeBinary), tenant))
+        return and_(TenantEquality(column, tenant), same(cast(column, LargeBinary), tenant))
     if exact_text is ExactText.BINARY_COLLATION:
         # The database's table may have another collation than the model says. An index on
         # a column without one is used with this.
-        # As collate() makes it, whose coercions cost more than all of the rest.
-        binary = BinaryExpression(column, _BINARY, operators.collate, type_=column.type)
-        is_same = same(binary, tenant)
+        is_same = TenantEquality(column, tenant, " COLLATE BINARY")
         if stored.collation and stored.collation.upper() != "BINARY":
-            return and_(same(column, tenant), is_same)
+            return and_(TenantEquality(column, tenant), is_same)
         return is_same
-    return same(column, tenant)
+    return TenantEquality(column, tenant)
 
 
 def _stored(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:

@@ -112,24 +112,17 @@ class RawParts:
         return text
 
     def add_operator(self, text: str) -> None:
-        """Take in an operator made with ``op()`` or ``custom_op``.
+        """Look at an operator made with ``op()`` or ``custom_op``, which is taken in as text.
 
         Raises:
             UnguardedStatementError: it begins something else.
         """
-        self.add(text)
         if "," in text and self._scans:
             refuse(
                 Source.STATEMENT,
                 "has an operator with a comma, which begins something else and cannot be confined "
                 "to the tenant",
             )
-
-    def add_column(self, column: Any) -> None:
-        """Take in a column, whose name may be raw SQL."""
-        if column.is_literal:
-            # MySQL's upserts put rendered names, with their marks, into these.
-            self.add(without_marks(column.name))
 
     def add_select(self, select: Any) -> None:
         """Take in what a ``SELECT`` has of suffixes and hints."""

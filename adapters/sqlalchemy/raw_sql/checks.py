@@ -74,9 +74,14 @@ class RawText:
     guarded_upserts: int = 0
 
     @cached_property
+    def sent(self) -> str:
+        """The text as the database is to see it."""
+        return without_marks(self.text)
+
+    @cached_property
     def bare(self) -> str:
-        """The text as the database is to see it, without string literals that are certain."""
-        return without_literals(without_marks(self.text))
+        """The same without string literals that are certain."""
+        return without_literals(self.sent)
 
 
 def check(raw: RawText) -> None:
@@ -86,7 +91,7 @@ def check(raw: RawText) -> None:
         UnguardedStatementError: it has such parts.
     """
     names = registry.names()
-    if raw.source is Source.STATEMENT and not raw.writes and is_quiet(raw.text, names):
+    if raw.source is Source.STATEMENT and not raw.writes and is_quiet(raw.text, raw.sent, names):
         refuse_named(misplaced(raw.text, names), raw.source)
         _reaches_out(raw)
         return
@@ -138,7 +143,7 @@ def refuse_named(names: Collection[str], source: Source) -> None:
 
 
 def _hides(raw: RawText) -> None:
-    if HIDES.search(without_marks(raw.text)):
+    if HIDES.search(raw.sent):
         refuse(
             raw.source,
             "has a comment within a comment, or one that MySQL and MariaDB run (/*! ... */), and "
@@ -157,7 +162,7 @@ def _reaches_unnamed(raw: RawText) -> None:
 
 
 def _hands_sql_to_a_function(raw: RawText) -> None:
-    name = sql_for_a_function(without_marks(raw.text))
+    name = sql_for_a_function(raw.sent)
     if name is not None:
         refuse(
             raw.source,

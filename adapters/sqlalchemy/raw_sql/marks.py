@@ -9,19 +9,20 @@ has rendered where a table stands, an application's construct for example, does 
 from __future__ import annotations
 
 import re
-from secrets import token_hex
+from secrets import choice
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
 __all__ = ["CLOSE", "CLOSE_TABLE", "MARKED", "OPEN", "marking", "without_marks"]
 
-# Nobody who writes raw SQL knows them.
-_SECRET: Final = token_hex(8)
+# Nobody who writes raw SQL knows them: there are 2 ** 75 of these, all for private use. Short,
+# since every identifier has two of them.
+_SECRET: Final = "".join(choice([chr(code) for code in range(0xE010, 0xF810)]) for _ in range(6))
 
-OPEN: Final = f"\ue000{_SECRET}\ue001"
-CLOSE: Final = f"\ue002{_SECRET}\ue001"
-CLOSE_TABLE: Final = f"\ue003{_SECRET}\ue001"
+OPEN: Final = f"\ue000{_SECRET}"
+CLOSE: Final = f"\ue001{_SECRET}"
+CLOSE_TABLE: Final = f"\ue002{_SECRET}"
 
 MARKED: Final = re.compile(
     f"{OPEN}((?:(?!{OPEN}|{CLOSE}|{CLOSE_TABLE}).)*)(?:{CLOSE}|{CLOSE_TABLE})", re.DOTALL
@@ -54,8 +55,8 @@ class _MarkingPreparer(_Base):
     close = CLOSE
 
     def quote(self, ident: str, force: Any = None) -> str:
-        # What says for itself whether it is quoted is no plain string.
-        if type(ident) is not str:
+        # Of a table, for example, which may say for itself whether it is quoted.
+        if type(ident) is not str and getattr(ident, "quote", None) is not None:
             return self._marked(ident)
         known = self.known[self.close is CLOSE_TABLE]
         text = known.get(ident)

@@ -15,14 +15,15 @@ from .marks import CLOSE, CLOSE_TABLE, OPEN
 
 __all__ = ["is_quiet"]
 
-# A parameter, or a marked identifier of one plain word that is not called as a function.
-_KNOWN: Final = re.compile(
+# A parameter, a marked identifier of one plain word that is not called as a function, or what
+# is neither a word nor begins a literal, a comment or another statement; and as a group of its
+# own whatever is left: a word, a quote, an escape, a semicolon, a mark.
+_PART: Final = re.compile(
     rf"{OPEN}[\"`]?\w++[\"`]?(?:{CLOSE}|{CLOSE_TABLE})(?!\s*+\()"
     r"|%\(\w++\)s|(?<![:\w]):\w++|__\[POSTCOMPILE_\w++\]"
+    r"|[\s\d,()=<>!.*+|?]++|[%:]|-(?!-)|/(?!\*)"
+    r"|([^\W\d]\w*+|[\s\S])"
 )
-# No quote, comment, escape, semicolon or mark that is left over.
-_ODD: Final = re.compile(r"[^\w\s,()=<>!.*+/%|:?\-]")
-_WORD: Final = re.compile(r"[^\W\d]\w*+")
 # Relations that hold rows of others, or values out of them; the rest of what reaches rows
 # unnamed is called as a function, or takes a word that is not listed below.
 _TELLING: Final = ("pg_", "sqlite_", "column_stat")
@@ -42,19 +43,18 @@ _KEYWORDS: Final = frozenset(
 _FOLDED: Final = {each: each.casefold() for each in _KEYWORDS}
 
 
-def is_quiet(text: str, names: AbstractSet[str]) -> bool:
-    """Return whether nothing in ``text`` can name a table or reach a row unnamed.
+def is_quiet(text: str, sent: str, names: AbstractSet[str]) -> bool:
+    """Return whether nothing in a statement can name a table or reach a row unnamed.
 
     Args:
-        text: a whole statement, with the marks.
+        text: the whole statement, with the marks.
+        sent: the same without them.
         names: the names of the tables that belong to tenants, case folded. A table may have
             the name of a keyword.
     """
-    rest = _KNOWN.sub(" ", text)
-    if "--" in rest or "/*" in rest or _ODD.search(rest):
+    words = set(_PART.findall(text))
+    words.discard("")
+    if not words <= _KEYWORDS or not names.isdisjoint(map(_FOLDED.__getitem__, words)):
         return False
-    folded = text.casefold()
-    if any(each in folded for each in _TELLING):
-        return False
-    words = set(_WORD.findall(rest))
-    return words <= _KEYWORDS and names.isdisjoint(map(_FOLDED.__getitem__, words))
+    folded = sent.casefold()
+    return not any(each in folded for each in _TELLING)

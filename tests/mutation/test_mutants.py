@@ -1,0 +1,22 @@
+"""That the holes can be put in: the text that each replaces stands in the guard, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .mutants import MUTANTS, Mutant
+from .running import file_with
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda each: each.name)
+def test_the_text_that_a_mutant_replaces_is_there(mutant: Mutant) -> None:
+    assert file_with(mutant.old, CHECKOUT)
+    assert mutant.old != mutant.new
+
+
+def test_each_mutant_has_a_name_of_its_own() -> None:
+    assert len({each.name for each in MUTANTS}) == len(MUTANTS)
