@@ -105,8 +105,8 @@ MUTANTS: Final = (
     Mutant(
         "full-join-schema",
         "A column of a derived table is qualified by the schema that it no longer has.",
-        "            and table in self._without_schema\n",
-        "            and False\n",
+        'place.get("include_table", True) and table in self._without_schema',
+        "False",
         (f"{_COMPILER}::test_a_full_join_of_tables_with_a_schema_is_confined",),
     ),
     Mutant(

@@ -249,9 +249,7 @@ class StatementGuard:
     def has_no_schema(self, column: Any, place: Mapping[str, Any]) -> bool:
         """Return whether the table of ``column`` has a schema and is a derived one here."""
         table = column.table
-        return bool(
-            place.get("include_table", True) and table is not None and table in self._without_schema
-        )
+        return bool(place.get("include_table", True) and table in self._without_schema)
 
     def _refuse_long_name(self, table: TableClause) -> None:
         if self.database.cuts(table.name):
