@@ -131,9 +131,14 @@ def serve_and_demonstrate(folder: Path, *, once: bool, since: int | None = None)
     address = f"http://127.0.0.1:{listening.getsockname()[1]}"
     server = uvicorn.Server(uvicorn.Config(create_app(database), log_level="warning"))
 
+    stopped = threading.Event()
+
     def serve() -> None:
-        with listening:
-            server.run(sockets=[listening])
+        try:
+            with listening:
+                server.run(sockets=[listening])
+        finally:
+            stopped.set()
 
     serving = threading.Thread(target=serve)
     serving.start()
@@ -142,11 +147,12 @@ def serve_and_demonstrate(folder: Path, *, once: bool, since: int | None = None)
         if since is not None:
             print(f"Done in {time.time() - since:.0f} s.", flush=True)
         if not once:
-            print(f"\nServing on {address} until Ctrl-C. Try:\n")
-            print(f"  {address}/ in a browser")
-            print(f'  curl -H "X-Tenant-ID: {_FIRST}" {address}/invoices', flush=True)
+            # Not join(): up to Python 3.12 a thread whose join() is interrupted counts as ended.
             with suppress(KeyboardInterrupt):
-                serving.join()
+                print(f"\nServing on {address} until Ctrl-C. Try:\n")
+                print(f"  {address}/ in a browser")
+                print(f'  curl -H "X-Tenant-ID: {_FIRST}" {address}/invoices', flush=True)
+                stopped.wait()
         return is_clean
     finally:
         server.should_exit = True
