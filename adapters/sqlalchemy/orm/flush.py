@@ -26,7 +26,8 @@ __all__ = ["begin_flush", "end_flush", "flush_of", "flush_on"]
 Values = tuple[Any, ...]
 
 
-# The current flush, as an attribute of the session and of the connection that it last used.
+# The current flushes of a session, by connection, and the last one of a connection. A session
+# may write over several, to several databases: a key of one proves nothing in another.
 _FLUSH: Final = "_tenantshield_flush"
 setattr(Session, _FLUSH, None)
 setattr(Connection, _FLUSH, None)
@@ -34,15 +35,16 @@ setattr(Connection, _FLUSH, None)
 
 def begin_flush(session: Any) -> None:
     """Note that ``session`` begins to flush."""
-    session._tenantshield_flush = _TO_BEGIN
+    session._tenantshield_flush = {}
 
 
 def end_flush(session: Any) -> None:
     """End the flush of ``session``, if there is one."""
-    flush = session._tenantshield_flush
-    if flush is not None:
+    flushes = session._tenantshield_flush
+    if flushes is not None:
         session._tenantshield_flush = None
-        flush.end()
+        for flush in flushes.values():
+            flush.end()
 
 
 def flush_of(connection: Any, state: InstanceState[Any]) -> Flush | None:
@@ -54,11 +56,13 @@ def flush_of(connection: Any, state: InstanceState[Any]) -> Flush | None:
     session: Any = state.session
     if session is None:
         return None
-    flush = session._tenantshield_flush
-    if flush is _TO_BEGIN:
-        flush = session._tenantshield_flush = Flush(session)
-    if flush is not None:
-        connection._tenantshield_flush = flush
+    flushes: dict[Any, Flush] | None = session._tenantshield_flush
+    if flushes is None:
+        return None
+    flush = flushes.get(connection)
+    if flush is None:
+        flush = flushes[connection] = Flush(session, connection)
+    connection._tenantshield_flush = flush
     return flush
 
 
@@ -69,10 +73,11 @@ def flush_on(connection: Any) -> Flush | None:
 
 
 class Flush:
-    """One flush of one session, for one tenant."""
+    """What one session flushes over one connection, for one tenant."""
 
     __slots__ = (
         "_bound",
+        "_connection",
         "_objects",
         "_places",
         "_proven",
@@ -80,20 +85,23 @@ class Flush:
         "session_id",
     )
 
-    def __init__(self, session: Session | None) -> None:
+    def __init__(self, session: Session, connection: Connection) -> None:
         self._bound = current_bound()
-        self._session = session
+        # Nothing tells from which schema an object was loaded before.
+        is_moved = connection.get_execution_options().get("schema_translate_map")
+        self._session: Session | None = None if is_moved else session
+        self._connection: Connection | None = connection
         self._objects: list[InstanceState[Any]] = []
         self._proven: dict[TypedReference, set[Values]] = {}
         # By mapper and not by foreign key, since a Reference takes long to hash.
         self._places: dict[MapperInfo, list[set[Values]]] = {}
-        self.session_id = 0 if session is None else session.hash_key
+        self.session_id = session.hash_key
         """The session's ``hash_key``, which is its objects' ``session_id``; 0 after the end."""
 
     def end(self) -> None:
         """Release everything, since the connection may outlive the flush and keep it."""
         self.session_id = 0
-        self._session = None
+        self._session = self._connection = None
         self._objects.clear()
         self._places.clear()
         self._proven.clear()
@@ -164,7 +172,9 @@ class Flush:
         for each in values:
             key = mapper.identity_key_from_primary_key(each)
             instance = session.identity_map.get(key)
-            if instance is not None and was_loaded_here(session, mapper, instance):
+            if instance is None:
+                continue
+            if was_loaded_here(session, self._connection, mapper, instance):
                 yield each
 
 
@@ -185,10 +195,6 @@ def _plain_values(values: Mapping[str, Any], attributes: Iterable[str]) -> Value
         ):
             return None
     return given
-
-
-_TO_BEGIN: Final = Flush(None)
-"""Stands for the flush of a session that has written nothing yet."""
 
 
 def _attributes_of(mapper: Mapper[Any], reference: Reference) -> tuple[str, ...] | None:

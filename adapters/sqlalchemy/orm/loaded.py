@@ -32,10 +32,16 @@ setattr(Session, _LOADS, None)
 
 @dataclass(slots=True)
 class Loads:
-    """The queries of one transaction whose objects are rows of their tables."""
+    """The queries of one transaction whose objects are rows of their tables.
+
+    Attributes:
+        transaction: the session's.
+        runs: the connection that each went over, which may lead to another database, by the
+            number that SQLAlchemy gives it.
+    """
 
     transaction: Any
-    runs: set[int]
+    runs: dict[int, Any]
 
 
 def note_load(cursor: Any, query: Any) -> None:
@@ -51,10 +57,10 @@ def note_load(cursor: Any, query: Any) -> None:
     transaction = _transaction(session)
     loads = session._tenantshield_loads
     if loads is None or loads.transaction is not transaction:
-        loads = session._tenantshield_loads = Loads(transaction, set())
+        loads = session._tenantshield_loads = Loads(transaction, {})
     elif len(loads.runs) >= MOST_LOADS:
         loads.runs.clear()
-    loads.runs.add(query.runid)
+    loads.runs[query.runid] = cursor.context.root_connection
 
 
 def distrust(session: Any, state: InstanceState[Any]) -> None:
@@ -62,7 +68,7 @@ def distrust(session: Any, state: InstanceState[Any]) -> None:
     loads = session._tenantshield_loads
     if loads is not None:
         # The whole query, since an object keeps its run id whatever happens to it.
-        loads.runs.discard(state.runid)
+        loads.runs.pop(state.runid, None)
 
 
 def _transaction(session: Session) -> Any:
@@ -74,7 +80,7 @@ def _is_ordinary(cursor: Any, compiled: Any) -> bool:
     """Return whether a query loads one mapper from its own table, in the ordinary way.
 
     An alias, a ``from_statement()``, an option or a CTE of the table's name may put any
-    value in the place of a primary key.
+    value in the place of a primary key; a ``schema_translate_map``, those of another schema.
     """
     if type(compiled) is not _Selected or len(compiled._entities) != 1:
         return False
@@ -89,11 +95,13 @@ def _is_ordinary(cursor: Any, compiled: Any) -> bool:
         # An entity that is a single column has no selectable.
         and getattr(entity, "selectable", None) is mapper.local_table
         and not cursor.context.compiled.ctes
+        and not cursor.context.execution_options.get("schema_translate_map")
     )
 
 
-def was_loaded_here(session: Any, mapper: Mapper[Any], instance: Any) -> bool:
-    """Return whether ``instance`` was read in this transaction, under the tenant in scope.
+def was_loaded_here(session: Any, connection: Any, mapper: Mapper[Any], instance: Any) -> bool:
+    """Return whether ``instance`` was read in this transaction, under the tenant in scope, over
+    ``connection``.
 
     Its presence in the identity map proves nothing: an object can be put there by hand,
     with any primary key, or remain there from an earlier transaction after its row was
@@ -110,7 +118,7 @@ def was_loaded_here(session: Any, mapper: Mapper[Any], instance: Any) -> bool:
     return (
         loads.transaction is _transaction(session)
         # private: the query that made the object from a row.
-        and state.runid in loads.runs
+        and loads.runs.get(state.runid) is connection
         and attribute not in state.committed_state
         and own[0].is_same_tenant(tenant_id, bound.tenant_id)
     )

@@ -1,0 +1,173 @@
+"""What a flush takes for proven of one database or schema proves nothing of another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, ForeignKey, MetaData, String, event, select
+from sqlalchemy.ext.horizontal_shard import ShardedSession
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy.pool import StaticPool
+
+from tenantshield_mw import CrossTenantAccessError, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+from tests.databases import memory_engine
+
+from ..watching import fill, rows, sent
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData()
+
+
+@tenant_aware
+class Parent(Base):
+    __tablename__ = "flush_parent"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tenant_id: Mapped[str] = mapped_column(String(50))
+
+
+@tenant_aware
+class Child(Base):
+    __tablename__ = "flush_child"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tenant_id: Mapped[str] = mapped_column(String(50))
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("flush_parent.id"))
+    parent: Mapped[Parent | None] = relationship()
+
+
+OURS = "INSERT INTO flush_parent VALUES (1, 'acme')"
+THEIRS = "INSERT INTO flush_parent VALUES (1, 'globex')"
+
+
+def stored(*statements: str) -> Engine:
+    engine = memory_engine()
+    Base.metadata.create_all(engine)
+    fill(engine, *statements)
+    return engine
+
+
+@pytest.fixture
+def here() -> Iterator[Engine]:
+    """The database that is written to, in which the key 1 is another tenant's."""
+    engine = stored(THEIRS)
+    yield engine
+    assert rows(engine, "SELECT * FROM flush_child") == []
+    engine.dispose()
+
+
+@pytest.fixture
+def other() -> Iterator[Engine]:
+    """One in which the key 1 is the tenant's own."""
+    engine = stored(OURS)
+    yield engine
+    engine.dispose()
+
+
+Loaded = tuple[Session, Parent]
+
+
+def a_bind_argument(here: Engine, other: Engine) -> Loaded:
+    session = Session(here)
+    return session, session.scalars(select(Parent), bind_arguments={"bind": other}).one()
+
+
+def a_session_that_reads_elsewhere(here: Engine, other: Engine) -> Loaded:
+    class Routed(Session):
+        def get_bind(self, *args: Any, **kw: Any) -> Engine:
+            return here if self._flushing else other
+
+    session = Routed()
+    return session, session.get_one(Parent, 1)
+
+
+def a_merge(here: Engine, other: Engine) -> Loaded:
+    session = Session(here)
+    with Session(other) as reading:
+        return session, session.merge(reading.get_one(Parent, 1), load=False)
+
+
+def shards(here: Engine, other: Engine) -> ShardedSession:
+    def chosen(mapper: Any, instance: Any, clause: Any = None) -> str:
+        return "other" if isinstance(instance, Parent) else "here"
+
+    return ShardedSession(
+        shards={"here": here, "other": other},
+        shard_chooser=chosen,
+        identity_chooser=lambda mapper, key, **kw: ["other"],
+        execute_chooser=lambda context: ["other"],
+    )
+
+
+def a_shard(here: Engine, other: Engine) -> Loaded:
+    session = shards(here, other)
+    return session, session.scalars(select(Parent)).one()
+
+
+@pytest.mark.parametrize(
+    "load", [a_bind_argument, a_session_that_reads_elsewhere, a_merge, a_shard]
+)
+def test_an_object_of_another_database_proves_nothing(
+    here: Engine, other: Engine, load: Callable[[Engine, Engine], Loaded]
+) -> None:
+    with tenant_scope("acme"):
+        session, kept = load(here, other)
+        with session:
+            session.add(Child(id=2, parent_id=kept.id))
+            with pytest.raises(CrossTenantAccessError):
+                session.flush()
+
+
+def test_an_object_that_the_same_flush_inserts_elsewhere_proves_nothing(
+    here: Engine, other: Engine
+) -> None:
+    fill(other, "DELETE FROM flush_parent")
+    with tenant_scope("acme"), shards(here, other) as session:
+        session.add(Child(id=2, parent=Parent(id=1)))
+        with pytest.raises(CrossTenantAccessError):
+            session.flush()
+
+
+def test_objects_of_one_shard_are_inserted_together(other: Engine) -> None:
+    fill(other, "DELETE FROM flush_parent")
+    with tenant_scope("acme"), shards(other, other) as session, sent(other) as statements:
+        session.add(Child(id=2, parent=Parent(id=1)))
+        session.commit()
+    assert rows(other, "SELECT * FROM flush_child") == [(2, "acme", 1)]
+    assert len(statements) == 2
+
+
+def with_schemas(engine: Engine) -> None:
+    """Attach a second schema, in which the key 1 is the tenant's own."""
+
+    @event.listens_for(engine, "connect")
+    def attach(connection: Any, _record: Any) -> None:
+        connection.execute("ATTACH ':memory:' AS elsewhere")
+        connection.execute("CREATE TABLE elsewhere.flush_parent (id INTEGER, tenant_id VARCHAR)")
+        connection.execute("CREATE TABLE elsewhere.flush_child (id, tenant_id, parent_id)")
+        connection.execute("INSERT INTO elsewhere.flush_parent VALUES (1, 'acme')")
+
+
+ELSEWHERE = {"schema_translate_map": {None: "elsewhere"}}
+
+
+@pytest.mark.parametrize("moved", ["the query", "the flush"])
+def test_an_object_of_another_schema_proves_nothing(moved: str) -> None:
+    engine = memory_engine()
+    with_schemas(engine)
+    Base.metadata.create_all(engine)
+    fill(engine, THEIRS if moved == "the query" else OURS)
+    assert isinstance(engine.pool, StaticPool)
+    if moved == "the flush":
+        fill(engine, "UPDATE elsewhere.flush_parent SET tenant_id = 'globex'")
+    with tenant_scope("acme"), Session(engine) as session:
+        options = ELSEWHERE if moved == "the query" else {}
+        kept = session.scalars(select(Parent), execution_options=options).one()
+        if moved == "the flush":
+            session.connection().execution_options(**ELSEWHERE)
+        session.add(Child(id=2, parent_id=kept.id))
+        with pytest.raises(CrossTenantAccessError):
+            session.flush()
+    engine.dispose()
