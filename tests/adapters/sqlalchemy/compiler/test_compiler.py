@@ -807,6 +807,27 @@ def test_insert_from_select_takes_the_tenants_rows_and_stamps_them(any_engine: E
     assert rows(any_engine, sql) == [(101, "acme"), (102, "acme")]
 
 
+def test_an_upsert_from_select_is_understood(any_engine: Engine) -> None:
+    name = any_engine.dialect.name
+    if name == "mariadb":
+        statement: Any = mysql.insert(SHOP).from_select(
+            ["id", "name"], select(SHOP.c.id, literal("z")).where(SHOP.c.id == 1)
+        )
+        statement = statement.on_duplicate_key_update(name=statement.inserted.name)
+    else:
+        # SQLite wants a WHERE, or takes ON for the beginning of a join's.
+        made: Any = sqlite if name == "sqlite" else postgresql
+        statement = made.insert(SHOP).from_select(
+            ["id", "name"], select(SHOP.c.id, literal("z")).where(SHOP.c.id == 1)
+        )
+        statement = statement.on_conflict_do_update(
+            index_elements=["id"], set_={"name": statement.excluded.name}
+        )
+    with tenant_scope("acme"), any_engine.begin() as connection:
+        connection.execute(statement)
+    assert rows(any_engine, "SELECT name FROM comp_shop WHERE id = 1") == [("z",)]
+
+
 def test_a_data_changing_cte_is_confined() -> None:
     changed = update(SHOP).values(name="x").returning(SHOP.c.id).cte("changed")
     with database("postgresql") as here:
