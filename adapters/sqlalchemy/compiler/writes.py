@@ -158,7 +158,7 @@ def _complete_from_select(state: Any, target: Target) -> None:
         _check_selected_tenant(source, names.index(key), rule)
     selected = [
         filled(rule, "INSERT") if name == key else column
-        for name, column in zip(names, inner.c, strict=True)
+        for name, column in zip(names, _nulls_first(source, list(inner.c)), strict=True)
     ]
     if key not in names:
         names.append(key)
@@ -173,6 +173,21 @@ def _complete_from_select(state: Any, target: Target) -> None:
     statement._select_names = names
     state.statement = statement
     state._dict_parameters = {name: Null() for name in names}
+
+
+def _nulls_first(source: Any, columns: list[Any]) -> list[Any]:
+    """Return ``columns`` of a subquery of ``source``, but ``NULL`` where that has a bare one.
+
+    In an ``INSERT`` PostgreSQL takes it for one of the column's type, in a subquery for a text.
+    """
+    selected = list(source.selected_columns) if isinstance(source, Select) else []
+    if len(selected) != len(columns):
+        return columns
+    bare = [each.element if isinstance(each, Label) else each for each in selected]
+    return [
+        value if isinstance(value, Null) else column
+        for value, column in zip(bare, columns, strict=True)
+    ]
 
 
 def _check_selected_references(source: Any, names: list[str], target: Target) -> None:

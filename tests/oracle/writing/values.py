@@ -237,7 +237,10 @@ class Values(Choices):
         kind = self.pick(["now", "later", "later", "called", "unique"])
         if kind == "later":
             self.parameters[name] = value
-            return bindparam(name, type_=spot.column.type if self.chance(50) else None)
+            # PostgreSQL takes one without a type for a text in a subquery, where the guard has
+            # the rows of an INSERT come from.
+            has_type = self.database == "postgresql" or self.chance(50)
+            return bindparam(name, type_=spot.column.type if has_type else None)
         if kind == "called":
             return bindparam(name, callable_=lambda: value, type_=spot.column.type)
         return bindparam(name, value, type_=spot.column.type, unique=kind == "unique")
