@@ -49,7 +49,7 @@ help:
 	@echo 'make test-wheel   import every public name of the wheel from empty environments'
 	@echo 'make leaks        search for ways across tenants'
 	@echo 'make mutants      put hole after hole into the guard; a test has to fail for each'
-	@echo 'make fuzz N=2000  that many random statements against the oracle'
+	@echo 'make fuzz N=2000  that many random statements and writes against the oracle'
 	@echo 'make soak         200 clients, faults and a restart, direct and through PgBouncer'
 	@echo 'make screenshots  renew docs/images/'
 	@echo 'make servers      install the servers and the browser that some tests need (Debian, root)'

@@ -1,9 +1,12 @@
 """The long run: composed statements against the oracle, until one tells a difference.
 
+Every second batch is of writes, see ``tests/oracle/writing``; where policies protect, none is.
+
 ::
 
     python -m tests.fuzz 100000
     python -m tests.fuzz 5000 --database postgresql --seed 7
+    python -m tests.fuzz 20000 --only writes
     python -m tests.fuzz 5000 --policies           # on PostgreSQL, with policies as well
     python -m tests.fuzz 5000 --policies --no-guard  # with nothing but policies
 
@@ -21,9 +24,9 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Sequence
-from contextlib import ExitStack
-from typing import Final, get_args
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final, get_args
 
 import hypothesis
 import sqlalchemy
@@ -33,6 +36,12 @@ from tests.databases import DatabaseName, why_unavailable
 from tests.oracle.fuzzing import Tally, fuzz
 from tests.oracle.oracle import Mismatch, Pair, pair
 from tests.oracle.strategies import Composed, statements
+
+if TYPE_CHECKING:
+    from tests.oracle.writing.fuzzing import WriteTally
+
+PARTS: Final = ("statements", "writes")
+"""What is composed, and takes turns."""
 
 BATCH: Final = 500
 """Examples between two seeds. Hypothesis remembers all examples of a seed."""
@@ -57,13 +66,16 @@ def main() -> int:
     parser.add_argument("examples", type=int, help="how many statements to compare")
     parser.add_argument("--database", choices=get_args(DatabaseName), help="only this one")
     parser.add_argument("--seed", type=int, help="repeats an earlier run")
+    parser.add_argument("--only", choices=PARTS, help="only these")
     parser.add_argument("--policies", action="store_true", help="with policies in PostgreSQL")
     parser.add_argument("--no-guard", action="store_true", help="with nothing but these")
     arguments = parser.parse_args()
     if arguments.no_guard and not arguments.policies:
         parser.error("--no-guard needs --policies: without both nothing protects")
     if arguments.policies:
-        arguments.database = "postgresql"
+        if arguments.only == "writes":
+            parser.error("--only writes goes without policies")
+        arguments.database, arguments.only = "postgresql", "statements"
     start = random.randrange(2**32) if arguments.seed is None else arguments.seed
     chosen: tuple[DatabaseName, ...] = (arguments.database,) if arguments.database else SHARES
     shares: list[DatabaseName] = [name for name in chosen if why_unavailable(name) is None]
@@ -76,6 +88,7 @@ def main() -> int:
         arguments.examples,
         start,
         shares,
+        (arguments.only,) if arguments.only else PARTS,
         guard=not arguments.no_guard,
         policies=_policies() if arguments.policies else None,
     )
@@ -93,39 +106,82 @@ def run(
     examples: int,
     start: int,
     shares: Sequence[DatabaseName],
+    parts: Sequence[str] = PARTS,
     *,
     guard: bool = True,
     policies: Sequence[str] | None = None,
 ) -> int:
     """Compare that many statements; return the exit status."""
     tallies: dict[DatabaseName, Tally] = {name: Tally() for name in dict.fromkeys(shares)}
+    write: Callable[[DatabaseName, int, int], None] | None = None
+    written: dict[DatabaseName, WriteTally] = {}
     began = time.monotonic()
     mismatches = 0
     with ExitStack() as stack:
-        pairs: dict[DatabaseName, Pair] = {
-            name: stack.enter_context(pair(name, guard=guard, policies=policies))
-            for name in tallies
-        }
+        pairs: dict[DatabaseName, Pair] = {}
+        if "statements" in parts:
+            for name in tallies:
+                pairs[name] = stack.enter_context(pair(name, guard=guard, policies=policies))
+        if "writes" in parts:
+            write, written = stack.enter_context(_writing(list(tallies)))
         for number, done in enumerate(range(0, examples, BATCH)):
-            name = shares[number % len(shares)]
+            name = shares[number // len(parts) % len(shares)]
+            # Several, since a batch of writes is made of smaller ones.
+            count, seed = min(BATCH, examples - done), start + 10 * number
             try:
-                strategy = statements(name, fills=guard)
-                count = min(BATCH, examples - done)
-                _batch(pairs[name], strategy, tallies[name], count, start + number)
+                if write is not None and parts[number % len(parts)] == "writes":
+                    write(name, count, seed)
+                else:
+                    strategy = statements(name, fills=guard)
+                    _batch(pairs[name], strategy, tallies[name], count, seed)
             except Mismatch as found:
                 mismatches += 1
-                print(f"\nmismatch, seed {start + number}:\n{found}\n")
+                print(f"\nmismatch, {_how_again(found, name, seed)}:\n{found}\n")
                 break
             if number % 10 == 9:
                 print(f"  {done + BATCH} examples", flush=True)
     for name, tally in tallies.items():
-        print(f"{name}: {tally.compared} compared, {tally.rejected} refused by the database")
+        if "statements" in parts:
+            print(f"{name}: {tally.compared} compared, {tally.rejected} refused by the database")
+        if name in written:
+            print(f"{name}, writes:", *written[name].lines(), sep="\n")
+    compared = sum(each.compared for each in tallies.values())
+    compared += sum(each.count() for each in written.values())
     print(
-        f"{sum(each.compared for each in tallies.values())} examples, "
-        f"{sum(each.rejected for each in tallies.values())} rejected, "
+        f"{compared} examples, {sum(each.rejected for each in tallies.values())} rejected, "
         f"{mismatches} mismatches, {time.monotonic() - began:.0f} seconds, seed {start}"
     )
     return 1 if mismatches else 0
+
+
+@contextmanager
+def _writing(
+    names: Sequence[DatabaseName],
+) -> Generator[
+    tuple[Callable[[DatabaseName, int, int], None], dict[DatabaseName, WriteTally]], None, None
+]:
+    """Yield what judges that many writes from a seed on, and what it counts on."""
+    # Only here: what declares their tables must not be in a process without a guard.
+    from tests.oracle.writing.fuzzing import WriteTally, fuzz_writes
+    from tests.oracle.writing.judge import judge
+    from tests.oracle.writing.statements import writes
+
+    tallies = {name: WriteTally() for name in names}
+    with ExitStack() as stack:
+        judges = {name: stack.enter_context(judge(name)) for name in names}
+
+        def write(name: DatabaseName, count: int, seed: int) -> None:
+            fuzz_writes(judges[name], writes(name), count, start=seed, tally=tallies[name])
+
+        yield write, tallies
+
+
+def _how_again(found: Mismatch, name: DatabaseName, seed: int) -> str:
+    """Return the arguments that repeat a batch of writes, or the seed of another one."""
+    # Noted where the writes of one seed are composed.
+    for note in getattr(found, "__notes__", ()):
+        return f"--only writes --database {name}, {note}"
+    return f"seed {seed}"
 
 
 def _batch(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
@@ -13,7 +14,9 @@ from sqlalchemy.exc import SAWarning
 from .oracle import Pair, Rejected
 from .strategies import Composed
 
-__all__ = ["Tally", "fuzz"]
+__all__ = ["Tally", "drive", "fuzz"]
+
+T = TypeVar("T")
 
 _NO_HEALTH_CHECKS: Final = (
     HealthCheck.too_slow,
@@ -59,6 +62,38 @@ def fuzz(
         Mismatch: the guard makes a difference, for the smallest statement found.
     """
     counts = Tally() if tally is None else tally
+
+    def compare(composed: Composed) -> None:
+        try:
+            pair.compare(composed.run, writes=composed.writes)
+        except Rejected:
+            counts.rejected += 1
+            reject()
+        counts.compared += 1
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*cartesian product", SAWarning)
+        drive(compare, strategy, examples, start=start, shrink=shrink)
+    return counts
+
+
+def drive(
+    check: Callable[[T], None],
+    strategy: st.SearchStrategy[T],
+    examples: int,
+    *,
+    start: int | None,
+    shrink: bool,
+) -> None:
+    """Call ``check`` with that many examples of a strategy.
+
+    Args:
+        check: raises for an example that shows something.
+        strategy: what the examples come from.
+        examples: how many.
+        start: the seed; if ``None``, the same examples come at every call.
+        shrink: look for the smallest example for which ``check`` raises.
+    """
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
 
     @settings(
@@ -72,15 +107,7 @@ def fuzz(
         report_multiple_bugs=False,
     )
     @given(strategy)
-    def compare(composed: Composed) -> None:
-        try:
-            pair.compare(composed.run, writes=composed.writes)
-        except Rejected:
-            counts.rejected += 1
-            reject()
-        counts.compared += 1
+    def checked(example: T) -> None:
+        check(example)
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*cartesian product", SAWarning)
-        (compare if start is None else seed(start)(compare))()
-    return counts
+    (checked if start is None else seed(start)(checked))()

@@ -30,6 +30,7 @@ __all__ = [
     "key_of",
     "names_of",
     "notes_in",
+    "refuse_made_by_database",
     "refuse_orphan",
     "written_name",
 ]
@@ -91,7 +92,8 @@ class ReferenceParameter:
     """One bound parameter holds one column of one row's foreign key."""
 
     reference: Reference
-    row: int
+    row: object
+    """Tells this row, or ``SET``, from each other of the statement."""
     position: int
     type_: TypeEngine[Any]
     """The column's."""
@@ -140,6 +142,7 @@ class Target:
         *,
         row: int | None = None,
         updates: bool = False,
+        has_defaults: bool = True,
     ) -> dict[Any, Any]:
         """Return ``values`` with the parameters of foreign keys noted.
 
@@ -148,6 +151,8 @@ class Target:
             column_keys: the keys whose values come with each execution.
             row: which row of several ``VALUES`` this is; ``None`` for the only one.
             updates: whether this is the ``SET`` of an ``UPDATE``.
+            has_defaults: whether SQLAlchemy gives a column its default; not so in an upsert's
+                ``SET``.
 
         Raises:
             CrossTenantAccessError: the row would belong to nobody.
@@ -155,7 +160,7 @@ class Target:
         """
         if not self.references:
             return dict(values)
-        noting = _Noting(self, values, column_keys, row, updates)
+        noting = _Noting(self, values, column_keys, row, updates, has_defaults)
         for reference in self.references:
             noting.take(reference)
         return noting.values
@@ -171,6 +176,7 @@ class _Noting:
         column_keys: frozenset[str],
         row: int | None,
         updates: bool,
+        has_defaults: bool,
     ) -> None:
         self.values = dict(values)
         self._target = target
@@ -180,13 +186,21 @@ class _Noting:
             for key in column_keys
             if (name := written_name(key, target.table)) is not None
         }
-        self._row = row
+        self._row = object()
+        self._is_one_of_several = row is not None
         self._updates = updates
+        self._has_defaults = has_defaults
         self._columns = {column.name.casefold(): column for column in target.table.c}
 
     def take(self, reference: Reference) -> None:
         columns = [self._columns.get(name.casefold()) for name in reference.columns]
         written = [column is not None and self._is_written(column) for column in columns]
+        if reference.is_computed:
+            refuse_made_by_database(reference)
+        if not self._updates:
+            missing = (n for n, given in zip(reference.columns, written, strict=True) if not given)
+            if not reference.made_by_database.isdisjoint(missing):
+                refuse_made_by_database(reference)
         if not any(written):
             if reference.owns and not self._updates:
                 refuse_orphan(reference)
@@ -199,7 +213,7 @@ class _Noting:
             for position, column in enumerate(columns):
                 if column is not None:
                     self._note(
-                        column, ReferenceParameter(reference, self._row or 0, position, column.type)
+                        column, ReferenceParameter(reference, self._row, position, column.type)
                     )
             if self._target.is_plain and reference.parent is self._declared():
                 self._note_keys(reference)
@@ -213,7 +227,7 @@ class _Noting:
             column = self._columns.get(name)
             if column is None:
                 continue
-            key = ReferenceParameter(reference, self._row or 0, position, column.type)
+            key = ReferenceParameter(reference, self._row, position, column.type)
             if name in self._places:
                 place = self._places[name]
                 value = self.values[place]
@@ -238,6 +252,8 @@ class _Noting:
 
     def _default_of(self, column: Any) -> Any:
         """Return what SQLAlchemy itself puts into ``column`` if nobody does."""
+        if not self._has_defaults:
+            return None
         return getattr(column, "onupdate" if self._updates else "default", None)
 
     def _note(self, column: Any, note: ReferenceParameter) -> None:
@@ -276,7 +292,7 @@ class _Noting:
         if default.is_clause_element:
             if not is_proven(default.arg, note.reference, self._target.references_of):
                 refuse_expression(note.reference)
-        elif self._row is None and (default.is_scalar or default.is_callable):
+        elif not self._is_one_of_several and (default.is_scalar or default.is_callable):
             # private: SQLAlchemy names the parameter of a default by the column's key.
             self._target.prefetched.append((note, column.key))
         else:
@@ -325,7 +341,7 @@ def _rows(
         for bind, name in bind_names.items()
         for note in bind.__dict__.get(kind, ())
     ]
-    found: dict[tuple[Reference, int], dict[int, tuple[str, TypeEngine[Any]]]] = {}
+    found: dict[tuple[Reference, object], dict[int, tuple[str, TypeEngine[Any]]]] = {}
     for note, name, type_ in [*noted, *((note, name, note.type_) for note, name in prefetched)]:
         found.setdefault((note.reference, note.row), {})[note.position] = (name, type_)
     for (reference, _), places in found.items():
@@ -333,6 +349,20 @@ def _rows(
         if len(places) == len(reference.columns):
             names, types = zip(*(places[i] for i in sorted(places)), strict=True)
             yield reference, names, types
+
+
+def refuse_made_by_database(reference: Reference) -> NoReturn:
+    """Raise for a foreign key into which the database itself would put a value."""
+    names, parent = ", ".join(reference.columns), table_label(reference.parent)
+    if reference.is_computed:
+        raise UnguardedStatementError(
+            f"{names} of {reference.label} is computed by the database and refers to {parent}, "
+            "perhaps to another tenant's row: use tenant_foreign_key()"
+        )
+    raise UnguardedStatementError(
+        f"{names} of {reference.label} is left out, and the database's default could refer to "
+        f"another tenant's {parent}: give a value, NULL if it refers to none"
+    )
 
 
 def refuse_orphan(reference: Reference) -> NoReturn:

@@ -9,14 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-from sqlalchemy import BindParameter, Select, select
+from sqlalchemy import BindParameter, Select, literal_column, select
 from sqlalchemy.sql.elements import ColumnClause, Label, Null
 from sqlalchemy.sql.expression import FromClause
 
 from ..errors import CrossTenantAccessError, UnguardedStatementError
 from ..ownership.model import ColumnOwnership, table_label
 from ..ownership.registry import registry
-from .foreign_keys import Target, key_of, names_of, refuse_orphan, written_name
+from .foreign_keys import (
+    Target,
+    key_of,
+    names_of,
+    refuse_made_by_database,
+    refuse_orphan,
+    written_name,
+)
 from .parameters import checked, filled
 from .placement import base_table
 from .proofs import check_selected, is_new_row
@@ -151,17 +158,36 @@ def _complete_from_select(state: Any, target: Target) -> None:
         _check_selected_tenant(source, names.index(key), rule)
     selected = [
         filled(rule, "INSERT") if name == key else column
-        for name, column in zip(names, inner.c, strict=True)
+        for name, column in zip(names, _nulls_first(source, list(inner.c)), strict=True)
     ]
     if key not in names:
         names.append(key)
         selected.append(filled(rule, "INSERT"))
     # The rows come out of a subquery, so that DISTINCT, LIMIT or a UNION in it mean
     # what they meant without the tenant.
-    statement.select = select(*selected).select_from(inner)
+    made = select(*selected).select_from(inner)
+    if statement._post_values_clause is not None:
+        # private: an upsert's clause, whose ON SQLite would take for that of a join.
+        made = made.where(literal_column("1") == literal_column("1"))
+    statement.select = made
     statement._select_names = names
     state.statement = statement
     state._dict_parameters = {name: Null() for name in names}
+
+
+def _nulls_first(source: Any, columns: list[Any]) -> list[Any]:
+    """Return ``columns`` of a subquery of ``source``, but ``NULL`` where that has a bare one.
+
+    In an ``INSERT`` PostgreSQL takes it for one of the column's type, in a subquery for a text.
+    """
+    selected = list(source.selected_columns) if isinstance(source, Select) else []
+    if len(selected) != len(columns):
+        return columns
+    bare = [each.element if isinstance(each, Label) else each for each in selected]
+    return [
+        value if isinstance(value, Null) else column
+        for value, column in zip(bare, columns, strict=True)
+    ]
 
 
 def _check_selected_references(source: Any, names: list[str], target: Target) -> None:
@@ -174,6 +200,9 @@ def _check_selected_references(source: Any, names: list[str], target: Target) ->
             check_selected(source, position, reference, target.references_of)
         if reference.owns and not given:
             refuse_orphan(reference)
+        made = {name.casefold() for name in reference.made_by_database}
+        if reference.is_computed or not made <= set(given):
+            refuse_made_by_database(reference)
         target.checked.update(given)
 
 
@@ -310,7 +339,7 @@ def complete_conflict(values: Iterable[tuple[Any, Any]], target: Target) -> dict
     keys = {column.name.casefold(): column.key for column in target.table.c}
     by_key = {keys.get(name, str(key_of(key))): given[key] for name, key in names.items()}
     by_key = _with_same_tenant(by_key, target, frozenset())
-    noted = target.note(by_key, frozenset(), updates=True)
+    noted = target.note(by_key, frozenset(), updates=True, has_defaults=False)
     unchecked = (target.sensitive & names.keys()) - target.checked
     if unchecked:
         raise UnguardedStatementError(

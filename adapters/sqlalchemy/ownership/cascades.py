@@ -17,7 +17,7 @@ from sqlalchemy import table as bare_table
 from sqlalchemy.sql.expression import TableClause
 
 from ..errors import UnguardedStatementError
-from .derivation import foreign_keys, is_unique
+from .derivation import foreign_keys, is_made_by_database, is_unique
 from .model import ParentKey, TableKey, carries_tenant, table_key, table_label
 from .registry import registry
 
@@ -123,6 +123,11 @@ def is_cascading_parent(table: TableClause) -> bool:
 
 def effect_of(found: Cascade) -> str:
     """Return what the database does along ``found``, for an error's message."""
+    if is_tenant_aware(found.parent) and defaults(found):
+        return (
+            f"has the database write the default of {', '.join(found.columns)} into rows of "
+            f"{table_label(found.table)}, which could refer to another tenant's row"
+        )
     return (
         f"has the database delete or change rows of {table_label(found.table)} that refer to "
         f"{table_label(found.parent)} ({', '.join(found.columns)}), other tenants' too"
@@ -213,7 +218,7 @@ def reached(
             if not action:
                 continue
             child_is_tenants = is_tenant_aware(edge.table)
-            if child_is_tenants and (not parent_is_tenants or crosses(edge)):
+            if child_is_tenants and (not parent_is_tenants or crosses(edge) or defaults(edge)):
                 yield edge
             goes = changed is None and action == "CASCADE"
             following = None if goes else frozenset(each.casefold() for each in edge.columns)
@@ -233,6 +238,21 @@ def crosses(edge: Cascade) -> bool:
         return False
     # A bare table() declares nothing.
     return not (isinstance(edge.parent, Table) and is_unique(edge.parent, edge.parent_columns))
+
+
+def defaults(edge: Cascade) -> bool:
+    """Return whether the database may refer to another tenant's row by a default.
+
+    One key cannot be that of each tenant's own row.
+    """
+    child = registry.ownership_of(edge.table) if is_tenant_aware(edge.table) else None
+    parent = registry.ownership_of(edge.parent) if is_tenant_aware(edge.parent) else None
+    if "SET DEFAULT" not in (edge.on_delete, edge.on_update) or parent is None:
+        return False
+    if carries_tenant(ParentKey(edge.columns, edge.parent, edge.parent_columns), child, parent):
+        return False
+    columns = [each for each in edge.table.columns if each.name in edge.columns]
+    return any(map(is_made_by_database, columns))
 
 
 def is_same_table(one: TableClause, other: TableClause) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
+    Column,
     ForeignKeyConstraint,
     MetaData,
     PrimaryKeyConstraint,
@@ -25,6 +26,7 @@ __all__ = [
     "foreign_keys",
     "has_foreign_key_to",
     "is_finished",
+    "is_made_by_database",
     "is_unique",
 ]
 
@@ -224,6 +226,16 @@ def foreign_keys(table: Table, find: FindTable) -> Iterator[tuple[ForeignKeyCons
                 element.target_fullname.rpartition(".")[2] for element in constraint.elements
             )
         yield constraint, ParentKey(columns, parent, referred)
+
+
+def is_made_by_database(column: Column[Any]) -> bool:
+    """Return whether the database puts a value into ``column`` if a statement gives none."""
+    default = column.server_default
+    if default is None:
+        return False
+    # What is fetched or computed is not known; a default of NULL is none.
+    given = getattr(default, "arg", None)
+    return str(getattr(given, "text", given)).strip().upper() != "NULL"
 
 
 def _is_being_defined(target: str, metadata: MetaData) -> bool:

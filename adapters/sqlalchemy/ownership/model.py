@@ -103,6 +103,10 @@ class Reference:
     parent_columns: tuple[str, ...]
     owns: bool
     """Whether the row belongs to the parent's tenant, so that there must be a parent."""
+    made_by_database: frozenset[str] = frozenset()
+    """The names of those columns into which the database itself puts a value if nobody does."""
+    is_computed: bool = False
+    """Whether one of the columns is computed by the database, so that nobody gives its value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,13 @@ from sqlalchemy import MetaData, Table, util
 from sqlalchemy.sql.expression import TableClause
 
 from ..errors import ConfigurationError, UnguardedStatementError
-from .derivation import derive_all, derive_through_parents, foreign_keys, is_finished
+from .derivation import (
+    derive_all,
+    derive_through_parents,
+    foreign_keys,
+    is_finished,
+    is_made_by_database,
+)
 from .model import (
     ColumnOwnership,
     Ownership,
@@ -254,6 +260,13 @@ class State:
                 continue
             owns = key.columns in owning
             if owns or table_key(table) not in self.unchecked:
+                columns = [each for each in table.columns if each.name in key.columns]
                 yield Reference(
-                    table_label(table), key.columns, key.parent, key.parent_columns, owns
+                    table_label(table),
+                    key.columns,
+                    key.parent,
+                    key.parent_columns,
+                    owns,
+                    frozenset(each.name for each in columns if is_made_by_database(each)),
+                    any(each.computed is not None for each in columns),
                 )

@@ -27,6 +27,7 @@ from sqlalchemy import (
     lateral,
     literal,
     literal_column,
+    null,
     or_,
     select,
     table,
@@ -805,6 +806,46 @@ def test_insert_from_select_takes_the_tenants_rows_and_stamps_them(any_engine: E
         connection.execute(insert(SHOP).from_select(["id", "name"], source))
     sql = "SELECT id, tenant_id FROM comp_shop WHERE id > 100 ORDER BY id"
     assert rows(any_engine, sql) == [(101, "acme"), (102, "acme")]
+
+
+def test_insert_from_select_takes_a_null_for_any_type(any_engine: Engine) -> None:
+    sized = tenant_aware(
+        Table(
+            "comp_sized",
+            MetaData(),
+            Column("id", Integer, primary_key=True, autoincrement=False),
+            Column("tenant_id", String(50)),
+            Column("size", Integer),
+        )
+    )
+    with system_scope("tables"):
+        sized.create(any_engine)
+    source = select(SHOP.c.id, null().label("size"))
+    with tenant_scope("acme"), any_engine.begin() as connection:
+        connection.execute(insert(sized).from_select(["id", "size"], source))
+        found = connection.execute(select(sized.c.tenant_id, sized.c.size).distinct()).all()
+    assert found == [("acme", None)]
+
+
+def test_an_upsert_from_select_is_understood(any_engine: Engine) -> None:
+    name = any_engine.dialect.name
+    if name == "mariadb":
+        statement: Any = mysql.insert(SHOP).from_select(
+            ["id", "name"], select(SHOP.c.id, literal("z")).where(SHOP.c.id == 1)
+        )
+        statement = statement.on_duplicate_key_update(name=statement.inserted.name)
+    else:
+        # SQLite wants a WHERE, or takes ON for the beginning of a join's.
+        made: Any = sqlite if name == "sqlite" else postgresql
+        statement = made.insert(SHOP).from_select(
+            ["id", "name"], select(SHOP.c.id, literal("z")).where(SHOP.c.id == 1)
+        )
+        statement = statement.on_conflict_do_update(
+            index_elements=["id"], set_={"name": statement.excluded.name}
+        )
+    with tenant_scope("acme"), any_engine.begin() as connection:
+        connection.execute(statement)
+    assert rows(any_engine, "SELECT name FROM comp_shop WHERE id = 1") == [("z",)]
 
 
 def test_a_data_changing_cte_is_confined() -> None:

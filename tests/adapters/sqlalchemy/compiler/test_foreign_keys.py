@@ -10,7 +10,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import (
     Column,
+    Computed,
     Engine,
+    FetchedValue,
     ForeignKey,
     ForeignKeyConstraint,
     Integer,
@@ -417,6 +419,8 @@ def test_upserts_check_what_they_insert_and_what_they_set(where: DatabaseName) -
         engine = seed(here.engine())
         refused(engine, upsert(engine, {"note": "z"}, id=11, firm_id=2))
         refused(engine, upsert(engine, {"firm_id": 2}, id=11, firm_id=1))
+        refused(engine, upsert(engine, {"firm_id": 1}, id=20, firm_id=2))
+        refused(engine, upsert(engine, {"firm_id": 1}, id=20, firm_id=bindparam("f", 2)))
         refused(
             engine,
             upsert(engine, {"firm_id": literal_column("2")}, id=11),
@@ -439,6 +443,24 @@ def test_an_upsert_may_set_the_value_that_it_would_have_inserted(engine: Engine)
         made.on_conflict_do_update(index_elements=["id"], set_={"firm_id": made.excluded.firm_id}),
     )
     assert rows(engine, "SELECT firm_id FROM refs_deal WHERE id = 11") == [(3,)]
+
+
+def test_an_upsert_leaves_an_onupdate_alone_as_sqlalchemy_does() -> None:
+    engine, table = with_default("refs_upsert_onupdate", onupdate=2)
+    made = sqlite.insert(table).values(id=1)
+    run(engine, made.on_conflict_do_update(index_elements=["id"], set_={"id": made.excluded.id}))
+    assert rows(engine, "SELECT firm_id FROM refs_upsert_onupdate") == [(None,)]
+
+
+def test_each_write_of_a_statement_is_checked_by_itself() -> None:
+    first = insert(DEAL).values(id=20, firm_id=2).returning(DEAL.c.id).cte("first")
+    second = insert(DEAL).values(id=21, firm_id=1).add_cte(first)
+    third = update(DEAL).values(firm_id=1).where(DEAL.c.id == 11).add_cte(first)
+    with database("postgresql") as here:
+        engine = seed(here.engine())
+        for statement in (second, third):
+            refused(engine, statement)
+        engine.dispose()
 
 
 # -- defaults --------------------------------------------------------------------
@@ -483,6 +505,61 @@ def test_a_default_that_points_at_ones_own_row_is_accepted() -> None:
     run(engine, insert(table).values(id=1))
     run(engine, insert(table), [{"id": 2}, {"id": 3}])
     assert rows(engine, "SELECT DISTINCT tenant_id, firm_id FROM refs_default_own") == [("acme", 1)]
+
+
+@pytest.mark.parametrize("default", ["2", literal_column("1 + 1"), FetchedValue()], ids=type)
+def test_a_default_of_the_databases_is_refused_where_it_would_be_used(default: Any) -> None:
+    name = f"refs_server_default_{type(default).__name__}".lower()
+    engine, table = with_default(name, server_default=default)
+    bare = Table(name, MetaData(), Column("id", Integer), Column("tenant_id", String(50)))
+    for statement, parameters in (
+        (insert(table).values(id=1), None),
+        (insert(table), [{"id": 1}, {"id": 2}]),
+        (insert(table).values([{"id": 1}, {"id": 2}]), None),
+        (insert(table).from_select(["id"], select(literal(1))), None),
+        (insert(bare).values(id=1), None),
+        (sqlite.insert(table).values(id=1).on_conflict_do_nothing(), None),
+    ):
+        with pytest.raises(UnguardedStatementError, match=rf"{name}.* refs_firm: give a value"):
+            run(engine, statement, parameters)
+    assert rows(engine, f"SELECT * FROM {name}") == []
+    run(engine, insert(table).values(id=1, firm_id=1))
+    run(engine, insert(table).values(id=2, firm_id=None))
+    run(engine, insert(table).from_select(["id", "firm_id"], select(literal(3), null())))
+    run(engine, update(table).values(tenant_id="acme"))
+    assert rows(engine, f"SELECT firm_id FROM {name} ORDER BY id") == [(1,), (None,), (None,)]
+
+
+def test_a_default_of_null_in_the_database_may_be_used() -> None:
+    engine, table = with_default("refs_server_null", server_default=text("NULL"))
+    run(engine, insert(table).values(id=1))
+    assert rows(engine, "SELECT firm_id FROM refs_server_null") == [(None,)]
+
+
+def test_a_key_that_the_database_computes_is_refused() -> None:
+    metadata = MetaData()
+    table = tenant_aware(
+        Table(
+            "refs_computed",
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("tenant_id", String(50)),
+            Column("base", Integer),
+            Column("firm_id", Integer, Computed("base + 1")),
+            ForeignKeyConstraint(["firm_id"], [FIRM.c.id]),
+        )
+    )
+    engine = seed(memory_engine())
+    metadata.create_all(engine)
+    with tenant_scope("acme"), engine.begin() as connection:
+        assert connection.execute(select(table)).all() == []
+    for statement in (
+        insert(table).values(id=1, base=1),
+        insert(table).from_select(["id", "base"], select(literal(1), literal(1))),
+        update(table).values(base=1),
+    ):
+        with pytest.raises(UnguardedStatementError, match=r"refs_computed.*tenant_foreign_key\(\)"):
+            run(engine, statement)
 
 
 def test_an_onupdate_that_points_at_another_tenants_row_is_refused() -> None:

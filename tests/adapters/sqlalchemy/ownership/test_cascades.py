@@ -118,6 +118,21 @@ def test_another_update_is_not(target: Table, columns: list[str]) -> None:
     refuse_cascade(target, columns)
 
 
+def test_a_default_of_the_databases_may_be_another_tenants_row() -> None:
+    """Even between tables of tenants, whose rows refer to that tenant's own."""
+    fallen = owned("casc_fallen")
+    key = ForeignKey("casc_fallen.id", ondelete="SET DEFAULT", onupdate="SET DEFAULT")
+    owned("casc_falling", Column("fallen_id", key, server_default="2"))
+    for columns in (None, ["id"]):
+        with pytest.raises(UnguardedStatementError, match=f"default of fallen_id .*{REMEDY}"):
+            refuse_cascade(fallen, columns)
+    refuse_cascade(fallen, ["tenant_id"])
+    harmless = owned("casc_harmless")
+    null = ForeignKey("casc_harmless.id", ondelete="SET DEFAULT")
+    owned("casc_nulled", Column("harmless_id", null))
+    refuse_cascade(harmless)
+
+
 def test_a_foreign_key_that_comes_later_counts() -> None:
     shared = unowned("casc_later")
     refuse_cascade(shared)

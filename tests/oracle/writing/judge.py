@@ -1,0 +1,420 @@
+"""The judgement of one write: what it did among everybody's rows, and where the tenant is alone.
+
+Two databases have the same tables. ``mixed`` holds the rows of two tenants, of nobody and the
+shared ones, ``alone`` those of one tenant and the shared ones. A write that is executed in the
+tenant's scope on ``mixed`` must
+
+1. leave everybody else's rows as they were, give nobody a new one, and let none of the tenant's
+   rows refer to another tenant's;
+2. if it is accepted, have the effect that it has without a guard on ``alone``, what it returns
+   and the number of rows included;
+3. if it is refused, be so by an error of this package, or by the one of the database's own that
+   ``alone`` raises too, without any value of another tenant's, and change nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import CompileError, DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
+
+from tenantshield_mw import TenantShieldError, system_scope, tenant_scope
+from tests.databases import DatabaseName, database, memory_engine
+
+from ..oracle import Mismatch, plain
+from .rows import SECRET, SECRET_NUMBER, TENANT, rows
+from .schema import (
+    OWNERS,
+    TABLES,
+    TENANT_COLUMNS,
+    created_tables,
+    mark,
+    references,
+    unique_keys,
+)
+
+__all__ = ["Judge", "Outcome", "Verdict", "Write", "judge"]
+
+Content: TypeAlias = dict[str, Counter[tuple[Any, ...]]]
+
+Verdict: TypeAlias = Literal["accepted", "refused", "rejected"]
+"""``rejected`` is what the database, or SQLAlchemy, does not take without a guard either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A composed write.
+
+    Attributes:
+        kind: what it is counted as.
+        run: does it, and returns what it returned; is told whether the tenant is alone.
+        collides: whether it may give a row a key that another tenant's row has.
+        is_upsert: whether such a row is then left as it is, without an error.
+        generates: whether the database makes keys.
+        is_several: whether several statements are sent, of which the first may be accepted.
+        is_loose: whether only the first rule holds, since the guard writes more of it.
+    """
+
+    kind: str
+    run: Callable[[Session, bool], Any]
+    collides: bool = False
+    is_upsert: bool = False
+    generates: bool = False
+    is_several: bool = False
+    is_loose: bool = False
+
+    def __repr__(self) -> str:
+        return f"<{self.kind}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a write.
+
+    Attributes:
+        verdict: in one word.
+        why: the error's type and text, where it was refused.
+        is_needless: whether it was refused, and does no harm where the tenant is alone.
+    """
+
+    verdict: Verdict
+    why: str = ""
+    is_needless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    value: Any
+    error: Exception | None
+    after: Content | None
+    sent: tuple[str, ...]
+
+
+# -- what the rows say -----------------------------------------------------------
+
+
+_COLUMNS: Final = {table.name: [column.name for column in table.c] for table in TABLES}
+_REFERENCES: Final = {table.name: list(references(table)) for table in TABLES}
+_UNIQUE: Final = {table.name: list(unique_keys(table)) for table in TABLES}
+
+
+def _dicts(content: Content, table: str) -> Iterator[dict[str, Any]]:
+    for row in content[table]:
+        yield dict(zip(_COLUMNS[table], row, strict=True))
+
+
+class _Owners:
+    """Whose the rows of a content are."""
+
+    def __init__(self, content: Content) -> None:
+        self._rows = {
+            table: {row["id"]: row for row in _dicts(content, table)}
+            for table, columns in _COLUMNS.items()
+            if "id" in columns
+        }
+
+    def of(self, table: str, row: dict[str, Any]) -> str | None:
+        """Return the tenant of ``row``; ``None`` for a row of everybody's or nobody's."""
+        if table in TENANT_COLUMNS:
+            return str(row[TENANT_COLUMNS[table]])
+        owners = {self.of_key(parent, row[c]) for c, parent in OWNERS.get(table, {}).items()}
+        return owners.pop() if len(owners) == 1 else None
+
+    def of_key(self, table: str, key: Any) -> str | None:
+        row = self._rows[table].get(key)
+        return None if row is None else self.of(table, row)
+
+
+def _secrets(value: Any) -> bool:
+    shown = repr(value)
+    return SECRET in shown or str(SECRET_NUMBER) in shown
+
+
+# -- the two databases -----------------------------------------------------------
+
+
+class _Side:
+    def __init__(self, name: DatabaseName, engine: Engine, *, is_alone: bool) -> None:
+        self.engine = engine
+        self.is_alone = is_alone
+        self._name = name
+        self._sent: deque[str] = deque(maxlen=6)
+        event.listen(engine, "before_cursor_execute", self._note)
+        with system_scope("filling a database of the oracle"), engine.begin() as connection:
+            created_tables(TENANT if is_alone else None).create_all(connection)
+            given = created_tables(None).tables
+            for table, values in rows(everybody=not is_alone):
+                keys = {column.name: column.key for column in given[table].c}
+                named = {keys.get(name, name): value for name, value in values.items()}
+                connection.execute(given[table].insert(), named)
+            self._sequences = self._find_sequences(connection)
+            self._reset(connection)
+            self.before = self.content(connection)
+
+    def _note(
+        self, connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any
+    ) -> None:
+        self._sent.append(f"{statement}\n    {parameters!r}")
+
+    def _find_sequences(self, connection: Connection) -> list[str]:
+        if self._name != "postgresql":
+            return []
+        found = "SELECT quote_ident(sequencename) FROM pg_sequences"
+        return [name for (name,) in _raw(connection, found)]
+
+    def _reset(self, connection: Connection) -> None:
+        # A sequence is not rolled back.
+        if self._sequences:
+            calls = ", ".join(f"setval('{name}', 5000)" for name in self._sequences)
+            _raw(connection, f"SELECT {calls}")
+
+    def reset_counters(self) -> None:
+        """Let MariaDB's counters begin anew; that ends a transaction."""
+        with system_scope("counters"), self.engine.connect() as connection:
+            _raw(connection, "ALTER SEQUENCE guild_numbers RESTART 5001")
+            for table in TABLES:
+                if "id" in table.c and table.name != "guild":
+                    _raw(connection, f"ALTER TABLE `{table.name}` AUTO_INCREMENT = 5001")
+
+    def content(self, connection: Connection) -> Content:
+        """Return all rows, read by the driver alone."""
+        quote = self.engine.dialect.identifier_preparer.quote
+        return {
+            table.name: Counter(
+                _raw(
+                    connection,
+                    f"SELECT {', '.join(map(quote, _COLUMNS[table.name]))} "
+                    f"FROM {quote(table.name)}",
+                )
+            )
+            for table in TABLES
+        }
+
+    def run(self, write: Write) -> _Run:
+        value, error, after = None, None, None
+        with Session(self.engine) as session:
+            connection = session.connection()
+            self._reset(connection)
+            self._sent.clear()
+            try:
+                value = plain(write.run(session, self.is_alone))
+                session.flush()
+            except Exception as found:
+                # SQLAlchemy has some of its own for what it does not understand.
+                error = found
+            # PostgreSQL ends a transaction in which something has failed by itself.
+            if not isinstance(error, DBAPIError) or self._name != "postgresql":
+                after = self.content(connection)
+            session.rollback()
+        return _Run(value, error, after, tuple(self._sent))
+
+
+def _raw(connection: Connection, sql: str) -> list[tuple[Any, ...]]:
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql)
+        return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+    finally:
+        cursor.close()
+
+
+class Judge:
+    """The two databases.
+
+    Args:
+        mixed: that with everybody's rows.
+        alone: that with one tenant's.
+        database: their kind.
+    """
+
+    def __init__(self, mixed: _Side, alone: _Side, database: DatabaseName) -> None:
+        self._mixed = mixed
+        self._alone = alone
+        self.database: DatabaseName = database
+        self._others = {table: rows - alone.before[table] for table, rows in mixed.before.items()}
+
+    def judge(self, write: Write) -> Outcome:
+        """Execute ``write`` on both, undo it, and return what became of it.
+
+        Raises:
+            Mismatch: one of the rules does not hold.
+        """
+        with system_scope("the tenant is alone here"):
+            expected = self._alone.run(write)
+        with tenant_scope(TENANT):
+            actual = self._mixed.run(write)
+        if write.generates and self.database == "mariadb":
+            self._alone.reset_counters()
+            self._mixed.reset_counters()
+        try:
+            return self._judged(write, actual, expected)
+        except Mismatch as found:
+            sent = "\n".join(("guarded, sent:", *actual.sent, "alone, sent:", *expected.sent))
+            raise Mismatch(f"{write.kind} ({self.database}): {found}\n{sent}") from None
+
+    def _judged(self, write: Write, actual: _Run, expected: _Run) -> Outcome:
+        if isinstance(actual.error, TenantShieldError):
+            return self._refused(write, actual, expected)
+        if actual.error is not None:
+            return self._rejected(write, actual, expected)
+        assert actual.after is not None
+        self._check_rows(actual.after)
+        self._compare(write, actual, expected)
+        return Outcome("accepted")
+
+    # -- refused -----------------------------------------------------------------
+
+    def _refused(self, write: Write, actual: _Run, expected: _Run) -> Outcome:
+        error = actual.error
+        self._check_error(error)
+        is_needless = False
+        if expected.error is None and expected.after is not None:
+            union = {table: rows + self._others[table] for table, rows in expected.after.items()}
+            is_needless = self._problem(union) is None
+        if write.is_several and actual.after is not None:
+            self._check_rows(actual.after)
+        else:
+            self._check_unchanged(actual)
+        return Outcome("refused", f"{type(error).__name__}: {error}", is_needless)
+
+    def _rejected(self, write: Write, actual: _Run, expected: _Run) -> Outcome:
+        self._check_error(actual.error)
+        self._check_unchanged(actual)
+        if expected.error is not None and not isinstance(expected.error, IntegrityError):
+            # The guard renders some keys in a form that the database takes, up to the next error.
+            return Outcome("rejected", f"{type(expected.error).__name__}")
+        if type(actual.error) is type(expected.error):
+            return Outcome("rejected", f"{type(actual.error).__name__}")
+        if isinstance(actual.error, CompileError) and "Unconsumed" in str(actual.error):
+            # SQLAlchemy drops a parameter that is no column's, unless it is for a foreign key.
+            return Outcome("rejected", "a key that is none")
+        if isinstance(actual.error, IntegrityError) and (
+            write.collides or self._is_in_the_way(expected)
+        ):
+            return Outcome("rejected", "a key of another tenant's")
+        raise Mismatch(f"the guarded write fails: {actual.error!r}\nthe other: {expected.error!r}")
+
+    def _check_error(self, error: Exception | None) -> None:
+        at: BaseException | None = error
+        seen: set[int] = set()
+        while at is not None and id(at) not in seen:
+            seen.add(id(at))
+            if _secrets(str(at)) or _secrets(at.args):
+                raise Mismatch(f"an error tells what another tenant has: {at}")
+            at = at.__cause__ or at.__context__
+
+    def _check_unchanged(self, actual: _Run) -> None:
+        if actual.after is None:
+            return
+        if not isinstance(actual.error, TenantShieldError):
+            # Of several rows the first may be there, until the transaction is rolled back.
+            self._check_rows(actual.after)
+        elif actual.after != self._mixed.before:
+            raise Mismatch(
+                f"refused, and something changed: {actual.error}\n"
+                f"{_difference(self._mixed.before, actual.after)}"
+            )
+
+    def _is_in_the_way(self, expected: _Run) -> bool:
+        """Return whether rows of others and what is expected cannot be in one database."""
+        if expected.after is None or expected.error is not None:
+            return False
+        for table, others in self._others.items():
+            mine = list(_dicts(expected.after, table))
+            theirs = list(_dicts(self._others, table))
+            for key in _UNIQUE[table]:
+                taken = {tuple(row[c] for c in key) for row in theirs}
+                if any(tuple(row[c] for c in key) in taken for row in mine):
+                    return True
+            if not others:
+                continue
+            for column, parent in _REFERENCES[table]:
+                wanted = {row[column] for row in theirs} - {None}
+                there = {row["id"] for row in _dicts(expected.after, parent)}
+                there |= {row["id"] for row in _dicts(self._others, parent)}
+                if wanted - there:
+                    return True
+        return False
+
+    # -- accepted ----------------------------------------------------------------
+
+    def _check_rows(self, after: Content) -> None:
+        """Check the first rule."""
+        for table, others in self._others.items():
+            if others - after[table]:
+                raise Mismatch(f"rows of others in {table} changed: {others - after[table]}")
+        problem = self._problem(after)
+        if problem is not None:
+            raise Mismatch(problem)
+
+    def _problem(self, after: Content) -> str | None:
+        """Return how the rows that are not others' break the first rule."""
+        owners = _Owners(after)
+        for table in _COLUMNS:
+            mine = {table: after[table] - self._others[table]}
+            for row in _dicts(mine, table):
+                owned = table in TENANT_COLUMNS or table in OWNERS
+                if owned and owners.of(table, row) != TENANT:
+                    return f"a row of {table} is not the tenant's: {row}"
+                for column, parent in _REFERENCES[table]:
+                    if owners.of_key(parent, row[column]) not in (None, TENANT):
+                        return f"a row of {table} refers to another tenant's: {row}"
+        return None
+
+    def _compare(self, write: Write, actual: _Run, expected: _Run) -> None:
+        """Check the second rule."""
+        assert actual.after is not None
+        if expected.error is not None or expected.after is None:
+            if not isinstance(expected.error, IntegrityError):
+                # The guard renders some statements in a form that the database takes.
+                return
+            if write.is_upsert and write.collides:
+                # Another tenant's row was in the way before anything else was.
+                return
+            raise Mismatch(f"accepted, and fails where the tenant is alone: {expected.error!r}")
+        mine = {table: rows - self._others[table] for table, rows in actual.after.items()}
+        if write.is_loose or (mine == expected.after and actual.value == expected.value):
+            return
+        if write.is_upsert and write.collides:
+            # A row that is in the way and another tenant's stays as it is.
+            for table, rows in mine.items():
+                strange = rows - expected.after[table] - self._alone.before[table]
+                if strange:
+                    raise Mismatch(f"{table} holds {strange}, expected {expected.after[table]}")
+            return
+        if actual.value != expected.value and mine == expected.after:
+            raise Mismatch(f"returned {actual.value!r}, expected {expected.value!r}")
+        raise Mismatch(
+            f"the effect differs (+ guarded, - alone):\n{_difference(expected.after, mine)}"
+        )
+
+
+def _difference(expected: Content, actual: Content) -> str:
+    lines = []
+    for table, wanted in expected.items():
+        lines += [f"- {table} {row}" for row in wanted - actual[table]]
+        lines += [f"+ {table} {row}" for row in actual[table] - wanted]
+    return "\n".join(lines)
+
+
+@contextmanager
+def judge(name: DatabaseName) -> Generator[Judge, None, None]:
+    """Yield two databases of a kind, with their rows in."""
+    mark()
+    with ExitStack() as stack:
+        sides = []
+        for is_alone in (False, True):
+            if name == "sqlite":
+                engine = memory_engine()
+            else:
+                engine = stack.enter_context(database(name)).engine()
+            stack.callback(engine.dispose)
+            sides.append(_Side(name, engine, is_alone=is_alone))
+        yield Judge(*sides, name)
