@@ -34,6 +34,8 @@ class Database:
     Attributes:
         schemas: what the schema of an unqualified name is also called, beside the dialect's
             default schema.
+        temporary_schema: the beginning of the names of schemas whose tables belong to one
+            connection and are found before all others, if there are such schemas.
         cuts_names_at: the bytes of a name that count; ``None`` if all do.
         exact_text: how texts are compared exactly.
         hash_comments: whether ``#`` begins a comment.
@@ -49,6 +51,7 @@ class Database:
     """
 
     schemas: frozenset[str] = frozenset()
+    temporary_schema: str | None = None
     cuts_names_at: int | None = None
     exact_text: ExactText = ExactText.EQUALS
     hash_comments: bool = False
@@ -58,6 +61,11 @@ class Database:
     deletes_while_reading: bool = True
     on_duplicate_key: bool = False
     fails_on_any_row: bool = False
+
+    def is_temporary(self, schema: str | None) -> bool:
+        """Return whether the tables of ``schema`` are temporary ones."""
+        begins = self.temporary_schema
+        return bool(schema and begins and schema.casefold().startswith(begins))
 
     def cuts(self, name: str) -> bool:
         """Return whether the database goes by the beginning of ``name`` alone."""
@@ -70,11 +78,13 @@ class Database:
 
 _SQLITE: Final = Database(
     schemas=frozenset({"main", "temp"}),
+    temporary_schema="temp",
     exact_text=ExactText.BINARY_COLLATION,
     loose_quotes=True,
     fails_on_any_row=True,
 )
 _POSTGRESQL: Final = Database(
+    temporary_schema="pg_temp",
     cuts_names_at=63,  # NAMEDATALEN less one
     groups_by_key=True,
     deletes_while_reading=False,

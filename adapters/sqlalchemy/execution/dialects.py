@@ -206,7 +206,9 @@ def dialect_for_ddl(connection: Connection, element: ExecutableDDLElement, optio
     dialect = dialect_for(connection, options, element.get_execution_options())
     if dialect is plain or dialect is guarded_dialect(plain, reviewed=True):
         return plain
-    return ddl_dialect_for(element, plain, dialect)
+    given = {**connection.get_execution_options(), **element.get_execution_options(), **options}
+    schemas = (given.get("schema_translate_map") or {}).values()
+    return ddl_dialect_for(element, plain, dialect, schemas)
 
 
 def compiled_again(compiled: Compiled, dialect: Dialect) -> Compiled:

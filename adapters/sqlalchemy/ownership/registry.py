@@ -199,6 +199,10 @@ class Registry:
         """Return all tables of every ``MetaData`` in which something was declared."""
         return list(self._state.tables.values())
 
+    def is_known(self, table: Table) -> bool:
+        """Return whether ``table`` itself is of a ``MetaData`` in which something was declared."""
+        return self._state.tables.get(table_key(table)) is table
+
     def names(self) -> frozenset[str]:
         """Return the names, case folded, of all tables that raw SQL must not name."""
         state = self._state

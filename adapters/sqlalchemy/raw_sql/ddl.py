@@ -2,20 +2,22 @@
 
 Creating a table, an index or a constraint shows no row to anybody and needs no tenant,
 so that ``metadata.create_all()`` just works. Dropping a table deletes every tenant's
-rows, a view or a table made from a query would carry rows past the guard, and DDL given
-as text can be anything.
+rows, a view or a table made from a query would carry rows past the guard, a temporary table
+may come to be read in place of another, and DDL given as text can be anything.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import DDL, Table
 from sqlalchemy.engine import Dialect
-from sqlalchemy.sql.ddl import DropSchema, DropTable, ExecutableDDLElement
+from sqlalchemy.sql.ddl import CreateTable, DropSchema, DropTable, ExecutableDDLElement
 from sqlalchemy.sql.expression import SelectBase
 
+from ..databases import database_for
 from ..ownership.model import table_label
 from ..ownership.registry import registry
 from .checks import RawText, Source, check, refuse
@@ -26,14 +28,31 @@ _TOUCHES_ROWS: Final = re.compile(
     r"\b(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|MERGE|COPY|TRUNCATE|DROP\s+TABLE|VIEW|TABLE\s+\S+\s+AS)\b",
     re.IGNORECASE,
 )
+# What stands before TABLE is the application's: OR REPLACE, which deletes, is none of these.
+_LASTING: Final = re.compile(r"\s*CREATE\s+(?:(?:UNLOGGED|FOREIGN)\s+)?TABLE\b", re.IGNORECASE)
+_TEMPORARY: Final = re.compile(
+    r"\s*CREATE\s+(?:(?:GLOBAL|LOCAL)\s+)?TEMP(?:ORARY)?\s+TABLE\b", re.IGNORECASE
+)
 
 
-def dialect_for(element: ExecutableDDLElement, plain: Dialect, guarded: Dialect) -> Dialect:
+def dialect_for(
+    element: ExecutableDDLElement,
+    plain: Dialect,
+    guarded: Dialect,
+    schemas: Collection[str | None] = (),
+) -> Dialect:
     """Return the dialect with which to render ``element`` outside of a system scope.
+
+    Args:
+        element: the statement.
+        plain: the dialect of the database.
+        guarded: the same under the guard.
+        schemas: what stands for other schemas, by a ``schema_translate_map``.
 
     Raises:
         UnguardedStatementError: it would touch tenants' rows.
     """
+    _refuse_stand_in(element, plain, schemas)
     if any(isinstance(value, SelectBase) for value in vars(element).values()):
         # Compiled under the guard, it fails where it would write a tenant's identifier
         # into a stored query, and passes where it selects from shared tables only.
@@ -53,6 +72,36 @@ def dialect_for(element: ExecutableDDLElement, plain: Dialect, guarded: Dialect)
     if isinstance(element, DDL) or _TOUCHES_ROWS.search(text):
         check(RawText(text, Source.DDL, plain))
     return plain
+
+
+def _refuse_stand_in(
+    element: ExecutableDDLElement, plain: Dialect, schemas: Collection[str | None]
+) -> None:
+    """Refuse a table that a connection would have in place of a tenants' table.
+
+    It stays on the connection, which goes back to the pool. A view may be temporary as well.
+    """
+    # A query's, new in 2.1, has the attribute.
+    if not isinstance(element, CreateTable) and not hasattr(element, "temporary"):
+        return
+    table: Any = element.element
+    if table.name.casefold() not in registry.names():
+        return
+    if isinstance(element, CreateTable):
+        text = str(element.compile(dialect=plain))
+        is_lasting = _LASTING.match(text)
+        # The application has declared this very table, so that it is no other one's.
+        if registry.is_known(table) and (is_lasting or _TEMPORARY.match(text)):
+            return
+    else:
+        is_lasting = not element.temporary
+    if not is_lasting or any(map(database_for(plain).is_temporary, (table.schema, *schemas))):
+        refuse(
+            Source.DDL,
+            f"would make something that stands in for {table_label(table)}, which holds "
+            "tenants' rows",
+            "give it another name",
+        )
 
 
 def _is_structural(element: ExecutableDDLElement) -> bool:

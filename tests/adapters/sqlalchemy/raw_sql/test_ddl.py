@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+import sqlalchemy
 from sqlalchemy import (
     DDL,
     CheckConstraint,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     event,
+    select,
     text,
 )
 from sqlalchemy.ext.compiler import compiles
@@ -264,3 +267,96 @@ def test_create_table_may_be_given_as_a_construct(engine: Engine) -> None:
     with tenant_scope("acme"), engine.begin() as connection:
         connection.execute(CreateTable(fresh, if_not_exists=True))
     assert rows(engine, "SELECT * FROM ddl_fresh") == []
+
+
+# -- tables that are found before others of their name ---------------------------------
+
+
+def another(name: str = "ddl_file", **options: Any) -> Table:
+    """Return a table with the name of a tenants' one that nothing was declared of."""
+    return Table(
+        name, MetaData(), Column("id", Integer), Column("tenant_id", String(50)), **options
+    )
+
+
+def made_from(kind: str, **options: Any) -> Any:
+    make: Any = getattr(sqlalchemy, kind, None)
+    if make is None:
+        pytest.skip("new in SQLAlchemy 2.1")
+    return make(select(SHARED.c.id), "ddl_file", **options)
+
+
+STAND_INS: dict[str, Any] = {
+    "temporary": lambda: CreateTable(another(prefixes=["TEMPORARY"])),
+    "in short": lambda: CreateTable(another(prefixes=["temp"])),
+    "in another case": lambda: CreateTable(another("DDL_File", quote=False, prefixes=["TEMP"])),
+    "if it is not there": lambda: CreateTable(another(prefixes=["TEMP"]), if_not_exists=True),
+    "of a tied table": lambda: CreateTable(another("ddl_part", prefixes=["TEMP"])),
+    "instead of it": lambda: CreateTable(another(prefixes=["OR REPLACE"])),
+    "in the schema of temporary ones": lambda: CreateTable(another(schema="temp")),
+    "moved there": lambda: CreateTable(another()).execution_options(
+        schema_translate_map={None: "Temp"}
+    ),
+    "from a query": lambda: made_from("CreateTableAs", temporary=True),
+    "from a query, there": lambda: made_from("CreateTableAs", schema="temp"),
+    "a view": lambda: made_from("CreateView", temporary=True),
+    "a view, there": lambda: made_from("CreateView", schema="temp"),
+}
+
+
+@pytest.mark.parametrize("made", STAND_INS.values(), ids=STAND_INS)
+@pytest.mark.parametrize("scoped", [True, False])
+def test_what_stands_in_for_a_tenants_table_is_refused(
+    engine: Engine, made: Any, scoped: bool
+) -> None:
+    scope = tenant_scope("acme") if scoped else nullcontext()
+    with scope, engine.connect() as connection, sent(engine) as statements:
+        with pytest.raises(UnguardedStatementError, match="stands in for"):
+            connection.execute(made())
+        assert statements == []
+
+
+@pytest.mark.parametrize("where", ["postgresql", "mariadb"])
+def test_so_is_it_on_the_other_databases(where: DatabaseName) -> None:
+    require(where)
+    with database(where) as here:
+        engine = here.engine()
+        METADATA.create_all(engine)
+        tables = [another(prefixes=["TEMPORARY"])]
+        if where == "postgresql":
+            tables += [another(schema="pg_temp"), another(schema="PG_TEMP_3", quote_schema=False)]
+        else:
+            tables.append(another(prefixes=["OR REPLACE"]))
+        for table in tables:
+            with (
+                tenant_scope("acme"),
+                engine.connect() as connection,
+                pytest.raises(UnguardedStatementError, match="stands in for"),
+            ):
+                table.create(connection, checkfirst=False)
+        engine.dispose()
+
+
+def test_a_temporary_table_of_another_name_is_made(engine: Engine) -> None:
+    with tenant_scope("acme"), engine.begin() as connection:
+        another("ddl_import", prefixes=["TEMPORARY"]).create(connection)
+        another("ddl_import_too", schema="temp").create(connection)
+
+
+def test_a_temporary_table_that_is_declared_itself_is_made_and_confined() -> None:
+    staged = tenant_aware(another("ddl_staged", prefixes=["TEMPORARY"]))
+    engine = memory_engine()
+    with tenant_scope("acme"), engine.begin() as connection:
+        staged.create(connection)
+        connection.execute(staged.insert().values(id=1))
+    with tenant_scope("globex"), engine.begin() as connection:
+        assert connection.execute(select(staged.c.id)).all() == []
+
+
+def test_a_declared_table_is_not_made_instead_of_itself() -> None:
+    instead = tenant_aware(another("ddl_instead", prefixes=["OR REPLACE"]))
+    with (
+        memory_engine().connect() as connection,
+        pytest.raises(UnguardedStatementError, match="ddl_instead"),
+    ):
+        instead.create(connection)
