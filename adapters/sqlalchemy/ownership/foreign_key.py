@@ -47,9 +47,13 @@ def tenant_foreign_key(
         tenant: this table's tenant column.
         parent_tenant: the parent's tenant column; the same name as ``tenant`` if left out.
         options: passed to :class:`sqlalchemy.ForeignKeyConstraint` (``ondelete=``, ...).
+            ``SET NULL`` would take the tenant from the row, too: on PostgreSQL 15 and newer
+            write ``ondelete="SET NULL (customer_id)"``; the other databases cannot do that, so
+            there leave it out and let a ``relationship()`` clear the column.
 
     Raises:
-        ConfigurationError: ``columns`` and ``refers_to`` differ in number, or name two tables.
+        ConfigurationError: ``columns`` and ``refers_to`` differ in number, or name two tables;
+            or an action would set the tenant, too.
     """
     ours = (columns,) if isinstance(columns, str) else tuple(columns)
     theirs = (refers_to,) if isinstance(refers_to, str) else tuple(refers_to)
@@ -59,6 +63,13 @@ def tenant_foreign_key(
             "tenant_foreign_key() takes as many columns as it refers to, and the latter as "
             'table.column of one table: tenant_foreign_key("customer_id", "customer.id")'
         )
+    for option in ("ondelete", "onupdate"):
+        if str(options.get(option)).strip().upper() in {"SET NULL", "SET DEFAULT"}:
+            raise ConfigurationError(
+                f'tenant_foreign_key(): {option}="{options[option]}" would set {tenant} as well. '
+                f'PostgreSQL 15 and newer take ondelete="SET NULL ({", ".join(ours)})"; elsewhere '
+                "leave it out, and a relationship() sets the column"
+            )
     parent = parents.pop()
     parent_columns = (parent_tenant or tenant, *(each.rpartition(".")[2] for each in theirs))
     constraint = ForeignKeyConstraint(

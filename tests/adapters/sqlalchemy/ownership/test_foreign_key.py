@@ -228,6 +228,33 @@ def test_options_go_to_the_constraint() -> None:
     assert constraint.name == "keys_named"
 
 
+@pytest.mark.parametrize("option", ["ondelete", "onupdate"])
+@pytest.mark.parametrize("action", ["SET NULL", "set default"])
+def test_an_action_that_would_set_the_tenant_is_refused(option: str, action: str) -> None:
+    options: dict[str, Any] = {option: action}
+    with pytest.raises(ConfigurationError, match=r"SET NULL \(client_id\)"):
+        tenant_foreign_key("client_id", "keys_client.id", **options)
+
+
+def test_on_postgresql_the_rest_of_the_key_is_set_to_null() -> None:
+    metadata = MetaData()
+    parent, child = pair(metadata, "keys_nulled", ondelete="SET NULL (parent_id)")
+    tenant_aware(parent)
+    tenant_aware(child)
+    with database("postgresql") as here:
+        engine = here.engine()
+        metadata.create_all(engine)
+        for tenant, number in (("acme", 1), ("globex", 2)):
+            with tenant_scope(tenant), engine.begin() as connection:
+                connection.execute(parent.insert().values(id=number))
+                connection.execute(child.insert().values(id=number, parent_id=number))
+        with tenant_scope("acme"), engine.begin() as connection:
+            connection.execute(parent.delete())
+        stored = here.read(f"SELECT tenant_id, parent_id FROM {child.name} ORDER BY id")
+        assert stored == [("acme", None), ("globex", 2)]
+        engine.dispose()
+
+
 @pytest.mark.parametrize(
     ("columns", "refers_to"),
     [
