@@ -116,16 +116,9 @@ class Plan:
         if not (self.keeps_tables or sampled):
             return False
         tables = [base_table(side) for side in sides]
-        rules = [None if table is None else self._rule_for(table) for table in tables]
-        if not all(isinstance(rule, ColumnOwnership) for rule in rules):
+        if any(table is None or self._rule_for(table) is None for table in tables):
             return False
-        both = [
-            self._predicates.own(side, rule)
-            for side, rule in zip(sides, rules, strict=True)
-            if isinstance(rule, ColumnOwnership)
-        ]
-        for side in sides:
-            self._cover(side)
+        both = [and_(*self._criteria(side, None)) for side in sides]
         self.on[element] = both
         self.where.append(or_(*both))
         return True
