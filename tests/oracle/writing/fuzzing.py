@@ -13,7 +13,8 @@ from sqlalchemy.exc import SAWarning
 
 from ..fuzzing import drive
 from ..oracle import Mismatch
-from .judge import Judge, Outcome, Write
+from .judge import Judge, Outcome
+from .sides import Write
 
 __all__ = ["BATCH", "WriteTally", "fuzz_writes"]
 
