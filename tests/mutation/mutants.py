@@ -331,9 +331,10 @@ MUTANTS: Final = (
         "INSERT ... SELECT takes whatever tenant the SELECT yields.",
         (
             "        _check_selected_tenant(source, names.index(key), rule)\n"
+            "    columns = _nulls_first(source, list(inner.c))\n"
             "    selected = [\n"
             '        filled(rule, "INSERT") if name == key else column\n'
-            "        for name, column in zip(names, _nulls_first(source, list(inner.c)), strict=True)\n"
+            "        for name, column in zip(names, columns, strict=True)\n"
             "    ]\n"
         ),
         ("        pass\n    selected = list(inner.c)\n"),
