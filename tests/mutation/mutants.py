@@ -313,13 +313,28 @@ MUTANTS: Final = (
         (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
     ),
     Mutant(
+        "writes-as-one",
+        "The foreign keys of an upsert's VALUES and of its SET are taken for one.",
+        "        self._row = object()",
+        "        self._row = None",
+        (f"{_FOREIGN_KEYS}::test_upserts_check_what_they_insert_and_what_they_set",),
+    ),
+    Mutant(
+        "database-default",
+        "A foreign key that is left out is what the database's default says.",
+        "            if not reference.made_by_database.isdisjoint(missing):",
+        "            if False:",
+        (f"{_FOREIGN_KEYS}::test_a_default_of_the_databases_is_refused_where_it_would_be_used",),
+    ),
+    Mutant(
         "from-select-tenant",
         "INSERT ... SELECT takes whatever tenant the SELECT yields.",
         (
             "        _check_selected_tenant(source, names.index(key), rule)\n"
+            "    columns = _nulls_first(source, list(inner.c))\n"
             "    selected = [\n"
             '        filled(rule, "INSERT") if name == key else column\n'
-            "        for name, column in zip(names, inner.c, strict=True)\n"
+            "        for name, column in zip(names, columns, strict=True)\n"
             "    ]\n"
         ),
         ("        pass\n    selected = list(inner.c)\n"),

@@ -156,9 +156,10 @@ def _complete_from_select(state: Any, target: Target) -> None:
     target.checked.add(rule.column.casefold())
     if key in names:
         _check_selected_tenant(source, names.index(key), rule)
+    columns = _nulls_first(source, list(inner.c))
     selected = [
         filled(rule, "INSERT") if name == key else column
-        for name, column in zip(names, _nulls_first(source, list(inner.c)), strict=True)
+        for name, column in zip(names, columns, strict=True)
     ]
     if key not in names:
         names.append(key)

@@ -13,13 +13,14 @@ from sqlalchemy.exc import SAWarning
 
 from ..fuzzing import drive
 from ..oracle import Mismatch
-from .judge import Judge, Outcome, Write
+from .judge import Judge, Outcome
+from .sides import Write
 
 __all__ = ["BATCH", "WriteTally", "fuzz_writes"]
 
 
-BATCH: Final = 250
-"""Examples between two seeds. Hypothesis remembers all examples of a seed."""
+BATCH: Final = 50
+"""Examples between two seeds: those of one seed resemble each other."""
 
 
 @dataclass(slots=True)

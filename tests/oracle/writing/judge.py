@@ -14,64 +14,33 @@ tenant's scope on ``mixed`` must
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from sqlalchemy import Engine, event
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import CompileError, DBAPIError, IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import CompileError, IntegrityError
 
 from tenantshield_mw import TenantShieldError, system_scope, tenant_scope
 from tests.databases import DatabaseName, database, memory_engine
 
-from ..oracle import Mismatch, plain
-from .rows import SECRET, SECRET_NUMBER, TENANT, rows
+from ..oracle import Mismatch
+from .rows import SECRET, SECRET_NUMBER, TENANT
 from .schema import (
     OWNERS,
     TABLES,
     TENANT_COLUMNS,
-    created_tables,
     mark,
     references,
     unique_keys,
 )
+from .sides import COLUMNS, Content, Run, Side, Write
 
-__all__ = ["Judge", "Outcome", "Verdict", "Write", "judge"]
+__all__ = ["Judge", "Outcome", "Verdict", "judge"]
 
-Content: TypeAlias = dict[str, Counter[tuple[Any, ...]]]
 
 Verdict: TypeAlias = Literal["accepted", "refused", "rejected"]
 """``rejected`` is what the database, or SQLAlchemy, does not take without a guard either."""
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """A composed write.
-
-    Attributes:
-        kind: what it is counted as.
-        run: does it, and returns what it returned; is told whether the tenant is alone.
-        collides: whether it may give a row a key that another tenant's row has.
-        is_upsert: whether such a row is then left as it is, without an error.
-        generates: whether the database makes keys.
-        is_several: whether several statements are sent, of which the first may be accepted.
-        is_loose: whether only the first rule holds, since the guard writes more of it.
-    """
-
-    kind: str
-    run: Callable[[Session, bool], Any]
-    collides: bool = False
-    is_upsert: bool = False
-    generates: bool = False
-    is_several: bool = False
-    is_loose: bool = False
-
-    def __repr__(self) -> str:
-        return f"<{self.kind}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +58,16 @@ class Outcome:
     is_needless: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    value: Any
-    error: Exception | None
-    after: Content | None
-    sent: tuple[str, ...]
-
-
 # -- what the rows say -----------------------------------------------------------
 
 
-_COLUMNS: Final = {table.name: [column.name for column in table.c] for table in TABLES}
 _REFERENCES: Final = {table.name: list(references(table)) for table in TABLES}
 _UNIQUE: Final = {table.name: list(unique_keys(table)) for table in TABLES}
 
 
 def _dicts(content: Content, table: str) -> Iterator[dict[str, Any]]:
     for row in content[table]:
-        yield dict(zip(_COLUMNS[table], row, strict=True))
+        yield dict(zip(COLUMNS[table], row, strict=True))
 
 
 class _Owners:
@@ -116,7 +76,7 @@ class _Owners:
     def __init__(self, content: Content) -> None:
         self._rows = {
             table: {row["id"]: row for row in _dicts(content, table)}
-            for table, columns in _COLUMNS.items()
+            for table, columns in COLUMNS.items()
             if "id" in columns
         }
 
@@ -137,94 +97,6 @@ def _secrets(value: Any) -> bool:
     return SECRET in shown or str(SECRET_NUMBER) in shown
 
 
-# -- the two databases -----------------------------------------------------------
-
-
-class _Side:
-    def __init__(self, name: DatabaseName, engine: Engine, *, is_alone: bool) -> None:
-        self.engine = engine
-        self.is_alone = is_alone
-        self._name = name
-        self._sent: deque[str] = deque(maxlen=6)
-        event.listen(engine, "before_cursor_execute", self._note)
-        with system_scope("filling a database of the oracle"), engine.begin() as connection:
-            created_tables(TENANT if is_alone else None).create_all(connection)
-            given = created_tables(None).tables
-            for table, values in rows(everybody=not is_alone):
-                keys = {column.name: column.key for column in given[table].c}
-                named = {keys.get(name, name): value for name, value in values.items()}
-                connection.execute(given[table].insert(), named)
-            self._sequences = self._find_sequences(connection)
-            self._reset(connection)
-            self.before = self.content(connection)
-
-    def _note(
-        self, connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any
-    ) -> None:
-        self._sent.append(f"{statement}\n    {parameters!r}")
-
-    def _find_sequences(self, connection: Connection) -> list[str]:
-        if self._name != "postgresql":
-            return []
-        found = "SELECT quote_ident(sequencename) FROM pg_sequences"
-        return [name for (name,) in _raw(connection, found)]
-
-    def _reset(self, connection: Connection) -> None:
-        # A sequence is not rolled back.
-        if self._sequences:
-            calls = ", ".join(f"setval('{name}', 5000)" for name in self._sequences)
-            _raw(connection, f"SELECT {calls}")
-
-    def reset_counters(self) -> None:
-        """Let MariaDB's counters begin anew; that ends a transaction."""
-        with system_scope("counters"), self.engine.connect() as connection:
-            _raw(connection, "ALTER SEQUENCE guild_numbers RESTART 5001")
-            for table in TABLES:
-                if "id" in table.c and table.name != "guild":
-                    _raw(connection, f"ALTER TABLE `{table.name}` AUTO_INCREMENT = 5001")
-
-    def content(self, connection: Connection) -> Content:
-        """Return all rows, read by the driver alone."""
-        quote = self.engine.dialect.identifier_preparer.quote
-        return {
-            table.name: Counter(
-                _raw(
-                    connection,
-                    f"SELECT {', '.join(map(quote, _COLUMNS[table.name]))} "
-                    f"FROM {quote(table.name)}",
-                )
-            )
-            for table in TABLES
-        }
-
-    def run(self, write: Write) -> _Run:
-        value, error, after = None, None, None
-        with Session(self.engine) as session:
-            connection = session.connection()
-            self._reset(connection)
-            self._sent.clear()
-            try:
-                value = plain(write.run(session, self.is_alone))
-                session.flush()
-            except Exception as found:
-                # SQLAlchemy has some of its own for what it does not understand.
-                error = found
-            # PostgreSQL ends a transaction in which something has failed by itself.
-            if not isinstance(error, DBAPIError) or self._name != "postgresql":
-                after = self.content(connection)
-            session.rollback()
-        return _Run(value, error, after, tuple(self._sent))
-
-
-def _raw(connection: Connection, sql: str) -> list[tuple[Any, ...]]:
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(sql)
-        return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
-    finally:
-        cursor.close()
-
-
 class Judge:
     """The two databases.
 
@@ -234,7 +106,7 @@ class Judge:
         database: their kind.
     """
 
-    def __init__(self, mixed: _Side, alone: _Side, database: DatabaseName) -> None:
+    def __init__(self, mixed: Side, alone: Side, database: DatabaseName) -> None:
         self._mixed = mixed
         self._alone = alone
         self.database: DatabaseName = database
@@ -259,7 +131,7 @@ class Judge:
             sent = "\n".join(("guarded, sent:", *actual.sent, "alone, sent:", *expected.sent))
             raise Mismatch(f"{write.kind} ({self.database}): {found}\n{sent}") from None
 
-    def _judged(self, write: Write, actual: _Run, expected: _Run) -> Outcome:
+    def _judged(self, write: Write, actual: Run, expected: Run) -> Outcome:
         if isinstance(actual.error, TenantShieldError):
             return self._refused(write, actual, expected)
         if actual.error is not None:
@@ -271,7 +143,7 @@ class Judge:
 
     # -- refused -----------------------------------------------------------------
 
-    def _refused(self, write: Write, actual: _Run, expected: _Run) -> Outcome:
+    def _refused(self, write: Write, actual: Run, expected: Run) -> Outcome:
         error = actual.error
         self._check_error(error)
         is_needless = False
@@ -284,7 +156,7 @@ class Judge:
             self._check_unchanged(actual)
         return Outcome("refused", f"{type(error).__name__}: {error}", is_needless)
 
-    def _rejected(self, write: Write, actual: _Run, expected: _Run) -> Outcome:
+    def _rejected(self, write: Write, actual: Run, expected: Run) -> Outcome:
         self._check_error(actual.error)
         self._check_unchanged(actual)
         if expected.error is not None and not isinstance(expected.error, IntegrityError):
@@ -310,7 +182,7 @@ class Judge:
                 raise Mismatch(f"an error tells what another tenant has: {at}")
             at = at.__cause__ or at.__context__
 
-    def _check_unchanged(self, actual: _Run) -> None:
+    def _check_unchanged(self, actual: Run) -> None:
         if actual.after is None:
             return
         if not isinstance(actual.error, TenantShieldError):
@@ -322,7 +194,7 @@ class Judge:
                 f"{_difference(self._mixed.before, actual.after)}"
             )
 
-    def _is_in_the_way(self, expected: _Run) -> bool:
+    def _is_in_the_way(self, expected: Run) -> bool:
         """Return whether rows of others and what is expected cannot be in one database."""
         if expected.after is None or expected.error is not None:
             return False
@@ -357,7 +229,7 @@ class Judge:
     def _problem(self, after: Content) -> str | None:
         """Return how the rows that are not others' break the first rule."""
         owners = _Owners(after)
-        for table in _COLUMNS:
+        for table in COLUMNS:
             mine = {table: after[table] - self._others[table]}
             for row in _dicts(mine, table):
                 owned = table in TENANT_COLUMNS or table in OWNERS
@@ -368,7 +240,7 @@ class Judge:
                         return f"a row of {table} refers to another tenant's: {row}"
         return None
 
-    def _compare(self, write: Write, actual: _Run, expected: _Run) -> None:
+    def _compare(self, write: Write, actual: Run, expected: Run) -> None:
         """Check the second rule."""
         assert actual.after is not None
         if expected.error is not None or expected.after is None:
@@ -416,5 +288,6 @@ def judge(name: DatabaseName) -> Generator[Judge, None, None]:
             else:
                 engine = stack.enter_context(database(name)).engine()
             stack.callback(engine.dispose)
-            sides.append(_Side(name, engine, is_alone=is_alone))
-        yield Judge(*sides, name)
+            sides.append(Side(name, engine, is_alone=is_alone))
+        mixed, alone = sides
+        yield Judge(mixed, alone, name)

@@ -12,7 +12,6 @@ from tenantshield_mw.adapters.sqlalchemy.compiler import (
     foreign_keys,
     guard,
     rendered,
-    upserts,
     writes,
 )
 from tenantshield_mw.adapters.sqlalchemy.compiler.foreign_keys import Target
@@ -53,7 +52,7 @@ def _trust_upserts(patch: pytest.MonkeyPatch) -> None:
     def trusting(values: Any, target: Target) -> dict[str, Any]:
         return {str(foreign_keys.key_of(key)): value for key, value in values}
 
-    patch.setattr(upserts.writes, "complete_conflict", trusting)
+    patch.setattr(writes, "complete_conflict", trusting)
 
 
 def _upsert_anybodys_row(patch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final
 
-from hypothesis import strategies as st
 from sqlalchemy import (
     Integer,
     Table,
@@ -28,98 +27,17 @@ from sqlalchemy import (
     Sequence as DatabaseSequence,
 )
 
-from tests.databases import DatabaseName
-
-from ..choices import Choices
+from .literals import SHARED, Literals
 from .schema import TABLES, TENANT_COLUMNS
 from .spots import Place, Spot, bare_table_of, column_in, copy_of, spots_of
 
-__all__ = ["SHARED", "Values"]
+__all__ = ["Values"]
 
-T = TypeVar("T")
-
-NUMBERS: Final = (0, 1, 2, 3, 4, 5, 10, 42)
-WORDS: Final = ("x", "y", "c1", "c2", "it's", "", "n%1", "g1", "b1", "b9", "A")
 TEXTS: Final = {"number": ("7", "NULL", "3 + 4"), "word": ("'x'", "NULL", "'a' || 'b'")}
 
-_OWN: Final = {"guild": 4, "artisan": 5, "commission": 4, "stage": 4}
-SHARED: Final = ("province", "market", "journal")
 
-
-class Values(Choices):
-    """Makes the choices of one example.
-
-    Attributes:
-        parameters: what is given to ``execute()`` beside the statement.
-        collides: whether a row may get a key that another tenant's row has.
-        generates: whether the database may make a key.
-    """
-
-    def __init__(
-        self, draw: Callable[[st.SearchStrategy[Any]], Any], database: DatabaseName
-    ) -> None:
-        super().__init__(draw, database)
-        self.parameters: dict[str, Any] = {}
-        self.collides = False
-        self.generates = False
-        self._made = 0
-
-    def weighted(self, choices: Sequence[tuple[int, T]]) -> T:
-        """Pick one of several, by their weights."""
-        position = self.upto(sum(weight for weight, _ in choices) - 1)
-        for weight, choice in choices:
-            position -= weight
-            if position < 0:
-                return choice
-        raise AssertionError
-
-    def number_of_parameter(self) -> int:
-        self._made += 1
-        return self._made
-
-    # -- literals ------------------------------------------------------------------
-
-    def literal(self, spot: Spot) -> Any:
-        """Return a plain value."""
-        match spot.kind:
-            case "reference":
-                return self._key_of(spot)
-            case "key":
-                return self._key(spot)
-            case "tenant":
-                return self.weighted([(85, "A"), (8, "B"), (4, None), (3, "a")])
-            case "bench":
-                return self.pick([None, 1, 2, 3, 1, 2, 9])
-            case "word":
-                word = self.pick(WORDS)
-                if word == "b9":
-                    self.collides = True
-                return word
-            case _:
-                return self.pick(NUMBERS)
-
-    def _key(self, spot: Spot) -> int:
-        if spot.column.name == "number":
-            return 20 + self.number_of_parameter()
-        kind = self.weighted([(80, "fresh"), (12, "own"), (8, "other")])
-        if kind == "own":
-            return 101 + self.upto(2)
-        if kind == "other":
-            self.collides = True
-            return 1 + self.upto(2)
-        return 300 + self.number_of_parameter()
-
-    def _key_of(self, spot: Spot) -> int | None:
-        assert spot.parent is not None
-        if spot.parent.name in SHARED:
-            return self.pick([1, 2, 3, None])
-        kind = self.weighted([(78, "own"), (12, "other"), (4, "missing"), (6, "none")])
-        most = _OWN[spot.parent.name]
-        if kind == "own":
-            return 101 + self.upto(most - 1)
-        if kind == "other":
-            return 1 + self.upto(most - 1)
-        return 999 if kind == "missing" or not spot.column.nullable else None
+class Values(Literals):
+    """Makes the values of one example."""
 
     # -- values --------------------------------------------------------------------
 
@@ -172,9 +90,9 @@ class Values(Choices):
                 (18, "column"),
                 (12, "parent"),
                 (5, "child"),
-                (3, "elsewhere"),
+                (6, "elsewhere"),
                 (8, "expression"),
-                (2, "raw"),
+                (5, "raw"),
                 (2, "null"),
                 (2, "typed"),
             ]
@@ -194,11 +112,11 @@ class Values(Choices):
             case "expression":
                 return self._expression(spot, place)
             case "raw":
-                return self.pick([text, literal_column])(self.pick(["101", "1"]))
+                return self.one_of(text, literal_column)(self.pick(["101", "1"]))
             case "null":
                 return null()
             case "typed":
-                return self.pick([literal, self._cast])(self.literal(spot) or 101)
+                return self.one_of(literal, self._cast)(self.literal(spot) or 101)
             case _:
                 return self.literal(spot)
 
@@ -228,7 +146,7 @@ class Values(Choices):
             return self.scalar(spot, place)
         if kind == "raw":
             offered = TEXTS.get(spot.kind, TEXTS["number"])
-            return self.pick([text, literal_column])(self.pick(offered))
+            return self.one_of(text, literal_column)(self.pick(offered))
         return self.pick([None, null()]) if kind == "null" else self.literal(spot)
 
     def bound(self, spot: Spot, value: Any) -> Any:
@@ -298,7 +216,7 @@ class Values(Choices):
             return literal(self.literal(spot))
         element = self._own_element(table, place)
         column = column_in(element, self.pick(fitting).column)
-        made = select(self.pick([func.max, func.min])(column)).select_from(element)
+        made = select(self.one_of(func.max, func.min)(column)).select_from(element)
         if self.chance(50):
             made = made.where(self.comparison_of(element, table))
         if self.chance(30):
@@ -334,7 +252,7 @@ class Values(Choices):
         element = self._own_element(parent, place)
         key = column_in(element, parent.c.id)
         if self.chance(50):
-            return select(self.pick([func.max, func.min])(key)).scalar_subquery()
+            return select(self.one_of(func.max, func.min)(key)).scalar_subquery()
         wanted = self.pick([101, 102, 103, 1, 2])
         return select(key).where(key == wanted).scalar_subquery()
 
@@ -350,10 +268,10 @@ class Values(Choices):
         if not children:
             return self.literal(spot)
         found = self.pick(children)
-        element = self._own_element(found.column.table, place)  # type: ignore[arg-type]
+        element = self._own_element(found.column.table, place)
         made = select(func.max(column_in(element, found.column)))
         if self.chance(40):
-            made = made.where(self.comparison_of(element, found.column.table))  # type: ignore[arg-type]
+            made = made.where(self.comparison_of(element, found.column.table))
         return made.scalar_subquery()
 
     # -- expressions ---------------------------------------------------------------
@@ -374,6 +292,7 @@ class Values(Choices):
         offered = [
             lambda: func.coalesce(inner, self._of_parent(spot, place)),
             lambda: func.coalesce(inner, 3),
+            lambda: literal(1) + self.upto(2),
             lambda: case((literal(1) == self.upto(1), inner), else_=inner),
             lambda: case((literal(1) == 2, inner)),
             lambda: literal(1) + inner,
@@ -381,7 +300,7 @@ class Values(Choices):
             lambda: func.abs(inner),
             lambda: cast(inner, spot.column.type),
         ]
-        return self.pick(offered)()
+        return self.one_of(*offered)()
 
     # -- conditions ----------------------------------------------------------------
 
@@ -429,7 +348,7 @@ class Values(Choices):
         return self.comparison_of(element, table)
 
     def _wanted(self, key: Spot) -> Any:
-        if key.column.name == "number" or key.column.table.name in SHARED:  # type: ignore[attr-defined]
+        if key.column.name == "number" or key.column.table.name in SHARED:
             return 1 + self.upto(2)
         return self.pick([101, 102, 103, 104, 1, 2])
 
