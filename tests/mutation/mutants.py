@@ -524,16 +524,16 @@ MUTANTS: Final = (
     ),
     Mutant(
         "generation-fast",
-        "A twin of an older registry is used in the usual case.",
-        "        and made[0] == registry.generation\n",
+        "A guarded dialect of an earlier generation is used in the usual case.",
+        "        and cached[0] == registry.generation\n",
         "",
         (f"{_REGISTRY}::test_a_table_marked_later_is_not_served_from_the_older_cache",),
     ),
     Mutant(
         "generation",
-        "A twin of an older registry is not made anew.",
-        "    if made is None or made[0] != generation:",
-        "    if made is None:",
+        "A guarded dialect of an earlier generation is not replaced.",
+        "    if cached is None or cached[0] != generation:",
+        "    if cached is None:",
         (
             f"{_DIALECTS}::test_the_guarded_dialect_stays_the_same_until_the_registry_changes",
             f"{_REGISTRY}::test_a_table_marked_later_is_not_served_from_the_older_cache",
@@ -704,7 +704,7 @@ MUTANTS: Final = (
     Mutant(
         "own-compiler-later",
         "A compiler given to a dialect later is used.",
-        '        and "statement_compiler" not in known\n',
+        '        and "statement_compiler" not in attributes\n',
         "",
         (f"{_DIALECTS}::test_a_compiler_given_to_the_dialect_after_its_first_use_is_refused_too",),
     ),

@@ -1,4 +1,4 @@
-"""Every connection renders with the guarded dialect, and checks what it is about to send."""
+"""Make every connection render with the guarded dialect, and check what it is about to send."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ __all__ = ["hook_connections", "hook_executions", "hook_writes"]
 
 
 def hook_connections() -> None:
-    """Have every connection render what it executes with the dialect that is right for it.
+    """Make every connection render with the guarded dialect, or the plain one in a system scope.
 
-    The public event for it, before_execute, will do as well, but a class that has any
-    listener makes SQLAlchemy go through all events of a connection for each statement,
-    which costs more than the guard itself.
+    The public event before_execute would do. But if a class has any listener, SQLAlchemy
+    dispatches all events of a connection for each statement, which costs more than the guard.
     """
     clauseelement = Connection._execute_clauseelement
-    # Not there in 2.1, where a compiled statement cannot be executed any more.
+    # Missing in 2.1, which no longer executes compiled statements.
     compiled_: Any = getattr(Connection, "_execute_compiled", None)
     ddl = Connection._execute_ddl
     default = Connection._execute_default
     driver_sql = Connection.exec_driver_sql
 
-    # private: Connection reads its dialect after this, renders with it, and has it in
-    # the key of its cache. It is put back, so that nothing depends on what ran before.
+    # private: Connection reads its dialect only after this, renders with it, and uses it in the
+    # key of its cache. It is restored, so that nothing depends on earlier statements.
     @functools.wraps(clauseelement)
     def guarded_clauseelement(
         self: Connection, elem: Any, distilled_parameters: Any, execution_options: Any
@@ -44,7 +43,7 @@ def hook_connections() -> None:
         finally:
             self.dialect = before
 
-    # private: a statement that was compiled beforehand.
+    # private: executes a statement that was compiled before.
     def guarded_compiled(
         self: Connection, compiled: Any, distilled_parameters: Any, execution_options: Any
     ) -> Any:
@@ -56,7 +55,7 @@ def hook_connections() -> None:
         finally:
             self.dialect = before
 
-    # private: CREATE, DROP and the like.
+    # private: executes DDL, such as CREATE and DROP.
     @functools.wraps(ddl)
     def guarded_ddl(
         self: Connection, ddl_element: Any, distilled_parameters: Any, execution_options: Any
@@ -68,7 +67,7 @@ def hook_connections() -> None:
         finally:
             self.dialect = before
 
-    # private: a sequence or another default that is executed by itself.
+    # private: executes a sequence or another default on its own.
     @functools.wraps(default)
     def guarded_default(
         self: Connection, default_: Any, distilled_parameters: Any, execution_options: Any
@@ -80,7 +79,7 @@ def hook_connections() -> None:
         finally:
             self.dialect = before
 
-    # The text is looked through when it is about to be sent, see hook_executions().
+    # The text is checked when it is about to be sent, see hook_executions().
     @functools.wraps(driver_sql)
     def guarded_driver_sql(
         self: Connection, statement: str, parameters: Any = None, execution_options: Any = None
@@ -99,16 +98,17 @@ def hook_connections() -> None:
 
 
 def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
-    """Look through what is about to be sent, before any listener has it.
+    """Check a statement that is about to be sent, before any event listener sees it.
 
     Args:
-        dialect: with which the statement was rendered.
-        statement: the text; its parameters are in ``context``.
+        dialect: the dialect that rendered the statement.
+        statement: its text; the parameters are in ``context``.
         context: SQLAlchemy's context of the execution.
 
     Raises:
-        CrossTenantAccessError: a foreign key points at a row that this tenant does not have.
-        UnguardedStatementError: driver SQL that cannot be confined to the tenant.
+        CrossTenantAccessError: a foreign key refers to a row that this tenant does not have.
+        UnguardedStatementError: the statement is driver SQL that cannot be confined to the
+            tenant.
     """
     compiled = None if context is None else context.compiled
     if compiled is None:
@@ -123,7 +123,7 @@ def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
 
 
 def hook_writes() -> None:
-    """Have every guarded compiler look at what an INSERT or UPDATE writes, once it is text."""
+    """Make every guarded compiler check the rendered columns of an INSERT or UPDATE."""
     get = crud._get_crud_params
 
     # private: renders the columns and values of an INSERT and the SET of an UPDATE.
@@ -141,10 +141,10 @@ def hook_writes() -> None:
 
 
 def hook_executions() -> None:
-    """Have every connection check what it sends before a cursor is given anything.
+    """Make every connection check what it sends, before the cursor gets it.
 
-    The listeners of do_execute, which may execute a statement themselves and so keep the
-    dialect's methods from being called, all come later than this.
+    This is before the listeners of do_execute, which may execute the statement themselves, so
+    that the dialect's methods are not called.
     """
     single = Connection._exec_single_context
     many = Connection._exec_insertmany_context
@@ -153,10 +153,10 @@ def hook_executions() -> None:
     def check(connection: Any, dialect: Dialect, statement: str, cursor: Any, context: Any) -> None:
         try:
             before_sending(dialect, statement, context)
-        except BaseException as error:  # noqa: BLE001  # as SQLAlchemy does; it raises.
+        except BaseException as error:  # noqa: BLE001  # like SQLAlchemy; the call raises.
             connection._handle_dbapi_exception(error, statement, None, cursor, context)
 
-    # private: every statement but those below.
+    # private: sends every statement except those below.
     @functools.wraps(single)
     def checked_single(
         self: Connection, dialect: Dialect, context: Any, statement: Any, parameters: Any
@@ -166,14 +166,14 @@ def hook_executions() -> None:
             check(self, dialect, context.statement, context.cursor, context)
         return single(self, dialect, context, statement, parameters)
 
-    # private: an INSERT of many rows, in batches; once for all of them.
+    # private: sends an INSERT of many rows in batches; one check covers all of them.
     @functools.wraps(many)
     def checked_many(self: Connection, dialect: Dialect, context: Any) -> Any:
         check(self, dialect, context.statement, context.cursor, context)
         return many(self, dialect, context)
 
-    # private: a default that is executed by itself, or beforehand for an INSERT. That one's
-    # own parameters are not complete then.
+    # private: executes a default, on its own or before an INSERT whose parameters are not
+    # complete yet.
     @functools.wraps(cursor_execute)
     def checked_cursor_execute(
         self: Connection, cursor: Any, statement: str, parameters: Any, context: Any = None
