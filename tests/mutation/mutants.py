@@ -126,7 +126,7 @@ MUTANTS: Final = (
     Mutant(
         "insert-filled",
         "An INSERT that leaves the tenant out is not given it.",
-        '        completed[key] = filled(rule, "INSERT")',
+        "        completed[key] = filled(rule, operation)",
         "        pass",
         (f"{_PARAMETERS}::test_a_left_out_tenant_is_filled_in_every_form",),
     ),
@@ -154,8 +154,8 @@ MUTANTS: Final = (
     Mutant(
         "given-with-execution",
         "A tenant that comes with the execution is not checked.",
-        "completed[coming[0]] = checked(",
-        "completed[coming[0]] = (lambda bind, *_: bind)(",
+        "        completed[passed_key] = checked(",
+        "        completed[passed_key] = (lambda bind, *_: bind)(",
         (f"{_PARAMETERS}::test_a_wrong_tenant_in_an_insert_is_refused_in_every_form",),
     ),
     Mutant(
@@ -187,26 +187,22 @@ MUTANTS: Final = (
     Mutant(
         "upsert-set",
         "An upsert may set the tenant column.",
-        "    by_key = _with_same_tenant(by_key, target, frozenset())\n",
+        "    by_key = _with_tenant(by_key, target, frozenset(), updates=True)\n",
         "    target.checked.update(names)\n",
         (f"{_COMPILER}::test_an_upsert_that_sets_the_tenant_is_refused",),
     ),
     Mutant(
         "set",
         "An UPDATE may set the tenant column.",
-        '    return _checked_value(value, rule, "UPDATE")',
-        "    return value",
+        "        if not (updates and _is_same_tenant(completed[key], rule, target)):",
+        "        if not updates:",
         (f"{_COMPILER}::test_a_tenant_column_in_a_set_is_refused",),
     ),
     Mutant(
         "set-parameters",
         "An executemany UPDATE may set the tenant column.",
-        (
-            "        completed[key] = checked(\n"
-            '            BindParameter(key, type_=rule.type_, required=True), rule, "UPDATE"\n'
-            "        )\n"
-        ),
-        "        completed[key] = BindParameter(key, type_=rule.type_, required=True)\n",
+        "    for passed_key in names_of(passed, target.table).values():",
+        "    for passed_key in () if updates else names_of(passed, target.table).values():",
         (f"{_COMPILER}::test_a_tenant_column_among_the_parameters_of_an_update_is_refused",),
     ),
     Mutant(

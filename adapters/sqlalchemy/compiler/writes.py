@@ -82,30 +82,47 @@ def _parenthesized(values: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _with_tenant(
-    values: Mapping[Any, Any], target: Target, column_keys: frozenset[str]
+    values: Mapping[Any, Any],
+    target: Target,
+    column_keys: frozenset[str],
+    *,
+    updates: bool = False,
 ) -> dict[Any, Any]:
-    """Return ``values`` with the tenant checked where it is given, filled where not."""
+    """Return ``values`` with the tenant checked if it is given.
+
+    If it is not given, an ``INSERT`` gets the tenant in scope, and an ``UPDATE`` nothing. A row
+    never changes tenant; setting the tenant that it already has is no change.
+
+    Args:
+        values: the values of a row, by column or key.
+        target: the table that is written.
+        column_keys: the keys of the parameters that each execution passes.
+        updates: whether this is the ``SET`` of an ``UPDATE`` or an upsert.
+    """
     completed = dict(values)
     rule = target.rule
     if not isinstance(rule, ColumnOwnership):
         return completed
+    operation = "UPDATE" if updates else "INSERT"
     name = rule.column.casefold()
     given = names_of(values, target.table)
     if name in given:
         key = given[name]
-        completed[key] = _checked_value(completed[key], rule, "INSERT")
-    else:
-        key = _tenant_key(target.table, rule)
-        coming = [each for each in column_keys if written_name(each, target.table) == name]
-        if len(coming) > 1:
-            names_of(coming, target.table)
-        if coming:
-            completed[coming[0]] = checked(
-                BindParameter(coming[0], type_=rule.type_, required=True), rule, "INSERT"
-            )
-        else:
-            completed[key] = filled(rule, "INSERT")
-    target.checked.add(name)
+        if not (updates and _is_same_tenant(completed[key], rule, target)):
+            completed[key] = _checked_value(completed[key], rule, operation)
+        target.checked.add(name)
+        return completed
+    key = None if updates else _tenant_key(target.table, rule)
+    passed = [each for each in column_keys if written_name(each, target.table) == name]
+    # Two keys for the same column are refused.
+    for passed_key in names_of(passed, target.table).values():
+        completed[passed_key] = checked(
+            BindParameter(passed_key, type_=rule.type_, required=True), rule, operation
+        )
+    if not passed and key is not None:
+        completed[key] = filled(rule, operation)
+    if passed or not updates:
+        target.checked.add(name)
     return completed
 
 
@@ -254,7 +271,7 @@ def complete_update(
     # A column of a further table is rendered as that table's, if the database supports it.
     own = {key: value for key, value in given.items() if not _is_others(key, tables)}
     keys = frozenset(column_keys or ())
-    checked_own = target.note(_with_same_tenant(own, target, keys), keys, updates=True)
+    checked_own = target.note(_with_tenant(own, target, keys, updates=True), keys, updates=True)
     # In the given order, which some databases follow.
     noted = {key: checked_own.pop(key, value) for key, value in given.items()} | checked_own
     if noted:
@@ -275,41 +292,13 @@ def _is_guarded(target: Target, others: Iterable[Target]) -> bool:
     return any(each.rule is not None or each.references for each in (target, *others))
 
 
-def _with_same_tenant(
-    values: Mapping[Any, Any], target: Target, column_keys: frozenset[str]
-) -> dict[Any, Any]:
-    """Return ``values`` with the tenant checked where a ``SET`` gives it.
-
-    A row never changes tenant; to set the tenant that it has already is no change.
-    """
-    completed = dict(values)
-    rule = target.rule
-    if not isinstance(rule, ColumnOwnership):
-        return completed
-    name = rule.column.casefold()
-    given = names_of(values, target.table)
-    if name in given:
-        key = given[name]
-        completed[key] = _same_tenant(completed[key], rule, target)
-        target.checked.add(name)
-        return completed
-    coming = [each for each in column_keys if written_name(each, target.table) == name]
-    for key in coming:
-        completed[key] = checked(
-            BindParameter(key, type_=rule.type_, required=True), rule, "UPDATE"
-        )
-        target.checked.add(name)
-    return completed
-
-
-def _same_tenant(value: Any, rule: ColumnOwnership, target: Target) -> Any:
+def _is_same_tenant(value: Any, rule: ColumnOwnership, target: Target) -> bool:
+    """Return whether ``value`` is the tenant of the row itself, or of an upsert's new row."""
     element = value.__clause_element__() if hasattr(value, "__clause_element__") else value
-    if isinstance(element, ColumnClause) and element.name.casefold() == rule.column.casefold():
-        # The row's own tenant, or the tenant of the new row of an upsert.
-        table = element.table
-        if table is not None and (table is target.table or is_new_row(table)):
-            return value
-    return _checked_value(value, rule, "UPDATE")
+    if not isinstance(element, ColumnClause) or element.name.casefold() != rule.column.casefold():
+        return False
+    table = element.table
+    return table is not None and (table is target.table or is_new_row(table))
 
 
 # -- what to do on a conflict ----------------------------------------------------
@@ -340,7 +329,7 @@ def complete_conflict(values: Iterable[tuple[Any, Any]], target: Target) -> dict
     names = names_of(given, target.table)
     keys = {column.name.casefold(): column.key for column in target.table.c}
     by_key = {keys.get(name, str(key_of(key))): given[key] for name, key in names.items()}
-    by_key = _with_same_tenant(by_key, target, frozenset())
+    by_key = _with_tenant(by_key, target, frozenset(), updates=True)
     noted = target.note(by_key, frozenset(), updates=True, has_defaults=False)
     unchecked = (target.sensitive & names.keys()) - target.checked
     if unchecked:
