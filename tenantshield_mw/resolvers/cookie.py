@@ -37,6 +37,41 @@ def _content(value: str) -> str:
     return plain[2]
 
 
+def _serializer(name: str, secret: str | bytes, max_age: float | None) -> Any:
+    """Return itsdangerous' serializer for a cookie, after checking the arguments.
+
+    Raises:
+        ConfigurationError: an argument is invalid, or the extra is missing.
+    """
+    if not isinstance(secret, str | bytes) or not secret:
+        raise ConfigurationError("cookie()'s secret must be a non-empty str or bytes")
+    if max_age is not None and (
+        isinstance(max_age, bool) or not isinstance(max_age, int | float) or not max_age > 0
+    ):
+        raise ConfigurationError("max_age must be a number of seconds above 0, or None")
+    itsdangerous = required("itsdangerous", extra="signed", by="cookie() with a secret")
+    # A value that was signed for another purpose or another cookie is not valid here.
+    return itsdangerous.URLSafeTimedSerializer(secret, salt=f"tenantshield_mw.cookie.{name}")
+
+
+def _verifying(serializer: Any, kind: Kind) -> Memo[str, Named]:
+    """Return a memo that verifies signed values.
+
+    Whether a signature is valid never changes; only its age has to be checked each time.
+    """
+    bad_data = required("itsdangerous", extra="signed", by="cookie() with a secret").BadData
+    parse = parser_for(kind)
+
+    def verified(value: str) -> Named:
+        try:
+            payload, signed_at = serializer.loads(_content(value), return_timestamp=True)
+        except bad_data:
+            raise TenantResolutionError("the signature of the tenant's cookie is invalid") from None
+        return parse(payload), signed_at.timestamp()
+
+    return Memo(verified)
+
+
 @final
 class Cookie:
     """What :func:`cookie` returns."""
@@ -73,39 +108,15 @@ class Cookie:
         self._max_age = max_age
         self._now = now
         self._serializer: Any = None
-        if secret is None:
-            if max_age is not None:
-                raise ConfigurationError(
-                    "max_age needs a secret: only a signed cookie has a timestamp"
-                )
+        self._known: Memo[str, Named]
+        if secret is not None:
+            self._serializer = _serializer(name, secret, max_age)
+            self._known = _verifying(self._serializer, kind)
+        elif max_age is not None:
+            raise ConfigurationError("max_age needs a secret: only a signed cookie has a timestamp")
+        else:
             read = reader_for(kind)
-            self._known: Memo[str, Named] = Memo(
-                lambda value: (TenantContext(read(_content(value))), 0.0)
-            )
-            return
-        if not isinstance(secret, str | bytes) or not secret:
-            raise ConfigurationError("cookie()'s secret must be a non-empty str or bytes")
-        if max_age is not None and (
-            isinstance(max_age, bool) or not isinstance(max_age, int | float) or not max_age > 0
-        ):
-            raise ConfigurationError("max_age must be a number of seconds above 0, or None")
-        itsdangerous = required("itsdangerous", extra="signed", by="cookie() with a secret")
-        # A value that was signed for another purpose or another cookie is not valid here.
-        salt = f"tenantshield_mw.cookie.{name}"
-        self._serializer = itsdangerous.URLSafeTimedSerializer(secret, salt=salt)
-        parse = parser_for(kind)
-
-        def verified(value: str) -> Named:
-            try:
-                payload, signed_at = self._serializer.loads(_content(value), return_timestamp=True)
-            except itsdangerous.BadData:
-                raise TenantResolutionError(
-                    "the signature of the tenant's cookie is invalid"
-                ) from None
-            return parse(payload), signed_at.timestamp()
-
-        # Whether a signature is valid never changes; only its age has to be checked each time.
-        self._known = Memo(verified)
+            self._known = Memo(lambda value: (TenantContext(read(_content(value))), 0.0))
 
     def __call__(self, request: Request) -> TenantContext | None:
         """Return the tenant; ``None`` if the request does not have the cookie.

@@ -22,28 +22,45 @@ def hook_connections() -> None:
 
     The public event before_execute would do. But if a class has any listener, SQLAlchemy
     dispatches all events of a connection for each statement, which costs more than the guard.
+
+    Each hook sets the connection's dialect, calls SQLAlchemy and restores the dialect, so that
+    nothing depends on earlier statements. This is written out in each, since every statement
+    would pay for a shared context manager.
     """
-    clauseelement = Connection._execute_clauseelement
-    # Missing in 2.1, which no longer executes compiled statements.
-    compiled_: Any = getattr(Connection, "_execute_compiled", None)
-    ddl = Connection._execute_ddl
-    default = Connection._execute_default
-    driver_sql = Connection.exec_driver_sql
+    _hook_statements()
+    _hook_compiled()
+    _hook_ddl()
+    _hook_defaults()
+    _hook_driver_sql()
+
+
+def _hook_statements() -> None:
+    execute = Connection._execute_clauseelement
 
     # private: Connection reads its dialect only after this, renders with it, and uses it in the
-    # key of its cache. It is restored, so that nothing depends on earlier statements.
-    @functools.wraps(clauseelement)
+    # key of its cache.
+    @functools.wraps(execute)
     def guarded_clauseelement(
         self: Connection, elem: Any, distilled_parameters: Any, execution_options: Any
     ) -> Any:
         before = self.dialect
         self.dialect = dialect_for(self, execution_options, elem._execution_options)
         try:
-            return clauseelement(self, elem, distilled_parameters, execution_options)
+            return execute(self, elem, distilled_parameters, execution_options)
         finally:
             self.dialect = before
 
-    # private: executes a statement that was compiled before.
+    hook(Connection, guarded_clauseelement)
+
+
+def _hook_compiled() -> None:
+    # private: executes a statement that was compiled before. Missing in 2.1, which no longer
+    # executes compiled statements.
+    execute: Any = getattr(Connection, "_execute_compiled", None)
+    if execute is None:
+        return
+
+    @functools.wraps(execute)
     def guarded_compiled(
         self: Connection, compiled: Any, distilled_parameters: Any, execution_options: Any
     ) -> Any:
@@ -51,50 +68,65 @@ def hook_connections() -> None:
         self.dialect = dialect_for(self, execution_options, compiled.execution_options)
         try:
             compiled = compiled_again(compiled, self.dialect)
-            return compiled_(self, compiled, distilled_parameters, execution_options)
+            return execute(self, compiled, distilled_parameters, execution_options)
         finally:
             self.dialect = before
 
+    hook(Connection, guarded_compiled)
+
+
+def _hook_ddl() -> None:
+    execute = Connection._execute_ddl
+
     # private: executes DDL, such as CREATE and DROP.
-    @functools.wraps(ddl)
+    @functools.wraps(execute)
     def guarded_ddl(
         self: Connection, ddl_element: Any, distilled_parameters: Any, execution_options: Any
     ) -> Any:
         before = self.dialect
         self.dialect = dialect_for_ddl(self, ddl_element, execution_options)
         try:
-            return ddl(self, ddl_element, distilled_parameters, execution_options)
+            return execute(self, ddl_element, distilled_parameters, execution_options)
         finally:
             self.dialect = before
 
+    hook(Connection, guarded_ddl)
+
+
+def _hook_defaults() -> None:
+    execute = Connection._execute_default
+
     # private: executes a sequence or another default on its own.
-    @functools.wraps(default)
+    @functools.wraps(execute)
     def guarded_default(
         self: Connection, default_: Any, distilled_parameters: Any, execution_options: Any
     ) -> Any:
         before = self.dialect
         self.dialect = dialect_for(self, execution_options)
         try:
-            return default(self, default_, distilled_parameters, execution_options)
+            return execute(self, default_, distilled_parameters, execution_options)
         finally:
             self.dialect = before
 
+    hook(Connection, guarded_default)
+
+
+def _hook_driver_sql() -> None:
+    execute = Connection.exec_driver_sql
+
     # The text is checked when it is about to be sent, see hook_executions().
-    @functools.wraps(driver_sql)
+    @functools.wraps(execute)
     def guarded_driver_sql(
         self: Connection, statement: str, parameters: Any = None, execution_options: Any = None
     ) -> Any:
         before = self.dialect
         self.dialect = dialect_for(self, execution_options or {})
         try:
-            return driver_sql(self, statement, parameters, execution_options)
+            return execute(self, statement, parameters, execution_options)
         finally:
             self.dialect = before
 
-    for function in (guarded_clauseelement, guarded_ddl, guarded_default, guarded_driver_sql):
-        hook(Connection, function)
-    if compiled_ is not None:
-        hook(Connection, functools.wraps(compiled_)(guarded_compiled))
+    hook(Connection, guarded_driver_sql)
 
 
 def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
