@@ -1,9 +1,9 @@
-"""Statements that define tables: which of them touch rows.
+"""Decide which DDL needs a system scope.
 
-Creating a table, an index or a constraint shows no row to anybody and needs no tenant,
-so that ``metadata.create_all()`` just works. Dropping a table deletes every tenant's
-rows, a view or a table made from a query would carry rows past the guard, a temporary table
-may come to be read in place of another, and DDL given as text can be anything.
+Creating a table, an index or a constraint reads no rows and needs no tenant, so
+``metadata.create_all()`` just works. Dropping a table deletes every tenant's rows, a view or a
+table created from a query would copy rows past the guard, a temporary table may be read instead
+of another table, and DDL that is given as text can be anything.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def dialect_for(
     guarded: Dialect,
     schemas: Collection[str | None] = (),
 ) -> Dialect:
-    """Return the dialect with which to render ``element`` outside of a system scope.
+    """Return the dialect that renders ``element`` outside a system scope.
 
     Args:
         element: the statement.
@@ -50,12 +50,12 @@ def dialect_for(
         schemas: what stands for other schemas, by a ``schema_translate_map``.
 
     Raises:
-        UnguardedStatementError: it would touch tenants' rows.
+        UnguardedStatementError: the DDL would read or write tenants' rows.
     """
     _refuse_stand_in(element, plain, schemas)
     if any(isinstance(value, SelectBase) for value in vars(element).values()):
-        # Compiled under the guard, it fails where it would write a tenant's identifier
-        # into a stored query, and passes where it selects from shared tables only.
+        # Compiled under the guard, it fails if it would write a tenant's identifier into a
+        # stored query, and passes if it selects only from shared tables.
         return guarded
     if isinstance(element, DropTable):
         target: Any = element.element
@@ -67,8 +67,8 @@ def dialect_for(
     if _is_structural(element):
         return plain
     text = str(element.compile(dialect=plain))
-    # An element of the application's own may name a table in order to define something about
-    # it, as SQLAlchemy's do. Text may not: it can be anything.
+    # An element of the application may name a table to define something for it, like those of
+    # SQLAlchemy. Text may not, since it can be anything.
     if isinstance(element, DDL) or _TOUCHES_ROWS.search(text):
         check(RawText(text, Source.DDL, plain))
     return plain
