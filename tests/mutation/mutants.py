@@ -260,7 +260,7 @@ MUTANTS: Final = (
     Mutant(
         "reference-proven-run",
         "An object put into the session by hand proves a foreign key.",
-        "        and state.runid in loads.runs\n",
+        "        and loads.runs.get(state.runid) is connection\n",
         "",
         (
             f"{_FOREIGN_KEYS}::test_a_detached_parent_made_by_hand_proves_nothing_beside_one_that_was_loaded",
@@ -315,7 +315,7 @@ MUTANTS: Final = (
             "        _check_selected_tenant(source, names.index(key), rule)\n"
             "    selected = [\n"
             '        filled(rule, "INSERT") if name == key else column\n'
-            "        for name, column in zip(names, inner.c, strict=True)\n"
+            "        for name, column in zip(names, _nulls_first(source, list(inner.c)), strict=True)\n"
             "    ]\n"
         ),
         ("        pass\n    selected = list(inner.c)\n"),

@@ -92,7 +92,7 @@ class ReferenceParameter:
 
     reference: Reference
     row: object
-    """Tells this row, or ``SET``, from each other of the statement."""
+    """Identifies the row, or the ``SET``, within the statement."""
     position: int
     type_: TypeEngine[Any]
     """The type of the column."""
@@ -151,8 +151,8 @@ class Target:
             column_keys: the keys whose values each execution passes.
             row: the number of this row in ``VALUES`` of several; ``None`` for a single row.
             updates: whether this is the ``SET`` of an ``UPDATE``.
-            has_defaults: whether SQLAlchemy gives a column its default; not so in an upsert's
-                ``SET``.
+            has_defaults: whether SQLAlchemy writes the defaults of columns; it does not in the
+                ``SET`` of an upsert.
 
         Raises:
             CrossTenantAccessError: the row would belong to no tenant.
@@ -351,16 +351,16 @@ def _rows(
 
 
 def refuse_made_by_database(reference: Reference) -> NoReturn:
-    """Raise for a foreign key into which the database itself would put a value."""
+    """Raise for a foreign key whose value the database itself would write."""
     names, parent = ", ".join(reference.columns), table_label(reference.parent)
     if reference.is_computed:
         raise UnguardedStatementError(
-            f"{names} of {reference.label} is computed by the database and refers to {parent}, "
-            "perhaps to another tenant's row: use tenant_foreign_key()"
+            f"{names} of {reference.label} is computed by the database and could refer to another "
+            f"tenant's {parent}: use tenant_foreign_key()"
         )
     raise UnguardedStatementError(
         f"{names} of {reference.label} is left out, and the database's default could refer to "
-        f"another tenant's {parent}: give a value, NULL if it refers to none"
+        f"another tenant's {parent}: give it a value, or NULL if it refers to no row"
     )
 
 

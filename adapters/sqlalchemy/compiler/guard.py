@@ -129,11 +129,7 @@ class StatementGuard:
         return registry.references_of(table, self._schemas)
 
     def new_plan(self, operation: str) -> Plan:
-        """Return an empty plan for a part of the statement.
-
-        Args:
-            operation: the name of that part in errors, such as ``SELECT``.
-        """
+        """Return an empty plan for a part of the statement, named ``operation`` in errors."""
 
         def bind(rule: ColumnOwnership) -> BindParameter[Any]:
             # One parameter for all predicates of the same type: fewer to fill and to send.

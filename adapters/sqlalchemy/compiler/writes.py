@@ -184,20 +184,21 @@ def _complete_from_select(state: Any, target: Target) -> None:
         selected.append(filled(rule, "INSERT"))
     # The rows come from a subquery, so that adding the tenant does not change the meaning of
     # DISTINCT, LIMIT or UNION.
-    source = select(*selected).select_from(inner)
+    rows = select(*selected).select_from(inner)
     if statement._post_values_clause is not None:
-        # private: an upsert's clause, whose ON SQLite would take for that of a join.
-        source = source.where(literal_column("1") == literal_column("1"))
-    statement.select = source
+        # private: an upsert's clause. SQLite would read its ON as the ON of a join.
+        rows = rows.where(literal_column("1") == literal_column("1"))
+    statement.select = rows
     statement._select_names = names
     state.statement = statement
     state._dict_parameters = {name: Null() for name in names}
 
 
 def _nulls_first(source: Any, columns: list[Any]) -> list[Any]:
-    """Return ``columns`` of a subquery of ``source``, but ``NULL`` where that has a bare one.
+    """Return ``columns``, those of the subquery of ``source``, with each plain ``NULL`` as such.
 
-    In an ``INSERT`` PostgreSQL takes it for one of the column's type, in a subquery for a text.
+    PostgreSQL gives a ``NULL`` the column's type directly in an ``INSERT``, but the type ``text``
+    in a subquery.
     """
     selected = list(source.selected_columns) if isinstance(source, Select) else []
     if len(selected) != len(columns):

@@ -241,9 +241,9 @@ def crosses(edge: Cascade) -> bool:
 
 
 def defaults(edge: Cascade) -> bool:
-    """Return whether the database may refer to another tenant's row by a default.
+    """Return whether ``SET DEFAULT`` may refer to another tenant's row.
 
-    One key cannot be that of each tenant's own row.
+    The default is the same for all tenants, so it is the key of one tenant's row only.
     """
     child = registry.ownership_of(edge.table) if is_tenant_aware(edge.table) else None
     parent = registry.ownership_of(edge.parent) if is_tenant_aware(edge.parent) else None

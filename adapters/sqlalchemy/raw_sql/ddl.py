@@ -28,7 +28,7 @@ _TOUCHES_ROWS: Final = re.compile(
     r"\b(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|MERGE|COPY|TRUNCATE|DROP\s+TABLE|VIEW|TABLE\s+\S+\s+AS)\b",
     re.IGNORECASE,
 )
-# What stands before TABLE is the application's: OR REPLACE, which deletes, is none of these.
+# The application may add words before TABLE. OR REPLACE, which deletes, is not among these.
 _LASTING: Final = re.compile(r"\s*CREATE\s+(?:(?:UNLOGGED|FOREIGN)\s+)?TABLE\b", re.IGNORECASE)
 _TEMPORARY: Final = re.compile(
     r"\s*CREATE\s+(?:(?:GLOBAL|LOCAL)\s+)?TEMP(?:ORARY)?\s+TABLE\b", re.IGNORECASE
@@ -47,7 +47,7 @@ def dialect_for(
         element: the statement.
         plain: the dialect of the database.
         guarded: the same under the guard.
-        schemas: what stands for other schemas, by a ``schema_translate_map``.
+        schemas: the schemas that replace others in a ``schema_translate_map``.
 
     Raises:
         UnguardedStatementError: the DDL would read or write tenants' rows.
@@ -77,11 +77,11 @@ def dialect_for(
 def _refuse_stand_in(
     element: ExecutableDDLElement, plain: Dialect, schemas: Collection[str | None]
 ) -> None:
-    """Refuse a table that a connection would have in place of a tenants' table.
+    """Refuse a temporary table or view with the name of a table that holds tenants' rows.
 
-    It stays on the connection, which goes back to the pool. A view may be temporary as well.
+    The connection would read it instead of the table, and keeps it in the pool.
     """
-    # A query's, new in 2.1, has the attribute.
+    # A table or view created from a query, new in 2.1, has this attribute.
     if not isinstance(element, CreateTable) and not hasattr(element, "temporary"):
         return
     table: Any = element.element
@@ -90,7 +90,7 @@ def _refuse_stand_in(
     if isinstance(element, CreateTable):
         text = str(element.compile(dialect=plain))
         is_lasting = _LASTING.match(text)
-        # The application has declared this very table, so that it is no other one's.
+        # The application has declared this very table, so it replaces no other one.
         if registry.is_known(table) and (is_lasting or _TEMPORARY.match(text)):
             return
     else:
@@ -98,8 +98,7 @@ def _refuse_stand_in(
     if not is_lasting or any(map(database_for(plain).is_temporary, (table.schema, *schemas))):
         refuse(
             Source.DDL,
-            f"would make something that stands in for {table_label(table)}, which holds "
-            "tenants' rows",
+            f"would be read instead of {table_label(table)}, which holds tenants' rows",
             "give it another name",
         )
 
