@@ -315,7 +315,8 @@ MUTANTS: Final = (
             "        _check_selected_tenant(source, names.index(key), rule)\n"
             "    selected = [\n"
             '        filled(rule, "INSERT") if name == key else column\n'
-            "        for name, column in zip(names, _nulls_first(source, list(inner.c)), strict=True)\n"
+            "        for name, column in "
+            "zip(names, _nulls_first(source, list(inner.c)), strict=True)\n"
             "    ]\n"
         ),
         ("        pass\n    selected = list(inner.c)\n"),

@@ -98,7 +98,8 @@ def _refuse_stand_in(
     if not is_lasting or any(map(database_for(plain).is_temporary, (table.schema, *schemas))):
         refuse(
             Source.DDL,
-            f"would be read instead of {table_label(table)}, which holds tenants' rows",
+            f"creates something that would be read instead of {table_label(table)}, which holds "
+            "tenants' rows",
             "give it another name",
         )
 
