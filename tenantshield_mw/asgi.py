@@ -8,17 +8,13 @@ from typing import Any, Final
 from .admission import Authorize, admission
 from .context import bind, binding_var, unbind
 from .directory import Lookup, TenantDirectory
-from .errors import ConfigurationError, MissingTenantContextError, TenantResolutionError
+from .errors import ConfigurationError, TenantResolutionError
 from .exempt import Exempt, exemption
 from .mount import Mounted, mounted_scope
 from .refusal import (
-    MISSING,
-    NO_TENANT,
     OnMissingTenant,
-    Refusal,
     check_on_missing_tenant,
-    raise_resolution_error,
-    refusal_to_send,
+    refusal_or_error,
     send_refusal,
 )
 from .refusal_app import asgi_refusal_app
@@ -124,6 +120,7 @@ class TenantSessionMiddleware:
         send: Send,
     ) -> None:
         """Serve one connection."""
+        # In one piece, since each further call would cost every request.
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
 
@@ -139,27 +136,17 @@ class TenantSessionMiddleware:
                 elif type(answer) is str:
                     tenant = tenant_named[answer]
                 else:
-                    if is_awaitable(answer):
-                        answer = await answer
-                    if type(answer) is Mounted:
-                        scope = mounted_scope(scope, answer.prefix)
-                        tenant = answer.tenant
-                    else:
-                        tenant = tenant_of(answer, if_awaitable=TWICE_AWAITABLE)
+                    scope, tenant = await _settle(scope, answer)
             except (TenantResolutionError, TimeoutError) as error:
-                if self._on_missing_tenant == "raise":
-                    raise_resolution_error(error)
-                return await self._refuse(refusal_to_send(error), scope, receive, send)
+                return await self._refuse(error, scope, receive, send)
             if tenant is None and self._on_missing_tenant != "allow_unbound":
-                if self._on_missing_tenant == "raise":
-                    raise MissingTenantContextError(NO_TENANT)
-                return await self._refuse(MISSING, scope, receive, send)
+                return await self._refuse(None, scope, receive, send)
 
         scope = scope.copy()
         scope[TENANT_KEY] = tenant
-        # bind() and unbind(), written out, since the two calls would cost a third of all
-        # that is added here. Nothing of the server's own bindings is seen from inside,
-        # and the token takes back even what the app left bound.
+        # bind() and unbind() written out, since the calls would cost a third of the
+        # middleware's own time. The app does not see the server's bindings, and the token also
+        # removes bindings that the app has left.
         binding = (tenant, None, None)
         receive, send = wrap(receive, send, _get())
         token = _set(binding)
@@ -175,11 +162,12 @@ class TenantSessionMiddleware:
 
     async def _refuse(
         self,
-        refusal: Refusal,
+        error: TenantResolutionError | TimeoutError | None,
         scope: Any,
         receive: Receive,
         send: Send,
     ) -> None:
+        refusal = refusal_or_error(error, self._on_missing_tenant)
         if self._on_refused is None:
             return await send_refusal(refusal, scope, send, self._vary)
         receive, send = _plain_channel(receive, send, _get())
@@ -189,3 +177,12 @@ class TenantSessionMiddleware:
         finally:
             unbind(binding)
         return None
+
+
+async def _settle(scope: Any, answer: object) -> tuple[Any, TenantContext | None]:
+    """Return the scope and the tenant for an awaitable answer, or one of an unusual type."""
+    if is_awaitable(answer):
+        answer = await answer
+    if type(answer) is Mounted:
+        return mounted_scope(scope, answer.prefix), answer.tenant
+    return scope, tenant_of(answer, if_awaitable=TWICE_AWAITABLE)

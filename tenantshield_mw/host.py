@@ -1,4 +1,4 @@
-"""The host that a request is for, and whose word counts on it."""
+"""The host that a request is for, directly or through trusted proxies."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ __all__ = [
 T = TypeVar("T")
 
 HostOf: TypeAlias = "HeaderField[T | None] | ForwardedHost[T]"
-"""Takes a request and returns what its host means, or ``None`` where it gives none."""
+"""Takes a request and returns the parsed host; ``None`` if the request has none."""
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
 FORWARDING_HEADERS: Final = ("X-Forwarded-Host", "Forwarded")
-"""What a proxy may say the host in that it was asked for."""
+"""The headers in which a proxy may pass on the host of the original request."""
 
-# RFC 3986 section 3.2.2, of which DNS leaves letters, digits and "-"; some names have "_".
+# RFC 3986 section 3.2.2, limited to the characters of DNS names, with "_", which some have.
 _HOST: Final = re.compile(
     rb"(?:(\[[0-9A-Fa-f:.]{2,45}\])|([A-Za-z0-9._\-]{1,254}))(?::[0-9]{0,5})?"
 )
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_\-]{1,63}(?<!-)")
 _MAX_NAME: Final = 253
 
-# What IDNA of 2003, which Python has, maps to something else than IDNA of 2008 does.
+# Characters that Python's IDNA 2003 maps differently than IDNA 2008 (UTS #46 section 7).
 _DEVIATIONS: Final = frozenset("\u00df\u03c2\u200c\u200d")
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-# RFC 7239 section 4, with the white space that lists may have around their members. No part
-# gives back what it took, or white space that nothing follows would be tried in all its parts.
+# RFC 7239 section 4, with optional white space around the members of a list. The quantifiers
+# are possessive, so that a run of white space cannot cause quadratic backtracking.
 _FORWARDED_PAIR: Final = re.compile(
     rb"[ \t]*+(?:(" + _TOKEN + rb")=(?:(" + _TOKEN + rb')|"([^"\\]*+(?:\\.[^"\\]*+)*)"))?'
     rb"[ \t]*+([;,]|\Z)",
@@ -52,23 +52,23 @@ _FORWARDED_NODE: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::\w+)?|([0-9.]+)(?:
 
 
 def host_name(value: bytes) -> str:
-    """Return the host of ``host[:port]`` in lower case, without the dot of the DNS root.
+    """Return the host of ``host[:port]`` in lower case, without a trailing dot.
 
-    An international name stays in the form that DNS has for it, ``xn--...``; an IP address
-    comes back as it is written, an IPv6 one in brackets.
+    An international name stays in its DNS form, ``xn--...``. An IP address stays as it is
+    written, IPv6 in brackets.
 
     Raises:
-        TenantResolutionError: it is no host (RFC 9110 section 7.2), as where the field
-            came twice.
+        TenantResolutionError: the value is not a host (RFC 9110 section 7.2), for example
+            because the field was repeated.
     """
     found = _HOST.fullmatch(value)
     if found is None:
-        raise TenantResolutionError("the host is not one name, or has characters of no name")
+        raise TenantResolutionError("the host is not a single valid name")
     if found[1] is not None:
         return found[1].decode("ascii").lower()
     name = found[2].decode("ascii").lower().removesuffix(".")
     if len(name) > _MAX_NAME or not all(_is_label(label) for label in name.split(".")):
-        raise TenantResolutionError("the host is not a name that DNS has")
+        raise TenantResolutionError("the host is not a valid DNS name")
     return name
 
 
@@ -77,7 +77,7 @@ def _is_label(label: str) -> bool:
         return False
     if not label.startswith("xn--"):
         return True
-    # RFC 5890 section 2.3.2.1: something that is not ASCII, in one form only.
+    # RFC 5890 section 2.3.2.1: an A-label encodes a label that is not ASCII, in one form only.
     coded = label.removeprefix("xn--")
     try:
         text = coded.encode("ascii").decode("punycode")
@@ -87,15 +87,15 @@ def _is_label(label: str) -> bool:
 
 
 def domain_name(name: object) -> str:
-    """Return a domain that the program names, as :func:`host_name` returns it.
+    """Return a domain from the configuration in the form of :func:`host_name`.
 
     Raises:
-        ConfigurationError: it is none; one with international characters whose form in
-            DNS is disputed has to be given in that form.
+        ConfigurationError: ``name`` is not a domain; or it has characters whose DNS form
+            depends on the version of IDNA, and must be given in its DNS form.
     """
     refused = ConfigurationError(
-        'a domain is a str without scheme, port and path, as in "example.com"; one that '
-        'this refuses although it exists, in the form that DNS has for it: "xn--..."'
+        'a domain must be a str without scheme, port and path, as in "example.com"; if an '
+        'international domain is refused, give it in its DNS form, "xn--..."'
     )
     if not isinstance(name, str):
         raise refused
@@ -107,7 +107,7 @@ def domain_name(name: object) -> str:
         except UnicodeError:
             raise refused from None
     try:
-        # A port, or the brackets of an address, is no part of a domain.
+        # Ports and addresses are refused below.
         found = host_name(name.encode("ascii"))
     except TenantResolutionError:
         raise refused from None
@@ -117,19 +117,19 @@ def domain_name(name: object) -> str:
 
 
 def trusted_networks(addresses: Iterable[str]) -> tuple[Network, ...]:
-    """Return the networks that ``addresses`` name, as in ``("10.0.0.0/8", "::1")``.
+    """Return the networks in ``addresses``, as in ``("10.0.0.0/8", "::1")``.
 
     Raises:
-        ConfigurationError: one is neither an address nor a network.
+        ConfigurationError: one of them is neither an address nor a network.
     """
     refused = ConfigurationError(
-        "trusted_proxies are IP addresses and networks without host bits, as in "
+        "trusted_proxies must be IP addresses, and networks without host bits, as in "
         '("10.0.0.0/8", "::1")'
     )
     if isinstance(addresses, str | bytes) or not isinstance(addresses, Iterable):
         raise refused
     try:
-        # An int or bytes would be an address, too.
+        # ip_network() also accepts int and bytes.
         return tuple(ip_network(address) for address in addresses if _is_text(address))
     except ValueError:
         raise refused from None
@@ -146,17 +146,17 @@ def host_of(
     proxy_headers: Iterable[str],
     meaning: Callable[[str], T | None],
 ) -> HostOf[T]:
-    """Return what reads the host of a request.
+    """Return a function that reads the host of a request.
 
     Args:
-        trusted_proxies: addresses and networks of the proxies whose word on the host
-            counts; of none, and the connection's own ``Host`` counts.
-        proxy_headers: which of :data:`FORWARDING_HEADERS` these proxies set.
-        meaning: what makes something of the host's name, or raises. It must make the same
-            of the same name every time, for the answer is remembered.
+        trusted_proxies: addresses and networks of the proxies whose headers are read; without
+            any, only ``Host`` is.
+        proxy_headers: those of :data:`FORWARDING_HEADERS` that these proxies set.
+        meaning: takes the host's name and returns the result, or raises. It must return the
+            same for the same name, since results are remembered.
 
     Raises:
-        ConfigurationError: an argument is not one of these.
+        ConfigurationError: an argument is invalid.
     """
     networks = trusted_networks(trusted_proxies)
     names = {name.lower(): name for name in FORWARDING_HEADERS}
@@ -164,20 +164,20 @@ def host_of(
         isinstance(name, str) and name.lower() in names for name in proxy_headers
     ):
         raise ConfigurationError(
-            'proxy_headers are the ones of ("X-Forwarded-Host", "Forwarded") that the trusted '
+            'proxy_headers must be those of ("X-Forwarded-Host", "Forwarded") that the trusted '
             "proxies set"
         )
     if not networks:
-        # What a cache keeps pages by holds the host (RFC 9111 section 2), but nginx's
-        # proxy_cache_key comes with the host that it asks, not the one it was asked for.
+        # Vary needs Host: a cache key holds the host (RFC 9111 section 2), but nginx's default
+        # proxy_cache_key holds the upstream's, not the one that the client sent.
         return HeaderField("Host", lambda value: meaning(host_name(value)))
-    told = tuple(names[name.lower()] for name in proxy_headers)
-    return ForwardedHost(networks, told, meaning)
+    chosen = tuple(names[name.lower()] for name in proxy_headers)
+    return ForwardedHost(networks, chosen, meaning)
 
 
 @final
 class ForwardedHost(Generic[T]):
-    """Reads the host that a request was sent to, through proxies of which some are trusted."""
+    """Reads the host of a request that may have passed through proxies, some of them trusted."""
 
     __slots__ = ("_by_proxies", "_direct", "_fields", "_is_trusted", "_known", "varies_on")
 
@@ -204,14 +204,15 @@ class ForwardedHost(Generic[T]):
         self._direct: HeaderField[str | None] = HeaderField("Host", host_name)
         self._by_proxies = [HeaderField(name, parsers[name]) for name in names]
         self._fields = HeaderFields(*self._by_proxies, self._direct)
-        # Where the proxy that sets the others is the cache, requests come to it without them.
+        # Host as well: if the proxy that sets the other headers is also the cache, the requests
+        # that it receives do not have them.
         self.varies_on = (*names, "Host")
 
     def __call__(self, request: Request) -> T | None:
-        """Return what the host's name means; ``None`` where the request gives none.
+        """Return the result for the host; ``None`` if the request has no host.
 
         Raises:
-            TenantResolutionError: it is no name, or there are several.
+            TenantResolutionError: the host is invalid, or the headers name several.
         """
         if self._is_trusted[peer(request)]:
             found = self._fields(request)
@@ -219,30 +220,30 @@ class ForwardedHost(Generic[T]):
                 [(field, value)] = found.items()
                 host = field.meaning(value)
             else:
-                host = self._told(found)
+                host = self._from_proxy(found)
         else:
             host = self._direct(request)
         return None if host is None else self._known[host]
 
-    def _told(self, found: dict[HeaderField[str | None], Any]) -> str | None:
-        told: str | None = None
+    def _from_proxy(self, found: dict[HeaderField[str | None], Any]) -> str | None:
+        host: str | None = None
         for field in self._by_proxies:
             if field in found:
                 name = field.meaning(found[field])
-                if told is not None and name is not None and name != told:
+                if host is not None and name is not None and name != host:
                     raise TenantResolutionError(
                         "X-Forwarded-Host and Forwarded name different hosts"
                     )
-                told = name or told
-        if told is None and self._direct in found:
+                host = name or host
+        if host is None and self._direct in found:
             return self._direct.meaning(found[self._direct])
-        return told
+        return host
 
     def _forwarded(self, value: bytes) -> str | None:
         """Return the host in a ``Forwarded`` field (RFC 7239 section 5.3).
 
-        The last element is by the proxy that is connected; the one before it is by the
-        proxy that connected to that one, and counts as far as that one is trusted.
+        The connected proxy added the last element. The element before it was added by the
+        proxy that connected to that one, and counts only if that proxy is trusted, and so on.
         """
         elements = _elements(_short_enough("Forwarded", value))
         hosts: set[str] = set()
@@ -277,11 +278,11 @@ def _elements(value: bytes) -> list[dict[bytes, bytes]]:
     while position < len(value):
         found = _FORWARDED_PAIR.match(value, position)
         if found is None:
-            raise TenantResolutionError("Forwarded is not as RFC 7239 has it")
+            raise TenantResolutionError("Forwarded does not follow RFC 7239")
         name, token, quoted, separator = found.groups()
         if name is not None:
             if name.lower() in elements[-1]:
-                raise TenantResolutionError("Forwarded says the same thing twice")
+                raise TenantResolutionError("Forwarded repeats a parameter in one element")
             text = re.sub(rb"\\(.)", rb"\1", quoted, flags=re.DOTALL) if token is None else token
             elements[-1][name.lower()] = text
         if separator == b",":

@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, final
 
 from .errors import (
     ConfigurationError,
@@ -31,7 +31,6 @@ __all__ = [
     "MALFORMED",
     "MISSING",
     "NOT_AUTHORIZED",
-    "NO_TENANT",
     "POLICY_VIOLATION",
     "REFUSAL_KEY",
     "REFUSED",
@@ -44,9 +43,8 @@ __all__ = [
     "check_on_missing_tenant",
     "closing_with_refusal",
     "logged_refusal_for",
-    "raise_resolution_error",
     "refusal_for",
-    "refusal_to_send",
+    "refusal_or_error",
     "send_refusal",
     "start_refusal",
 ]
@@ -57,9 +55,6 @@ OnMissingTenant: TypeAlias = Literal["reject", "raise", "allow_unbound"]
 """What to do with a request without a tenant: refuse it, raise
 :class:`~tenantshield_mw.MissingTenantContextError` to the server's error handling, or run it
 unbound, so that shared tables work and tenant-aware ones raise."""
-
-NO_TENANT: Final = "the request names no tenant"
-"""The message of a middleware's :class:`~tenantshield_mw.MissingTenantContextError`."""
 
 REFUSAL_KEY: Final = "tenantshield_mw.refusal"
 """The key in scope and environ under which an ``on_refused`` app finds the
@@ -185,17 +180,31 @@ def logged_refusal_for(error: BaseException, logger: logging.Logger) -> Refusal:
     return refusal
 
 
-def refusal_to_send(error: TenantResolutionError | TimeoutError) -> Refusal:
-    """Return a middleware's refusal for ``error``; log one that is not the caller's fault."""
+def refusal_or_error(
+    error: TenantResolutionError | TimeoutError | None, on_missing_tenant: OnMissingTenant
+) -> Refusal:
+    """Return a middleware's refusal for a request without a tenant.
+
+    A refusal that is not the caller's fault is logged.
+
+    Args:
+        error: why there is no tenant; ``None`` if the request names none.
+        on_missing_tenant: the middleware's argument.
+
+    Raises:
+        MissingTenantContextError: with ``"raise"``, if the request names no tenant.
+        TenantResolutionError: with ``"raise"``, for any other error.
+    """
+    if on_missing_tenant == "raise":
+        if error is None:
+            raise MissingTenantContextError("the request names no tenant")
+        if isinstance(error, TimeoutError):
+            raise TenantUnavailableError("the tenant could not be determined in time") from error
+        raise error
+    if error is None:
+        return MISSING
     refusal = refusal_for(error)
     return logged_refusal_for(error, _logger) if refusal is UNAVAILABLE else refusal
-
-
-def raise_resolution_error(error: TenantResolutionError | TimeoutError) -> NoReturn:
-    """Raise ``error`` as a :class:`TenantResolutionError`."""
-    if isinstance(error, TimeoutError):
-        raise TenantUnavailableError("the tenant could not be determined in time") from error
-    raise error
 
 
 async def send_refusal(

@@ -1,8 +1,8 @@
-"""One view of a request, whichever of the two interfaces it came through.
+"""Read ASGI and WSGI requests in the same way.
 
-A request is the raw ASGI scope or the raw WSGI environ. Everything that is read from
-one is read here, so that the two cannot disagree, and nothing is read before it is
-asked for: the view has no object of its own.
+A request is the raw ASGI scope or the raw WSGI environ. The resolvers read it only through
+these functions, so that they cannot see different things through the two interfaces. There is
+no request object: nothing is read before it is needed.
 """
 
 from __future__ import annotations
@@ -35,44 +35,44 @@ Request: TypeAlias = Mapping[str, Any]
 """An ASGI scope of type ``http`` or ``websocket``, or a WSGI environ."""
 
 TENANT_KEY: Final = "tenantshield_mw.tenant"
-"""The key of the scope and of the environ that holds the request's
-:class:`~tenantshield_mw.TenantContext`, or ``None`` where it runs without a tenant."""
+"""The key in scope and environ under which the request's
+:class:`~tenantshield_mw.TenantContext` is; ``None`` if it runs without a tenant."""
 
 SESSION_KEY: Final = "tenantshield_mw.session"
-"""The key of the environ under which a WSGI framework's session stands: a mapping, or a
-callable that returns it. In ASGI it is ``session`` in the scope."""
+"""The key in the environ for a WSGI framework's session: a mapping, or a function without
+arguments that returns it. In ASGI it is ``session`` in the scope."""
 
 PRINCIPAL_KEY: Final = "tenantshield_mw.principal"
-"""The key of the environ under which stands whom a WSGI framework has authenticated: an
-object, a mapping or ``None``, or a function that takes nothing and returns one of these.
-In ASGI it is ``user`` in the scope."""
+"""The key in the environ for the user that a WSGI framework has authenticated: an object, a
+mapping or ``None``, or a function without arguments that returns one of these. In ASGI it is
+``user`` in the scope."""
 
 LONGEST_PARSED: Final = 8192
-"""How long a field that has a grammar of its own may be, in characters or octets."""
+"""The longest structured field value that is parsed, in characters or octets."""
 
 _REMEMBERED: Final = 1024
-"""How many values are remembered before all are forgotten."""
+"""How many values a :class:`Memo` holds before it is cleared."""
 
 _REMEMBERED_LENGTH: Final = 255
-"""How long a value may be to be remembered, if nothing else is said."""
+"""The longest value that a :class:`Memo` holds by default, in characters or octets."""
 
-# RFC 9110 section 5.1, but for "_": WSGI, like CGI, spells "-" that way.
+# RFC 9110 section 5.1, except for "_", which WSGI and CGI cannot tell from "-".
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 
-# The two that PEP 3333 hands on without the prefix.
+# PEP 3333, "environ Variables": the two headers without the prefix HTTP_.
 _WITHOUT_PREFIX: Final = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 
 
 @final
 class Memo(dict[K, T]):
-    """What ``parse`` made of short values that came lately, by value.
+    """The results of ``parse`` by value, for short values.
 
-    A mapping that fills itself: what is remembered costs no call of a function.
+    A ``dict`` with ``__missing__``, since looking up a known value then calls no Python
+    function.
 
     Args:
-        parse: what makes something of a value, or raises. It must make the same of the
-            same value every time.
-        length: how long a value may be to be remembered, in characters or octets.
+        parse: parses a value, or raises. It must return the same for the same value.
+        length: the longest value to remember, in characters or octets.
     """
 
     __slots__ = ("_length", "_parse")
@@ -93,19 +93,19 @@ class Memo(dict[K, T]):
 
 @final
 class HeaderField(Generic[T]):
-    """A header field and what its value means; called with a request, it says which.
+    """A header field with a parser; called with a request, it returns the parsed value.
 
     Args:
-        name: the field's name in any case, as RFC 9110 section 5.1 allows it, but
-            without ``_``, which WSGI cannot tell from ``-``.
-        parse: what makes something of the value, or raises. It must make the same of
-            the same value every time, for the answer is remembered.
-        joint: what stands between the values of a field that is repeated; a comma, as
-            RFC 9110 section 5.3 says, if nothing else is said.
-        length: how long a value may be for its meaning to be remembered, in octets.
+        name: the field's name, in any case (RFC 9110 section 5.1), without ``_``, which
+            WSGI cannot tell from ``-``.
+        parse: parses the value, or raises. It must return the same for the same value, since
+            results are remembered.
+        joint: joins the values of a repeated field; by default a comma (RFC 9110 section
+            5.3).
+        length: the longest value whose result is remembered, in octets.
 
     Raises:
-        ConfigurationError: ``name`` is no such name.
+        ConfigurationError: ``name`` is invalid.
     """
 
     __slots__ = (
@@ -129,14 +129,14 @@ class HeaderField(Generic[T]):
     ) -> None:
         if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
             raise ConfigurationError(
-                "a header's name is a str of letters, digits and '-', as in "
+                "a header's name must be a str of letters, digits and '-', as in "
                 "header(\"X-Tenant-ID\"); '_' is not allowed, since WSGI cannot tell it from '-'"
             )
         self.name = name
         self.varies_on: tuple[str, ...] = (name,)
         self._joint = joint
         self._known = Memo(parse, length)
-        # Under WSGI a value comes as text. Memo as such, it needs no encoding.
+        # Under WSGI a value is text; a memo by text saves encoding it.
         self._known_text: Memo[str, T] = Memo(lambda text: parse(self._octets(text)), length)
         self._name = name.lower().encode("ascii")
         self._length = len(self._name)
@@ -144,11 +144,10 @@ class HeaderField(Generic[T]):
         self._environ_key = key if key in _WITHOUT_PREFIX else f"HTTP_{key}"
 
     def __call__(self, request: Request) -> T | None:
-        """Return what the field's value means; ``None`` where ``request`` has no such field.
+        """Return the parsed value; ``None`` if ``request`` does not have the field.
 
         Raises:
-            TenantResolutionError: the value is not what the transport allows, or
-                ``parse`` refuses it.
+            TenantResolutionError: the value is not latin-1, or ``parse`` refuses it.
         """
         if "headers" in request:
             found: bytes | None = None
@@ -156,33 +155,32 @@ class HeaderField(Generic[T]):
             value: bytes
             length = self._length
             for name, value in request["headers"]:
-                # Servers need not lower the names (ASGI, "HTTP connection scope"); most
-                # names differ in length already, which is the cheapest thing to compare.
+                # Not every server lower-cases the names (ASGI, "HTTP connection scope").
+                # Most names already differ in length, which is cheapest to compare.
                 if len(name) == length and (name == self._name or name.lower() == self._name):
                     found = value if found is None else found + self._joint + value
             return None if found is None else self._known[found]
-        # The server has joined the values, and has taken a field X_Tenant_ID, if it
-        # lets that through, for X-Tenant-ID.
+        # The server has joined the values of a repeated field. If it accepts X_Tenant_ID, it
+        # has joined that with X-Tenant-ID as well.
         text: str | None = request.get(self._environ_key)
         return None if text is None else self._known_text[text]
 
     def meaning(self, value: bytes | str) -> T:
-        """Return what a value of the field means.
+        """Return the parsed form of a value of this field.
 
         Raises:
-            TenantResolutionError: the value is not what the transport allows, or
-                ``parse`` refuses it.
+            TenantResolutionError: the value is not latin-1, or ``parse`` refuses it.
         """
         return self._known_text[value] if type(value) is str else self._known[value]  # type: ignore[index]
 
     def raw(self, request: Request) -> bytes | str | None:
-        """Return the field's value as it came; ``None`` where ``request`` has no such field.
+        """Return the unparsed value; ``None`` if ``request`` does not have the field.
 
-        It comes as bytes in ASGI, and in WSGI as text, a character for each of them. The
-        same search as above, which is written out there since every request makes it.
+        The value is bytes in ASGI, and in WSGI text with one character per octet. The search
+        is written out here and in ``__call__``, since a call would cost every request.
 
         Raises:
-            TenantResolutionError: the value is not what the transport allows.
+            TenantResolutionError: the value is not latin-1.
         """
         if "headers" in request:
             found: bytes | None = None
@@ -207,10 +205,10 @@ class HeaderField(Generic[T]):
 
 @final
 class HeaderFields(Generic[T]):
-    """Several header fields of different names, which are looked for in one pass.
+    """Several header fields that are found in one pass over the headers.
 
     Args:
-        fields: the fields.
+        fields: the fields, with different names.
     """
 
     __slots__ = ("_fields", "_lengths")
@@ -220,7 +218,7 @@ class HeaderFields(Generic[T]):
         self._lengths = frozenset(map(len, self._fields))
 
     def __call__(self, request: Request) -> dict[HeaderField[T], Any]:
-        """Return those of the fields that ``request`` has, with their values as they came."""
+        """Return the fields that ``request`` has, with their unparsed values."""
         fields = self._fields
         found: dict[HeaderField[T], Any] = {}
         if "headers" not in request:
@@ -243,10 +241,11 @@ def over_asgi(request: Request) -> bool:
 
 
 def query_string(request: Request) -> str:
-    """Return the part of the URL after ``?``, percent-encoded, a character for each octet.
+    """Return the part of the URL after ``?``, percent-encoded, with one character per octet.
 
     Raises:
-        TenantResolutionError: it is not what the transport allows.
+        TenantResolutionError: the environ's ``QUERY_STRING`` is not latin-1 (PEP 3333,
+            "Unicode Issues").
     """
     if "headers" in request:
         octets: bytes = request.get("query_string", b"")
@@ -261,7 +260,7 @@ def query_string(request: Request) -> str:
 
 
 def peer(request: Request) -> str:
-    """Return the address that the connection comes from; ``""`` where the server says none."""
+    """Return the address of the connection's other end; ``""`` if the server gives none."""
     if "headers" in request:
         client = request.get("client")
         return str(client[0]) if client else ""
@@ -271,17 +270,17 @@ def peer(request: Request) -> str:
 def path(request: Request) -> str:
     """Return the path within the application, percent-decoded, without the mount point.
 
-    That is ``PATH_INFO`` in WSGI, and in ASGI ``path`` less ``root_path`` (ASGI, "HTTP
-    connection scope"), which older servers have already taken off.
+    This is ``PATH_INFO`` in WSGI. In ASGI it is ``path`` without ``root_path`` (ASGI, "HTTP
+    connection scope"), which older servers leave out of ``path``.
     """
     full: str | None = request.get("path")
     if full is None:
-        # PEP 3333, "Unicode Issues": bytes of the path, each as one latin-1 character.
+        # PEP 3333, "Unicode Issues": each character is one octet of the path.
         octets: bytes = request.get("PATH_INFO", "").encode("latin-1", "replace")
         return octets.decode("utf-8", "replace")
     root: str = request.get("root_path", "")
     if not full.startswith(root):
         return full
     inside = full[len(root) :]
-    # "/apix" does not lie under "/api".
+    # "/apix" is not below "/api".
     return inside if not inside or inside[0] == "/" else full

@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, final
 from .admission import Authorize, blocking_admission
 from .context import binding_var
 from .directory import Lookup, TenantDirectory
-from .errors import ConfigurationError, MissingTenantContextError, TenantResolutionError
+from .errors import ConfigurationError, TenantResolutionError
 from .exempt import Exempt, exemption
 from .mount import Mounted, mount_environ
 from .refusal import (
-    MISSING,
-    NO_TENANT,
     OnMissingTenant,
-    Refusal,
     check_on_missing_tenant,
-    raise_resolution_error,
-    refusal_to_send,
+    refusal_or_error,
     start_refusal,
 )
 from .refusal_app import wsgi_refusal_app
@@ -141,13 +137,9 @@ class TenantSessionMiddlewareWSGI:
                 else:
                     tenant = tenant_of(answer, if_awaitable=CANNOT_AWAIT)
             except (TenantResolutionError, TimeoutError) as error:
-                if self._on_missing_tenant == "raise":
-                    raise_resolution_error(error)
-                return self._refuse(refusal_to_send(error), context, environ, start_response)
+                return self._refuse(error, context, environ, start_response)
             if tenant is None and self._on_missing_tenant != "allow_unbound":
-                if self._on_missing_tenant == "raise":
-                    raise MissingTenantContextError(NO_TENANT)
-                return self._refuse(MISSING, context, environ, start_response)
+                return self._refuse(None, context, environ, start_response)
 
         # Middleware may change the environ (PEP 3333, "environ Variables"), and middleware
         # further out may read what the app puts there: no copy.
@@ -165,11 +157,12 @@ class TenantSessionMiddlewareWSGI:
 
     def _refuse(
         self,
-        refusal: Refusal,
+        error: TenantResolutionError | TimeoutError | None,
         context: Context,
         environ: WSGIEnvironment,
         start_response: StartResponse,
     ) -> Iterable[bytes]:
+        refusal = refusal_or_error(error, self._on_missing_tenant)
         if self._on_refused is None:
             return start_refusal(refusal, environ, start_response, self._vary)
         _set((None, None, None))

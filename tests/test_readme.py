@@ -89,7 +89,7 @@ else:
     raise AssertionError("rows without a tenant")
 engine.dispose()
 """,
-    "PostgreSQL holds the line too": """
+    "Row-level security in PostgreSQL": """
 here.run("INSERT INTO invoice (tenant_id, total) VALUES ('globex', 900)")
 
 def seen(session):
@@ -105,7 +105,7 @@ owner.dispose()
 here.run(f"DROP OWNED BY {here.app}")
 stack.close()
 """,
-    "What is not protected yet": """
+    "Require every table to be declared": """
 from tenantshield_mw import ConfigurationError
 
 class Forgotten(Base):
@@ -124,13 +124,13 @@ engine.dispose()
 
 # Blocks that go on where another ended.
 AFTER = {
-    "What is not protected yet": "SQLAlchemy",
-    "PostgreSQL holds the line too": "SQLAlchemy",
+    "Require every table to be declared": "SQLAlchemy",
+    "Row-level security in PostgreSQL": "SQLAlchemy",
 }
 
 # What a block needs before it runs.
 SETUP = {
-    "PostgreSQL holds the line too": """
+    "Row-level security in PostgreSQL": """
 from contextlib import ExitStack
 from tests.policy_database import policy_database
 
@@ -198,7 +198,7 @@ def test_each_link_into_the_repository_leads_somewhere(document: str) -> None:
 def test_the_table_of_ways_is_the_generated_one() -> None:
     generated = (ROOT / "docs" / "leaks.md").read_text()
     shown = re.search(
-        r"^\d+ ways to another tenant's rows.*?^Twelve", README, re.DOTALL | re.MULTILINE
+        r"^\d+ attacks on another tenant's rows.*?^Twelve", README, re.DOTALL | re.MULTILINE
     )
     assert shown is not None
     rows = re.findall(r"^\|.*\|$", shown[0], re.MULTILINE)

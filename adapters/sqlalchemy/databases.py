@@ -1,6 +1,6 @@
-"""The databases that the guard supports, and how they differ: one row for each.
+"""The supported databases and their differences, as one table.
 
-What the guard does on one database and not on another, it asks of this table.
+Everything that the guard does on some databases only depends on this table.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ __all__ = ["DATABASES", "Database", "ExactText", "database_for", "default_schema
 
 
 class ExactText(Enum):
-    """How texts are compared so that only the same text is equal."""
+    """How to compare texts so that only identical texts are equal."""
 
     EQUALS = auto()
     """``=`` compares exactly."""
     BINARY_COLLATION = auto()
-    """A column's collation may fold case; ``COLLATE BINARY`` takes its place."""
+    """A column's collation may fold case; ``COLLATE BINARY`` replaces it."""
     BINARY_CAST = auto()
-    """The default collations fold case; the texts are compared as bytes as well."""
+    """The default collations fold case; texts are compared as bytes as well."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Database:
-    """What the guard has to know of a database.
+    """The properties of a database that matter to the guard.
 
     Attributes:
-        schemas: what the schema of an unqualified name is also called, beside the dialect's
-            default schema.
-        temporary_schema: the beginning of the names of schemas whose tables belong to one
-            connection and are found before all others, if there are such schemas.
-        cuts_names_at: the bytes of a name that count; ``None`` if all do.
-        exact_text: how texts are compared exactly.
+        schemas: further names, in lower case, for the schema of an unqualified table, besides
+            the dialect's default schema.
+        temporary_schema: the prefix of the schemas whose tables belong to one connection and
+            are found before all others; ``None`` if there are none.
+        cuts_names_at: the number of bytes to which a name is cut; ``None`` if it is not.
+        exact_text: how to compare texts exactly.
         hash_comments: whether ``#`` begins a comment.
-        loose_quotes: whether names may stand in brackets, and a string may stand for a name.
-        groups_by_key: whether ``GROUP BY`` a primary key lets the other columns be selected,
-            which a derived table, having no key, does not.
+        loose_quotes: whether names may be in brackets, and a string may be used as a name.
+        groups_by_key: whether ``GROUP BY`` a primary key allows selecting the other columns,
+            which is not possible with a derived table, since it has no key.
         reads_changed_table: whether a subquery may read the table that the statement changes.
-        deletes_while_reading: whether a ``DELETE`` deletes its first row before it has found
+        deletes_while_reading: whether a ``DELETE`` may delete its first row before it has found
             the last one.
         on_duplicate_key: whether upserts are ``ON DUPLICATE KEY UPDATE``, which has no ``WHERE``.
         fails_on_any_row: whether a condition may be evaluated, and raise, on a row that another
-            one rules out.
+            condition excludes.
     """
 
     schemas: frozenset[str] = frozenset()
@@ -68,11 +68,11 @@ class Database:
         return bool(schema and begins and schema.casefold().startswith(begins))
 
     def cuts(self, name: str) -> bool:
-        """Return whether the database goes by the beginning of ``name`` alone."""
+        """Return whether the database would cut ``name``."""
         return self.cuts_names_at is not None and len(name.encode()) > self.cuts_names_at
 
     def cut(self, name: str) -> str:
-        """Return as much of ``name`` as the database goes by."""
+        """Return ``name`` as the database would cut it."""
         return name.encode()[: self.cuts_names_at].decode(errors="ignore")
 
 
@@ -109,27 +109,27 @@ DATABASES: Final = {
     "mysql": _MYSQL,
     "mariadb": _MARIADB,
 }
-"""By the name of SQLAlchemy's dialect: those on which every access path is tested. On another
-one a path could be open without anybody knowing, so that one is refused."""
+"""The databases on which every access path is tested, by the name of SQLAlchemy's dialect. Others
+are refused, since a path could be open there."""
 
 
 def database_for(dialect: Dialect) -> Database:
-    """Return what is known of the database of ``dialect``.
+    """Return the database of ``dialect``.
 
     Raises:
-        ConfigurationError: its access paths were never tested.
+        ConfigurationError: the database is not supported.
     """
     try:
         return DATABASES[dialect.name]
     except KeyError:
         raise ConfigurationError(
-            f"the dialect {dialect.name!r} has not been tested for ways around the guard; "
-            f"supported are {', '.join(sorted(DATABASES))}"
+            f"the dialect {dialect.name!r} has not been tested for ways around the guard; use one "
+            f"of {', '.join(sorted(DATABASES))}"
         ) from None
 
 
 def default_schemas(dialect: Dialect) -> frozenset[str]:
-    """Return the database's names for the schema that a name without one means."""
+    """Return the names, in lower case, of the schema that an unqualified table is in."""
     schemas = database_for(dialect).schemas
     if dialect.default_schema_name:
         schemas |= {dialect.default_schema_name.casefold()}

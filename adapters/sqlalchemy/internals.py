@@ -1,11 +1,11 @@
-"""Every private name of SQLAlchemy that the adapter relies on, and whether it is still there.
+"""All private names of SQLAlchemy that the adapter uses, and the check that they exist.
 
 The guard overrides methods of the compiler, completes compile states and hooks into sessions
-where they offer no event. Were one of these names changed, the adapter would override what
-nobody calls, or write what nobody reads, and rows could get through. So each is in
-:data:`INTERNALS`, and all are checked before anything else of the adapter is imported, which
-fails if one is not as expected. A test reads the adapter's sources and finds every private name
-that is not in the table.
+where there is no event. If such a name changed, the adapter would override a method that is no
+longer called, or set an attribute that is no longer read, and rows could leak. So all of them are
+listed in :data:`INTERNALS` and checked before the rest of the adapter is imported; the import
+fails if one is not as expected. A test searches the adapter's sources for private names that are
+not listed.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Name:
     """A private name.
 
     Attributes:
-        owner: the class or module that has it, as ``module:Class`` or ``module``, below
-            ``sqlalchemy`` if it begins with a dot.
-        name: the name itself.
+        owner: the class or module that has it, as ``module:Class`` or ``module``; a leading dot
+            means ``sqlalchemy``.
+        name: the name.
         since: the first version that has it.
-        until: the first version that has it no more.
+        until: the first version that no longer has it.
     """
 
     owner: str
@@ -82,7 +82,7 @@ class Method(Name):
     """A function that is overridden, replaced or called.
 
     Attributes:
-        parameters: what its parameters must begin with.
+        parameters: the names of its first parameters.
     """
 
     parameters: str
@@ -102,7 +102,7 @@ class Member(Name):
     """Something that the owner must have.
 
     Attributes:
-        kind: the type that it must be of, if that matters.
+        kind: the type that it must have, if that matters.
     """
 
     kind: type[Any] = object
@@ -115,10 +115,10 @@ class Member(Name):
 
 @dataclass(frozen=True)
 class Use(Name):
-    """An attribute, key or argument that functions of SQLAlchemy itself must mention.
+    """An attribute, key or argument that functions of SQLAlchemy must mention.
 
-    What is set by others than its class, read or written by a string, or taken with a default
-    where it is missing, cannot be looked up on a class. SQLAlchemy's own code tells.
+    A name cannot be looked up on a class if other code sets it, if it is accessed through a
+    string, or if it has a default when missing. So SQLAlchemy's own code is searched for it.
 
     Attributes:
         functions: the functions of the owner that read or write it.

@@ -1,7 +1,7 @@
-"""What tenants have invoiced, on the command line: one tenant, or all of them in turn.
+"""Invoices on the command line, for one tenant or for each tenant in turn.
 
-No query mentions a tenant. ``SessionScope`` says whose rows a session sees, and the mark on
-the model does the rest.
+No query mentions a tenant: ``SessionScope`` gives a session its tenant, and the model is marked
+as tenant-aware.
 """
 
 from __future__ import annotations
@@ -67,16 +67,16 @@ def report(session: Session) -> str:
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m examples.cli.app", description=__doc__)
-    parser.add_argument("database", type=Path, help="an SQLite file; made if it is not there")
-    whose = parser.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--tenant", help="one tenant")
-    whose.add_argument("--all", action="store_true", help="each tenant in turn")
+    parser.add_argument("database", type=Path, help="an SQLite file; created if it does not exist")
+    tenants = parser.add_mutually_exclusive_group(required=True)
+    tenants.add_argument("--tenant", help="one tenant")
+    tenants.add_argument("--all", action="store_true", help="each tenant in turn")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("report", help="how many invoices there are, and what they add up to")
+    commands.add_parser("report", help="the number of invoices and their total")
     adding = commands.add_parser("add", help="add an invoice")
     adding.add_argument("number")
     adding.add_argument("amount", type=int, help="in hundredths")
-    adding.add_argument("--owner", help="a tenant to whom to give it: try somebody else's")
+    adding.add_argument("--owner", help="the tenant of the invoice; try another tenant")
     return parser.parse_args(arguments)
 
 
@@ -95,10 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # A session serves one tenant, so each gets a new one.
             with SessionScope(tenant), Session(engine) as session:
                 if options.command == "add":
-                    said = add(session, options.number, options.amount, options.owner)
+                    line = add(session, options.number, options.amount, options.owner)
                 else:
-                    said = report(session)
-                print(f"{tenant}: {said}")
+                    line = report(session)
+                print(f"{tenant}: {line}")
     except (CrossTenantAccessError, TenantResolutionError) as error:
         print(f"refused: {error}", file=sys.stderr)
         return 1

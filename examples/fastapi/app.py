@@ -1,7 +1,7 @@
 """Customers and invoices of many tenants in one database, with FastAPI and an ``AsyncSession``.
 
-No query mentions a tenant. The line with ``install`` binds each request and websocket to
-one, and the marks on the models do the rest.
+No query mentions a tenant: ``install`` binds each request and websocket to one, and the models
+are marked as tenant-aware or shared.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ invoices = APIRouter(dependencies=[tenant_dependency(header="X-Tenant-ID")])
 
 
 def create_app() -> FastAPI:
-    """Return the application, on the SQLite file that ``INVOICES_DATABASE`` names."""
+    """Return the application, with the SQLite file named by ``INVOICES_DATABASE``."""
     app = FastAPI(title="Invoices", lifespan=database)
     install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=is_public)
     app.add_exception_handler(UnguardedStatementError, not_sent)
     app.include_router(public)
     app.include_router(invoices)
-    # The careless endpoints are the Starlette example's: FastAPI takes its routes.
+    # The careless endpoints of the Starlette example, whose routes FastAPI accepts.
     app.router.routes.append(Mount("/careless", routes=careless.ROUTES))
     return app
 
@@ -146,12 +146,12 @@ async def get_invoice(
 
 @public.websocket("/feed")
 async def feed(websocket: WebSocket, session: Session) -> None:
-    """Tell the numbers of the tenant's invoices upon each ``list``."""
+    """Answer each message ``list`` with the numbers of the tenant's invoices."""
     await websocket.accept()
     while await websocket.receive_text() == "list":
         found = await session.scalars(select(Invoice.number).order_by(Invoice.id))
         await websocket.send_json(found.all())
-        # No connection is held while nothing is asked.
+        # Hold no database connection while waiting for the next message.
         await session.close()
     await websocket.close()
 

@@ -1,7 +1,7 @@
 """Customers and invoices of many tenants in one database, with Flask and Flask-SQLAlchemy.
 
-No query mentions a tenant. The line with ``TenantShield`` binds each request to one, and
-the marks on the models do the rest.
+No query mentions a tenant: ``TenantShield`` binds each request to one, and the models are marked
+as tenant-aware or shared.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ invoices = Blueprint("invoices", __name__)
 
 
 def create_app() -> Flask:
-    """Return the application, on the SQLite file that ``INVOICES_DATABASE`` names."""
+    """Return the application, with the SQLite file named by ``INVOICES_DATABASE``."""
     database = database_file()
     seed(database)
     app = Flask(__name__)
@@ -114,6 +114,6 @@ def not_sent(error: UnguardedStatementError) -> ResponseReturnValue:
 @click.command()
 @tenant_option()
 def total() -> None:
-    """Print what one tenant has invoiced."""
+    """Print the total of one tenant's invoices."""
     amount = db.session.scalar(select(func.coalesce(func.sum(Invoice.amount), 0)))
     click.echo(f"{current_tenant.tenant_id} {amount}")

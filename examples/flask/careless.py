@@ -1,7 +1,7 @@
-"""What nobody should write: each endpoint forgets that there is more than one tenant.
+"""Careless endpoints: each one forgets that there is more than one tenant.
 
-They are here to be attacked, by the page and by hand. Without the guard every one of them
-hands out, or changes, another tenant's rows.
+The page attacks them, and you can attack them by hand. Without the guard, every one of them
+returns or changes another tenant's rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ careless = Blueprint("careless", __name__, url_prefix="/careless")
 
 @careless.get("/by-id/<int:invoice_id>")
 def by_id(invoice_id: int) -> ResponseReturnValue:
-    """Believe the id in the URL."""
+    """Trust the id in the URL."""
     statement = select(*COLUMNS).where(Invoice.id == invoice_id)
     row = db.session.execute(statement).mappings().one_or_none()
     return abort(404) if row is None else jsonify(dict(row))
@@ -42,7 +42,7 @@ def all_invoices() -> ResponseReturnValue:
 
 @careless.get("/totals")
 def totals() -> ResponseReturnValue:
-    """Forget it in a join that adds up."""
+    """Forget the filter in a join with an aggregate."""
     rows = db.session.execute(
         select(Customer.name, func.sum(Invoice.amount).label("total"))
         .outerjoin(Invoice, Invoice.customer_id == Customer.id)
@@ -53,7 +53,7 @@ def totals() -> ResponseReturnValue:
 
 @careless.get("/core-select")
 def core_select() -> ResponseReturnValue:
-    """Go past the ORM and its session: a Core select on a connection."""
+    """Bypass the ORM and its session: a Core select on a connection."""
     with db.engine.connect() as connection:
         rows = connection.execute(select(Invoice.__table__)).mappings()
         return jsonify([dict(row) for row in rows])
@@ -61,7 +61,7 @@ def core_select() -> ResponseReturnValue:
 
 @careless.get("/raw-sql")
 def raw_sql() -> ResponseReturnValue:
-    """Go past the statement builder as well."""
+    """Bypass SQLAlchemy's constructs as well."""
     rows = db.session.execute(text("SELECT id, number, amount FROM invoice")).mappings()
     return jsonify([dict(row) for row in rows])
 
@@ -76,7 +76,7 @@ def bulk_update() -> ResponseReturnValue:
 
 @careless.post("/create")
 def create() -> ResponseReturnValue:
-    """Write whatever the client sends, its tenant included."""
+    """Write everything that the client sends, including the tenant."""
     db.session.add(Invoice(**request.get_json()))
     db.session.commit()
     return "", 201
@@ -84,7 +84,7 @@ def create() -> ResponseReturnValue:
 
 @careless.patch("/change/<int:invoice_id>")
 def change(invoice_id: int) -> ResponseReturnValue:
-    """Change whatever the client names, the tenant included."""
+    """Change everything that the client names, including the tenant."""
     invoice = db.get_or_404(Invoice, invoice_id)
     for name, value in request.get_json().items():
         setattr(invoice, name, value)

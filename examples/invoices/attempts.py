@@ -1,7 +1,7 @@
-"""The ways that a tenant tries to break out, for the page and for the demonstration alike.
+"""Attempts of one tenant to reach another tenant's rows, for the page and the demonstration.
 
-They are sent to endpoints under ``/careless``, which each example has in its own framework's
-style and which are what nobody should write.
+They are sent to the careless endpoints under ``/careless``, which each example writes in its
+framework's style.
 """
 
 from __future__ import annotations
@@ -13,29 +13,28 @@ from typing import Any, Final, Literal
 __all__ = ["ATTEMPTS", "PUBLIC", "Attempt", "attempts_json"]
 
 PUBLIC: Final = frozenset({"/", "/attempts", "/careless/public"})
-"""The paths that run without a tenant. The last one is there to show what that means for a
-query that needs one."""
+"""The paths that run without a tenant. The last one shows what happens to a query that needs
+one."""
 
 
 @dataclass(frozen=True)
 class Attempt:
     """One request.
 
-    What stands in braces in ``path`` and in the values of ``body`` is filled in by whoever
-    sends it: ``me`` and ``them`` are the tenants; ``my_invoice``, ``their_invoice``,
-    ``my_customer`` and ``their_customer`` are ids; ``new_number`` and ``new_amount`` are of
-    no invoice yet.
+    The sender replaces the names in braces in ``path`` and in the values of ``body``: ``me`` and
+    ``them`` are the tenants; ``my_invoice``, ``their_invoice``, ``my_customer`` and
+    ``their_customer`` are ids; ``new_number`` and ``new_amount`` are not used by any invoice yet.
 
     Args:
-        name: what is tried.
-        careless: what the code does, or fails to do.
+        name: what is attempted.
+        careless: the mistake in the code.
         method: the HTTP method.
         path: the path.
-        expected: the status that it should get.
+        expected: the expected HTTP status.
         body: the members of the JSON body.
-        tenants: whose names the request gives in ``X-Tenant-ID``, once each.
-        shows: what of the tenant's own rows the answer has to show, all of it.
-        changes: whether it should change rows of the tenant's own.
+        tenants: the tenants that the request names, each in its own ``X-Tenant-ID``.
+        shows: what the response must show of all of the tenant's own rows.
+        changes: whether the tenant's own rows should change.
     """
 
     name: str
@@ -69,7 +68,7 @@ ATTEMPTS: Final = (
     ),
     Attempt(
         "the same, past the ORM's get",
-        "believes the id in the URL",
+        "trusts the id in the URL",
         "GET",
         "/careless/by-id/{their_invoice}",
         404,
@@ -100,7 +99,7 @@ ATTEMPTS: Final = (
     ),
     Attempt(
         "a Core select",
-        "goes past the ORM, to the connection",
+        "bypasses the ORM: a select on the connection",
         "GET",
         "/careless/core-select",
         200,
@@ -108,14 +107,14 @@ ATTEMPTS: Final = (
     ),
     Attempt(
         "raw SQL",
-        "goes past the statement builder as well",
+        "bypasses SQLAlchemy's constructs as well",
         "GET",
         "/careless/raw-sql",
         500,
     ),
     Attempt(
         "a bulk update without WHERE",
-        "makes every invoice dearer by 1.00",
+        "raises the amount of every invoice by 1.00",
         "POST",
         "/careless/bulk-update",
         204,
@@ -139,7 +138,7 @@ ATTEMPTS: Final = (
     ),
     Attempt(
         "an invoice to another's customer",
-        "believes the customer's id in the body",
+        "trusts the customer's id in the body",
         "POST",
         "/careless/create",
         403,
@@ -155,7 +154,7 @@ ATTEMPTS: Final = (
     ),
     Attempt(
         "no tenant, on an exempt path",
-        "selects all invoices, where no tenant is asked for",
+        "selects all invoices on a path that needs no tenant",
         "GET",
         "/careless/public",
         400,
@@ -173,5 +172,5 @@ ATTEMPTS: Final = (
 
 
 def attempts_json() -> list[dict[str, Any]]:
-    """Return the attempts as ``/attempts`` answers with them."""
+    """Return the attempts as JSON, for ``/attempts``."""
     return [asdict(attempt) for attempt in ATTEMPTS]

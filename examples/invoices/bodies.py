@@ -1,5 +1,5 @@
-"""What a client may send, for the frameworks that do not check it themselves, and what a
-statement is answered with that was not sent.
+"""Validation of request bodies, for frameworks without their own, and the response to a
+statement that was refused.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Final
 __all__ = ["INVOICE", "INVOICE_CHANGE", "LARGEST_INTEGER", "UNGUARDED", "checked"]
 
 LARGEST_INTEGER: Final = 2**63 - 1
-"""What SQLite's integers hold."""
+"""The largest integer of SQLite."""
 
 INVOICE: Final[dict[str, type]] = {
     "number": str,
@@ -29,21 +29,21 @@ UNGUARDED: Final[dict[str, str | int]] = {
 }
 """The problem detail (RFC 9457) for an ``UnguardedStatementError``.
 
-To a program that is a mistake of its own, so the adapters leave it to the framework. It has
-an answer here to tell it from any other crash.
+The error is a mistake in the program, so the adapters leave it to the framework. The examples
+answer it, to tell it from any other crash.
 """
 
 
 def checked(body: object, allowed: dict[str, type], *, all_of: bool = False) -> dict[str, Any]:
-    """Return ``body``, if its members are among ``allowed``, each of its type.
+    """Return ``body`` if all its members are in ``allowed`` and have the right type.
 
     Args:
-        body: what was parsed from JSON.
+        body: the parsed JSON.
         allowed: the type of each member.
-        all_of: whether none may be missing.
+        all_of: whether every member is required.
 
     Raises:
-        ValueError: the body is something else; the text is for the client.
+        ValueError: the body is invalid; the message is for the client.
     """
     if not isinstance(body, dict):
         raise ValueError("The body is not a JSON object.")

@@ -1,4 +1,4 @@
-"""What is in the database, read without SQLAlchemy and so without the guard."""
+"""The contents of the database, read without SQLAlchemy and so without the guard."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TypeAlias
 __all__ = ["Contents", "Rows", "read_contents"]
 
 Rows: TypeAlias = Mapping[int, Mapping[str, object]]
-"""Rows by their id, each by the names of its columns."""
+"""Rows by id, each a mapping by column name."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Contents:
         return {str(row["name"]) for row in self.customers_of(tenant_id).values()}
 
     def crossed_references(self) -> set[int]:
-        """Return the ids of the invoices to another tenant's customer."""
+        """Return the ids of the invoices that refer to another tenant's customer."""
         return {
             invoice_id
             for invoice_id, row in self.invoices.items()

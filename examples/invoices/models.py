@@ -1,7 +1,7 @@
-"""The tables: customers and invoices belong to tenants, currencies to everybody.
+"""The tables: customers and invoices belong to tenants, currencies are shared.
 
-The marks are all that the models say about tenants. Every example uses these same classes,
-whatever its sessions are made by.
+The decorators are all that the models need. Every example uses these classes, with its own
+kind of session.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Base", "Currency", "Customer", "Invoice"]
 
 class Base(DeclarativeBase):
     def as_json(self) -> dict[str, Any]:
-        """Return the row as what an endpoint answers with."""
+        """Return the row as a dict for a JSON response."""
         return {each.key: getattr(self, each.key) for each in self.__mapper__.column_attrs}
 
 
@@ -59,5 +59,5 @@ class Invoice(Base):
     customer: Mapped[Customer] = relationship(lazy="raise")
 
 
-# A table that somebody adds later and marks as neither stops the program from starting.
+# The program does not start if a table is added later without one of the decorators.
 require_declared(Base)

@@ -13,11 +13,11 @@ _FOLDER: Final = Path(__file__).parent / "page"
 
 
 def page(framework: str, registration: str) -> str:
-    """Return the page as one HTML document, which asks the server for all else.
+    """Return the page as one HTML document, which then requests the data from the server.
 
     Args:
-        framework: what serves it, for people to read.
-        registration: the line that protects the application.
+        framework: the framework's name, to display.
+        registration: the line that protects the application, to display.
     """
     return Template(_read("index.html")).substitute(
         framework=escape(framework),

@@ -1,4 +1,4 @@
-"""The database file, with some tenants in it: ``python -m examples.invoices.seed FILE``."""
+"""Create the database file with two tenants: ``python -m examples.invoices.seed FILE``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["TENANTS", "Sale", "database_file", "seed"]
 
 
 class Sale(NamedTuple):
-    """An invoice to be: its number, to whom, in which currency, how much in hundredths."""
+    """An invoice to insert; the amount is in hundredths of the currency."""
 
     number: str
     customer: str
@@ -46,26 +46,26 @@ CURRENCIES: Final = {"CHF": "Swiss franc", "EUR": "Euro", "USD": "US dollar"}
 
 
 def database_file() -> Path:
-    """Return the file that ``INVOICES_DATABASE`` names, or else ``invoices.sqlite3``."""
+    """Return the file named by ``INVOICES_DATABASE``, by default ``invoices.sqlite3``."""
     return Path(os.environ.get("INVOICES_DATABASE", "invoices.sqlite3")).absolute()
 
 
 def seed(database: Path, tenants: Mapping[str, Sequence[Sale]] = TENANTS) -> None:
-    """Make the tables, and fill them with ``tenants`` if there are no invoices yet.
+    """Create the tables, and insert the rows of ``tenants`` if there are no invoices yet.
 
     Args:
-        database: the SQLite file; made if it is not there.
-        tenants: what each of them has sold.
+        database: the SQLite file; created if it does not exist.
+        tenants: the invoices of each tenant.
     """
-    # A server may start in several processes at once: all but one wait, for up to a minute,
-    # and then find the rows of that one.
+    # A server may start several processes at once: one inserts the rows, and the others wait
+    # for up to a minute and then find them.
     url = URL.create("sqlite", database=str(database))
     engine = create_engine(url, connect_args={"timeout": 60})
     event.listen(engine, "connect", _begin_explicitly)
     event.listen(engine, "begin", _lock)
     with engine.begin() as connection:
         Base.metadata.create_all(connection)
-        with system_scope("see whether anybody has invoices"):
+        with system_scope("check whether there are any invoices"):
             is_filled = connection.scalar(select(func.count()).select_from(Invoice))
         if not is_filled:
             _fill(connection, tenants)
@@ -93,7 +93,7 @@ def _fill(connection: Connection, tenants: Mapping[str, Sequence[Sale]]) -> None
 
 
 def _begin_explicitly(connection: Any, record: Any) -> None:
-    # Or else Python's driver begins by itself, and too late.
+    # By default Python's driver begins the transaction itself, and too late.
     connection.isolation_level = None
 
 

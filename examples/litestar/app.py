@@ -1,7 +1,7 @@
 """Customers and invoices of many tenants in one database, with Litestar and Advanced Alchemy.
 
-No query mentions a tenant. The line with ``TenantShieldPlugin`` binds each request and
-websocket to one, and the marks on the models do the rest.
+No query mentions a tenant: ``TenantShieldPlugin`` binds each request and websocket to one, and
+the models are marked as tenant-aware or shared.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class NewInvoice(Struct, forbid_unknown_fields=True):
 
 
 def create_app() -> Litestar:
-    """Return the application, on the SQLite file that ``INVOICES_DATABASE`` names."""
+    """Return the application, with the SQLite file named by ``INVOICES_DATABASE``."""
     database = database_file()
     seed(database)
     alchemy = SQLAlchemyAsyncConfig(
@@ -137,7 +137,7 @@ async def create_invoice(
         currency_code=data.currency_code,
         amount=data.amount,
     )
-    # A number that is taken is a 409: the plugin answers the repository's errors.
+    # The plugin answers the repository's errors: 409 if the number is taken.
     return (await invoices.add(invoice, auto_commit=True)).as_json()
 
 
@@ -146,7 +146,7 @@ async def get_invoice(
     invoice_id: Annotated[int, PathParameter(le=LARGEST_INTEGER)],
     invoices: NamedDependency[Invoices],
 ) -> Row:
-    # And one that is not there is a 404.
+    # The plugin answers 404 if there is no such row.
     return (await invoices.get(invoice_id)).as_json()
 
 
@@ -156,11 +156,11 @@ async def feed(
     invoices: NamedDependency[Invoices],
     db_session: NamedDependency[AsyncSession],
 ) -> None:
-    """Tell the numbers of the tenant's invoices upon each ``list``."""
+    """Answer each message ``list`` with the numbers of the tenant's invoices."""
     await socket.accept()
     while await socket.receive_text() == "list":
         await socket.send_json([each.number for each in await invoices.get_many()])
-        # No connection is held while nothing is asked.
+        # Hold no database connection while waiting for the next message.
         await db_session.close()
     await socket.close()
 

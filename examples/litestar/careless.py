@@ -1,7 +1,7 @@
-"""What nobody should write: each endpoint forgets that there is more than one tenant.
+"""Careless endpoints: each one forgets that there is more than one tenant.
 
-They are here to be attacked, by the page and by hand. Without the guard every one of them
-hands out, or changes, another tenant's rows.
+The page attacks them, and you can attack them by hand. Without the guard, every one of them
+returns or changes another tenant's rows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def rows(result: Result[*tuple[Any, ...]]) -> list[Row]:
 
 @get("/by-id/{invoice_id:int}")
 async def by_id(invoice_id: FromPath[int], db_session: DbSession) -> Row:
-    """Believe the id in the URL."""
+    """Trust the id in the URL."""
     found = rows(await db_session.execute(select(*COLUMNS).where(Invoice.id == invoice_id)))
     if not found:
         raise NotFoundException("There is no such invoice.")
@@ -49,7 +49,7 @@ async def all_invoices(db_session: DbSession) -> list[Row]:
 
 @get("/totals")
 async def totals(db_session: DbSession) -> list[Row]:
-    """Forget it in a join that adds up."""
+    """Forget the filter in a join with an aggregate."""
     return rows(
         await db_session.execute(
             select(Customer.name, func.sum(Invoice.amount).label("total"))
@@ -61,14 +61,14 @@ async def totals(db_session: DbSession) -> list[Row]:
 
 @get("/core-select")
 async def core_select(db_engine: NamedDependency[AsyncEngine]) -> list[Row]:
-    """Go past the ORM and its session: a Core select on a connection."""
+    """Bypass the ORM and its session: a Core select on a connection."""
     async with db_engine.connect() as connection:
         return rows(await connection.execute(select(Invoice.__table__)))
 
 
 @get("/raw-sql")
 async def raw_sql(db_session: DbSession) -> list[Row]:
-    """Go past the statement builder as well."""
+    """Bypass SQLAlchemy's constructs as well."""
     return rows(await db_session.execute(text("SELECT id, number, amount FROM invoice")))
 
 
@@ -81,7 +81,7 @@ async def bulk_update(db_session: DbSession) -> None:
 
 @post("/create")
 async def create(data: JSONBody[Row], invoices: NamedDependency[Invoices]) -> None:
-    """Write whatever the client sends, its tenant included."""
+    """Write everything that the client sends, including the tenant."""
     await invoices.add(Invoice(**data), auto_commit=True)
 
 
@@ -89,7 +89,7 @@ async def create(data: JSONBody[Row], invoices: NamedDependency[Invoices]) -> No
 async def change(
     invoice_id: FromPath[int], data: JSONBody[Row], invoices: NamedDependency[Invoices]
 ) -> None:
-    """Change whatever the client names, the tenant included."""
+    """Change everything that the client names, including the tenant."""
     invoice = await invoices.get(invoice_id)
     for name, value in data.items():
         setattr(invoice, name, value)

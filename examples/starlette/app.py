@@ -1,7 +1,7 @@
 """Customers and invoices of many tenants in one database, with Starlette.
 
-No query in this module mentions a tenant. The line with ``install`` binds each request and
-websocket to one, and the marks on the models do the rest.
+No query in this module mentions a tenant: ``install`` binds each request and websocket to one,
+and the models are marked as tenant-aware or shared.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def create_app(database: Path | None = None) -> Starlette:
     """Return the application.
 
     Args:
-        database: the SQLite file; made, with two tenants in it, if it is not there. By
-            default the file that ``INVOICES_DATABASE`` names, or else
-            ``invoices.sqlite3`` in the working directory.
+        database: the SQLite file; created with two tenants if it does not exist. By default
+            the file named by ``INVOICES_DATABASE``, or ``invoices.sqlite3`` in the working
+            directory.
     """
     path = database or database_file()
 
@@ -98,7 +98,7 @@ async def list_attempts(request: Request) -> Response:
 
 
 async def tenant_page(request: Request) -> Response:
-    """The tenant's invoices, as a server that renders its pages shows them."""
+    """Return the tenant's invoices as HTML that the server renders."""
     async with new_session(request) as session:
         found = await session.scalars(
             select(Invoice).options(joinedload(Invoice.customer)).order_by(Invoice.number)
@@ -159,7 +159,7 @@ async def change_invoice(request: Request) -> Response:
 
 
 async def export_invoices(request: Request) -> Response:
-    """Stream all invoices, one JSON object a line."""
+    """Stream all invoices, one JSON object per line."""
 
     async def lines() -> AsyncIterator[str]:
         async with new_session(request) as session:
@@ -173,7 +173,7 @@ async def export_invoices(request: Request) -> Response:
 
 
 async def feed(websocket: WebSocket) -> None:
-    """Tell the numbers of the tenant's invoices upon each ``list``."""
+    """Answer each message ``list`` with the numbers of the tenant's invoices."""
     await websocket.accept()
     while await websocket.receive_text() == "list":
         async with new_session(websocket) as session:
@@ -183,7 +183,7 @@ async def feed(websocket: WebSocket) -> None:
 
 
 async def sent(request: Request, allowed: dict[str, type], *, all_of: bool = False) -> Any:
-    """Return the request's body, as far as it is what ``allowed`` says."""
+    """Return the request's JSON body if it is valid, see :func:`checked`."""
     try:
         body = await request.json()
     except (JSONDecodeError, UnicodeDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Who sends a request of the demonstration, and what it fills into it."""
+"""The sender of the demonstration's requests, and the values in them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ __all__ = ["Caller"]
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request, against whom, and what an attacker may be supposed to know."""
+    """The sending tenant, the attacked tenant, and the contents of the database, which the
+    attacker is assumed to know.
+    """
 
     tenant_id: str
     other_id: str
@@ -29,11 +31,11 @@ class Caller:
             "my_customer": min(self.contents.customers_of(self.tenant_id)),
             "their_customer": min(self.contents.customers_of(self.other_id)),
             "new_number": f"NEW-{len(self.contents.invoices) + 1}",
-            "new_amount": self._amount_of_none,
+            "new_amount": self._unused_amount,
         }
 
     @property
-    def _amount_of_none(self) -> int:
+    def _unused_amount(self) -> int:
         amounts = [row["amount"] for row in self.contents.invoices.values()]
         return 1 + max(amount for amount in amounts if isinstance(amount, int))
 

@@ -1,7 +1,7 @@
-"""What nobody should write: each endpoint forgets that there is more than one tenant.
+"""Careless endpoints: each one forgets that there is more than one tenant.
 
-They are here to be attacked: by the page, by ``demo.py`` and by hand. Without the guard
-every one of them hands out, or changes, another tenant's rows.
+The page and ``demo.py`` attack them, and you can attack them by hand. Without the guard, every
+one of them returns or changes another tenant's rows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _rows(result: Result[*tuple[Any, ...]]) -> list[dict[str, Any]]:
 
 
 async def by_id(request: Request) -> Response:
-    """Believe the id in the URL."""
+    """Trust the id in the URL."""
     async with new_session(request) as session:
         statement = select(*_COLUMNS).where(Invoice.id == request.path_params["id"])
         row = (await session.execute(statement)).mappings().one_or_none()
@@ -46,7 +46,7 @@ async def all_invoices(request: Request) -> Response:
 
 
 async def totals(request: Request) -> Response:
-    """Forget it in a join that adds up."""
+    """Forget the filter in a join with an aggregate."""
     async with new_session(request) as session:
         rows = await session.execute(
             select(Customer.name, func.sum(Invoice.amount).label("total"))
@@ -57,14 +57,14 @@ async def totals(request: Request) -> Response:
 
 
 async def core_select(request: Request) -> Response:
-    """Go past the ORM: a Core select on a connection."""
+    """Bypass the ORM: a Core select on a connection."""
     async with new_session(request) as session:
         connection = await session.connection()
         return JSONResponse(_rows(await connection.execute(select(Invoice.__table__))))
 
 
 async def raw_sql(request: Request) -> Response:
-    """Go past the statement builder as well."""
+    """Bypass SQLAlchemy's constructs as well."""
     async with new_session(request) as session:
         rows = await session.execute(text("SELECT id, number, amount FROM invoice"))
         return JSONResponse(_rows(rows))
@@ -79,7 +79,7 @@ async def bulk_update(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """Write whatever the client sends, its tenant included."""
+    """Write everything that the client sends, including the tenant."""
     values = await request.json()
     async with new_session(request) as session:
         session.add(Invoice(**values))
@@ -88,7 +88,7 @@ async def create(request: Request) -> Response:
 
 
 async def change(request: Request) -> Response:
-    """Change whatever the client names, the tenant included."""
+    """Change everything that the client names, including the tenant."""
     values = await request.json()
     async with new_session(request) as session:
         invoice = await _invoice(request, session)

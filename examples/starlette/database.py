@@ -16,6 +16,6 @@ def engine_for(database: Path) -> AsyncEngine:
 
 
 def new_session(connection: HTTPConnection) -> AsyncSession:
-    """Return a session; which tenant's rows it sees follows from the request's scope."""
+    """Return a session; it sees the rows of the request's tenant."""
     session: AsyncSession = connection.app.state.sessions()
     return session

@@ -1,7 +1,7 @@
-"""Two tenants, one database, and what each can get at: ``python -m examples.starlette.demo``.
+"""Attack the example from two tenants: ``python -m examples.starlette.demo``.
 
-The application runs under uvicorn and is asked over HTTP. Every outcome is judged by the
-database's own content, read with the ``sqlite3`` module.
+The application runs under uvicorn and is called over HTTP. Every outcome is judged by the
+response, and by the contents of the database, read with the ``sqlite3`` module.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FIRST, _SECOND = TENANTS
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the table: one attempt, and the verdict on it for each of the tenants."""
+    """A line of the table: one attempt, and its verdict for each of the two tenants."""
 
     attempt: Attempt
     verdicts: Sequence[Verdict]
@@ -79,7 +79,7 @@ def run(attempts: Iterable[Attempt], client: httpx.Client, database: Path) -> li
 
 
 def table(title: str, lines: Sequence[Line]) -> str:
-    """Return the lines as a table, and under it what is wrong with them."""
+    """Return the lines as a table, followed by everything that is wrong."""
     rows = [[title, "request", f"{_FIRST} got", f"{_SECOND} got", "outcome"]]
     rows += [
         [
@@ -106,7 +106,7 @@ def table(title: str, lines: Sequence[Line]) -> str:
 
 
 def demonstrate(address: str, database: Path) -> bool:
-    """Print both tables; return whether everything was as it should be."""
+    """Print both tables; return whether every result was as expected."""
     with httpx.Client(base_url=address, trust_env=False) as client:
         views = run(VIEWS, client, database)
         attempts = run(ATTEMPTS, client, database)
@@ -118,15 +118,15 @@ def demonstrate(address: str, database: Path) -> bool:
     print()
     print(f"{crossed} of {len(attempts)} attempts crossed from one tenant to the other.")
     if not is_clean and not crossed:
-        print("Not everything went as it should, see above.")
+        print("Some results were not as expected, see above.")
     return is_clean
 
 
 def serve_and_demonstrate(folder: Path, *, once: bool, since: int | None = None) -> bool:
     database = folder / "invoices.sqlite3"
     seed(database)
-    # It listens from here on: whoever connects before the server has started waits for it,
-    # and is disconnected if it does not start.
+    # The socket listens from here on: a client that connects before the server has started
+    # waits, and is disconnected if the server does not start.
     listening = socket.create_server(("127.0.0.1", 0))
     address = f"http://127.0.0.1:{listening.getsockname()[1]}"
     server = uvicorn.Server(uvicorn.Config(create_app(database), log_level="warning"))
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration.
 
     Returns:
-        The exit status: 0 only if nothing crossed and everything went as it should.
+        The exit status: 0 only if nothing crossed and every result was as expected.
     """
     parser = argparse.ArgumentParser(prog="python -m examples.starlette.demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="stop after the tables")
@@ -171,10 +171,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--since",
         type=int,
         metavar="SECONDS",
-        help="when it all began, in seconds since 1970; how long it took is printed",
+        help="the start time in seconds since 1970; prints the elapsed time",
     )
     options = parser.parse_args(arguments)
-    # What the application logs of each refusal would stand between the lines.
+    # The log of each refusal would appear between the lines.
     logging.getLogger("tenantshield_mw").addHandler(logging.NullHandler())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with TemporaryDirectory(prefix="invoices-") as folder:

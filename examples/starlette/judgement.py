@@ -1,4 +1,4 @@
-"""What became of a request: did anything cross from one tenant to the other?"""
+"""Judge whether a request has reached the other tenant."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _NOT_FOUND: Final = 404
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP response, as far as it is judged."""
+    """The parts of an HTTP response that are judged."""
 
     status: int
     is_problem: bool
-    """It is a problem detail (RFC 9457), which tells a refusal from a crash."""
+    """Whether the body is a problem detail (RFC 9457), which tells a refusal from a crash."""
     text: str
 
 
 @dataclass
 class Verdict:
     got: str
-    """What the caller got, in a few words."""
+    """The result for the caller, in a few words."""
     crossed: list[str] = field(default_factory=list[str])
-    """What of another tenant was seen, changed or referred to."""
+    """The other tenant's data that was seen, changed or referred to."""
     unexpected: list[str] = field(default_factory=list[str])
-    """What else is not as it should be."""
+    """Everything else that is wrong."""
 
     @property
     def is_clean(self) -> bool:
@@ -44,17 +44,17 @@ def judge(attempt: Attempt, caller: Caller, answer: Answer, after: Contents) -> 
     """Return the verdict on one request.
 
     Args:
-        attempt: what was sent.
-        caller: by whom, with what was in the database before.
-        answer: what came back.
-        after: what is in the database now.
+        attempt: the request.
+        caller: its sender, with the contents of the database before the request.
+        answer: the response.
+        after: the contents of the database after the request.
     """
     before, me, other = caller.contents, caller.tenant_id, caller.other_id
     text = unescape(answer.text)
     own = _seen(text, before, me)
     foreign = _seen(text, before, other)
     if attempt.tenants != "own":
-        # Whoever gives no tenant, or two, may see neither's rows.
+        # A request that names no tenant, or two, may see no rows at all.
         foreign |= own
         own = set()
     changed = _changed(before.invoices_of(me), after.invoices_of(me))

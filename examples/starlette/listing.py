@@ -11,7 +11,7 @@ __all__ = ["amount_text", "invoices_listed"]
 
 
 def amount_text(amount: int) -> str:
-    """Return an amount in hundredths as people write it: ``1,234.50``."""
+    """Return an amount in hundredths in the form ``1,234.50``."""
     whole, hundredths = divmod(amount, 100)
     return f"{whole:,}.{hundredths:02}"
 
@@ -20,8 +20,8 @@ def invoices_listed(tenant_id: str, invoices: Sequence[Invoice]) -> str:
     """Return the page of one tenant.
 
     Args:
-        tenant_id: the tenant whom the invoices belong to.
-        invoices: with their customers loaded.
+        tenant_id: the tenant that the invoices belong to.
+        invoices: the invoices, with their customers loaded.
     """
     rows = "\n".join(_row(invoice) for invoice in invoices)
     return f"""<!doctype html>

@@ -1,4 +1,4 @@
-"""What a tenant may have: the ordinary requests of the demonstration."""
+"""The allowed requests of the demonstration."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""The resolvers that come with the package, one a module.
+"""The resolvers that come with the package, one per module.
 
 Each is a callable object that takes the raw request, reads it through
 :mod:`tenantshield_mw.request`, and returns a tenant or ``None``, or raises
-:class:`~tenantshield_mw.TenantResolutionError`. Those that ask something of the user's own
-may return an awaitable under ASGI. Two attributes tell a middleware more:
+:class:`~tenantshield_mw.TenantResolutionError`. Those that call the user's code may return an
+awaitable under ASGI. The middleware reads two optional attributes:
 
 ``varies_on``
     the request headers that the answer depends on, for ``Vary``;
 ``mount``
-    a function that takes the request and the tenant, and returns the beginning of the path
-    that names it.
+    a function that takes the request and the tenant, and returns the path prefix that names
+    the tenant.
 """
 
 from __future__ import annotations

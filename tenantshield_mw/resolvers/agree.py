@@ -1,4 +1,4 @@
-"""The tenant that several resolvers name, all of them the same."""
+"""Require several resolvers to name the same tenant."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Agree:
         self.mount = first_mount(*resolvers)
 
     def __call__(self, request: Any) -> Any:
-        """Return the tenant, or what to await for it; ``None`` where nobody names one.
+        """Return the tenant or an awaitable of it; ``None`` if no resolver names one.
 
         Raises:
             TenantResolutionError: two of the resolvers name different tenants.
@@ -48,7 +48,7 @@ class Agree:
             if type(answer) is TenantContext:
                 if named is None:
                     named = answer
-                # As the two contexts compare, without the call.
+                # The comparison of TenantContext, without its call.
                 elif answer.tenant_id != named.tenant_id or (
                     type(answer.tenant_id) is not type(named.tenant_id)
                 ):
@@ -87,13 +87,13 @@ def _agreed(
 
 
 def agree(*resolvers: EitherResolver) -> Agree:
-    """Return a resolver whose ``resolvers`` must name the same tenant if they name any.
+    """Return a resolver that requires ``resolvers`` to name the same tenant.
 
     Args:
-        resolvers: at least one; under ASGI, any of them may be async. All are asked, and
-            an error of one is an error of all. One that names no tenant does not count.
+        resolvers: at least one; under ASGI, any of them may be async. All are called. One
+            that names no tenant does not count; if one raises, so does the whole.
 
     Raises:
-        ConfigurationError: there is none, or one is not callable.
+        ConfigurationError: there are no resolvers, or one is not callable.
     """
     return Agree(resolvers)

@@ -25,7 +25,7 @@ class ApiKey:
     def __init__(self, header: str, lookup: Callable[[str], Any]) -> None:
         if not callable(lookup):
             raise ConfigurationError(
-                "api_key()'s lookup is a callable that takes the SHA-256 of the key, in "
+                "api_key()'s lookup must be a callable that takes the key's SHA-256 in "
                 "hexadecimal digits, and returns the tenant or None"
             )
         in_authorization = isinstance(header, str) and header.lower() == "authorization"
@@ -35,11 +35,11 @@ class ApiKey:
         self.varies_on = (header,)
 
     def __call__(self, request: Request) -> Any:
-        """Return the tenant, or what to await for it; ``None`` where there is no key.
+        """Return the tenant or an awaitable of it; ``None`` if the request has no key.
 
         Raises:
-            TenantUnauthenticatedError: the key belongs to nobody.
-            TenantResolutionError: there are several keys, or what is there is no key.
+            TenantUnauthenticatedError: the key is unknown.
+            TenantResolutionError: there are several keys, or the header's value is malformed.
         """
         key = self._key(request)
         if key is None:
@@ -48,7 +48,7 @@ class ApiKey:
         if type(answer) is str or type(answer) is TenantContext:
             return answer
         if answer is None:
-            raise self._nobodys()
+            raise self._unknown_key()
         if "headers" in request and is_awaitable(answer):
             return self._awaited(answer)
         return answer
@@ -56,30 +56,28 @@ class ApiKey:
     async def _awaited(self, answer: Awaitable[object]) -> object:
         awaited = await answer
         if awaited is None:
-            raise self._nobodys()
+            raise self._unknown_key()
         return awaited
 
-    def _nobodys(self) -> TenantUnauthenticatedError:
-        return TenantUnauthenticatedError(
-            "the API key belongs to nobody", challenge=self._challenge
-        )
+    def _unknown_key(self) -> TenantUnauthenticatedError:
+        return TenantUnauthenticatedError("the API key is unknown", challenge=self._challenge)
 
 
 def api_key(header: str, lookup: Callable[[str], Any]) -> ApiKey:
     """Return a resolver that finds the tenant by an API key.
 
-    Keep in the database what ``hashlib.sha256(key.encode()).hexdigest()`` makes of a key,
-    not the key: this resolver hands on nothing else. That is safe for keys that are
-    random, of 128 bits or more (``secrets.token_urlsafe(32)``), and for no others.
+    Store ``hashlib.sha256(key.encode()).hexdigest()`` in the database, not the key itself:
+    the lookup gets only the hash. That is safe only for random keys of at least 128 bits
+    (``secrets.token_urlsafe(32)``).
 
     Args:
-        header: the header that holds the key; in ``Authorization`` it stands behind
+        header: the header that holds the key; in ``Authorization`` the key follows
             ``Bearer`` (RFC 6750 section 2.1).
         lookup: takes the SHA-256 of the key, 64 hexadecimal digits in lower case, and
-            returns a tenant id, a :class:`~tenantshield_mw.TenantContext`, or ``None`` for
-            a key of nobody; under ASGI sync or async.
+            returns a tenant id, a :class:`~tenantshield_mw.TenantContext`, or ``None`` if
+            the key is unknown; may be async under ASGI.
 
     Raises:
-        ConfigurationError: an argument is not one of these.
+        ConfigurationError: an argument is invalid.
     """
     return ApiKey(header, lookup)

@@ -1,4 +1,4 @@
-"""The tenant that another resolver named a while ago for the same key."""
+"""Cache the answers of another resolver by key."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from tenantshield_mw.vary import declared_by
 __all__ = ["Cached", "cached"]
 
 _KEY: Final = (
-    "cached()'s key is a header's name, or a callable, not an async one, that takes the "
-    "request and returns all of it that the answer depends on"
+    "cached()'s key must be a header's name, or a sync callable that takes the request and "
+    "returns everything in it that the answer depends on"
 )
 
 Outcome: TypeAlias = TenantContext | TenantResolutionError | None
@@ -66,7 +66,7 @@ class Cached:
         )
 
     def __call__(self, request: Any) -> Any:
-        """Return the tenant, or what to await for it; ``None`` where none is named.
+        """Return the tenant or an awaitable of it; ``None`` if the resolver names none.
 
         Raises:
             ConfigurationError: the key is an awaitable.
@@ -78,7 +78,7 @@ class Cached:
         if type(known) is TenantContext:
             return known
         if is_awaitable(key):
-            # Each is another one, so none of them would ever be found again.
+            # Each awaitable is a new object, so no answer would ever be found again.
             if inspect.iscoroutine(key):
                 key.close()
             raise ConfigurationError(_KEY)
@@ -86,7 +86,7 @@ class Cached:
         outcome = self._memory.get(key, lambda: self._ask(request, blocking), blocking=blocking)
         if type(outcome) is TenantContext:
             return outcome
-        return _told_later(outcome) if is_awaitable(outcome) else _told(outcome)
+        return _answer_later(outcome) if is_awaitable(outcome) else _answer(outcome)
 
     def _ask(self, request: Any, blocking: bool) -> Any:
         try:
@@ -113,26 +113,26 @@ async def _awaited(answer: Awaitable[object]) -> Outcome:
 def _kept(error: TenantResolutionError) -> TenantResolutionError:
     if isinstance(error, TenantUnavailableError):
         raise error
-    # Its traceback would keep the request alive that it was raised for.
+    # Its traceback would keep alive the request for which it was raised.
     return _unraised(error)
 
 
 def _unraised(error: TenantResolutionError) -> TenantResolutionError:
-    """Return ``error`` anew, without what raising adds: traceback, cause and context."""
+    """Return a copy of ``error`` without its traceback, cause and context."""
     kind = type(error)
-    # Not through the constructor, which may take other arguments than the error has.
-    anew = kind.__new__(kind, *error.args)
-    anew.__dict__.update(error.__dict__)
+    # Not through the constructor, whose arguments may differ from error.args.
+    copied = kind.__new__(kind, *error.args)
+    copied.__dict__.update(error.__dict__)
     if "__notes__" in error.__dict__:
-        anew.__notes__ = [*error.__notes__]
-    return anew
+        copied.__notes__ = [*error.__notes__]
+    return copied
 
 
-async def _told_later(outcome: Awaitable[object]) -> TenantContext | None:
-    return _told(await outcome)
+async def _answer_later(outcome: Awaitable[object]) -> TenantContext | None:
+    return _answer(await outcome)
 
 
-def _told(outcome: object) -> TenantContext | None:
+def _answer(outcome: object) -> TenantContext | None:
     if isinstance(outcome, TenantResolutionError):
         raise _unraised(outcome)
     assert outcome is None or isinstance(outcome, TenantContext)
@@ -148,27 +148,28 @@ def cached(
     failure_ttl: float | None = None,
     clock: Clock = time.monotonic,
 ) -> Cached:
-    """Return ``resolver`` so that it is asked once for each key within a time.
+    """Return a resolver that caches the answers of ``resolver`` by key.
 
-    Several requests with a key that is not remembered make one call, in tasks as in
-    threads. What is remembered is believed until its time is over: a token that expires,
-    or a key that is revoked, goes on naming its tenant for up to ``ttl`` seconds. An error
-    other than :class:`~tenantshield_mw.TenantResolutionError`, and
-    :class:`~tenantshield_mw.TenantUnavailableError`, is not remembered.
+    Concurrent requests with a key that is not cached share one call, in tasks and in
+    threads. A cached answer is used until it expires: an expired token or a revoked key still
+    names its tenant for up to ``ttl`` seconds. A
+    :class:`~tenantshield_mw.TenantResolutionError` is cached as well, except for
+    :class:`~tenantshield_mw.TenantUnavailableError`; other errors are not.
 
     Args:
-        resolver: sync, or under ASGI async.
-        key: the name of the one header that the answer depends on, or a sync callable that
-            takes the request and returns, hashable, all of it that the answer depends on:
-            two requests with one key get one tenant. ``None``, or no such header, asks
-            the resolver.
-        ttl: for how long a tenant is remembered, in seconds; above 0.
-        maxsize: how many keys are remembered, the most recently used; at least 1.
-        failure_ttl: for how long is remembered that there is none, in seconds; 0 up to
-            ``ttl``. By default 5, or ``ttl`` where that is less.
-        clock: tells the time in seconds and never goes back.
+        resolver: the resolver; may be async under ASGI.
+        key: the name of the only header that the answer depends on; or a sync callable that
+            takes the request and returns everything in it that the answer depends on, as a
+            hashable object. Requests with equal keys get the same tenant. If the key is
+            ``None``, or the header is missing, the resolver is called.
+        ttl: how long to cache a tenant, in seconds; above 0.
+        maxsize: the largest number of keys to cache; at least 1. The least recently used
+            key is dropped first.
+        failure_ttl: how long to cache an error or ``None``, in seconds; from 0 to ``ttl``.
+            The default is 5, or ``ttl`` if that is less.
+        clock: returns the time in seconds and never goes back.
 
     Raises:
-        ConfigurationError: an argument is not one of these.
+        ConfigurationError: an argument is invalid.
     """
     return Cached(resolver, key, ttl, maxsize, failure_ttl, clock)

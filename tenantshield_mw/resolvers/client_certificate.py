@@ -1,4 +1,4 @@
-"""The tenant that the client's TLS certificate names."""
+"""Read the tenant id from the client's TLS certificate."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .identifier import Kind, reader_for
 __all__ = ["ClientCertificate", "client_certificate"]
 
 _TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9\-]*")
-# RFC 4514 section 3; a value that is given as "#" and hexadecimal digits is not read. No part
-# gives back what it took, or blanks that nothing follows would be tried in all their parts.
+# RFC 4514 section 3, but for values that are "#" and hexadecimal digits. The quantifiers are
+# possessive, so that a run of blanks cannot cause quadratic backtracking.
 _ATTRIBUTE: Final = re.compile(
     r" *+([A-Za-z][A-Za-z0-9\-]*+|[0-9]++(?:\.[0-9]++)*) *+= *+"
     r'([^\\",+;<>\x00]*+(?:\\[^\x00][^\\",+;<>\x00]*+)*)([,+]|\Z)'
@@ -34,13 +34,13 @@ class ClientCertificate:
     def __init__(self, attribute: str, subject: str, verified: str, kind: Kind) -> None:
         if not isinstance(attribute, str) or not _TYPE.fullmatch(attribute):
             raise ConfigurationError(
-                'client_certificate() takes an attribute of the subject, as in "CN" or "O"'
+                'client_certificate() takes an attribute of the subject, such as "CN" or "O"'
             )
         for variable in (subject, verified):
             if not isinstance(variable, str) or not variable or variable.startswith("HTTP_"):
                 raise ConfigurationError(
-                    "the environ's variables of the client certificate are set by the server; "
-                    "one that begins with HTTP_ is a header, which header() reads"
+                    "subject and verified must name variables that the server sets; one that "
+                    "begins with HTTP_ is a request header, for which there is header()"
                 )
         self._subject = subject
         self._verified = verified
@@ -51,13 +51,15 @@ class ClientCertificate:
             if not values:
                 return None
             if len(values) > 1:
-                raise TenantResolutionError(f"the certificate's subject has several {attribute}")
+                raise TenantResolutionError(
+                    f"the certificate's subject has several values of {attribute}"
+                )
             return TenantContext(read(values.pop()))
 
         self._known: Memo[str, TenantContext | None] = Memo(parse)
 
     def __call__(self, request: Request) -> TenantContext | None:
-        """Return the tenant; ``None`` where there is no certificate, or no such attribute.
+        """Return the tenant; ``None`` without a certificate or without the attribute.
 
         Raises:
             TenantResolutionError: the certificate was not verified, or does not name one
@@ -89,13 +91,13 @@ def _values(subject: str, attribute: str) -> set[str]:
     while True:
         found = _ATTRIBUTE.match(subject, position)
         if found is None:
-            raise TenantResolutionError(
-                "the certificate's subject is not written as RFC 4514 has it"
-            )
+            raise TenantResolutionError("the certificate's subject does not follow RFC 4514")
         name, value, separator = found.groups()
         if name.lower() == attribute:
             if value.startswith("#"):
-                raise TenantResolutionError("the certificate's subject has a value in BER")
+                raise TenantResolutionError(
+                    "the certificate's subject has a value in BER, which is not supported"
+                )
             values.add(_unescaped(value))
         if not separator:
             return values
@@ -127,18 +129,18 @@ def client_certificate(
     """Return a resolver that reads the tenant id from the client's certificate.
 
     In ASGI the subject is ``client_cert_name`` of the TLS extension (ASGI, "TLS
-    Extension"); in WSGI it stands in the server's environ, under the names that Apache's
-    mod_ssl gives. Both are in the form of RFC 4514. Which authorities are believed is the
-    server's to say: name only those that issue certificates to tenants.
+    Extension"); in WSGI it is in the environ, by default under the names of Apache's
+    mod_ssl. Both are in the form of RFC 4514. The server decides which certificate
+    authorities to trust: configure only those that issue certificates to tenants.
 
     Args:
         attribute: the attribute of the subject, in any case.
-        subject: the environ's variable with the subject.
-        verified: the environ's variable that says ``SUCCESS``, or ``NONE`` where there is
-            no certificate.
+        subject: the variable in the environ that holds the subject.
+        verified: the variable in the environ that holds ``SUCCESS``, or ``NONE`` if there
+            is no certificate; any other value is refused.
         type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
 
     Raises:
-        ConfigurationError: an argument is not one of these.
+        ConfigurationError: an argument is invalid.
     """
     return ClientCertificate(attribute, subject, verified, type)

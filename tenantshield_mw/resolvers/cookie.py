@@ -1,4 +1,4 @@
-"""The tenant that a cookie names, signed or not."""
+"""Read the tenant id from a cookie, signed or not."""
 
 from __future__ import annotations
 
@@ -23,18 +23,53 @@ _VALUE: Final = re.compile(r'("?)([!#-+\--:<-\[\]-~]*)\1')
 
 _BLANK: Final = " \t"
 
-# A browser sends all of a site's cookies, the same ones again and again.
+# A browser sends the same cookies of a site with every request.
 _REMEMBERED_LENGTH: Final = 4096
 
 Named: TypeAlias = tuple[TenantContext, float]
-"""The tenant, and when that was signed, in seconds since 1970; 0 where it is not signed."""
+"""The tenant, and when the cookie was signed, in seconds since 1970; 0 if it is not signed."""
 
 
 def _content(value: str) -> str:
     plain = _VALUE.fullmatch(value)
     if plain is None:
-        raise TenantResolutionError("the tenant's cookie has characters that no cookie has")
+        raise TenantResolutionError("the tenant's cookie has characters that are not allowed")
     return plain[2]
+
+
+def _serializer(name: str, secret: str | bytes, max_age: float | None) -> Any:
+    """Return itsdangerous' serializer for a cookie, after checking the arguments.
+
+    Raises:
+        ConfigurationError: an argument is invalid, or the extra is missing.
+    """
+    if not isinstance(secret, str | bytes) or not secret:
+        raise ConfigurationError("cookie()'s secret must be a non-empty str or bytes")
+    if max_age is not None and (
+        isinstance(max_age, bool) or not isinstance(max_age, int | float) or not max_age > 0
+    ):
+        raise ConfigurationError("max_age must be a number of seconds above 0, or None")
+    itsdangerous = required("itsdangerous", extra="signed", by="cookie() with a secret")
+    # A value that was signed for another purpose or another cookie is not valid here.
+    return itsdangerous.URLSafeTimedSerializer(secret, salt=f"tenantshield_mw.cookie.{name}")
+
+
+def _verifying(serializer: Any, kind: Kind) -> Memo[str, Named]:
+    """Return a memo that verifies signed values.
+
+    Whether a signature is valid never changes; only its age has to be checked each time.
+    """
+    bad_data = required("itsdangerous", extra="signed", by="cookie() with a secret").BadData
+    parse = parser_for(kind)
+
+    def verified(value: str) -> Named:
+        try:
+            payload, signed_at = serializer.loads(_content(value), return_timestamp=True)
+        except bad_data:
+            raise TenantResolutionError("the signature of the tenant's cookie is invalid") from None
+        return parse(payload), signed_at.timestamp()
+
+    return Memo(verified)
 
 
 @final
@@ -42,7 +77,7 @@ class Cookie:
     """What :func:`cookie` returns."""
 
     __slots__ = (
-        "_behind_comma",
+        "_after_comma",
         "_field",
         "_known",
         "_max_age",
@@ -63,86 +98,70 @@ class Cookie:
     ) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ConfigurationError(
-                'cookie() takes the cookie\'s name, of letters, digits, "-" and "_", as in '
-                'cookie("tenant")'
+                'cookie() takes the cookie\'s name, made of letters, digits, "-" and "_", as '
+                'in cookie("tenant")'
             )
-        # RFC 9113 section 8.2.3: a field that is split is joined like this.
+        # RFC 9113 section 8.2.3: this joins a Cookie field that was split.
         self._field = HeaderField("Cookie", self._named, joint=b"; ", length=_REMEMBERED_LENGTH)
         self._name = name
-        self._behind_comma = re.compile(rf",[ \t]*{re.escape(name)}[ \t]*=")
+        self._after_comma = re.compile(rf",[ \t]*{re.escape(name)}[ \t]*=")
         self._max_age = max_age
         self._now = now
         self._serializer: Any = None
-        if secret is None:
-            if max_age is not None:
-                raise ConfigurationError("max_age needs a secret: only a signature has a time")
+        self._known: Memo[str, Named]
+        if secret is not None:
+            self._serializer = _serializer(name, secret, max_age)
+            self._known = _verifying(self._serializer, kind)
+        elif max_age is not None:
+            raise ConfigurationError("max_age needs a secret: only a signed cookie has a timestamp")
+        else:
             read = reader_for(kind)
-            self._known: Memo[str, Named] = Memo(
-                lambda value: (TenantContext(read(_content(value))), 0.0)
-            )
-            return
-        if not isinstance(secret, str | bytes) or not secret:
-            raise ConfigurationError("cookie()'s secret is a str or bytes that is not empty")
-        if max_age is not None and (
-            isinstance(max_age, bool) or not isinstance(max_age, int | float) or not max_age > 0
-        ):
-            raise ConfigurationError("max_age is a number of seconds above 0, or None")
-        itsdangerous = required("itsdangerous", extra="signed", by="cookie() with a secret")
-        # What was signed for another purpose, or another cookie, is none of this one.
-        salt = f"tenantshield_mw.cookie.{name}"
-        self._serializer = itsdangerous.URLSafeTimedSerializer(secret, salt=salt)
-        parse = parser_for(kind)
-
-        def verified(value: str) -> Named:
-            try:
-                payload, signed_at = self._serializer.loads(_content(value), return_timestamp=True)
-            except itsdangerous.BadData:
-                raise TenantResolutionError("the tenant's cookie is not signed by us") from None
-            return parse(payload), signed_at.timestamp()
-
-        # The signature of a value holds for ever or never, only its age is still to be seen.
-        self._known = Memo(verified)
+            self._known = Memo(lambda value: (TenantContext(read(_content(value))), 0.0))
 
     def __call__(self, request: Request) -> TenantContext | None:
-        """Return the tenant; ``None`` where there is no such cookie.
+        """Return the tenant; ``None`` if the request does not have the cookie.
 
         Raises:
-            TenantResolutionError: the value names no tenant, is not signed as it should
-                be or too old, there are several that differ, or one comes behind a comma.
+            TenantResolutionError: the value names no tenant, its signature is invalid or
+                too old, the cookie comes with several values, or it follows a comma.
         """
         named = self._field(request)
         if named is None:
             return None
         tenant, signed_at = named
         if self._max_age is not None and not 0 <= self._now() - signed_at <= self._max_age:
-            raise TenantResolutionError("the tenant's cookie is too old, or from the future")
+            raise TenantResolutionError(
+                "the tenant's cookie has expired, or was signed in the future"
+            )
         return tenant
 
     def _named(self, field: bytes) -> Named | None:
         text = field.decode("latin-1")
-        # Some servers join a field that was split with a comma, under WSGI above all, and
-        # then a cookie's value cannot be told from the next cookie.
-        if "," in text and self._behind_comma.search(text):
-            raise TenantResolutionError("the tenant's cookie comes behind a comma")
+        # Some servers, mostly WSGI ones, join a split field with a comma. A comma may also be
+        # part of a value, so the end of the cookie before it is not known.
+        if "," in text and self._after_comma.search(text):
+            raise TenantResolutionError("the tenant's cookie follows a comma")
         first: str | None = None
         for pair in text.split(";"):
             key, equals, value = pair.partition("=")
             if equals and key.strip(_BLANK) == self._name:
                 value = value.strip(_BLANK)
                 if first is not None and first != value:
-                    raise TenantResolutionError("the tenant's cookie comes twice, differently")
+                    raise TenantResolutionError(
+                        "the tenant's cookie is repeated with different values"
+                    )
                 first = value
         return None if first is None else self._known[first]
 
     def sign(self, tenant_id: TenantId) -> str:
-        """Return the cookie's value that names ``tenant_id``, signed as of now.
+        """Return the cookie's value for ``tenant_id``, signed now.
 
         Raises:
             ConfigurationError: this resolver has no secret.
-            TenantResolutionError: it cannot name a tenant.
+            TenantResolutionError: ``tenant_id`` cannot name a tenant.
         """
         if self._serializer is None:
-            raise ConfigurationError("to sign a cookie, give cookie() a secret")
+            raise ConfigurationError("sign() needs a secret: give cookie() one")
         value = TenantContext(tenant_id).tenant_id
         signed: str = self._serializer.dumps(str(value) if isinstance(value, UUID) else value)
         return signed
@@ -158,24 +177,25 @@ def cookie(
 ) -> Cookie:
     """Return a resolver that reads the tenant id from a cookie.
 
-    Without a secret the client writes into it whatever it likes: use it together with
-    ``authorize=``. With one, the value is what the resolver's own ``sign`` made::
+    Without a secret, the client can write any tenant into the cookie: use it together with
+    ``authorize=``. With a secret, the resolver's method ``sign`` makes the value::
 
         tenant_cookie = cookie("tenant", secret=settings.secret, max_age=86_400)
         response.set_cookie("tenant", tenant_cookie.sign("acme"), httponly=True, secure=True)
 
-    A cookie that comes twice with different values, as when another one was planted for a
-    narrower path, is refused, and so is one behind a comma, with which some WSGI servers join
-    a field that came split. Needs the extra ``signed`` if there is a secret.
+    A cookie that is repeated with different values is refused: an attacker may have set one
+    of them for a narrower path. So is a cookie that follows a comma, with which some WSGI
+    servers join a ``Cookie`` field that was split. A secret needs the extra ``signed``.
 
     Args:
-        name: the cookie's name (RFC 6265 section 4.1.1); case matters.
-        secret: signs the value (itsdangerous, ``URLSafeTimedSerializer``).
-        max_age: how old a signature may be, in seconds; above 0.
+        name: the cookie's name (RFC 6265 section 4.1.1), case-sensitive.
+        secret: the key that signs the value (itsdangerous, ``URLSafeTimedSerializer``);
+            ``None`` for an unsigned cookie.
+        max_age: how old a signature may be, in seconds; above 0. ``None`` for no limit.
         type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
-        now: tells the time in seconds since 1970.
+        now: returns the time in seconds since 1970.
 
     Raises:
-        ConfigurationError: an argument is not one of these, or the extra is missing.
+        ConfigurationError: an argument is invalid, or the extra is missing.
     """
     return Cookie(name, secret, max_age, type, now)

@@ -14,25 +14,26 @@ __all__ = ["credentials_in"]
 # RFC 9110 section 11.2: token68.
 _TOKEN: Final = re.compile(rb"[A-Za-z0-9\-._~+/]+=*")
 _SPACE: Final = b" \t"
-# A number, as which it is found in bytes at a fifth of the cost.
+# Searching bytes for a number costs a fifth of searching for bytes.
 _COMMA: Final = ord(",")
 
 
 def credentials_in(header: str, scheme: str | None) -> Callable[[Request], bytes | None]:
-    """Return what reads the one token in ``header``.
+    """Return a function that reads the one token in ``header``; it returns ``None`` if there is
+    no such header.
+
+    The function raises :class:`TenantResolutionError` unless the header holds exactly one token.
 
     Args:
         header: the header's name.
-        scheme: the authentication scheme that stands before it; ``None`` for none, and
-            then the token is all there is, without a comma. A field with another scheme
-            counts as none.
+        scheme: the authentication scheme before the token; a header with another scheme
+            counts as missing. ``None`` if the token stands alone, and then it has no comma.
 
     Raises:
-        ConfigurationError: ``header`` is no such name; from the function,
-            :class:`TenantResolutionError` where there is more than one token, or none.
+        ConfigurationError: ``header`` is not a header's name.
     """
     if not isinstance(header, str):
-        raise ConfigurationError("header is a header's name")
+        raise ConfigurationError("header must be a header's name")
     field = HeaderField(header, bytes)
     expected = None if scheme is None else scheme.lower().encode("ascii")
 
@@ -44,7 +45,7 @@ def credentials_in(header: str, scheme: str | None) -> Callable[[Request], bytes
         if expected is not None:
             first, space, value = value.partition(b" ")
             if first.lower() != expected:
-                # Not with a comma, for that may hide credentials of ours behind others.
+                # After a comma there may be credentials with our scheme.
                 if _COMMA in first + space + value:
                     raise TenantResolutionError(f"the header {header} has several credentials")
                 return None
@@ -53,6 +54,6 @@ def credentials_in(header: str, scheme: str | None) -> Callable[[Request], bytes
                 return value
         elif value and _COMMA not in value:
             return value
-        raise TenantResolutionError(f"the header {header} does not have one token")
+        raise TenantResolutionError(f"the header {header} must hold exactly one token")
 
     return read

@@ -1,4 +1,4 @@
-"""The tenant that a domain of the tenant's own stands for."""
+"""Find the tenant by its own domain."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tenantshield_mw.tenant import TenantContext, TenantId
 __all__ = ["Domains", "LookedUpDomain", "domain"]
 
 Domains: TypeAlias = Mapping[str, TenantContext | TenantId] | Callable[[str], Any]
-"""Tenants by domain, or what finds them."""
+"""Tenants by domain, or a callable that looks them up."""
 
 
 @final
 class LookedUpDomain:
-    """What :func:`domain` returns for a callable, which is asked for each request."""
+    """What :func:`domain` returns for a callable, which is called for each request."""
 
     __slots__ = ("_find", "_host", "varies_on")
 
@@ -29,10 +29,10 @@ class LookedUpDomain:
         self.varies_on = host.varies_on
 
     def __call__(self, request: Request) -> Any:
-        """Return the tenant, or what to await for it; ``None`` for a domain of nobody.
+        """Return the tenant or an awaitable of it; ``None`` if the domain is unknown.
 
         Raises:
-            TenantResolutionError: the host is no host.
+            TenantResolutionError: the host is invalid.
         """
         host = self._host(request)
         return None if host is None else self._find(host)
@@ -44,10 +44,10 @@ def _by_name(domains: Mapping[str, TenantContext | TenantId]) -> dict[str, Tenan
         try:
             context = as_tenant_context(tenant)
         except TenantResolutionError as error:
-            raise ConfigurationError(f"a tenant in domain()'s mapping is none: {error}") from None
+            raise ConfigurationError(f"domain()'s mapping has an invalid tenant: {error}") from None
         if found.setdefault(domain_name(name), context) != context:
             raise ConfigurationError(
-                "domain()'s mapping gives one domain, in two spellings, to two tenants"
+                "domain()'s mapping has one domain in two spellings, for two tenants"
             )
     return found
 
@@ -61,17 +61,18 @@ def domain(
     """Return a resolver that finds the tenant by the host that the request is for.
 
     Args:
-        domains: a mapping, which is copied, from domain to tenant id or
-            :class:`~tenantshield_mw.TenantContext`; or a callable, under ASGI sync or
-            async, that takes the host and returns one of these or ``None``. The host comes
-            in lower case, without port and dot at the end, an international one in the
-            form that DNS has for it; it may be an IP address. Keys may be in any form.
-        trusted_proxies: addresses and networks of the proxies that may name the host in
-            ``X-Forwarded-Host`` or ``Forwarded``. They must set these or drop the client's.
-        proxy_headers: which of the two these proxies set, where it is not both.
+        domains: a mapping from domain to tenant id or
+            :class:`~tenantshield_mw.TenantContext`, which is copied; its keys may be in any
+            form. Or a callable, which may be async under ASGI, that takes the host and
+            returns one of these or ``None``. It gets the host in lower case, without port
+            and trailing dot, an international one in its DNS form (``xn--...``); it may be
+            an IP address.
+        trusted_proxies: addresses and networks of the proxies whose ``X-Forwarded-Host``
+            and ``Forwarded`` are read. They must set these headers or drop the client's.
+        proxy_headers: those of the two headers that these proxies set.
 
     Raises:
-        ConfigurationError: an argument is not one of these.
+        ConfigurationError: an argument is invalid.
     """
     if isinstance(domains, Mapping):
         return host_of(trusted_proxies, proxy_headers, _by_name(domains).get)
@@ -79,5 +80,5 @@ def domain(
         return LookedUpDomain(domains, host_of(trusted_proxies, proxy_headers, lambda host: host))
     raise ConfigurationError(
         'domain() takes a mapping, as in {"shop.acme.test": "acme"}, or a callable '
-        "that takes the domain and returns the tenant or None"
+        "that takes the host and returns the tenant or None"
     )

@@ -1,4 +1,4 @@
-"""Importing what only some resolvers need."""
+"""Import the libraries that only some resolvers need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def required(module: str, *, extra: str, by: str) -> Any:
     """Return ``module``, which the distribution's extra ``extra`` installs.
 
     Raises:
-        ConfigurationError: it is not installed.
+        ConfigurationError: the module is not installed.
     """
     try:
         return import_module(module)

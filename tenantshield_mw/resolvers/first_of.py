@@ -1,4 +1,4 @@
-"""The tenant that the first resolver names that names any."""
+"""Try several resolvers in turn."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FirstOf:
         self.mount = first_mount(*resolvers)
 
     def __call__(self, request: Any) -> Any:
-        """Return the first answer that is not ``None``, or what to await for it."""
+        """Return the first answer that is not ``None``, or an awaitable of it."""
         remaining = iter(self._resolvers)
         for resolve in remaining:
             answer: object = resolve(request)
@@ -34,7 +34,7 @@ class FirstOf:
                 continue
             if type(answer) is TenantContext or type(answer) is str:
                 return answer
-            # Under WSGI the middleware says that it cannot be awaited.
+            # Under WSGI the middleware refuses an awaitable.
             later = over_asgi(request) and is_awaitable(answer)
             return _go_on(request, answer, remaining) if later else answer
         return None
@@ -53,14 +53,14 @@ async def _go_on(request: Any, answer: Any, remaining: Iterator[EitherResolver])
 
 
 def first_of(*resolvers: EitherResolver) -> FirstOf:
-    """Return a resolver that asks ``resolvers`` in turn until one names a tenant.
+    """Return a resolver that calls ``resolvers`` in turn until one names a tenant.
 
-    An error stops it: a header that is there and malformed is not made good by a cookie.
+    An error ends the search: a valid cookie does not make up for a malformed header.
 
     Args:
         resolvers: at least one; under ASGI, any of them may be async.
 
     Raises:
-        ConfigurationError: there is none, or one is not callable.
+        ConfigurationError: there are no resolvers, or one is not callable.
     """
     return FirstOf(resolvers)

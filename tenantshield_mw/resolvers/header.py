@@ -1,4 +1,4 @@
-"""The tenant that a request header names."""
+"""Read the tenant id from a request header."""
 
 from __future__ import annotations
 
@@ -18,21 +18,20 @@ def header(
 ) -> HeaderField[TenantContext]:
     """Return a resolver that reads the tenant id from a request header.
 
-    Only for headers that the caller cannot choose freely: set by a proxy that drops
-    the client's own, or checked against who the client is. A header that is repeated
-    with one value counts once, with different values it is refused; so a tenant id
-    read from a header has no comma, and it is printable ASCII.
+    A client can send any header. Use it only if a proxy sets the header and drops the
+    client's, or together with ``authorize=``. A header that is repeated with the same value
+    counts once; with different values it is refused. So a tenant id from a header has no
+    comma, and it must be printable ASCII.
 
-    A WSGI server that lets ``X_Tenant_ID`` through hands it on as ``X-Tenant-ID``;
-    gunicorn, waitress and Werkzeug drop such names. Where the server does not, the
-    proxy must.
+    To a WSGI app, a header ``X_Tenant_ID`` looks like ``X-Tenant-ID``. gunicorn, waitress
+    and Werkzeug drop headers with an underscore; with other servers the proxy must.
 
     Args:
         name: the header's name, in any case; letters, digits and ``-``.
         type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
 
     Raises:
-        ConfigurationError: ``name`` or ``type`` is not one of these.
+        ConfigurationError: ``name`` or ``type`` is invalid.
     """
     read = reader_for(type)
 

@@ -1,4 +1,4 @@
-"""From a piece of a request to a tenant id of the type that the application uses."""
+"""Parse a tenant id into the type that the application uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Kind: TypeAlias = type[str | int | UUID]
 _INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
-# What a database's largest integer column holds.
+# The range of BIGINT, the largest integer column of the databases.
 _SMALLEST: Final = -(2**63)
 _LARGEST: Final = 2**63 - 1
 
@@ -27,7 +27,7 @@ _LARGEST: Final = 2**63 - 1
 def _read_str(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
-    raise TenantResolutionError("the tenant id has characters outside of printable ASCII")
+    raise TenantResolutionError("the tenant id has characters other than printable ASCII")
 
 
 def _read_int(text: str) -> int:
@@ -53,12 +53,11 @@ _READERS: Final[dict[object, Callable[[str], TenantId]]] = {
 
 
 def reader_for(kind: object) -> Callable[[str], TenantId]:
-    """Return the function that reads a tenant id of type ``kind`` from text.
+    """Return a function that reads a tenant id of type ``kind`` from text.
 
-    It takes one spelling only of each ``int``, so that two spellings cannot pass for
-    two tenants in one place and for one in another, and raises
-    :class:`TenantResolutionError` for all others. The two cases of a ``UUID``'s hex
-    digits are the same (RFC 9562 section 4).
+    It accepts only one spelling of each ``int``, so that two spellings cannot be two tenants
+    in one place and the same tenant in another, and raises :class:`TenantResolutionError`
+    for the others. The hex digits of a ``UUID`` may be in either case (RFC 9562 section 4).
 
     Args:
         kind: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
@@ -75,14 +74,18 @@ def reader_for(kind: object) -> Callable[[str], TenantId]:
 
 
 def parser_for(kind: object) -> Callable[[object], TenantContext]:
-    """Return the function that reads a tenant id of type ``kind`` from a value.
+    """Return a function that reads a tenant id of type ``kind`` from a value.
 
-    For what the application or a token's issuer has written, as JSON may be: a value of
-    type ``kind`` is taken as it is, and text is read as :func:`reader_for` reads it. For
-    anything else the function raises :class:`TenantResolutionError`.
+    For values from the application or from a token, such as JSON: a value of type ``kind`` or
+    a ``TenantContext`` with such an id is taken as it is, and text is read as
+    :func:`reader_for` reads it. For anything else the function raises
+    :class:`TenantResolutionError`.
+
+    Args:
+        kind: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
 
     Raises:
-        ConfigurationError: ``kind`` is neither ``str``, ``int`` nor ``uuid.UUID``.
+        ConfigurationError: ``kind`` is anything else.
     """
     read = reader_for(kind)
     known: Memo[str, TenantContext] = Memo(
@@ -96,11 +99,11 @@ def parser_for(kind: object) -> Callable[[object], TenantContext]:
             if type(value.tenant_id) is kind:
                 return value
         elif type(value) is kind and (type(value) is not int or _SMALLEST <= value <= _LARGEST):
-            # Neither a str nor a TenantContext is left, so it is an int or a UUID.
+            # Only an int or a UUID is left here.
             return TenantContext(value)  # type: ignore[arg-type]
         raise TenantResolutionError(
-            f"a {type(value).__name__} stands where the tenant id should be; type= says what "
-            "it is to be, str where nothing is said"
+            f"the tenant id is a {type(value).__name__}; give the resolver its type with type=, "
+            "which is str by default"
         )
 
     return parse

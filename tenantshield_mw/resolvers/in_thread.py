@@ -1,4 +1,4 @@
-"""A resolver that blocks, off the event loop."""
+"""Run a blocking resolver in a thread."""
 
 from __future__ import annotations
 
@@ -31,42 +31,42 @@ class InThread:
         self._resolve: Any = callable_directly(resolver)
         if inspect.iscoroutinefunction(self._resolve):
             raise ConfigurationError(
-                "in_thread() takes a sync resolver; an async one does not block"
+                "in_thread() takes a sync resolver; an async one does not need it"
             )
         self._in_thread = sync_to_async(self._work, thread_sensitive=False)
         self.varies_on = declared_by(resolver)
         self.mount = mount_of(resolver)
 
     def __call__(self, request: Any) -> Any:
-        """Return what to await for the answer; under WSGI, the answer."""
+        """Return an awaitable of the answer; under WSGI, the answer."""
         return self._later(request) if over_asgi(request) else self._resolve(request)
 
     async def _later(self, request: Any) -> Any:
-        given_up: list[bool] = []
+        cancelled: list[bool] = []
         try:
-            return await self._in_thread(request, given_up)
+            return await self._in_thread(request, cancelled)
         except asyncio.CancelledError:
-            given_up.append(True)
+            cancelled.append(True)
             raise
 
-    def _work(self, request: Any, given_up: list[bool]) -> Any:
+    def _work(self, request: Any, cancelled: list[bool]) -> Any:
         try:
             return self._resolve(request)
         except BaseException as error:
-            if given_up:
-                # Nobody else hears of it.
-                _logger.warning("a resolver failed after its request was over", exc_info=error)
+            if cancelled:
+                # The error reaches no caller any more.
+                _logger.warning("a resolver failed after its request had ended", exc_info=error)
             raise
 
 
 def in_thread(resolver: SyncResolver) -> InThread:
-    """Return ``resolver`` so that it runs in a thread under ASGI.
+    """Return ``resolver`` wrapped to run in a thread under ASGI.
 
-    For one that asks a database or another service with a library that blocks. Under
-    WSGI, where each request has a thread already, it is called as it is.
+    For a resolver that calls a database or another service through a blocking library. Under
+    WSGI each request already has a thread, so the resolver is called directly.
 
     Args:
-        resolver: a sync resolver that may be called from several threads at a time.
+        resolver: a sync resolver that several threads may call at the same time.
 
     Raises:
         ConfigurationError: ``resolver`` is not callable, or is a coroutine function.

@@ -1,4 +1,4 @@
-"""The tenant that a claim of a JSON Web Token names."""
+"""Read the tenant id from a claim of a JSON Web Token."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from .identifier import Kind, parser_for
 
 __all__ = ["JwtClaim", "jwt_claim"]
 
-# RFC 7518 section 3.1: those whose key verifies and signs.
+# RFC 7518 section 3.1: the algorithms whose key both signs and verifies.
 _SYMMETRIC: Final = frozenset({"HS256", "HS384", "HS512"})
 
-# RFC 6750 section 3.1.
-# What PyJWT 2.10 lets out for a token of nested lists, or a time that is null or infinite.
+# PyJWT 2.10 raises these for a token of nested lists, or a time that is null or infinite.
 _OF_OLD_RELEASES: Final = (RecursionError, OverflowError, TypeError)
 
+# RFC 6750 section 3.1.
 _CHALLENGE: Final = 'Bearer error="invalid_token"'
 
 
@@ -58,11 +58,11 @@ class JwtClaim:
         self.varies_on = (header,)
 
     def __call__(self, request: Request) -> TenantContext | None:
-        """Return the tenant; ``None`` where there is no token.
+        """Return the tenant; ``None`` if the request has no token.
 
         Raises:
-            TenantUnauthenticatedError: the token is badly signed, has expired, or is not
-                for us.
+            TenantUnauthenticatedError: the signature is invalid, the token has expired, or it
+                is meant for another audience.
             TenantResolutionError: there are several tokens, or the claim names no tenant.
             TenantUnavailableError: the keys could not be fetched.
         """
@@ -73,10 +73,8 @@ class JwtClaim:
             key = self._key_for(token)
             claims = self._jwt.decode(token, key, **self._arguments)
         except (self._jwt.PyJWTError, *_OF_OLD_RELEASES):
-            # Which of its errors it was would tell a forger how far he has come.
-            raise TenantUnauthenticatedError(
-                "the token is not valid", challenge=_CHALLENGE
-            ) from None
+            # The reason would help a forger.
+            raise TenantUnauthenticatedError("the token is invalid", challenge=_CHALLENGE) from None
         if self._claim not in claims:
             raise TenantResolutionError("the token has no claim that names a tenant")
         return self._parse(claims[self._claim])
@@ -84,30 +82,35 @@ class JwtClaim:
 
 def _checked_algorithms(jwt: Any, algorithms: object) -> tuple[str, ...]:
     if isinstance(algorithms, str) or not isinstance(algorithms, Iterable):
-        raise ConfigurationError('algorithms is a list of names, as in algorithms=["RS256"]')
+        raise ConfigurationError('algorithms must be a list of names, as in algorithms=["RS256"]')
     named = tuple(algorithms)
     known = set(jwt.algorithms.get_default_algorithms())
     if not named or not all(isinstance(name, str) for name in named):
         raise ConfigurationError(
-            'algorithms names those that your issuer signs with, as in algorithms=["RS256"]'
+            "algorithms must name the algorithms that your issuer signs with, as in "
+            'algorithms=["RS256"]'
         )
     if any(name.lower() == "none" for name in named):
-        raise ConfigurationError('the algorithm "none" is no signature: anybody can forge it')
+        raise ConfigurationError(
+            'the algorithm "none" means no signature: anybody can forge such a token'
+        )
     if not known.issuperset(named):
         raise ConfigurationError(
-            "PyJWT does not know one of these algorithms; those of public keys need its "
-            "extra: pip install tenantshield-mw[jwt]"
+            "PyJWT does not support one of these algorithms; those with public keys need an "
+            'extra: pip install "tenantshield-mw[jwt]"'
         )
     if 0 < len(_SYMMETRIC.intersection(named)) < len(set(named)):
         raise ConfigurationError(
-            "algorithms mixes HS..., whose key is a secret, with those of public keys: a "
-            "token signed with the public key as the secret would pass; give one kind"
+            "algorithms mixes HS..., whose key is a secret, with algorithms that have a public "
+            "key: a token signed with the public key as the secret would pass; give one kind only"
         )
     return named
 
 
 def _names(argument: str, given: object) -> tuple[str, ...] | None:
-    """Return what ``audience`` or ``issuer`` names, so that it can be compared again and again."""
+    """Return the names in ``audience`` or ``issuer`` as a tuple, since an iterator can be read
+    only once.
+    """
     if given is None:
         return None
     names: tuple[object, ...] = (given,)
@@ -117,7 +120,7 @@ def _names(argument: str, given: object) -> tuple[str, ...] | None:
     if found and len(found) == len(names):
         return found
     raise ConfigurationError(
-        f"{argument} is a str that is not empty, or an iterable of at least one, as in "
+        f"{argument} must be a non-empty str, or an iterable of at least one, as in "
         f'{argument}="api"'
     )
 
@@ -127,11 +130,11 @@ def _checked_require(require: object) -> list[str]:
         claims = list(require)
         if all(isinstance(claim, str) and claim for claim in claims):
             return claims
-    raise ConfigurationError('require is a list of claims, as in require=["exp"]')
+    raise ConfigurationError('require must be a list of claims, as in require=["exp"]')
 
 
 def _keys(jwt: Any, keys: tuple[Any, Any], algorithms: tuple[str, ...]) -> Callable[[bytes], Any]:
-    """Return what gives the key of a token."""
+    """Return a function that returns the key for a token."""
     key, jwks = keys
     if (key is None) == (jwks is None):
         raise ConfigurationError("jwt_claim() takes either key= or jwks=")
@@ -140,9 +143,9 @@ def _keys(jwt: Any, keys: tuple[Any, Any], algorithms: tuple[str, ...]) -> Calla
         _check_key(jwt, key, algorithms)
         return lambda _: key
     if hasattr(jwks, "get_signing_key"):
-        # Besides PyJWT's own those of urllib and of json, which come as they are.
-        its_own: tuple[Any, ...] = (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError)
-        unavailable = (*its_own, OSError, HTTPException, ValueError)
+        # The client does not wrap all errors of urllib and json.
+        of_client: tuple[Any, ...] = (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError)
+        unavailable = (*of_client, OSError, HTTPException, ValueError)
 
         def from_client(token: bytes) -> Any:
             kid = jwt.get_unverified_header(token).get("kid")
@@ -150,7 +153,7 @@ def _keys(jwt: Any, keys: tuple[Any, Any], algorithms: tuple[str, ...]) -> Calla
                 key = jwks.get_signing_key(kid)
             except unavailable as error:
                 raise TenantUnavailableError(
-                    "the keys that tokens are signed with could not be fetched"
+                    "the keys that verify tokens could not be fetched"
                 ) from error
             return _fitting(jwt, key, symmetric)
 
@@ -176,12 +179,12 @@ def _check_key(jwt: Any, key: Any, algorithms: tuple[str, ...]) -> None:
             prepared = key.key if is_jwk else known[name].prepare_key(key)
             if name not in algorithms or not prepared or _is_private(prepared):
                 raise jwt.InvalidKeyError
-            # One that does not fit would otherwise fail when the first token comes.
+            # An unsuitable key would otherwise fail only when the first token arrives.
             known[name].verify(b"", prepared, b"")
     except (jwt.PyJWTError, TypeError, ValueError, AttributeError):
         raise ConfigurationError(
-            "the key does not fit the algorithms: HS... take a secret that is not empty and "
-            "no PEM, the others a public key in PEM; a private key is the issuer's alone"
+            "the key does not fit the algorithms: HS... take a non-empty secret that is not in "
+            "PEM, the others a public key in PEM; a private key must stay with the issuer"
         ) from None
 
 
@@ -191,8 +194,8 @@ def _is_private(key: object) -> bool:
 
 def _by_id(jwt: Any, jwks: Any, symmetric: bool) -> dict[str | None, Any]:
     refused = ConfigurationError(
-        "jwks is a JWK Set (RFC 7517 section 5), as json.loads() gives it, whose keys have "
-        "different kid, fit the algorithms and are not private; or a jwt.PyJWKClient"
+        "jwks must be a JWK Set (RFC 7517 section 5) as json.loads() returns it, whose keys "
+        "have different kid, fit the algorithms and are not private; or a jwt.PyJWKClient"
     )
     try:
         found = jwks if isinstance(jwks, jwt.PyJWKSet) else _parsed(jwt, jwks)
@@ -237,25 +240,24 @@ def jwt_claim(
 
     Args:
         claim: the claim's name.
-        key: the one key that tokens are signed with: a secret for ``HS...``, else a public
+        key: the one key that verifies the tokens: a secret for ``HS...``, otherwise a public
             key in PEM or a ``jwt.PyJWK``; never a private key.
-        jwks: in place of ``key``, a JWK Set as ``json.loads()`` gives it, or a
-            ``jwt.PyJWKClient``; that one blocks, so under ASGI wrap the resolver in
-            :func:`~tenantshield_mw.resolvers.in_thread`. While it cannot fetch the keys, requests
-            with a token are refused with 503.
-        algorithms: those that the issuer signs with (RFC 7518 section 3.1), all of secrets
-            or all of public keys; never ``none``.
-        audience: who the tokens must be for, or several of whom one is enough; a token with
-            ``aud`` is refused if this is not given.
-        issuer: who the tokens must be from, or several of whom one is enough; by default
-            anybody who has the key.
-        leeway: by how much clocks may differ, in seconds; at least 0.
-        require: claims that a token must have, as ``("exp",)`` for those that never end.
-        header: the header in which ``Bearer`` and the token stand.
+        jwks: instead of ``key``, a JWK Set as ``json.loads()`` returns it, or a
+            ``jwt.PyJWKClient``. The client blocks, so under ASGI wrap the resolver in
+            :func:`~tenantshield_mw.resolvers.in_thread`. While the keys cannot be fetched,
+            requests with a token are refused with 503.
+        algorithms: the algorithms that the issuer signs with (RFC 7518 section 3.1), either
+            all with secrets or all with public keys; never ``none``.
+        audience: the accepted audience, or several; a token with ``aud`` is refused if
+            this is not given.
+        issuer: the accepted issuer, or several; by default any.
+        leeway: how much clocks may differ, in seconds; at least 0.
+        require: claims that a token must have; ``("exp",)`` refuses tokens that never expire.
+        header: the header that holds ``Bearer`` and the token.
         type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
 
     Raises:
-        ConfigurationError: an argument is not one of these, or the extra is missing.
+        ConfigurationError: an argument is invalid, or the extra is missing.
     """
     named = _checked_algorithms(required("jwt", extra="jwt", by="jwt_claim()"), algorithms)
     if (
@@ -263,7 +265,7 @@ def jwt_claim(
         or not isinstance(leeway, int | float)
         or not 0 <= leeway < math.inf
     ):
-        raise ConfigurationError("leeway is a number of seconds, at least 0")
+        raise ConfigurationError("leeway must be a number of seconds, at least 0")
     return JwtClaim(
         claim,
         (key, jwks),

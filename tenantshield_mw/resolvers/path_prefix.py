@@ -1,4 +1,4 @@
-"""The tenant that the beginning of the path names."""
+"""Read the tenant id from the beginning of the path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SLOT: Final = "{tenant}"
 # RFC 3986 section 3.3, without percent-encoding and braces.
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@]+")
 
-# RFC 3986 section 3.3: these stand for other segments, not for themselves.
+# RFC 3986 section 3.3: dot segments, which refer to other segments.
 _DOTS: Final = frozenset({".", ".."})
 
 
@@ -41,40 +41,38 @@ class PathPrefix:
             )
         ):
             raise ConfigurationError(
-                "path_prefix() takes a path that begins with '/' and does not end with one, "
-                'with one segment {tenant}, as in path_prefix("/t/{tenant}")'
+                "path_prefix() takes a path that begins but does not end with '/', and has "
+                'exactly one segment {tenant}, as in path_prefix("/t/{tenant}")'
             )
         read = reader_for(kind)
 
         def parse(segment: str) -> TenantContext:
-            # What must be escaped would have to be so in each URL that begins with it, and
-            # frameworks put it there as it is.
+            # Every generated URL begins with this segment, and frameworks do not escape it.
             if not _SEGMENT.fullmatch(segment):
                 raise TenantResolutionError(
-                    "the tenant's segment of the path is empty, or has characters that have to "
-                    "be percent-encoded there"
+                    "the tenant's segment of the path is empty, or has characters that must be "
+                    "percent-encoded"
                 )
             return TenantContext(read(segment))
 
         self._known: Memo[str, TenantContext] = Memo(parse)
-        # A segment is whole or it is another one.
+        # Only whole segments match.
         self._pattern = re.compile(
             "/".join("([^/]*)" if each == _SLOT else re.escape(each) for each in segments)
             + r"(?=/|\Z)"
         )
 
     def __call__(self, request: Request) -> TenantContext | None:
-        """Return the tenant; ``None`` where the path does not begin like the pattern.
+        """Return the tenant; ``None`` if the path does not begin with the pattern.
 
         Raises:
-            TenantResolutionError: the segment names no tenant, or one of the path's is a dot
-                segment.
+            TenantResolutionError: the segment names no tenant, or the path has a dot segment.
         """
         found = self._found(request)
         return None if found is None else self._known[found[1]]
 
     def mount(self, request: Request, tenant: TenantContext) -> str:
-        """Return the beginning of the path that names ``tenant``, else ``""``."""
+        """Return the path prefix that names ``tenant``; ``""`` if none does."""
         try:
             found = self._found(request)
             if found is None or self._known[found[1]].tenant_id != tenant.tenant_id:
@@ -85,10 +83,9 @@ class PathPrefix:
 
     def _found(self, request: Request) -> re.Match[str] | None:
         inside = path(request)
-        # Whoever takes them out, as a proxy does that parsers by the path, comes to another
-        # tenant's: "/t/acme/../globex".
+        # A proxy that resolves dot segments would see another tenant: "/t/acme/../globex".
         if "/." in inside and not _DOTS.isdisjoint(inside.split("/")):
-            raise TenantResolutionError("the path has a dot segment; send it without")
+            raise TenantResolutionError("the path has a dot segment; resolve it before sending")
         return self._pattern.match(inside)
 
 
@@ -99,12 +96,12 @@ def path_prefix(
 ) -> PathPrefix:
     """Return a resolver that reads the tenant id from the beginning of the path.
 
-    The application does not see that beginning: ``/t/acme/invoices`` is routed as
-    ``/invoices``, and generated URLs begin with ``/t/acme``. In ASGI the middleware
-    extends ``root_path``, in WSGI it moves the beginning from ``PATH_INFO`` to
-    ``SCRIPT_NAME``. Where another resolver named another tenant than the path does, the
-    path stays as it is. A path with a segment ``.`` or ``..`` is refused, and so is a tenant
-    id that cannot stand in a path without percent-encoding.
+    The application does not see this prefix: ``/t/acme/invoices`` is routed as
+    ``/invoices``, and generated URLs begin with ``/t/acme``. In ASGI the middleware extends
+    ``root_path``; in WSGI it moves the prefix from ``PATH_INFO`` to ``SCRIPT_NAME``. If the
+    request's tenant comes from another resolver and differs from the path's, the path is not
+    changed. A path with a segment ``.`` or ``..`` is refused (RFC 3986 section 3.3), and so is
+    a tenant id that would need percent-encoding in a path.
 
     Args:
         pattern: whole segments, one of them ``{tenant}``; compared with the
@@ -112,6 +109,6 @@ def path_prefix(
         type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
 
     Raises:
-        ConfigurationError: ``pattern`` or ``type`` is not one of these.
+        ConfigurationError: ``pattern`` or ``type`` is invalid.
     """
     return PathPrefix(pattern, type)

@@ -1,4 +1,4 @@
-"""The tenant that a parameter of the query names."""
+"""Read the tenant id from a query parameter."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .identifier import Kind, reader_for
 __all__ = ["QueryParameter", "query"]
 
 
-# What a name cannot hold in a query unless it is encoded.
+# Characters that a name may hold only percent-encoded.
 _DELIMITERS: Final = frozenset("&=%+")
 
 
 def _decoded(text: str) -> str:
-    # The form that WHATWG's URL standard calls application/x-www-form-urlencoded.
+    # WHATWG URL Standard, "application/x-www-form-urlencoded parsing".
     if "%" not in text and "+" not in text:
         return text
     return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode("latin-1")
@@ -35,19 +35,20 @@ class QueryParameter:
 
     def __init__(self, name: str, kind: Kind) -> None:
         if not isinstance(name, str) or not name or not name.isprintable():
-            raise ConfigurationError('query() takes the parameter\'s name, as in query("tenant")')
+            raise ConfigurationError('query() takes the name of a parameter, as in query("tenant")')
         read = reader_for(kind)
-        # As queries come here: a character for each octet.
+        # In the form of query_string(): one character per octet.
         self._name = name.encode().decode("latin-1")
         self._is_plain = _DELIMITERS.isdisjoint(name)
         self._beginning = f"{self._name}="
         self._known: Memo[str, TenantContext] = Memo(lambda value: TenantContext(read(value)))
 
     def __call__(self, request: Request) -> TenantContext | None:
-        """Return the tenant; ``None`` where the query has no such parameter.
+        """Return the tenant; ``None`` if the query string has no such parameter.
 
         Raises:
-            TenantResolutionError: the value names no tenant, or there are several.
+            TenantResolutionError: the value names no tenant, or the parameter is repeated
+                with different values.
         """
         text = query_string(request)
         if not text:
@@ -56,7 +57,7 @@ class QueryParameter:
             name = self._name
             before, found, after = text.partition(self._beginning)
             if name not in before and name not in after:
-                # Once or never, so there is no need to look at the other parameters.
+                # The name occurs at most once, so the other parameters need not be parsed.
                 if not found:
                     return None
                 if not before or before[-1] == "&":
@@ -71,7 +72,9 @@ class QueryParameter:
             if _decoded(key) == self._name:
                 value = _decoded(value)
                 if first is not None and first != value:
-                    raise TenantResolutionError("the query names the tenant twice, differently")
+                    raise TenantResolutionError(
+                        "the tenant's query parameter is repeated with different values"
+                    )
                 first = value
         return first
 
@@ -81,16 +84,16 @@ def query(
     *,
     type: Kind = str,  # noqa: A002
 ) -> QueryParameter:
-    """Return a resolver that reads the tenant id from a parameter of the query.
+    """Return a resolver that reads the tenant id from a query parameter.
 
-    Anybody can write any URL: use it together with ``authorize=``. A parameter that is
-    repeated with one value counts once, with different values it is refused.
+    A client can send any URL: use it together with ``authorize=``. A parameter that is
+    repeated with the same value counts once; with different values it is refused.
 
     Args:
-        name: the parameter's name, decoded; case matters.
+        name: the parameter's name, percent-decoded and case-sensitive.
         type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
 
     Raises:
-        ConfigurationError: ``name`` or ``type`` is not one of these.
+        ConfigurationError: ``name`` or ``type`` is invalid.
     """
     return QueryParameter(name, type)

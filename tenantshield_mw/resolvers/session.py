@@ -1,4 +1,4 @@
-"""The tenant that the framework's session names."""
+"""Read the tenant id from the framework's session."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ class SessionEntry:
 
     def __init__(self, key: str, kind: Kind) -> None:
         if not isinstance(key, str) or not key:
-            raise ConfigurationError('session() takes the key, as in session("tenant_id")')
+            raise ConfigurationError(
+                'session() takes a key of the session, as in session("tenant_id")'
+            )
         self._key = key
         self._parse: Callable[[object], TenantContext] = parser_for(kind)
 
     def __call__(self, request: Request) -> TenantContext | None:
-        """Return the tenant; ``None`` where the session has no such key.
+        """Return the tenant; ``None`` if the session has no such key.
 
         Raises:
             TenantResolutionError: the value names no tenant.
@@ -38,7 +40,7 @@ class SessionEntry:
         found: Any = request.get("session" if "headers" in request else SESSION_KEY)
         if type(found) is not dict and callable(found):
             found = found()
-        # The abstract class is slow to answer.
+        # isinstance() is slow for an abstract class, so the usual type comes first.
         if type(found) is not dict and not isinstance(found, Mapping):
             raise ConfigurationError(
                 "the request has no session: the framework's session middleware must run "
@@ -56,14 +58,15 @@ def session(
 ) -> SessionEntry:
     """Return a resolver that reads the tenant id from the framework's session.
 
-    In ASGI that is ``scope["session"]``, where Starlette and Litestar put it; in WSGI it
-    stands in the environ under :data:`~tenantshield_mw.request.SESSION_KEY`.
+    In ASGI the session is ``scope["session"]``, where Starlette and Litestar put it; in WSGI
+    it is in the environ under :data:`~tenantshield_mw.request.SESSION_KEY`.
 
     Args:
-        key: the session's key.
+        key: the key under which the session holds the tenant id, a
+            :class:`~tenantshield_mw.TenantContext` or ``None``.
         type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
 
     Raises:
-        ConfigurationError: ``key`` or ``type`` is not one of these.
+        ConfigurationError: ``key`` or ``type`` is invalid.
     """
     return SessionEntry(key, type)

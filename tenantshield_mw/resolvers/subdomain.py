@@ -1,4 +1,4 @@
-"""The tenant that the host names below a domain of one's own."""
+"""Read the tenant id from a subdomain of the application's domain."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def subdomain(
 ) -> HostOf[TenantContext]:
     """Return a resolver that reads the tenant id from the host, one label below ``of``.
 
-    ``acme.example.com`` is the tenant ``acme`` of ``example.com``, in any case, with any
-    port, with or without a dot at the end. The domain itself, ``a.b.example.com``,
-    ``evil-example.com`` and IP addresses name no tenant. An international label is read
-    in the form that DNS has for it, ``xn--...``.
+    With ``of="example.com"``, the host ``acme.example.com`` names the tenant ``acme``, in
+    any case, with any port, with or without a trailing dot. ``example.com`` itself,
+    ``a.b.example.com``, ``evil-example.com`` and IP addresses name no tenant. The tenant id
+    of an international label is its DNS form, ``xn--...``.
 
     Args:
-        of: the domain, in either form of an international one.
-        ignore: labels that are no tenants.
-        trusted_proxies: addresses and networks of the proxies that may name the host in
-            ``X-Forwarded-Host`` or ``Forwarded``. They must set these or drop the client's.
-        proxy_headers: which of the two these proxies set, where it is not both.
+        of: the domain; an international one in Unicode or in its DNS form.
+        ignore: labels that are not tenants.
+        trusted_proxies: addresses and networks of the proxies whose ``X-Forwarded-Host``
+            and ``Forwarded`` are read. They must set these headers or drop the client's.
+        proxy_headers: those of the two headers that these proxies set.
         type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
 
     Raises:
-        ConfigurationError: an argument is not one of these.
+        ConfigurationError: an argument is invalid.
     """
     below = f".{domain_name(of)}"
     read = reader_for(type)
     if isinstance(ignore, str):
-        raise ConfigurationError('ignore is an iterable of labels, as in ignore=("www",)')
+        raise ConfigurationError('ignore must be an iterable of labels, as in ignore=("www",)')
     ignored = frozenset(domain_name(label) for label in ignore)
 
     def parse(host: str) -> TenantContext | None:

@@ -88,7 +88,7 @@ def test_a_number_that_is_taken_is_said(visit: Visit) -> None:
     before = visit.numbers("acme")
     visit.add_invoice("acme", "ACM-1001", "1")
     said = visit.panel("acme").get_by_role("status").inner_text()
-    assert said == "acme has an invoice ACM-1001 already."
+    assert said == "acme already has an invoice ACM-1001."
     assert visit.numbers("acme") == before
 
 

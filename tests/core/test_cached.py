@@ -257,10 +257,10 @@ async def test_a_key_that_would_have_to_be_awaited_is_refused() -> None:
     asked = Asked(acme="acme")
     for key in (lambda request: key_later(request), lambda request: asyncio.Event().wait()):
         for request in (http_scope("/acme"), as_environ("/acme")):
-            with pytest.raises(ConfigurationError, match="not an async one"):
+            with pytest.raises(ConfigurationError, match="a sync callable"):
                 remembering(asked, key=key)(request)
     done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    with pytest.raises(ConfigurationError, match="not an async one"):
+    with pytest.raises(ConfigurationError, match="a sync callable"):
         remembering(asked, key=lambda request: done)(http_scope("/acme"))
     # A coroutine that was not closed would be complained about here.
     gc.collect()

@@ -151,7 +151,7 @@ async def test_an_error_that_comes_too_late_in_a_thread_is_logged(
         with pytest.raises(asyncio.CancelledError):
             await request
     await asyncio.get_running_loop().shutdown_default_executor()
-    message = "a resolver failed after its request was over"
+    message = "a resolver failed after its request had ended"
     assert logged(caplog) == [("tenantshield_mw", logging.WARNING, message)]
     assert causes(caplog) == [error]
 

@@ -126,7 +126,7 @@ MUTANTS: Final = (
     Mutant(
         "insert-filled",
         "An INSERT that leaves the tenant out is not given it.",
-        '        completed[key] = filled(rule, "INSERT")',
+        "        completed[key] = filled(rule, operation)",
         "        pass",
         (f"{_PARAMETERS}::test_a_left_out_tenant_is_filled_in_every_form",),
     ),
@@ -154,8 +154,8 @@ MUTANTS: Final = (
     Mutant(
         "given-with-execution",
         "A tenant that comes with the execution is not checked.",
-        "completed[coming[0]] = checked(",
-        "completed[coming[0]] = (lambda bind, *_: bind)(",
+        "        completed[passed_key] = checked(",
+        "        completed[passed_key] = (lambda bind, *_: bind)(",
         (f"{_PARAMETERS}::test_a_wrong_tenant_in_an_insert_is_refused_in_every_form",),
     ),
     Mutant(
@@ -187,26 +187,22 @@ MUTANTS: Final = (
     Mutant(
         "upsert-set",
         "An upsert may set the tenant column.",
-        "    by_key = _with_same_tenant(by_key, target, frozenset())\n",
+        "    by_key = _with_tenant(by_key, target, frozenset(), updates=True)\n",
         "    target.checked.update(names)\n",
         (f"{_COMPILER}::test_an_upsert_that_sets_the_tenant_is_refused",),
     ),
     Mutant(
         "set",
         "An UPDATE may set the tenant column.",
-        '    return _checked_value(value, rule, "UPDATE")',
-        "    return value",
+        "        if not (updates and _is_same_tenant(completed[key], rule, target)):",
+        "        if not updates:",
         (f"{_COMPILER}::test_a_tenant_column_in_a_set_is_refused",),
     ),
     Mutant(
         "set-parameters",
         "An executemany UPDATE may set the tenant column.",
-        (
-            "        completed[key] = checked(\n"
-            '            BindParameter(key, type_=rule.type_, required=True), rule, "UPDATE"\n'
-            "        )\n"
-        ),
-        "        completed[key] = BindParameter(key, type_=rule.type_, required=True)\n",
+        "    for passed_key in names_of(passed, target.table).values():",
+        "    for passed_key in () if updates else names_of(passed, target.table).values():",
         (f"{_COMPILER}::test_a_tenant_column_among_the_parameters_of_an_update_is_refused",),
     ),
     Mutant(
@@ -264,7 +260,7 @@ MUTANTS: Final = (
     Mutant(
         "reference-proven-run",
         "An object put into the session by hand proves a foreign key.",
-        "        and state.runid in loads.runs\n",
+        "        and loads.runs.get(state.runid) is connection\n",
         "",
         (
             f"{_FOREIGN_KEYS}::test_a_detached_parent_made_by_hand_proves_nothing_beside_one_that_was_loaded",
@@ -539,16 +535,16 @@ MUTANTS: Final = (
     ),
     Mutant(
         "generation-fast",
-        "A twin of an older registry is used in the usual case.",
-        "        and made[0] == registry.generation\n",
+        "A guarded dialect of an earlier generation is used in the usual case.",
+        "        and cached[0] == registry.generation\n",
         "",
         (f"{_REGISTRY}::test_a_table_marked_later_is_not_served_from_the_older_cache",),
     ),
     Mutant(
         "generation",
-        "A twin of an older registry is not made anew.",
-        "    if made is None or made[0] != generation:",
-        "    if made is None:",
+        "A guarded dialect of an earlier generation is not replaced.",
+        "    if cached is None or cached[0] != generation:",
+        "    if cached is None:",
         (
             f"{_DIALECTS}::test_the_guarded_dialect_stays_the_same_until_the_registry_changes",
             f"{_REGISTRY}::test_a_table_marked_later_is_not_served_from_the_older_cache",
@@ -719,7 +715,7 @@ MUTANTS: Final = (
     Mutant(
         "own-compiler-later",
         "A compiler given to a dialect later is used.",
-        '        and "statement_compiler" not in known\n',
+        '        and "statement_compiler" not in attributes\n',
         "",
         (f"{_DIALECTS}::test_a_compiler_given_to_the_dialect_after_its_first_use_is_refused_too",),
     ),

@@ -27,7 +27,7 @@ def test_a_signature_is_believed_for_max_age_seconds() -> None:
     value = resolver.sign("acme")
     assert resolver(sent(value)) == TenantContext("acme")
     assert resolver(sent(value)) == TenantContext("acme")
-    with pytest.raises(TenantResolutionError, match="too old"):
+    with pytest.raises(TenantResolutionError, match="expired"):
         resolver(sent(value))
 
 
@@ -38,7 +38,7 @@ def test_without_max_age_a_signature_is_believed_for_ever() -> None:
 
 def test_a_signature_with_another_secret_is_not_believed() -> None:
     value = resolvers.cookie("tenant", "another secret").sign("acme")
-    with pytest.raises(TenantResolutionError, match="not signed"):
+    with pytest.raises(TenantResolutionError, match="signature"):
         resolvers.cookie("tenant", SECRET)(sent(value))
 
 

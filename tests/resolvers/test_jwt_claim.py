@@ -169,7 +169,7 @@ PRIVATE_JWK = algorithms.RSAAlgorithm.to_jwk(RSA_KEY, as_dict=True)
         ({"key": SECRET, "algorithms": [256]}, "algorithms"),
         ({"key": SECRET, "algorithms": ["none"]}, "forge"),
         ({"key": SECRET, "algorithms": ["HS256", "None"]}, "forge"),
-        ({"key": SECRET, "algorithms": ["HS999"]}, "does not know"),
+        ({"key": SECRET, "algorithms": ["HS999"]}, "does not support"),
         ({"key": SECRET, "algorithms": ["HS256", "RS256"]}, "mixes"),
         ({"key": PUBLIC, "algorithms": ["HS256", "RS256"]}, "mixes"),
         ({"key": PUBLIC, "algorithms": ["HS256"]}, "does not fit"),

@@ -1,7 +1,7 @@
-"""The shortest way from a tied table to a tenant column.
+"""The shortest chain of parents from a tied table to a tenant column.
 
-Each further way says the same of a parent's row, whose foreign keys were checked when they were
-written; to follow them all would double with every level that has two.
+Other chains lead to the same tenant, since the foreign keys of the parent rows were checked when
+they were written. Following all of them would double the predicates on every level with two.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Chain: TypeAlias = tuple[ParentKey, ...]
 
 
 def chain_along(tie: ParentKey, ownership_of: Callable[[TableClause], Ownership | None]) -> Chain:
-    """Return the ties from ``tie`` on, up to a table that has a tenant column.
+    """Return the shortest chain that begins with ``tie`` and ends at a table with a tenant column.
 
     Args:
-        tie: the first.
-        ownership_of: tells how a table's rows are tied to a tenant.
+        tie: the first parent key.
+        ownership_of: returns the ownership of a table.
 
     Raises:
-        UnguardedStatementError: there is no such table.
+        UnguardedStatementError: no chain ends at such a table.
     """
     waiting: deque[Chain] = deque([(tie,)])
     seen: set[TableClause] = {tie.parent}

@@ -1,10 +1,10 @@
-"""The compiler: renders every statement with the tenant predicate in it.
+"""The compiler, which renders every statement with the tenant predicate in it.
 
-Every statement that SQLAlchemy sends, ORM or Core, is rendered by a subclass of
-``SQLCompiler``. For each such class ``execution/dialects.py`` makes a subclass with
-:class:`GuardedCompiler` before it. What it overrides asks the statement's guard
-(``guard.py``). Where a private name of SQLAlchemy is used, a comment says so;
-``internals.py`` checks them at start-up.
+Every statement that SQLAlchemy sends, from the ORM or Core, is rendered by a subclass of
+``SQLCompiler``. For each such class, ``execution/dialects.py`` creates a subclass with
+:class:`GuardedCompiler` as its first base. The overridden methods call the statement's guard
+(``guard.py``). Comments mark the private names of SQLAlchemy; ``internals.py`` checks them at
+start-up.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class GuardedCompiler(_Base):
     """Mixed in before a dialect's own ``SQLCompiler``."""
 
     scans_raw_sql: ClassVar[bool] = True
-    """Whether raw SQL is looked through; not so for statements marked as reviewed."""
+    """Whether raw SQL is checked; it is not for statements that are marked as reviewed."""
 
     @util.memoized_property
     def _guard(self) -> StatementGuard:
@@ -47,7 +47,7 @@ class GuardedCompiler(_Base):
     def process(self, obj: Any, **kwargs: Any) -> Any:
         render = partial(super().process, obj, **kwargs)
         if not self._guard.is_rendering:
-            # private: Compiled.__init__() renders the statement with one call of this.
+            # private: Compiled.__init__() renders the statement by calling this once.
             if self._guard.has_rendered:
                 self._guard = StatementGuard(self, scans=self.scans_raw_sql)
             return self._guard.render(render)
@@ -60,7 +60,7 @@ class GuardedCompiler(_Base):
         """The names of the parameters that hold foreign keys to be checked."""
         return self._guard.references()
 
-    # private: name by parameter, applied to each value of each execution.
+    # private: the processors by parameter name, called for each value of each execution.
     @util.memoized_property
     def _bind_processors(self) -> Any:
         processors: dict[str, Any] = dict(super()._bind_processors)
@@ -76,12 +76,12 @@ class GuardedCompiler(_Base):
         if role is not None:
             raise UnguardedStatementError(
                 f"{role.operation} on {role.rule.label} would be stored with one tenant's "
-                "identifier written into it (a view, or a table made from a query): do "
-                'this inside system_scope("why")'
+                "identifier in it (a view, or a table created from a query): do this inside "
+                'system_scope("why")'
             )
         return super().render_literal_bindparam(bindparam, *args, **kw)
 
-    # The linter that finds tables without a join has no use for the comparison.
+    # The linter for missing joins does not need this comparison.
     def visit_tenantshield_equality(
         self, element: Any, from_linter: Any = None, lateral_from_linter: Any = None, **kw: Any
     ) -> str:
@@ -91,14 +91,14 @@ class GuardedCompiler(_Base):
 
     # -- SELECT ------------------------------------------------------------------
 
-    # private: tells what stands in the FROM, after the ORM and correlation have had
-    # their say and before any part of the statement is rendered.
+    # private: determines the FROM, after the ORM and correlation, and before any part of the
+    # statement is rendered.
     def _setup_select_stack(self, select: Any, compile_state: Any, *args: Any, **kw: Any) -> Any:
         froms = super()._setup_select_stack(select, compile_state, *args, **kw)
         self._guard.enter_select(select, froms)
         return froms
 
-    # private: renders FROM, WHERE and what follows.
+    # private: renders FROM, WHERE and the following clauses.
     def _compose_select_body(self, text: Any, select: Any, *args: Any, **kw: Any) -> Any:
         return super()._compose_select_body(text, self._guard.confined(select), *args, **kw)
 
@@ -141,7 +141,7 @@ class GuardedCompiler(_Base):
         return super().visit_delete(cast("Any", PreparedState(state)), *args, **kw)
 
     def tenantshield_rendered(self, state: Any, rendered: Any, operation: str) -> None:
-        """Look at what an INSERT or UPDATE writes, see ``StatementGuard.check_rendered()``."""
+        """Check what an INSERT or UPDATE writes, see ``StatementGuard.check_rendered()``."""
         self._guard.check_rendered(state, rendered, operation)
 
     def visit_on_conflict_do_update(self, on_conflict: Any, **kw: Any) -> Any:
@@ -152,7 +152,7 @@ class GuardedCompiler(_Base):
 
     def visit_on_duplicate_key_update(self, on_duplicate: Any, **kw: Any) -> Any:
         self._guard.raw.guarded_upserts += 1
-        # private: the INSERT, where it is not part of another statement.
+        # private: the INSERT, if it is not part of another statement.
         table = cast("Any", self.current_executable).table
         on_duplicate = confined_on_duplicate_key(
             on_duplicate, table, self._guard, for_executemany=self.for_executemany
@@ -174,13 +174,13 @@ class GuardedCompiler(_Base):
         render = partial(super().visit_tstring, tstring, *args, **kw)
         return self._guard.raw.render_tstring(tstring, self._guard.enclosing(), render)
 
-    # private: the name of a column that is literal, and the operators below.
+    # private: renders the text of a literal column and of the operators below.
     def escape_literal_column(self, text: str) -> str:
-        # MySQL's upserts put rendered names, with their marks, into columns.
+        # MySQL's upserts put rendered names, which have marks, into literal columns.
         self._guard.raw.add(without_marks(text))
         return super().escape_literal_column(text)
 
-    # private: infix and prefix operators made with op() and custom_op.
+    # private: renders infix and prefix operators from op() and custom_op.
     def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> Any:
         self._guard.raw.add_operator(operator.opstring)
         return super().visit_custom_op_binary(element, operator, **kw)

@@ -1,7 +1,7 @@
-"""Common table expressions that have the name of a tenants' table.
+"""Common table expressions with the name of a table that holds tenants' rows.
 
-``WITH invoice AS (...)`` makes every ``FROM invoice`` of the statement read the common table
-expression, the guard's own ``EXISTS (SELECT 1 FROM invoice ...)`` included.
+``WITH invoice AS (...)`` makes every ``FROM invoice`` in the statement read the common table
+expression, including the guard's own ``EXISTS (SELECT 1 FROM invoice ...)``.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ __all__ = ["CteNames"]
 
 
 class CteNames:
-    """The names of one statement's CTEs and of its tables that a CTE could stand for.
+    """The names of the CTEs and of the tenants' tables in one statement.
 
     Args:
-        database: the one that the statement is for.
+        database: the database that the statement is for.
     """
 
     def __init__(self, database: Database) -> None:
@@ -30,12 +30,12 @@ class CteNames:
         self._ctes: set[str] = set()
 
     def add_cte(self, cte: Any) -> None:
-        """Take in a CTE.
+        """Add a CTE.
 
         Raises:
             UnguardedStatementError: it has the name of a tenants' table in the statement.
         """
-        # private: an alias of a CTE is a CTE as well, and nothing reads it by its name.
+        # private: an alias of a CTE is a CTE as well, but is never read by its name.
         if getattr(cte, "_cte_alias", None) is not None:
             return
         name = self._folded(cte.name)
@@ -44,16 +44,16 @@ class CteNames:
             _refuse(self._tables[name])
 
     def add_table(self, table: TableClause, schema: str | None) -> None:
-        """Take in a tenants' table.
+        """Add a table with tenants' rows.
 
         Args:
-            table: the table, as it stands in a ``FROM``.
-            schema: the one that is rendered before its name.
+            table: the table in a ``FROM``.
+            schema: the schema that is rendered before its name, if any.
 
         Raises:
             UnguardedStatementError: a CTE of the statement has its name.
         """
-        # private: what SQLAlchemy puts in for a schema that it knows only later, if at all.
+        # private: SQLAlchemy's placeholder for a schema that is known only at execution.
         if schema and not schema.startswith("__[SCHEMA_"):
             return
         name = self._folded(table.name)
@@ -67,6 +67,6 @@ class CteNames:
 
 def _refuse(table: TableClause) -> NoReturn:
     raise UnguardedStatementError(
-        f"a CTE has the name of {table_label(table)}, and the statement would read the CTE where "
-        "it means the table, which holds tenants' rows; give the CTE another name"
+        f"a CTE has the name of {table_label(table)}, which holds tenants' rows, and the "
+        "statement would read the CTE instead of the table; give the CTE another name"
     )

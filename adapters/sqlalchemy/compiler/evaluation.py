@@ -1,10 +1,10 @@
-"""Conditions that could fail on a row before the guard's own has ruled the row out.
+"""Conditions that could fail on a row before the guard's predicate has excluded the row.
 
-A database evaluates the terms of a ``WHERE`` in an order of its own, cheap ones first, and an
-``EXISTS`` is dear. ``CAST(price AS INTEGER) > 5`` next to the ``EXISTS`` of a tied table
-therefore sees every tenant's rows, and the error that it raises on another tenant's row tells
-what stands in it. So such a term is put behind the predicate by ``CASE``, which is the order
-that SQL does promise.
+A database evaluates the terms of a ``WHERE`` in any order, cheap ones first, and an ``EXISTS``
+is expensive. ``CAST(price AS INTEGER) > 5`` next to the ``EXISTS`` of a tied table is therefore
+evaluated on every tenant's rows, and the error that it raises on another tenant's row reveals
+the value. So such a term is wrapped in ``CASE``, which guarantees that the predicate is evaluated
+first.
 
 https://www.postgresql.org/docs/current/sql-expressions.html#SYNTAX-EXPRESS-EVAL
 """
@@ -72,10 +72,10 @@ _COMPARISONS: Final = frozenset(
         operators.not_contains_op,
     }
 )
-"""Operators that give an answer for whatever stands in a row."""
+"""Operators that never raise, whatever the values in a row."""
 
 _FUNCTIONS: Final = frozenset({"coalesce", "lower", "upper", "length", "char_length", "nullif"})
-"""Functions that do as well, and on which there may be an index."""
+"""Functions that never raise, and that may have an index."""
 
 _PLAIN: Final = (
     BindParameter,
@@ -91,18 +91,18 @@ _PLAIN: Final = (
     SelectBase,
     True_,
 )
-"""Elements that only hold others together."""
+"""Elements that only combine other elements."""
 
 _ANYTHING: Final = frozenset({"*", "1"})
-"""What an ``EXISTS`` selects."""
+"""The literal columns in an ``EXISTS``."""
 
 
 def may_fail(condition: Any) -> bool:
-    """Return whether ``condition`` could raise on some value of a row.
+    """Return whether ``condition`` could raise for some value in a row.
 
-    Everything does that is not known to give an answer for whatever stands there.
+    Everything could that is not known never to raise.
     """
-    # In subqueries as well, which may look at the row of the statement around them.
+    # Also in subqueries, which may refer to the row of the enclosing statement.
     return not all(map(_is_harmless, iterate(condition)))
 
 
@@ -130,11 +130,12 @@ def conjuncts(condition: Any) -> Iterator[Any]:
 def settled_first(
     conditions: Iterable[Any], settled: ColumnElement[bool] | None
 ) -> list[ColumnElement[Any]]:
-    """Return ``conditions``, with those that may fail behind ``settled``.
+    """Return ``conditions``, with those that may fail evaluated only after ``settled``.
 
     Args:
-        conditions: an application's own, each of which must hold.
-        settled: holds for rows of this tenant's; ``None`` where the order does not matter.
+        conditions: the application's own conditions.
+        settled: a condition that is true for this tenant's rows; ``None`` if the order of
+            evaluation does not matter.
     """
     if settled is None:
         return list(conditions)

@@ -1,10 +1,9 @@
-"""Foreign keys: what a row points at must be this tenant's too.
+"""Make sure that foreign keys refer only to this tenant's rows.
 
-Where the value of a foreign key is a bound parameter, the parameter is noted when the
-statement is compiled, and its values are looked up, all of them in one query, before
-the statement is sent. Where it is an expression, it must be one that can only yield
-this tenant's rows (``proofs.py``). A composite foreign key that includes the tenant
-needs neither: it cannot point at another tenant's row.
+If the value of a foreign key is a bound parameter, the parameter is noted when the statement is
+compiled. Its values are looked up in one query before the statement is sent. If the value is an
+expression, it must be provably limited to this tenant's rows (``proofs.py``). A composite
+foreign key that includes the tenant needs neither: it cannot refer to another tenant's row.
 """
 
 from __future__ import annotations
@@ -40,21 +39,21 @@ _KEY: Final = "_tenantshield_keys"
 
 
 def key_of(key: Any) -> Any:
-    """Return the key under which ``key`` names a value; ``None`` for an expression."""
+    """Return ``key`` as a string, like SQLAlchemy; ``None`` for an expression."""
     return key if isinstance(key, str) else coercions.expect_as_key(roles.DMLColumnRole, key)
 
 
 def written_name(key: Any, table: FromClause) -> str | None:
     """Return the name of the column that SQLAlchemy writes for ``key``, case folded.
 
-    SQLAlchemy goes by the key's own name, whichever construct it is a column of.
+    SQLAlchemy uses only the key's name, even if it is a column of another construct.
 
     Args:
-        key: of ``values()`` or ``set_=``: a string, a column, an attribute or an expression.
-        table: what the statement writes to.
+        key: a key of ``values()`` or ``set_=``: a string, column, attribute or expression.
+        table: the table that the statement writes.
 
     Returns:
-        ``None`` for an expression, which is rendered as it is.
+        The name; ``None`` for an expression, which is rendered unchanged.
     """
     name = key_of(key)
     if name is None:
@@ -64,11 +63,11 @@ def written_name(key: Any, table: FromClause) -> str | None:
 
 
 def names_of(keys: Iterable[Any], table: FromClause) -> dict[str, Any]:
-    """Return ``keys`` by the name of the column that each writes, case folded.
+    """Return ``keys`` by the case-folded name of the column that each writes.
 
     Raises:
-        UnguardedStatementError: two of them write one column; which of the two values is
-            rendered is SQLAlchemy's or the database's choice.
+        UnguardedStatementError: two keys write the same column; SQLAlchemy or the database
+            would choose which value is written.
     """
     named: dict[str, Any] = {}
     for key in keys:
@@ -78,7 +77,7 @@ def names_of(keys: Iterable[Any], table: FromClause) -> dict[str, Any]:
         if name in named:
             raise UnguardedStatementError(
                 f"two keys of a statement on {table_label(table)} write the same column: give "
-                "each column one value"
+                "each column one value only"
             )
         named[name] = key
     return named
@@ -89,22 +88,23 @@ def names_of(keys: Iterable[Any], table: FromClause) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceParameter:
-    """One bound parameter holds one column of one row's foreign key."""
+    """Notes that a bound parameter holds one column of one row's foreign key."""
 
     reference: Reference
     row: object
-    """Tells this row, or ``SET``, from each other of the statement."""
+    """Identifies the row, or the ``SET``, within the statement."""
     position: int
     type_: TypeEngine[Any]
-    """The column's."""
+    """The type of the column."""
 
 
 class ReferenceRows(NamedTuple):
-    """The names of the parameters that one foreign key of a statement has, row by row.
+    """The names of the parameters of one foreign key in a statement, row by row.
 
     Attributes:
-        rows: those of the foreign key itself.
-        keys: for a table that refers to itself, those of what the rows are referred to by.
+        rows: the parameters of the foreign key.
+        keys: for a table that refers to itself, the parameters of the referred columns in the
+            same rows.
     """
 
     rows: list[tuple[str, ...]]
@@ -113,21 +113,21 @@ class ReferenceRows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The table that a statement writes, and what is known of it."""
+    """The table that a statement writes, its ownership and its foreign keys."""
 
     table: Any
-    """The statement's own construct, which need not be the declared one."""
+    """The construct in the statement, which may differ from the declared one."""
     rule: Ownership | None
     references: tuple[Reference, ...]
     references_of: ReferencesOf
     prefetched: list[tuple[ReferenceParameter, str]]
-    """Takes the notes on parameters that SQLAlchemy itself will make for defaults."""
+    """Collects the notes on the parameters that SQLAlchemy creates for defaults."""
     is_plain: bool = False
-    """Whether the statement is an ``INSERT`` that fails where a row is in its way."""
+    """Whether the statement is an ``INSERT`` that fails on a conflict with an existing row."""
     checked: set[str] = field(default_factory=set)
-    """Takes the names, case folded, of the columns whose values were seen to."""
+    """Collects the case-folded names of the columns whose values were checked."""
     sensitive: frozenset[str] = field(init=False)
-    """The names, case folded, of the columns that say whose row it is or point at others."""
+    """The case-folded names of the tenant column and of the columns in foreign keys."""
 
     def __post_init__(self) -> None:
         names = {name.casefold() for each in self.references for name in each.columns}
@@ -144,18 +144,18 @@ class Target:
         updates: bool = False,
         has_defaults: bool = True,
     ) -> dict[Any, Any]:
-        """Return ``values`` with the parameters of foreign keys noted.
+        """Return ``values`` with a note on each parameter of a foreign key.
 
         Args:
-            values: what a row is given, by column or key.
-            column_keys: the keys whose values come with each execution.
-            row: which row of several ``VALUES`` this is; ``None`` for the only one.
+            values: the values of a row, by column or key.
+            column_keys: the keys whose values each execution passes.
+            row: the number of this row in ``VALUES`` of several; ``None`` for a single row.
             updates: whether this is the ``SET`` of an ``UPDATE``.
-            has_defaults: whether SQLAlchemy gives a column its default; not so in an upsert's
-                ``SET``.
+            has_defaults: whether SQLAlchemy writes the defaults of columns; it does not in the
+                ``SET`` of an upsert.
 
         Raises:
-            CrossTenantAccessError: the row would belong to nobody.
+            CrossTenantAccessError: the row would belong to no tenant.
             UnguardedStatementError: an expression could yield another tenant's row.
         """
         if not self.references:
@@ -167,7 +167,7 @@ class Target:
 
 
 class _Noting:
-    """One row, or one ``SET``, while its foreign keys are noted."""
+    """Notes the foreign keys of one row or one ``SET``."""
 
     def __init__(
         self,
@@ -206,7 +206,7 @@ class _Noting:
                 refuse_orphan(reference)
         elif self._updates and not all(written):
             raise UnguardedStatementError(
-                f"an UPDATE on {reference.label} sets a part of a foreign key to "
+                f"an UPDATE on {reference.label} sets only a part of a foreign key to "
                 f"{table_label(reference.parent)}: set all of {', '.join(reference.columns)}"
             )
         else:
@@ -222,7 +222,7 @@ class _Noting:
         return None if self._target.rule is None else self._target.rule.table
 
     def _note_keys(self, reference: Reference) -> None:
-        """Take note of what the row will be referred to by, which others of it may do."""
+        """Note the row's referred columns, since other rows of the statement may refer to it."""
         for position, name in enumerate(map(str.casefold, reference.parent_columns)):
             column = self._columns.get(name)
             if column is None:
@@ -251,7 +251,7 @@ class _Noting:
         return name in self._places or name in self._coming or self._default_of(column) is not None
 
     def _default_of(self, column: Any) -> Any:
-        """Return what SQLAlchemy itself puts into ``column`` if nobody does."""
+        """Return the default that SQLAlchemy writes if the statement has no value."""
         if not self._has_defaults:
             return None
         return getattr(column, "onupdate" if self._updates else "default", None)
@@ -276,8 +276,7 @@ class _Noting:
                 refuse_orphan(note.reference)
             return value
         if isinstance(value, BindParameter):
-            # private: a clone must keep the name under which its value will come. One
-            # that was made here already has a note, for another foreign key.
+            # A parameter with a note was cloned here before, for another foreign key.
             has_note = _ATTRIBUTE in value.__dict__ or _KEY in value.__dict__
             return _with_note(value if has_note else _clone(value), note)
         if hasattr(value, "__clause_element__") or hasattr(value, "_compiler_dispatch"):
@@ -293,14 +292,14 @@ class _Noting:
             if not is_proven(default.arg, note.reference, self._target.references_of):
                 refuse_expression(note.reference)
         elif not self._is_one_of_several and (default.is_scalar or default.is_callable):
-            # private: SQLAlchemy names the parameter of a default by the column's key.
+            # private: SQLAlchemy names the parameter of a default after the column's key.
             self._target.prefetched.append((note, column.key))
         else:
             refuse_expression(note.reference)
 
 
 def _clone(bind: BindParameter[Any]) -> BindParameter[Any]:
-    # private: it must keep the name under which its value will come.
+    # private: the clone must keep its name, under which the execution passes the value.
     clone: BindParameter[Any] = bind._clone(maintain_key=True)
     return clone
 
@@ -308,7 +307,7 @@ def _clone(bind: BindParameter[Any]) -> BindParameter[Any]:
 def _with_note(
     bind: BindParameter[Any], note: ReferenceParameter, kind: str = _ATTRIBUTE
 ) -> BindParameter[Any]:
-    # SQLAlchemy's clones keep what is in __dict__.
+    # SQLAlchemy copies __dict__ when it clones a parameter.
     bind.__dict__[kind] = (*bind.__dict__.get(kind, ()), note)
     return bind
 
@@ -324,7 +323,7 @@ def notes_in(
         rows.rows.append(names)
     for reference, names, _ in _rows(bind_names, _KEY):
         for typed, rows in found.items():
-            # Equal values are the same key only where they are converted alike.
+            # Equal values are the same key only if they are converted in the same way.
             if typed.reference == reference and typed.is_spelled_as_in_parent():
                 rows.keys.append(names)
     return found
@@ -336,7 +335,7 @@ def _rows(
     prefetched: Iterable[tuple[ReferenceParameter, str]] = (),
 ) -> Iterator[tuple[Reference, tuple[str, ...], tuple[TypeEngine[Any], ...]]]:
     noted = [
-        # The type that converts the value is the parameter's own.
+        # The value is converted by the parameter's type, not by the column's.
         (note, name, bind.type)
         for bind, name in bind_names.items()
         for note in bind.__dict__.get(kind, ())
@@ -345,29 +344,29 @@ def _rows(
     for note, name, type_ in [*noted, *((note, name, note.type_) for note, name in prefetched)]:
         found.setdefault((note.reference, note.row), {})[note.position] = (name, type_)
     for (reference, _), places in found.items():
-        # A column that the statement leaves out is NULL, and the key points nowhere.
+        # A column that is left out is NULL, and then the key refers to no row.
         if len(places) == len(reference.columns):
             names, types = zip(*(places[i] for i in sorted(places)), strict=True)
             yield reference, names, types
 
 
 def refuse_made_by_database(reference: Reference) -> NoReturn:
-    """Raise for a foreign key into which the database itself would put a value."""
+    """Raise for a foreign key whose value the database itself would write."""
     names, parent = ", ".join(reference.columns), table_label(reference.parent)
     if reference.is_computed:
         raise UnguardedStatementError(
-            f"{names} of {reference.label} is computed by the database and refers to {parent}, "
-            "perhaps to another tenant's row: use tenant_foreign_key()"
+            f"{names} of {reference.label} is computed by the database and could refer to another "
+            f"tenant's {parent}: use tenant_foreign_key()"
         )
     raise UnguardedStatementError(
         f"{names} of {reference.label} is left out, and the database's default could refer to "
-        f"another tenant's {parent}: give a value, NULL if it refers to none"
+        f"another tenant's {parent}: give it a value, or NULL if it refers to no row"
     )
 
 
 def refuse_orphan(reference: Reference) -> NoReturn:
-    """Raise for a row that would belong to nobody."""
+    """Raise for a row that would belong to no tenant."""
     raise CrossTenantAccessError(
         f"INSERT on {reference.label}: the row belongs to a tenant through "
-        f"{', '.join(reference.columns)}, which is missing; give it"
+        f"{', '.join(reference.columns)}, which is missing; give it a value"
     )

@@ -1,8 +1,8 @@
-"""What the guard knows of one statement while it is rendered, and what it does to it.
+"""The guard of one statement: its state while it is rendered, and the changes to it.
 
 The compiler (``compiler.py``) calls it wherever a table is read or written or raw SQL is
-rendered. Where the predicates go is decided in ``placement.py``, what they look like in
-``predicates.py``, what is written in ``writes.py``, ``foreign_keys.py`` and ``upserts.py``.
+rendered. ``placement.py`` decides where the predicates go, ``predicates.py`` builds them, and
+``writes.py``, ``foreign_keys.py`` and ``upserts.py`` check what is written.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class StatementGuard:
     """Confines one statement.
 
     Args:
-        compiler: the one that renders it.
-        scans: whether raw SQL is looked through; not so for statements marked as reviewed.
+        compiler: the compiler that renders it.
+        scans: whether raw SQL is checked; it is not in statements that are marked as reviewed.
 
     Attributes:
-        raw: the raw SQL within the statement.
-        database: the one that the statement is for.
-        is_rendering: whether the statement is being rendered at the moment.
-        has_rendered: whether it was.
+        raw: the raw SQL in the statement.
+        database: the database that the statement is for.
+        is_rendering: whether the statement is being rendered.
+        has_rendered: whether rendering has begun at least once.
     """
 
     def __init__(self, compiler: Any, *, scans: bool) -> None:
@@ -76,10 +76,10 @@ class StatementGuard:
     # -- the whole statement -----------------------------------------------------
 
     def render(self, render: Callable[[], str]) -> str:
-        """Return what ``render`` makes of the statement, once it is known to be confined.
+        """Return the text that ``render`` returns, after checking that it is confined.
 
         Raises:
-            UnguardedStatementError: it cannot be.
+            UnguardedStatementError: the statement cannot be confined.
         """
         compiler = self._compiler
         plain = compiler.preparer
@@ -98,7 +98,7 @@ class StatementGuard:
         return self._without_marks(text)
 
     def _without_marks(self, text: str) -> str:
-        # private: what SQLAlchemy cut out of the text for batched inserts.
+        # private: the parts of the text that SQLAlchemy uses for batched inserts.
         many = self._compiler._insertmanyvalues
         if many is not None:
             self._compiler._insertmanyvalues = many._replace(
@@ -115,7 +115,7 @@ class StatementGuard:
         return notes_in(self._compiler.bind_names, self._prefetched)
 
     def enclosing(self) -> Any:
-        """Return the innermost statement that is being rendered; ``None`` if there is none."""
+        """Return the innermost statement that is being rendered, or ``None``."""
         # private: the stack of statements being rendered, innermost last.
         stack = self._compiler.stack
         return stack[-1]["selectable"] if stack else None
@@ -129,10 +129,10 @@ class StatementGuard:
         return registry.references_of(table, self._schemas)
 
     def new_plan(self, operation: str) -> Plan:
-        """Return an empty plan for a part of the statement, called ``operation`` in errors."""
+        """Return an empty plan for a part of the statement, named ``operation`` in errors."""
 
         def bind(rule: ColumnOwnership) -> BindParameter[Any]:
-            # One parameter for all predicates of a type: less to fill and to send.
+            # One parameter for all predicates of the same type: fewer to fill and to send.
             key = (id(rule.type_), operation)
             if key not in self._binds:
                 self._binds[key] = filled(rule, operation)
@@ -154,7 +154,12 @@ class StatementGuard:
     # -- SELECT ------------------------------------------------------------------
 
     def enter_select(self, select: Any, froms: Any) -> None:
-        """Decide where the predicates of ``select`` go, which reads ``froms``."""
+        """Decide where the predicates of ``select`` go.
+
+        Args:
+            select: the ``SELECT``.
+            froms: the elements of its ``FROM``.
+        """
         plan = self.new_plan("SELECT")
         plan.keeps_tables = self.database.groups_by_key and bool(select._group_by_clauses)
         plan.is_joined = is_joined(select)
@@ -195,15 +200,15 @@ class StatementGuard:
     def render_table(
         self, table: TableClause, render: Callable[[], str], place: Mapping[str, Any]
     ) -> str:
-        """Return what ``render`` makes of ``table``, filtered where the plan says so.
+        """Return the text of ``table``, as a filtered derived table if the plan requires it.
 
         Args:
             table: the table.
             render: renders it.
-            place: SQLAlchemy's arguments, which tell where it stands.
+            place: SQLAlchemy's arguments, which describe its place in the statement.
 
         Raises:
-            UnguardedStatementError: it cannot be confined where it stands.
+            UnguardedStatementError: the table cannot be confined in this place.
         """
         is_from, in_tstring = place.get("asfrom"), place.get("within_tstring")
         if not is_from and not place.get("ashint") and not in_tstring:
@@ -219,8 +224,8 @@ class StatementGuard:
         plan = self._plan()
         if not is_from or plan is None or table not in plan.covered:
             self._refuse_place(table)
-        # An alias of the table is derived as a whole, see render_alias(). An alias of the
-        # subquery that this FROM is part of comes down here as well, and is not meant.
+        # An alias of the table becomes a derived table in render_alias(). The argument may also
+        # be an alias of the subquery that this FROM is part of, which is ignored.
         alias = place.get("enclosing_alias")
         if plan is not None and not plan.renders((table, alias, place.get("iscrud"))):
             self._refuse_place(table)
@@ -230,7 +235,7 @@ class StatementGuard:
         return text
 
     def render_alias(self, alias: Any, render: Callable[[], str], place: Mapping[str, Any]) -> str:
-        """Do the same for an alias."""
+        """Return the text of ``alias``, see :meth:`render_table`."""
         text = render()
         plan = self._plan()
         if place.get("asfrom"):
@@ -243,33 +248,35 @@ class StatementGuard:
         return text
 
     def enter_cte(self, cte: Any) -> None:
-        """Refuse a CTE that would be read in place of a tenants' table."""
+        """Refuse a CTE that would be read instead of a table with tenants' rows."""
         self._cte_names.add_cte(cte)
 
     def has_no_schema(self, column: Any, place: Mapping[str, Any]) -> bool:
-        """Return whether the table of ``column`` has a schema and is a derived one here."""
+        """Return whether the table of ``column`` has a schema but is rendered as a derived table,
+        which has none.
+        """
         table = column.table
         return bool(place.get("include_table", True) and table in self._without_schema)
 
     def _refuse_long_name(self, table: TableClause) -> None:
         if self.database.cuts(table.name):
             raise UnguardedStatementError(
-                f"PostgreSQL cuts a table's name to {self.database.cuts_names_at} bytes, and one "
-                "is longer, so it may come to stand for another table: name it with that many"
+                f"PostgreSQL cuts a table's name to {self.database.cuts_names_at} bytes, and a "
+                "longer one may become the name of another table: use at most that many bytes"
             )
 
     def _refuse_place(self, table: TableClause) -> None:
         if self._scans:
             raise UnguardedStatementError(
-                f"{table_label(table)} holds tenants' rows and stands in a place of the "
-                "statement that cannot be confined to the tenant; select from it in a "
+                f"{table_label(table)} holds tenants' rows and is used in a place of the "
+                "statement where it cannot be confined to the tenant; select from it in a "
                 "subquery instead"
             )
 
     def _derived(self, text: str, criteria: Any, name: Any) -> str:
         compiler = self._compiler
         filtered = compiler.process(and_(*criteria))
-        # private: the name under which the element's columns are rendered.
+        # private: the name with which the element's columns are rendered.
         if isinstance(name, _truncated_label):
             name = compiler._truncated_identifier("alias", name)
         return f"(SELECT * FROM {text} WHERE {filtered}) AS {compiler.preparer.quote(name)}"
@@ -277,7 +284,7 @@ class StatementGuard:
     # -- INSERT, UPDATE and DELETE -----------------------------------------------
 
     def insert_state(self, statement: Any, kw: Mapping[str, Any]) -> Any:
-        """Return the compile state of an ``INSERT``, with the tenant in its rows."""
+        """Return the compile state of an ``INSERT`` that writes the tenant in scope."""
         compiler = self._compiler
         state = state_of(statement, compiler, kw)
         target = self.target(state.statement.table, is_plain=_is_plain(state.statement))
@@ -292,11 +299,11 @@ class StatementGuard:
         return state
 
     def update_state(self, statement: Any, kw: Mapping[str, Any]) -> Any:
-        """Return the compile state of an ``UPDATE``, confined, with its foreign keys noted."""
+        """Return the compile state of a confined ``UPDATE``, with its foreign keys noted."""
         state = self._confined_state(statement, "UPDATE", kw)
         table = state.statement.table
         target = self.target(table)
-        # private: the further tables of the statement; of a join, its own as well.
+        # private: the further tables of the statement, including those of a joined target.
         tables = dict.fromkeys([*leaves(table), *state._extra_froms])
         others = [self.target(each) for each in tables if each is not table]
         writes.complete_update(state, target, others, self._compiler.column_keys)
@@ -304,28 +311,30 @@ class StatementGuard:
         return state
 
     def check_rendered(self, state: Any, rendered: Any, operation: str) -> None:
-        """Refuse what a statement writes without having been checked.
+        """Refuse a statement that writes columns whose values were not checked.
 
         Args:
             state: SQLAlchemy's compile state.
-            rendered: its list of what is written.
+            rendered: SQLAlchemy's list of the rendered columns and values.
             operation: ``INSERT`` or ``UPDATE``.
 
         Raises:
-            CrossTenantAccessError: it sets a tenant column.
-            UnguardedStatementError: it writes a foreign key, or what is not understood.
+            CrossTenantAccessError: it writes an unchecked tenant column.
+            UnguardedStatementError: it writes an unchecked foreign key, or something that the
+                guard does not understand.
         """
         targets = self._targets.get(id(state))
         if targets is None:
             raise UnguardedStatementError(
-                f"{operation}: the guard has not seen this statement before it was rendered"
+                f"{operation}: this statement was rendered without the guard; execute it through "
+                "SQLAlchemy's own compiler"
             )
         for table, names in check_written(rendered, targets, operation, scans=self._scans):
             if operation == "UPDATE":
                 self.refuse_cascade(table, names)
 
     def delete_state(self, statement: Any, kw: Mapping[str, Any]) -> Any:
-        """Return the compile state of a ``DELETE``, confined."""
+        """Return the compile state of a confined ``DELETE``."""
         table = base_table(statement.table)
         self.refuse_cascade(table, None)
         if table is not None and self.database.deletes_while_reading:
@@ -349,11 +358,11 @@ class StatementGuard:
         return state
 
     def target(self, element: FromClause, *, is_plain: bool = False) -> Target:
-        """Return what is known of the table that is written.
+        """Return the table that is written, with its ownership and foreign keys.
 
         Args:
-            element: what the statement names.
-            is_plain: whether it is an ``INSERT`` that fails where a row is in its way.
+            element: the construct in the statement.
+            is_plain: whether the statement is an ``INSERT`` that fails on a conflict.
         """
         table = base_table(element)
         if table is None:
@@ -368,23 +377,23 @@ class StatementGuard:
         )
 
     def refuse_cascade(self, table: TableClause | None, changed: Collection[str] | None) -> None:
-        """Refuse a write that the database would carry on into other tenants' rows.
+        """Refuse a write that the database would cascade to other tenants' rows.
 
         Args:
-            table: the table that is written, if it is one.
+            table: the table that is written; ``None`` for anything else.
             changed: the keys of the columns that are set; ``None`` for a ``DELETE``.
         """
         if table is not None and self._scans:
             refuse_cascade(table, changed, self._schemas)
 
     def upsert_plan(self, table: Any) -> Plan:
-        """Return the plan for the row that is in the way of an ``INSERT``."""
-        # private: an INSERT has no FROM that a subquery could correlate to; here its
-        # table stands for the row that is in the way.
+        """Return the plan for the existing row in an upsert."""
+        # private: an INSERT has no FROM to which a subquery could correlate; here its table
+        # stands for the existing row.
         self._compiler.stack[-1]["correlate_froms"] = {table}
         return self.new_plan("INSERT").add([table])
 
 
 def _is_plain(insert: Any) -> bool:
-    # private: what stands behind the VALUES, and between INSERT and INTO.
+    # private: clauses after VALUES, and prefixes between INSERT and INTO.
     return insert._post_values_clause is None and not insert._prefixes

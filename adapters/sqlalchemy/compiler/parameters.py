@@ -1,8 +1,8 @@
-"""The bound parameters that carry the tenant, and what fills and checks them.
+"""Fill and check the bound parameters that hold the tenant.
 
-A statement is compiled once for all tenants. What tells them apart is read when it is
-executed, where SQLAlchemy processes the values of bound parameters for the driver.
-Nothing that a caller passes as a parameter can take the place of the tenant in scope.
+A statement is compiled once for all tenants. The tenant is read at each execution, when
+SQLAlchemy processes the values of bound parameters for the driver. A parameter that a caller
+passes cannot replace the tenant in scope.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Processor = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class TenantParameter:
-    """What a bound parameter has to do with the tenant."""
+    """The role of a bound parameter that holds the tenant."""
 
     kind: Literal["fill", "check"]
     rule: ColumnOwnership
@@ -50,30 +50,29 @@ def filled(rule: ColumnOwnership, operation: str) -> BindParameter[Any]:
 
 
 def checked(bind: BindParameter[Any], rule: ColumnOwnership, operation: str) -> BindParameter[Any]:
-    """Return ``bind`` so that any value but the tenant in scope is refused."""
-    # SQLAlchemy's clones keep what is in __dict__; the parameter that is compiled may
-    # be a clone of a clone of this one.
+    """Mark ``bind`` to refuse any value except the tenant in scope, and return it."""
+    # The parameter that is compiled may be a clone of this one; SQLAlchemy copies __dict__.
     bind.__dict__[_ATTRIBUTE] = TenantParameter("check", rule, operation)
     return bind
 
 
 def role_of(bind: BindParameter[Any]) -> TenantParameter | None:
-    """Return what ``bind`` has to do with the tenant, if anything."""
+    """Return the role of ``bind``; ``None`` if it does not hold the tenant."""
     return bind.__dict__.get(_ATTRIBUTE)
 
 
 def processor_for(role: TenantParameter, inner: Processor | None) -> Processor:
-    """Return what turns the parameter's value into the driver's.
+    """Return a function that converts the parameter's value for the driver.
 
     Args:
-        role: what the parameter is for.
-        inner: what the column's type does with a value; ``None`` for nothing.
+        role: the parameter's role.
+        inner: the processor of the column's type; ``None`` if it has none.
     """
     rule, operation = role.rule, role.operation
     python_type, accepts = rule.python_type, rule.accepts
 
     def fill(value: object) -> Any:
-        # Every guarded statement passes here: the good case first, in one frame.
+        # Every guarded statement comes through here: the usual case first, without a call.
         binding = current_binding()
         if binding is not None and value is _PLACEHOLDER:
             bound = binding[0]
@@ -84,13 +83,13 @@ def processor_for(role: TenantParameter, inner: Processor | None) -> Processor:
         checked_id = tenant_id_for(rule, operation)
         if value is not _PLACEHOLDER:
             raise CrossTenantAccessError(
-                f"{operation} on {rule.label}: a parameter was passed under the name of "
-                "the one that holds the tenant; rename it"
+                f"{operation} on {rule.label}: a parameter has the name of the one that holds "
+                "the tenant; rename it"
             )
         return checked_id if inner is None else inner(checked_id)
 
     def check(value: object) -> Any:
-        # So does every row that a session inserts.
+        # Every row that a session inserts comes through here.
         binding = current_binding()
         if binding is not None:
             bound = binding[0]
@@ -128,12 +127,12 @@ def _refuse_other(rule: ColumnOwnership, operation: str, value: object) -> NoRet
 
 
 def tenant_id_for(rule: ColumnOwnership, operation: str) -> TenantId:
-    """Return the identifier of the tenant in scope, as ``rule``'s column takes it.
+    """Return the tenant in scope as a value for the column of ``rule``.
 
     Raises:
         MissingTenantContextError: no tenant is in scope.
-        ConfigurationError: the column holds another type of identifier, or cannot hold this
-            one: a database that is not strict would cut it.
+        ConfigurationError: the column has another type, or cannot hold this identifier, which
+            a database that is not strict would truncate.
     """
     binding = current_binding()
     bound = None if binding is None else binding[0]
@@ -142,9 +141,9 @@ def tenant_id_for(rule: ColumnOwnership, operation: str) -> TenantId:
     tenant_id = bound.tenant_id
     if type(tenant_id) is not rule.python_type:
         raise ConfigurationError(
-            f"{operation} on {rule.label}: the tenant in scope is named by a "
-            f"{type(tenant_id).__name__}, and {rule.key} holds a "
-            f"{rule.python_type.__name__}; let the resolver return that type"
+            f"{operation} on {rule.label}: the tenant in scope is a "
+            f"{type(tenant_id).__name__}, but {rule.key} holds a "
+            f"{rule.python_type.__name__}; make the resolver return that type"
         )
     if rule.accepts is not None and not rule.accepts(tenant_id):
         raise ConfigurationError(
@@ -157,11 +156,11 @@ def tenant_id_for(rule: ColumnOwnership, operation: str) -> TenantId:
 def _no_tenant(label: str, operation: str, bound: SystemContext | None) -> NoReturn:
     if bound is not None:
         raise MissingTenantContextError(
-            f"{operation} on {label}: the statement was prepared outside of the system "
-            "scope and is run inside it; prepare it again"
+            f"{operation} on {label}: the statement was prepared outside the system "
+            "scope and is executed inside it; prepare it again"
         )
     raise MissingTenantContextError(
-        f"{operation} on {label}, which holds tenants' rows, and no tenant is in scope; "
+        f"{operation} on {label}, which holds tenants' rows, but no tenant is in scope; "
         "wrap the app in TenantSessionMiddleware, or the code in tenant_scope(...) or "
         'system_scope("why")'
     )

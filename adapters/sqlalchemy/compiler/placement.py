@@ -1,8 +1,8 @@
-"""Where in one statement the tenant predicates go.
+"""Decide where the tenant predicates of a statement go.
 
-A :class:`Plan` is made once per ``SELECT``, ``UPDATE`` or ``DELETE``, from the elements
-that stand in its ``FROM``. It uses SQLAlchemy's public constructs only; putting the
-predicates into the SQL is the compiler's part.
+A :class:`Plan` is made once per ``SELECT``, ``UPDATE`` or ``DELETE``, from the elements of its
+``FROM``. It uses only SQLAlchemy's public constructs; the compiler puts the predicates into the
+SQL.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Criteria: TypeAlias = list[ColumnElement[bool]]
 
 
 def base_table(element: FromClause) -> TableClause | None:
-    """Return the table that ``element`` is or is an alias of; ``None`` for anything else.
+    """Return the table that ``element`` is, or is an alias of; ``None`` for anything else.
 
-    Subqueries and CTEs are statements of their own and get their own plan.
+    Subqueries and CTEs are separate statements with their own plans.
     """
     while isinstance(element, Alias | TableSample):
         element = element.element
@@ -41,12 +41,12 @@ class Plan:
 
     Attributes:
         where: criteria for the statement's own ``WHERE``.
-        on: criteria for the ``ON`` of outer joins, by the join.
-        derived: elements to be replaced by a filtered derived table, with the criteria.
+        on: criteria for the ``ON`` of outer joins, by join.
+        derived: elements to replace by a filtered derived table, with the criteria.
         covered: every tenant-aware element that one of these confines.
-        tied: the elements whose rows belong to a tenant through a parent, and their ownership.
-        keeps_tables: do without derived tables where that can be done.
-        is_joined: the guard made the statement and has joined tied tables to their parents.
+        tied: the elements whose rows belong to a tenant through a parent, with their ownership.
+        keeps_tables: whether to avoid derived tables where possible.
+        is_joined: whether the guard built the statement and joined tied tables to their parents.
     """
 
     __slots__ = (
@@ -75,7 +75,7 @@ class Plan:
         self._rendered: set[tuple[object, ...]] = set()
 
     def renders(self, place: tuple[object, ...]) -> bool:
-        """Note that a table is rendered in its place, and say whether it is the first time."""
+        """Note that a table is rendered in a place; return whether this is the first time."""
         is_first = place not in self._rendered
         self._rendered.add(place)
         return is_first
@@ -83,12 +83,12 @@ class Plan:
     def add(
         self, elements: Iterable[FromClause], criteria: Iterable[ColumnElement[Any]] = ()
     ) -> Plan:
-        """Take in what stands in a ``FROM``.
+        """Add the elements of a ``FROM``, and return this plan.
 
         Args:
             elements: the comma-separated elements.
-            criteria: the statement's own criteria, in which a foreign key may already
-                be joined to its parent.
+            criteria: the statement's own criteria, which may already join a foreign key to its
+                parent.
         """
         elements = list(elements)
         proven = _Joined()
@@ -104,10 +104,9 @@ class Plan:
     def _place_plain_full_join(self, element: FromClause) -> bool:
         """Confine a full join of two tables without derived tables.
 
-        Rows of another tenant find no partner by ``ON`` and come out alone; ``WHERE``
-        takes out those that have nothing of this tenant's. Right as well, but the
-        database has to read both tables whole, so this is for statements that need the
-        tables themselves.
+        With the predicates in ``ON``, another tenant's rows match nothing and come out alone, and
+        ``WHERE`` removes them. The result is the same, but the database must read both tables
+        completely, so this is only for statements that need the tables themselves.
         """
         if not isinstance(element, Join) or not element.full:
             return False
@@ -128,8 +127,8 @@ class Plan:
             self._place(element.element, sink, proven)
         elif isinstance(element, Join):
             if element.full:
-                # Neither WHERE nor ON will do: each would turn rows of one side that
-                # have no partner into something else. Filter both before they meet.
+                # Neither WHERE nor ON would do: both change the rows of one side that match
+                # nothing. So both sides are filtered before the join.
                 self._derive(element)
                 return
             self._place(element.left, sink, proven)
@@ -175,10 +174,10 @@ class Plan:
                 yield self._predicates.tied(element, chain_along(tie, self._rule_for))
 
     def settled(self, elements: Iterable[FromClause] | None = None) -> ColumnElement[bool] | None:
-        """Return what holds of each tied row that is this tenant's, or is not there.
+        """Return a condition that is true if each tied row is this tenant's or is missing.
 
         Args:
-            elements: those of the ``FROM`` that count; all of them if left out.
+            elements: the elements of the ``FROM`` to consider; all of them if left out.
         """
         counts = None if elements is None else set(elements)
         found = [
@@ -200,11 +199,11 @@ class Plan:
 
 
 class _Joined:
-    """Which foreign keys the statement itself joins to a guarded parent.
+    """The foreign keys that the statement itself joins to a guarded parent.
 
-    Joined to its parent, a tied row cannot appear without it, and the parent has a
-    predicate; a second look at the parent would find the same. This holds for inner
-    joins, and for an outer join that has the tied table on its nullable side.
+    A tied row that is joined to its parent cannot appear without it, and the parent has a
+    predicate, so a second predicate on the parent is not needed. This holds for inner joins, and
+    for an outer join with the tied table on its nullable side.
     """
 
     def __init__(self) -> None:
@@ -212,7 +211,7 @@ class _Joined:
         self._pairs: set[tuple[FromClause, str, FromClause, str]] = set()
 
     def has(self, element: FromClause, tie: ParentKey) -> bool:
-        # Only a parent that stands in this very FROM: it is known to get its predicate.
+        # Only a parent in the same FROM is known to get a predicate.
         parents = {pair[2] for pair in self._pairs if pair[0] == element}
         return any(
             base_table(parent) is tie.parent
@@ -250,7 +249,7 @@ class _Joined:
 
 
 def leaves(element: FromClause) -> Iterator[FromClause]:
-    """Return what ``element`` joins together, or itself if it is no join."""
+    """Yield the elements that ``element`` joins, or ``element`` itself if it is not a join."""
     if isinstance(element, FromGrouping):
         yield from leaves(element.element)
     elif isinstance(element, Join):

@@ -1,7 +1,7 @@
-"""What the tenant predicates look like.
+"""Build the tenant predicates.
 
-A column's type may bring operators of its own, and a database may fold case. Neither has
-a say in which tenant a row belongs to.
+A column's type may have operators of its own, and a database may fold case. Neither may
+influence which tenant a row belongs to.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ __all__ = ["Predicates", "TenantEquality", "column_of", "exactly", "is_joined", 
 _IS_BOOLEAN: Final = Boolean()
 
 _PARENTS: Final = ("tenantshield_parent", "tenantshield_guarded")
-"""What the parents are called, where the tied table is not called like it; neither name begins
-with the other."""
+"""Prefixes of the parents' aliases: the first, or the second if the tied table's name begins
+with the first. Neither begins with the other."""
 
 _IS_JOINED: Final = "_tenantshield_is_joined"
-"""The attribute of a ``SELECT`` that the guard has made; its clones keep it."""
+"""The attribute of a ``SELECT`` that the guard has built, and of its clones."""
 
 
 def column_of(element: FromClause, name: str, type_: Any = None) -> ColumnElement[Any]:
-    """Return the column ``name`` of ``element``, whether or not its construct lists it.
+    """Return the column ``name`` of ``element``, whether or not the construct lists it.
 
-    A bare ``table("invoice")`` or a partly reflected ``Table`` has the column in the
-    database all the same.
+    In the database, the table of a bare ``table("invoice")`` or a partly reflected ``Table`` has
+    the column all the same.
     """
     column: ColumnClause[Any] = ColumnClause(name, type_)
     column.table = element
@@ -52,15 +52,15 @@ def column_of(element: FromClause, name: str, type_: Any = None) -> ColumnElemen
 
 
 def same(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Return ``left = right``, whatever the type of either makes of ``==``."""
+    """Return ``left = right``, even if a column's type overrides ``==``."""
     return BinaryExpression(left, right, operators.eq, type_=_IS_BOOLEAN)
 
 
 class TenantEquality(BinaryExpression[Any]):
-    """``column = :tenant``, which the compiler renders in one go: most statements have one.
+    """``column = :tenant``, with a visit method of its own, since most statements have one.
 
     Attributes:
-        collate: what stands behind the column.
+        collate: the ``COLLATE`` clause after the column, or an empty string.
     """
 
     __visit_name__ = "tenantshield_equality"
@@ -76,24 +76,24 @@ class TenantEquality(BinaryExpression[Any]):
 def exactly(
     column: ColumnElement[Any], tenant: ColumnElement[Any], rule: ColumnOwnership, dialect: Dialect
 ) -> ColumnElement[bool]:
-    """Return a comparison of ``column`` with ``tenant`` that is exact.
+    """Return an exact comparison of ``column`` with ``tenant``.
 
     Args:
-        column: the tenant column of some table, or alias of a table, in the statement.
-        tenant: the bound parameter that stands for the tenant in scope.
-        rule: what is declared of the column.
-        dialect: the database's; some take ``"Acme"`` for ``"acme"``.
+        column: the tenant column of a table or an alias in the statement.
+        tenant: the bound parameter for the tenant in scope.
+        rule: the column's declaration.
+        dialect: the dialect; some databases treat ``"Acme"`` and ``"acme"`` as equal.
     """
     stored = _stored(rule.type_, dialect)
     if rule.python_type is not str or not isinstance(stored, String):
         return TenantEquality(column, tenant)
     exact_text = database_for(dialect).exact_text
     if exact_text is ExactText.BINARY_CAST:
-        # The first term can use an index, the second tells the two apart.
+        # The first term can use an index, the second compares exactly.
         return and_(TenantEquality(column, tenant), same(cast(column, LargeBinary), tenant))
     if exact_text is ExactText.BINARY_COLLATION:
-        # The database's table may have another collation than the model says. An index on
-        # a column without one is used with this.
+        # The table in the database may have another collation than the model. An index on a
+        # column without a collation is still used.
         is_same = TenantEquality(column, tenant, " COLLATE BINARY")
         if stored.collation and stored.collation.upper() != "BINARY":
             return and_(TenantEquality(column, tenant), is_same)
@@ -113,11 +113,11 @@ class Predicates:
     """Builds the predicates of one compilation.
 
     Args:
-        bind: makes the bound parameter that stands for the tenant in scope.
-        exactly: compares a column with it so that only the same identifier matches,
-            which takes more than ``=`` where the database folds case.
-        changed: the table that the statement changes, where the database does not let
-            it be read in a subquery unless that is a derived table.
+        bind: returns the bound parameter for the tenant in scope.
+        exactly: compares a column with it so that only the same identifier matches, which needs
+            more than ``=`` if the database folds case.
+        changed: the table that the statement changes, if the database lets a subquery read that
+            only as a derived table.
     """
 
     def __init__(
@@ -137,14 +137,14 @@ class Predicates:
         return self._exactly(column_of(element, rule.column, rule.type_), self._bind(rule), rule)
 
     def tied(self, element: FromClause, chain: Sequence[ParentKey]) -> ColumnElement[bool]:
-        """Return ``EXISTS`` on the parent row, joined to what it belongs to in turn.
+        """Return ``EXISTS`` on the parent row, joined to its own parents.
 
-        The tenant's own predicate is not put in here: the inner ``SELECT`` is compiled under
-        the guard like any other, but for the ties along which it is joined already.
+        The predicate on the tenant column is added later: the inner ``SELECT`` is compiled under
+        the guard like any other, except for the ties that it already joins.
 
         Args:
             element: the tied table, or an alias of it.
-            chain: the ties from it to a table with a tenant column, see ``chains.py``.
+            chain: the parent keys from it to a table with a tenant column, see ``chains.py``.
         """
         parents = self._parents(element, chain)
         joined = parents[0]
@@ -161,9 +161,8 @@ class Predicates:
         return exists
 
     def _parents(self, element: FromClause, chain: Sequence[ParentKey]) -> list[FromClause]:
-        # Names that the element does not have: an alias of the application's may be called
-        # what SQLAlchemy would call one of these, and the EXISTS would compare the parent
-        # with itself.
+        # Names that differ from the element's: if an alias of the application had the same name
+        # as a parent, the EXISTS would compare the parent with itself.
         given = str(getattr(element, "name", "")).casefold()
         prefix = _PARENTS[given.startswith(_PARENTS[0])]
         parents: list[FromClause] = []
@@ -182,7 +181,7 @@ class Predicates:
 
 
 def is_joined(statement: Any) -> bool:
-    """Return whether the guard made this ``SELECT``, and joined its tied tables to parents."""
+    """Return whether the guard built this ``SELECT`` and joined its tied tables to parents."""
     return _IS_JOINED in statement.__dict__
 
 

@@ -1,8 +1,8 @@
 """Prove that an expression yields only this tenant's rows.
 
-A foreign key may be set to an expression where that can only name a row of the tenant
-in scope: a subquery on the parent, which is guarded like any other, or a column of a
-guarded row that is such a foreign key itself and was checked when it was written.
+A foreign key may be set to an expression that can only refer to this tenant's rows: a subquery on
+the parent, which is guarded like any other, or a column of a guarded row that is itself a foreign
+key to that parent and was checked when it was written.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ ReferencesOf: TypeAlias = Callable[[TableClause], tuple[Reference, ...]]
 def check_selected(
     source: Any, position: int, reference: Reference, references_of: ReferencesOf
 ) -> None:
-    """Refuse an ``INSERT ... SELECT`` whose foreign key could be another tenant's.
+    """Refuse an ``INSERT ... SELECT`` whose foreign key could refer to another tenant's row.
 
     Raises:
-        UnguardedStatementError: it could.
+        UnguardedStatementError: the foreign key is composite, or could refer to such a row.
     """
     if len(reference.columns) > 1 or not _column_is_proven(
         source, position, reference, references_of
@@ -42,8 +42,8 @@ def check_selected(
 
 
 def is_new_row(element: Any) -> bool:
-    """Return whether ``element`` stands for the row that an upsert was to insert."""
-    # private: what ``excluded`` and ``inserted`` are made of.
+    """Return whether ``element`` stands for the new row of an upsert."""
+    # private: ``excluded`` and ``inserted`` are aliases with these names.
     return isinstance(element, Alias) and (
         str(element.name).casefold() in ("excluded", "inserted", "new")
     )
@@ -56,7 +56,7 @@ def _column_is_proven(
 
 
 def is_proven(value: Any, reference: Reference, references_of: ReferencesOf) -> bool:
-    """Prove that the expression ``value`` yields only this tenant's rows, or NULL."""
+    """Return whether ``value`` provably yields only keys of this tenant's rows, or NULL."""
     return _Proof(reference, references_of).of(value)
 
 
@@ -69,7 +69,7 @@ class _Proof:
         self._seen: set[tuple[int, int]] = set()
 
     def selected(self, source: Any, position: int) -> bool:
-        """Prove it of one column of a ``SELECT``, ``UNION`` or the like."""
+        """Return whether one column of a ``SELECT``, ``UNION`` or similar is proven."""
         parts = getattr(source, "selects", None)
         if parts is not None:
             return all(self.selected(each, position) for each in parts)
@@ -78,13 +78,13 @@ class _Proof:
         if not isinstance(source, Select):
             return False
         selected = list(source.selected_columns)
-        # Raw SQL among the columns is not in this list, and may stand for several.
+        # Raw SQL among the columns is not in this list, and may yield several columns.
         if len(selected) != len(source.column_descriptions) or position >= len(selected):
             return False
         return self.of(selected[position])
 
     def of(self, value: Any) -> bool:
-        """Prove it of an expression."""
+        """Return whether an expression is proven."""
         if hasattr(value, "__clause_element__"):
             value = value.__clause_element__()
         if len(self._reference.columns) > 1 and not isinstance(value, Null):
@@ -95,7 +95,7 @@ class _Proof:
             case Label() | Grouping():
                 return self.of(value.element)
             case Cast():
-                # A cast to another type may cut the value, which is another key then.
+                # A cast to another type may truncate the value to another key.
                 return repr(value.type) == repr(value.clause.type) and self.of(value.clause)
             case ScalarSelect():
                 return self.selected(value.element, 0)
@@ -110,8 +110,8 @@ class _Proof:
             case ColumnClause():
                 return self._column(value)
             case _:
-                # The value of a parameter is known, but not as the value of this column:
-                # say it directly. Of anything else it is not known what it yields.
+                # A parameter within an expression is not looked up: give its value directly.
+                # For anything else it is not known what it yields.
                 return False
 
     def _column(self, column: ColumnClause[Any]) -> bool:
@@ -119,13 +119,13 @@ class _Proof:
         if element is None or column.is_literal:
             return False
         if is_new_row(element):
-            # Its foreign keys were checked as VALUES; its own key may be another's row.
+            # Its foreign keys were checked in VALUES, but its own key may be another row's.
             return self._is_checked_key(base_table(element), column)
         table = base_table(element)
         if table is None:
             return self._derived(element, column)
         if registry.ownership_of(table) is None:
-            # Nothing confines its rows, so they may hold any tenant's keys.
+            # Its rows are not confined, so they may hold any tenant's keys.
             return False
         parent = (self._reference.parent.schema, self._reference.parent.name)
         if (*table_key(table), column.name) == (*parent, self._reference.parent_columns[0]):
@@ -133,7 +133,7 @@ class _Proof:
         return self._is_checked_key(table, column)
 
     def _is_checked_key(self, table: TableClause | None, column: ColumnClause[Any]) -> bool:
-        """Return whether ``column`` is such a foreign key itself, checked when it is written."""
+        """Return whether ``column`` is itself a foreign key to the parent, checked when written."""
         return table is not None and any(
             other.columns == (column.name,)
             and other.parent is self._reference.parent
@@ -142,7 +142,7 @@ class _Proof:
         )
 
     def _derived(self, element: Any, column: ColumnClause[Any]) -> bool:
-        """Prove it of a column of a subquery or CTE."""
+        """Return whether a column of a subquery or CTE is proven."""
         while isinstance(element, AliasedReturnsRows) and not isinstance(element, Subquery | CTE):
             element = element.element
         if not isinstance(element, Subquery | CTE):
@@ -154,14 +154,14 @@ class _Proof:
             return False
         key = (id(element), position)
         if key in self._seen:
-            # A recursive CTE: it holds of what it starts with, and of each step if of the last.
+            # A recursive CTE: proven by induction, from its first part and from each step.
             return True
         self._seen.add(key)
         return self.selected(element.element, position)
 
 
 def refuse_expression(reference: Reference) -> NoReturn:
-    """Raise for a foreign key that is set to what cannot be checked."""
+    """Raise for a foreign key that is set to something that cannot be checked."""
     raise UnguardedStatementError(
         f"{', '.join(reference.columns)} of {reference.label} is set to an expression that could "
         f"yield another tenant's {table_label(reference.parent)}: give a value, a subquery on "

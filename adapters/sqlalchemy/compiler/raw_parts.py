@@ -1,8 +1,8 @@
-"""The raw SQL within one statement.
+"""Collect the raw SQL within one statement.
 
-A raw part must not name a table that belongs to tenants, and must not be able to undo
-the condition that the compiler puts next to it. What a part looks like is judged in
-``raw_sql/``; here is where parts come from.
+A raw part must not name a table that holds tenants' rows, and must not be able to undo the
+condition that the compiler puts next to it. This module collects the parts, ``raw_sql/`` checks
+them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ __all__ = ["RawParts"]
 
 
 class RawParts:
-    """Looks at the raw parts of one statement as they are rendered.
+    """Collects the raw parts of one statement as they are rendered.
 
     Args:
-        dialect: of the database that the statement is for.
-        scans: whether raw SQL is looked through; not so for statements marked as reviewed.
+        dialect: the dialect that the statement is for.
+        scans: whether raw SQL is checked; it is not in statements that are marked as reviewed.
 
     Attributes:
-        guarded_upserts: how many clauses that write over a row in the way are confined.
+        guarded_upserts: the number of confined clauses that write over an existing row.
     """
 
     def __init__(self, dialect: Dialect, *, scans: bool) -> None:
@@ -45,12 +45,12 @@ class RawParts:
         """Refuse a statement whose raw parts cannot be confined.
 
         Args:
-            text: the statement, with the marks.
+            text: the statement, with the marks (``raw_sql/marks.py``).
             covers: whether it reads or changes tenants' rows.
             writes: whether it writes them.
 
         Raises:
-            UnguardedStatementError: it has such parts.
+            UnguardedStatementError: a raw part cannot be confined.
         """
         if self._scans:
             check(
@@ -66,44 +66,44 @@ class RawParts:
             )
 
     def add(self, text: str) -> None:
-        """Take in a part that other SQL follows."""
+        """Add a part that is followed by other SQL."""
         self._add_fragment(text)
         if ends_a_select(text):
             self._open_ended = True
 
     def add_trailer(self, text: str) -> None:
-        """Take in a part that follows the criteria."""
+        """Add a part that follows the criteria."""
         if not begins_a_clause(text):
             self._open_ended = True
 
     def add_parenthesized(self, text: str) -> None:
-        """Take in what the guard puts into parentheses."""
+        """Add the text that the guard has put into parentheses."""
         bare = without_marks(text)
         self._add_fragment(bare)
         if not is_one_value(bare):
             self._open_ended = True
 
     def add_text(self, text: Any, enclosing: Any) -> None:
-        """Take in a ``text()``.
+        """Add a ``text()``.
 
         Args:
             text: the construct.
-            enclosing: the statement that it is a part of; ``None`` if it is one itself.
+            enclosing: the statement that it is a part of; ``None`` if it is the statement.
         """
         content: str = text.text
-        # private: a statement that is text as a whole stands in parentheses of its own.
+        # private: a statement that consists of text only gets parentheses of its own.
         if getattr(enclosing, "element", None) is text:
             self._add_fragment(content)
         elif enclosing is not None:
             self.add(content)
 
     def render_tstring(self, tstring: Any, enclosing: Any, render: Callable[[], str]) -> str:
-        """Return what ``render`` makes of a ``tstring()``, new in 2.1.
+        """Return the text of a ``tstring()``, which is new in 2.1.
 
         Raises:
-            UnguardedStatementError: it names a tenants' table.
+            UnguardedStatementError: it names a table with tenants' rows.
         """
-        # The raw parts need not be complete each; all of them together must.
+        # The raw parts need to be complete together, not each on its own.
         if enclosing is not None:
             self.add("".join(getattr(part, "text", "x") for part in tstring.parts))
         text = render()
@@ -112,21 +112,21 @@ class RawParts:
         return text
 
     def add_operator(self, text: str) -> None:
-        """Look at an operator made with ``op()`` or ``custom_op``, which is taken in as text.
+        """Check an operator from ``op()`` or ``custom_op``; its text is added separately.
 
         Raises:
-            UnguardedStatementError: it begins something else.
+            UnguardedStatementError: it has a comma, which ends the expression.
         """
         if "," in text and self._scans:
             refuse(
                 Source.STATEMENT,
-                "has an operator with a comma, which begins something else and cannot be confined "
+                "has an operator with a comma, which ends the expression, and cannot be confined "
                 "to the tenant",
             )
 
     def add_select(self, select: Any) -> None:
-        """Take in what a ``SELECT`` has of suffixes and hints."""
-        # private: what follows the criteria as raw SQL.
+        """Add the suffixes and hints of a ``SELECT``."""
+        # private: raw SQL that follows the criteria.
         for suffix, _ in select._suffixes:
             self.add_trailer(getattr(suffix, "text", ""))
         for _, hint in select._statement_hints:
@@ -134,13 +134,13 @@ class RawParts:
         self.add_hints(select)
 
     def add_hints(self, statement: Any) -> None:
-        """Take in a statement's hints on tables."""
-        # private: by table and dialect.
+        """Add a statement's hints on tables."""
+        # private: the hints by table and dialect.
         for hint in statement._hints.values():
             self.add(hint)
 
     def add_rendered(self, element: Any, text: str, enclosing: Any) -> None:
-        """Take in what was rendered, which may be a syntax extension."""
+        """Add the text of ``element`` if it is a syntax extension."""
         if enclosing is not None and text and is_extension_of(enclosing, element):
             self.add_trailer(text)
 

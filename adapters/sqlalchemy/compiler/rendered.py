@@ -1,10 +1,10 @@
-"""What a statement writes, told from the column names that it renders.
+"""Check what a statement writes, by the column names that it renders.
 
-SQLAlchemy takes a key of ``values()`` by its name, whichever construct it came from, and
-renders other expressions as they are. So a key says nothing for sure until it is text. Before
-a statement is rendered the guard checks the values that it recognizes and notes the names of
-their columns; here every rendered name is held against that note, and what is not in it, or is
-not understood, is refused.
+SQLAlchemy uses only the name of a key in ``values()``, even if it is a column of another
+construct, and renders other expressions unchanged. So what a key writes is certain only once it
+is rendered. Before a statement is rendered, the guard checks the values that it recognizes and
+notes the names of their columns. Here every rendered name is compared with these notes. A
+sensitive column that was not checked, and anything that is not understood, is refused.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class _Written(NamedTuple):
 
 
 def _parse(expression: str) -> _Written | None:
-    """Return what a rendered left side of an assignment writes; ``None`` if it is unknown.
+    """Return the column on the left side of an assignment; ``None`` if it is not understood.
 
-    It is a column, with the names of its table and schema before it, or a part of a
-    column that is an array or JSON, in brackets behind it.
+    The names of its table and schema may come before it. Brackets after it select a part of an
+    array or of JSON.
     """
     names: list[str] = []
     position = 0
@@ -50,7 +50,7 @@ def _parse(expression: str) -> _Written | None:
 
 
 def _is_subscript(text: str) -> bool:
-    """Return whether ``text`` is one bracket after another, each closed, and nothing else."""
+    """Return whether ``text`` consists of balanced pairs of brackets only."""
     depth = 0
     for index, character in enumerate(text):
         depth += (character == "[") - (character == "]")
@@ -69,7 +69,7 @@ def _unquoted(name: str) -> str:
 
 @dataclass(slots=True)
 class _Place:
-    """One table that the statement could write to, and what it writes there."""
+    """A table that the statement could write to, and the columns that it writes there."""
 
     target: Target
     name: str
@@ -83,22 +83,23 @@ def check_written(
     *,
     scans: bool,
 ) -> list[tuple[TableClause, set[str]]]:
-    """Refuse what a statement writes without having been checked.
+    """Refuse a statement that writes sensitive columns whose values were not checked.
 
     Args:
-        rendered: SQLAlchemy's list of a column, the text of its name, that of its value and
-            more for each.
-        targets: every table that the statement could write to, with what was checked.
+        rendered: SQLAlchemy's list of tuples: a column, the text of its name, the text of its
+            value, and more.
+        targets: every table that the statement could write to, with the checked columns.
         operation: ``INSERT`` or ``UPDATE``.
-        scans: whether an expression in the place of a column is refused; not so in
-            statements marked as reviewed.
+        scans: whether an expression in the place of a column is refused; it is not in
+            statements that are marked as reviewed.
 
     Returns:
-        The names of the columns that are written, case folded, by the table.
+        The case-folded names of the columns that are written, by table.
 
     Raises:
-        CrossTenantAccessError: a tenant column is set.
-        UnguardedStatementError: a foreign key is, or what is written is not understood.
+        CrossTenantAccessError: a tenant column was not checked.
+        UnguardedStatementError: a foreign key was not checked, or an assignment is not
+            understood.
     """
     places = [
         _Place(target, str(getattr(target.table, "name", "")).casefold(), set())
@@ -137,8 +138,8 @@ def _check(place: _Place, name: str, operation: str) -> None:
             )
         raise UnguardedStatementError(
             f"{operation} on {_label(target.table)} writes a foreign key to a tenant-aware table "
-            "in a way that cannot be checked: name the column of the declared table, once, and "
-            "give a value; update a further table in a statement of its own"
+            "in a way that cannot be checked: set the column of the declared table once, to a "
+            "value; update a further table in a separate statement"
         )
     place.written.add(name)
 
@@ -149,7 +150,7 @@ def _refuse_unknown(places: list[_Place], operation: str) -> None:
         if place.target.sensitive or table is None or is_cascading_parent(table):
             raise UnguardedStatementError(
                 f"{operation} on {_label(place.target.table)} writes to an expression, not to a "
-                "column: name each column by itself"
+                "column: set each column separately"
             )
 
 

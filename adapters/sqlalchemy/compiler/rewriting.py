@@ -1,7 +1,6 @@
-"""Small changes to statements and compile states, by their private names.
+"""Copies of statements and compile states with small changes, by their private names.
 
-What the compiler (``compiler.py``) needs of them; everything here makes a copy and
-leaves what it was given alone.
+Nothing here changes its arguments.
 """
 
 from __future__ import annotations
@@ -43,17 +42,17 @@ __all__ = [
 
 
 class PreparedState:
-    """Hands a compile state that was already made, and completed, to ``visit_*``."""
+    """Passes a compile state that was already completed to ``visit_*``."""
 
     def __init__(self, state: Any) -> None:
-        # private: SQLCompiler.visit_insert() and its kin take their compile state
-        # from this attribute of the statement, and everything else from the state.
+        # private: SQLCompiler.visit_insert() and the like get their compile state from this
+        # attribute of the statement, and everything else from the state.
         self._compile_state_factory = lambda *args, **kw: state
 
 
 def is_extension_of(statement: Any, element: Any) -> bool:
-    """Return whether a syntax extension put ``element`` behind the criteria of ``statement``."""
-    # private: these are new in 2.1.
+    """Return whether a syntax extension put ``element`` after the criteria of ``statement``."""
+    # private: new in 2.1.
     return any(
         getattr(statement, name, None) is element
         for name in ("_post_criteria_clause", "_post_body_clause")
@@ -62,18 +61,18 @@ def is_extension_of(statement: Any, element: Any) -> bool:
 
 def further_tables(state: Any) -> list[FromClause]:
     """Return the other tables of ``UPDATE ... FROM`` and ``DELETE ... USING``."""
-    # private: where the target is a join, its tables are among the others too.
-    mine = set(leaves(state.statement.table))
-    return [each for each in state._extra_froms if each not in mine]
+    # private: if the target is a join, this includes its own tables.
+    own = set(leaves(state.statement.table))
+    return [each for each in state._extra_froms if each not in own]
 
 
 def with_criteria(statement: Any, plan: Plan, settled: ColumnElement[bool] | None = None) -> Any:
     """Return ``statement`` with the plan's criteria before its own.
 
     Args:
-        statement: any that has a ``WHERE``.
-        plan: what goes into it.
-        settled: what must hold before its own criteria are evaluated that could fail.
+        statement: a statement with a ``WHERE``.
+        plan: the plan with the criteria.
+        settled: a condition to evaluate before those of its own criteria that could fail.
     """
     statement = statement._clone()  # private: a shallow copy
     own = statement._where_criteria
@@ -87,16 +86,16 @@ def with_criteria(statement: Any, plan: Plan, settled: ColumnElement[bool] | Non
 
 
 def select_keys_first(statement: Any, key: Sequence[str]) -> Any:
-    """Return a ``DELETE`` that finds all its rows before it deletes the first of them.
+    """Return a ``DELETE`` that finds all its rows before it deletes the first one.
 
-    SQLite (up to 3.40) and MariaDB delete while they look, and run a subquery when they
-    first need its value. One that reads a tied table then also reads, through the guard,
-    the parents that are left, and finds too few where these are being deleted. The list of
-    keys is needed for the very first row.
+    SQLite (up to 3.40) and MariaDB delete while they search, and run a subquery when they first
+    need its value. A subquery on a tied table also reads its parents, through the guard, and
+    finds too few rows if these have already been deleted. The list of keys is needed for the
+    first row, and so is complete before any row is deleted.
 
     Args:
         statement: the ``DELETE``.
-        key: the names of the columns of its table's primary key.
+        key: the names of the columns in its table's primary key.
     """
     table = statement.table
     if not any(
@@ -118,7 +117,7 @@ def select_keys_first(statement: Any, key: Sequence[str]) -> Any:
 
 
 class Parenthesized(Grouping[Any]):
-    """Parentheses that the compiler sees closed: what is inside must not reach out."""
+    """Parentheses whose content the guard checks: it must not be able to close them."""
 
     __visit_name__ = "tenantshield_parenthesized"
     inherit_cache = False
@@ -127,8 +126,8 @@ class Parenthesized(Grouping[Any]):
 def parenthesize(criteria: Iterable[Any]) -> list[Any]:
     """Return each of ``criteria`` in parentheses.
 
-    SQLAlchemy puts none around raw SQL, and ``text("paid OR overdue")`` next to
-    ``AND tenant = :tenant`` would let every overdue row of every tenant through.
+    SQLAlchemy adds none around raw SQL, and ``text("paid OR overdue")`` next to
+    ``AND tenant = :tenant`` would return the overdue rows of every tenant.
     """
     return [
         each
@@ -140,9 +139,9 @@ def parenthesize(criteria: Iterable[Any]) -> list[Any]:
 
 
 def parenthesize_value(value: Any) -> Any:
-    """Return what a column is set to, in parentheses if it is an expression.
+    """Return the value of a column, in parentheses if it is an expression.
 
-    ``text("1, tenant_id = 'other'")`` would set a second column otherwise.
+    Otherwise ``text("1, tenant_id = 'other'")`` would set a second column.
     """
     if hasattr(value, "__clause_element__"):
         value = value.__clause_element__()
@@ -161,10 +160,10 @@ def copy_of(clause: Any, **changes: Any) -> Any:
 
 
 _NOT_FOR_THE_STATE: Final = frozenset({"visiting_cte", "visited_bindparam"})
-"""What ``visit_insert()`` and its kin take for themselves and do not pass on."""
+"""Arguments that ``visit_insert()`` and the like do not pass to the compile state."""
 
 
 def state_of(statement: Any, compiler: SQLCompiler, kw: Mapping[str, Any]) -> Any:
-    """Return the compile state that ``visit_insert()`` and its kin would make."""
+    """Return the compile state that ``visit_insert()`` and the like would create."""
     own = {key: value for key, value in kw.items() if key not in _NOT_FOR_THE_STATE}
     return statement._compile_state_factory(statement, compiler, **own)

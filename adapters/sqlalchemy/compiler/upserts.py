@@ -1,7 +1,7 @@
-"""Upserts: an ``INSERT`` that changes the row in its way, if that is this tenant's.
+"""Upserts: an ``INSERT`` that changes an existing row, if that is this tenant's.
 
-``ON CONFLICT DO UPDATE`` takes a ``WHERE``; ``ON DUPLICATE KEY UPDATE`` does not, and each of
-its columns keeps its value where the row is another tenant's.
+``ON CONFLICT DO UPDATE`` gets a ``WHERE``. ``ON DUPLICATE KEY UPDATE`` has none, so each of its
+columns keeps its value if the row is another tenant's.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["confined_on_conflict", "confined_on_duplicate_key", "refuse_returnin
 
 
 class Guard(Protocol):
-    """What is needed here of the statement's guard."""
+    """The part of the statement's guard that is needed here."""
 
     def target(self, element: FromClause) -> Target: ...
 
@@ -43,7 +43,7 @@ def confined_on_conflict(on_conflict: Any, table: Any, guard: Guard) -> Any:
     Args:
         on_conflict: the clause.
         table: the table of the ``INSERT``.
-        guard: that of the statement.
+        guard: the statement's guard.
     """
     target = guard.target(table)
     if not _matters(target):
@@ -69,7 +69,7 @@ def confined_on_duplicate_key(
     Args:
         on_duplicate: the clause.
         table: the table of the ``INSERT``.
-        guard: that of the statement.
+        guard: the statement's guard.
         for_executemany: whether the statement is rendered for many rows.
 
     Raises:
@@ -125,20 +125,20 @@ def _has_parents(table: Any, guard: Guard, *, for_executemany: bool) -> ColumnEl
 
 
 def refuse_returning_on_conflict(state: Any, rule: Ownership, database: Database) -> None:
-    """Refuse ``ON DUPLICATE KEY UPDATE`` that would return another tenant's row.
+    """Refuse ``ON DUPLICATE KEY UPDATE`` with ``RETURNING``.
 
     Raises:
-        UnguardedStatementError: it would.
+        UnguardedStatementError: the statement could return another tenant's row.
     """
-    # private: what stands behind the VALUES, and what is to come back.
+    # private: the clauses after VALUES, and the columns to return.
     insert = state.statement
     if insert._post_values_clause is None or not database.on_duplicate_key:
         return
     if insert._returning or insert._return_defaults:
         raise UnguardedStatementError(
             f"INSERT ... ON DUPLICATE KEY UPDATE ... RETURNING on {rule.label}: the database "
-            "would give back the row that is in the way, also where it is another tenant's; "
-            "leave RETURNING out and select the row afterwards"
+            "would return the existing row even if it is another tenant's; leave RETURNING out "
+            "and select the row afterwards"
         )
-    # private: SQLAlchemy must not ask for the key of that row by itself either.
+    # private: SQLAlchemy must not request the key of that row on its own either.
     state._supports_implicit_returning = False

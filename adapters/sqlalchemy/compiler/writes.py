@@ -1,7 +1,7 @@
-"""What may be written: the tenant of an ``INSERT``, the columns of a ``SET``.
+"""Check the values that a statement writes: the tenant of an ``INSERT``, the columns of a ``SET``.
 
-These work on SQLAlchemy's compile state of a statement, after the ORM has turned
-attributes into columns and before any of it is rendered.
+This works on SQLAlchemy's compile state of a statement, after the ORM has turned attributes
+into columns and before anything is rendered.
 """
 
 from __future__ import annotations
@@ -34,31 +34,33 @@ __all__ = ["complete_conflict", "complete_insert", "complete_update"]
 
 
 def complete_insert(state: Any, target: Target, column_keys: Iterable[str] | None) -> None:
-    """Have an ``INSERT`` write the tenant in scope, and point at this tenant's rows only.
+    """Make an ``INSERT`` write the tenant in scope, and refer only to this tenant's rows.
 
     Args:
         state: SQLAlchemy's compile state of the statement.
-        target: what is known of the table.
-        column_keys: the parameters that will come with each execution.
+        target: the table that is written.
+        column_keys: the keys of the parameters that each execution passes.
 
     Raises:
         CrossTenantAccessError: the tenant is ``None`` or computed.
         UnguardedStatementError: the statement's table does not list its tenant column,
-            or a foreign key is set to what cannot be checked.
+            or a foreign key is set to something that cannot be checked.
     """
     keys = frozenset(column_keys or ())
     if state.statement._select_names:
         _complete_from_select(state, target)
     elif state._has_multi_parameters:
         rows = [
-            _alone(target.note(_with_tenant(row, target, frozenset()), frozenset(), row=number))
+            _parenthesized(
+                target.note(_with_tenant(row, target, frozenset()), frozenset(), row=number)
+            )
             for number, row in enumerate(state._multi_parameters)
         ]
         state._multi_parameters = rows
         state._dict_parameters = rows[0]
     else:
         given = _with_tenant(state._dict_parameters or {}, target, keys)
-        given = _alone(target.note(given, keys))
+        given = _parenthesized(target.note(given, keys))
         if given:
             state._dict_parameters = given
             state._no_parameters = False
@@ -71,45 +73,62 @@ def _tenant_key(table: FromClause, rule: ColumnOwnership) -> str:
         return found[0].key
     raise UnguardedStatementError(
         f"INSERT into {rule.label}: this table construct does not list the tenant column "
-        f"{rule.column!r} once, so it cannot be filled in; use the declared table"
+        f"{rule.column!r} exactly once, so it cannot be filled in; use the declared table"
     )
 
 
-def _alone(values: Mapping[Any, Any]) -> dict[Any, Any]:
+def _parenthesized(values: Mapping[Any, Any]) -> dict[Any, Any]:
     return {column: parenthesize_value(value) for column, value in values.items()}
 
 
 def _with_tenant(
-    values: Mapping[Any, Any], target: Target, column_keys: frozenset[str]
+    values: Mapping[Any, Any],
+    target: Target,
+    column_keys: frozenset[str],
+    *,
+    updates: bool = False,
 ) -> dict[Any, Any]:
-    """Return ``values`` with the tenant checked where it is given, filled where not."""
+    """Return ``values`` with the tenant checked if it is given.
+
+    If it is not given, an ``INSERT`` gets the tenant in scope, and an ``UPDATE`` nothing. A row
+    never changes tenant; setting the tenant that it already has is no change.
+
+    Args:
+        values: the values of a row, by column or key.
+        target: the table that is written.
+        column_keys: the keys of the parameters that each execution passes.
+        updates: whether this is the ``SET`` of an ``UPDATE`` or an upsert.
+    """
     completed = dict(values)
     rule = target.rule
     if not isinstance(rule, ColumnOwnership):
         return completed
+    operation = "UPDATE" if updates else "INSERT"
     name = rule.column.casefold()
     given = names_of(values, target.table)
     if name in given:
         key = given[name]
-        completed[key] = _checked_value(completed[key], rule, "INSERT")
-    else:
-        key = _tenant_key(target.table, rule)
-        coming = [each for each in column_keys if written_name(each, target.table) == name]
-        if len(coming) > 1:
-            names_of(coming, target.table)
-        if coming:
-            completed[coming[0]] = checked(
-                BindParameter(coming[0], type_=rule.type_, required=True), rule, "INSERT"
-            )
-        else:
-            completed[key] = filled(rule, "INSERT")
-    target.checked.add(name)
+        if not (updates and _is_same_tenant(completed[key], rule, target)):
+            completed[key] = _checked_value(completed[key], rule, operation)
+        target.checked.add(name)
+        return completed
+    key = None if updates else _tenant_key(target.table, rule)
+    passed = [each for each in column_keys if written_name(each, target.table) == name]
+    # Two keys for the same column are refused.
+    for passed_key in names_of(passed, target.table).values():
+        completed[passed_key] = checked(
+            BindParameter(passed_key, type_=rule.type_, required=True), rule, operation
+        )
+    if not passed and key is not None:
+        completed[key] = filled(rule, operation)
+    if passed or not updates:
+        target.checked.add(name)
     return completed
 
 
 def _checked_value(value: Any, rule: ColumnOwnership, operation: str) -> Any:
     if isinstance(value, BindParameter):
-        # private: the clone must keep the name under which its value will come.
+        # private: the clone must keep its name, under which the execution passes the value.
         return checked(value._clone(maintain_key=True), rule, operation)
     if value is None or isinstance(value, Null):
         if operation == "UPDATE":
@@ -137,7 +156,7 @@ def _refuse_computed(rule: ColumnOwnership) -> NoReturn:
 
 def _complete_from_select(state: Any, target: Target) -> None:
     statement = state.statement._clone()
-    # private: what the SELECT's columns are written to, as keys.
+    # private: the keys of the columns that the SELECT's columns are written to.
     names = [str(key_of(each)) for each in statement._select_names]
     names_of(names, target.table)
     source = statement.select
@@ -145,7 +164,7 @@ def _complete_from_select(state: Any, target: Target) -> None:
     if len(inner.c) != len(names):
         raise UnguardedStatementError(
             f"INSERT into {table_label(target.table)} from a SELECT that has {len(inner.c)} "
-            f"distinct columns for {len(names)} names: give each a label of its own, and write "
+            f"distinct columns for {len(names)} names: give each column its own label, and write "
             "raw SQL among them as literal_column()"
         )
     _check_selected_references(source, names, target)
@@ -164,22 +183,23 @@ def _complete_from_select(state: Any, target: Target) -> None:
     if key not in names:
         names.append(key)
         selected.append(filled(rule, "INSERT"))
-    # The rows come out of a subquery, so that DISTINCT, LIMIT or a UNION in it mean
-    # what they meant without the tenant.
-    made = select(*selected).select_from(inner)
+    # The rows come from a subquery, so that adding the tenant does not change the meaning of
+    # DISTINCT, LIMIT or UNION.
+    rows = select(*selected).select_from(inner)
     if statement._post_values_clause is not None:
-        # private: an upsert's clause, whose ON SQLite would take for that of a join.
-        made = made.where(literal_column("1") == literal_column("1"))
-    statement.select = made
+        # private: an upsert's clause. SQLite would read its ON as the ON of a join.
+        rows = rows.where(literal_column("1") == literal_column("1"))
+    statement.select = rows
     statement._select_names = names
     state.statement = statement
     state._dict_parameters = {name: Null() for name in names}
 
 
 def _nulls_first(source: Any, columns: list[Any]) -> list[Any]:
-    """Return ``columns`` of a subquery of ``source``, but ``NULL`` where that has a bare one.
+    """Return ``columns``, those of the subquery of ``source``, with each plain ``NULL`` as such.
 
-    In an ``INSERT`` PostgreSQL takes it for one of the column's type, in a subquery for a text.
+    PostgreSQL gives a ``NULL`` the column's type directly in an ``INSERT``, but the type ``text``
+    in a subquery.
     """
     selected = list(source.selected_columns) if isinstance(source, Select) else []
     if len(selected) != len(columns):
@@ -208,7 +228,7 @@ def _check_selected_references(source: Any, names: list[str], target: Target) ->
 
 
 def _check_selected_tenant(source: Any, position: int, rule: ColumnOwnership) -> None:
-    """Let a selected tenant pass where it can only be the tenant in scope."""
+    """Refuse a selected tenant unless it can only be the tenant in scope."""
     if isinstance(source, Select):
         selected: Any = list(source.selected_columns)[position]
         while isinstance(selected, Label):
@@ -235,30 +255,30 @@ def complete_update(
     others: Iterable[Target],
     column_keys: Iterable[str] | None,
 ) -> None:
-    """Have an ``UPDATE`` leave the tenant alone, and point at this tenant's rows only.
+    """Make an ``UPDATE`` keep the tenant, and refer only to this tenant's rows.
 
     Args:
         state: SQLAlchemy's compile state of the statement.
-        target: what is known of the table that is updated.
-        others: the same of the further tables of an ``UPDATE ... FROM``.
-        column_keys: the parameters that will come with each execution.
+        target: the table that is updated.
+        others: the further tables of an ``UPDATE ... FROM``.
+        column_keys: the keys of the parameters that each execution passes.
 
     Raises:
         CrossTenantAccessError: it sets a tenant column; a row never changes tenant.
-        UnguardedStatementError: a foreign key is set to what cannot be checked.
+        UnguardedStatementError: a foreign key is set to something that cannot be checked.
     """
     others = list(others)
     tables = [each.table for each in others]
     given = state._dict_parameters or {}
-    # A key of a further table's is rendered as that one's, where the database can.
-    mine = {key: value for key, value in given.items() if not _is_others(key, tables)}
+    # A column of a further table is rendered as that table's, if the database supports it.
+    own = {key: value for key, value in given.items() if not _is_others(key, tables)}
     keys = frozenset(column_keys or ())
-    checked_here = target.note(_with_same_tenant(mine, target, keys), keys, updates=True)
-    # In the order in which they were given, which some databases go by.
-    noted = {key: checked_here.pop(key, value) for key, value in given.items()} | checked_here
+    checked_own = target.note(_with_tenant(own, target, keys, updates=True), keys, updates=True)
+    # In the given order, which some databases follow.
+    noted = {key: checked_own.pop(key, value) for key, value in given.items()} | checked_own
     if noted:
         if _is_guarded(target, others):
-            noted = _alone(noted)
+            noted = _parenthesized(noted)
         state._dict_parameters = noted
         if getattr(state, "_ordered_values", None):
             # private: 2.0 keeps ordered_values() in a second place.
@@ -274,77 +294,49 @@ def _is_guarded(target: Target, others: Iterable[Target]) -> bool:
     return any(each.rule is not None or each.references for each in (target, *others))
 
 
-def _with_same_tenant(
-    values: Mapping[Any, Any], target: Target, column_keys: frozenset[str]
-) -> dict[Any, Any]:
-    """Return ``values`` with the tenant checked where a ``SET`` gives it.
-
-    A row never changes tenant; to set the tenant that it has already is no change.
-    """
-    completed = dict(values)
-    rule = target.rule
-    if not isinstance(rule, ColumnOwnership):
-        return completed
-    name = rule.column.casefold()
-    given = names_of(values, target.table)
-    if name in given:
-        key = given[name]
-        completed[key] = _same_tenant(completed[key], rule, target)
-        target.checked.add(name)
-        return completed
-    coming = [each for each in column_keys if written_name(each, target.table) == name]
-    for key in coming:
-        completed[key] = checked(
-            BindParameter(key, type_=rule.type_, required=True), rule, "UPDATE"
-        )
-        target.checked.add(name)
-    return completed
-
-
-def _same_tenant(value: Any, rule: ColumnOwnership, target: Target) -> Any:
+def _is_same_tenant(value: Any, rule: ColumnOwnership, target: Target) -> bool:
+    """Return whether ``value`` is the tenant of the row itself, or of an upsert's new row."""
     element = value.__clause_element__() if hasattr(value, "__clause_element__") else value
-    if isinstance(element, ColumnClause) and element.name.casefold() == rule.column.casefold():
-        # The row's own tenant, or that of the row that was to be inserted.
-        table = element.table
-        if table is not None and (table is target.table or is_new_row(table)):
-            return value
-    return _checked_value(value, rule, "UPDATE")
+    if not isinstance(element, ColumnClause) or element.name.casefold() != rule.column.casefold():
+        return False
+    table = element.table
+    return table is not None and (table is target.table or is_new_row(table))
 
 
 # -- what to do on a conflict ----------------------------------------------------
 
 
 def complete_conflict(values: Iterable[tuple[Any, Any]], target: Target) -> dict[str, Any]:
-    """Return what an upsert sets on a row that is there already, checked like an ``UPDATE``.
+    """Return what an upsert sets on an existing row, checked like an ``UPDATE``.
 
     Args:
-        values: what is set, by string, column or expression.
-        target: what is known of the table.
+        values: pairs of a string, column or expression, and the value that it is set to.
+        target: the table that is written.
 
     Returns:
-        The values by the keys of the table's columns, or by the names that are none of them.
+        The values by column key, or by name for columns that the table construct does not list.
 
     Raises:
         CrossTenantAccessError: it sets the tenant column to another tenant.
-        UnguardedStatementError: a foreign key is set to what cannot be checked, or it sets
-            an expression.
+        UnguardedStatementError: a foreign key is set to something that cannot be checked, or
+            an expression is set instead of a column.
     """
     pairs = list(values)
     if any(written_name(key, target.table) is None for key, _ in pairs):
         raise UnguardedStatementError(
-            f"an upsert on {table_label(target.table)} sets an expression, not a column: name "
-            "each column by itself"
+            f"an upsert on {table_label(target.table)} sets an expression, not a column: set "
+            "each column separately"
         )
     given = dict(pairs)
     names = names_of(given, target.table)
     keys = {column.name.casefold(): column.key for column in target.table.c}
     by_key = {keys.get(name, str(key_of(key))): given[key] for name, key in names.items()}
-    by_key = _with_same_tenant(by_key, target, frozenset())
+    by_key = _with_tenant(by_key, target, frozenset(), updates=True)
     noted = target.note(by_key, frozenset(), updates=True, has_defaults=False)
     unchecked = (target.sensitive & names.keys()) - target.checked
     if unchecked:
         raise UnguardedStatementError(
-            f"an upsert on {table_label(target.table)} sets a column that says whose row it is, or "
-            "a foreign key, that this table construct does not list: use the declared table"
+            f"an upsert on {table_label(target.table)} sets a tenant column or a foreign key that "
+            "this table construct does not list: use the declared table"
         )
-    return _alone(noted)
+    return _parenthesized(noted)

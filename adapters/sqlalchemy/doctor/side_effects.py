@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import (
-    Column,
-    MetaData,
-    PrimaryKeyConstraint,
-    Table,
-    UniqueConstraint,
-)
+from sqlalchemy import MetaData, Table
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from ..ownership.cascades import cascades
 from ..ownership.model import ColumnOwnership, Ownership, ParentOwnership, table_label
+from ..ownership.table_options import collations, conflict_clauses, inherited_tables
 from .constraints import confining_columns, uniques_of
 from .declarations import is_confined, rule_of
 from .findings import Finding
@@ -58,9 +53,7 @@ def _check_exclusions(table: Table, rule: Ownership) -> Iterator[Finding]:
 
 
 def _check_inheritance(table: Table, metadata: MetaData) -> Iterator[Finding]:
-    given = table.dialect_options["postgresql"].get("inherits")
-    parents = () if given is None else (given,) if isinstance(given, str) else tuple(given)
-    for name in map(str, parents):
+    for name in inherited_tables(table):
         parent = metadata.tables.get(name)
         if parent is not None and rule_of(parent) is not None:
             continue
@@ -75,11 +68,8 @@ def _check_inheritance(table: Table, metadata: MetaData) -> Iterator[Finding]:
 
 
 def _check_replacing(table: Table, rule: Ownership) -> Iterator[Finding]:
-    for each in table.constraints:
-        if not isinstance(each, PrimaryKeyConstraint | UniqueConstraint) or not each.columns:
-            continue
-        names = [column.name for column in each.columns]
-        if not _replaces(each) or is_confined(table, rule, set(names)):
+    for clause, names in conflict_clauses(table):
+        if clause != "REPLACE" or not names or is_confined(table, rule, set(names)):
             continue
         yield Finding(
             "conflict-replaces",
@@ -89,16 +79,6 @@ def _check_replacing(table: Table, rule: Ownership) -> Iterator[Finding]:
             f"remove the option, or add {', '.join(confining_columns(rule))} to the constraint",
             ", ".join(names),
         )
-
-
-def _replaces(constraint: PrimaryKeyConstraint | UniqueConstraint) -> bool:
-    options = [constraint.dialect_options["sqlite"].get("on_conflict")]
-    # For a constraint with a single column, SQLAlchemy uses the column's option.
-    if len(constraint.columns) == 1:
-        kind = "primary_key" if isinstance(constraint, PrimaryKeyConstraint) else "unique"
-        column = next(iter(constraint.columns))
-        options.append(column.dialect_options["sqlite"].get(f"on_conflict_{kind}"))
-    return any(str(option).upper() == "REPLACE" for option in options)
 
 
 def _check_partial_references(table: Table, metadata: MetaData) -> Iterator[Finding]:
@@ -133,22 +113,23 @@ def _keys_of(table: Table) -> Iterator[set[str]]:
 def _check_collations(table: Table, rule: Ownership) -> Iterator[Finding]:
     if not isinstance(rule, ParentOwnership):
         return
-    ours: dict[str, Column[object]] = {each.name: each for each in table.columns}
     for tie in rule.parent_keys:
-        theirs: dict[str, Column[object]] = {each.name: each for each in tie.parent.columns}
         for name, parent_name in zip(tie.columns, tie.parent_columns, strict=True):
-            own, other = _collation(ours[name]), _collation(theirs[parent_name])
+            own, other = collations(table, name), collations(tie.parent, parent_name)
             if own != other:
                 yield Finding(
                     "tie-collations-differ",
                     table_label(table),
-                    f"The collation of {name} is {own or 'the default'}, and that of "
-                    f"{parent_name} in {table_label(tie.parent)} is {other or 'the default'}.",
+                    f"The collation of {name} is {_in_words(own)}, and that of {parent_name} in "
+                    f"{table_label(tie.parent)} is {_in_words(other)}.",
                     "give both columns the same collation",
                     name,
                 )
 
 
-def _collation(column: Column[object]) -> str | None:
-    collation = getattr(column.type, "collation", None)
-    return None if collation is None else str(collation)
+def _in_words(found: tuple[tuple[str, str], ...]) -> str:
+    named = (
+        (collation or "the default") + (f" on {dialect}" if dialect else "")
+        for dialect, collation in found
+    )
+    return ", ".join(named) or "the default"

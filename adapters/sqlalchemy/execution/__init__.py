@@ -1,4 +1,4 @@
-"""How a connection comes to render and send its statements under the guard."""
+"""Make connections render and send statements under the guard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For each dialect a guarded one, and which of the two renders a statement."""
+"""A guarded dialect for each dialect, and the choice between the two for a statement."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 
 
 class _Guarded:
-    """Mixed in before a dialect's own class; tells a guarded dialect from the plain one."""
+    """Mixed in before a dialect's class; tells a guarded dialect from a plain one."""
 
     _tenantshield_scans: ClassVar[bool] = True
 
@@ -46,62 +46,62 @@ def _class_for(kind: type[Dialect], *, scans: bool) -> type[Dialect]:
         compiler = type(
             f"Guarded{plain.__name__}", (GuardedCompiler, plain), {"scans_raw_sql": scans}
         )
-        # SQLAlchemy wants each dialect class to say for itself that its statements may
-        # be cached; the guard changes nothing about that, since no tenant is compiled in.
+        # SQLAlchemy requires each dialect class to declare itself that its statements may be
+        # cached. The guard does not change that, since no tenant is compiled in.
         namespace = {
             "statement_compiler": compiler,
             "_tenantshield_scans": scans,
             "supports_statement_cache": kind.__dict__.get("supports_statement_cache", False),
         }
-        made = type(f"Guarded{kind.__name__}", (_Guarded, kind), namespace)
-        _classes[kind, scans] = cast("type[Dialect]", made)
+        guarded = type(f"Guarded{kind.__name__}", (_Guarded, kind), namespace)
+        _classes[kind, scans] = cast("type[Dialect]", guarded)
     return _classes[kind, scans]
 
 
 GUARDED_DIALECTS: Final = "_tenantshield_guarded_dialects"
-"""The key in a plain dialect's ``__dict__`` for a tuple: the registry's generation, the
-guarded dialect that looks through raw SQL, and the one that leaves it alone."""
+"""The key in a plain dialect's ``__dict__`` for a tuple: the registry's generation, the guarded
+dialect that checks raw SQL, and the one that does not."""
 
 
 def guarded_dialect(dialect: Dialect, *, reviewed: bool = False) -> Dialect:
     """Return the guarded dialect for ``dialect``.
 
-    It shares the state of ``dialect``, whatever happens to that later, and has another
-    class. SQLAlchemy's caches of compiled statements have the dialect in their key, so a
-    guarded dialect is made anew when the registry has changed.
+    It shares the ``__dict__`` of ``dialect``, also when that changes later, and has another
+    class. The dialect is part of the key in SQLAlchemy's caches of compiled statements, so a new
+    guarded dialect is created when the registry has changed.
 
     Args:
         dialect: an engine's dialect.
-        reviewed: leave raw SQL alone; everything else is confined all the same.
+        reviewed: do not check raw SQL; everything else is confined all the same.
 
     Raises:
-        ConfigurationError: the access paths of this dialect were never tested, or a
-            table is not declared where every table must be.
+        ConfigurationError: the guard was not tested with this database, every table must be
+            declared and one is not, or the dialect has a ``statement_compiler`` of its own.
     """
     generation = registry.generation
     if "statement_compiler" in dialect.__dict__:
         raise ConfigurationError(
-            "this engine's dialect object was given a statement_compiler of its own, which "
-            "would be used in place of the guard: make it an attribute of a dialect class"
+            "this engine's dialect object has a statement_compiler of its own, which would "
+            "replace the guard: make it an attribute of a dialect class"
         )
-    made = dialect.__dict__.get(GUARDED_DIALECTS)
-    if made is None or made[0] != generation:
+    cached = dialect.__dict__.get(GUARDED_DIALECTS)
+    if cached is None or cached[0] != generation:
         registry.check_required()
-        made = (generation, _new_guarded(dialect, scans=True), _new_guarded(dialect, scans=False))
-        dialect.__dict__[GUARDED_DIALECTS] = made
-    return cast("Dialect", made[2 if reviewed else 1])
+        cached = (generation, _new_guarded(dialect, scans=True), _new_guarded(dialect, scans=False))
+        dialect.__dict__[GUARDED_DIALECTS] = cached
+    return cast("Dialect", cached[2 if reviewed else 1])
 
 
 def reads_raw_sql(dialect: Dialect) -> bool:
-    """Return whether ``dialect`` is a guarded one that looks through raw SQL."""
+    """Return whether ``dialect`` is a guarded one that checks raw SQL."""
     return isinstance(dialect, _Guarded) and dialect._tenantshield_scans
 
 
 def is_guarded(dialect: Dialect) -> bool:
     """Return whether ``dialect`` is a guarded one.
 
-    An earlier one counts as well: another thread may have made new ones since this one
-    was chosen for a statement.
+    A guarded dialect of an earlier generation counts as well: another thread may have replaced
+    it after it was chosen for a statement.
     """
     return isinstance(dialect, _Guarded)
 
@@ -116,11 +116,11 @@ def _new_guarded(dialect: Dialect, *, scans: bool) -> Dialect:
 
 
 def _prove(guarded: Dialect) -> None:
-    """Compile a few statements and see that the tenant is in them.
+    """Compile a few statements and check that they contain the tenant.
 
     Raises:
-        ConfigurationError: it is not; SQLAlchemy, or something that changes its
-            compiler, does not do what the guard expects of it.
+        ConfigurationError: one does not, since SQLAlchemy, or something that changes its
+            compiler, does not behave as the guard expects.
     """
     rule = registry.any_own_column()
     if rule is None:
@@ -147,41 +147,42 @@ def _has_effect(statement: Any, guarded: Dialect) -> bool:
 
 
 REVIEWED: Final = "tenantshield_reviewed"
-"""The execution option of a statement whose raw SQL somebody has looked at. It counts on
-the statement, or where that is executed; on a connection or an engine, where it would
-let every raw statement through, it does not."""
+"""The execution option of a statement whose raw SQL was reviewed. It has an effect on the
+statement and in the call that executes it, but not on a connection or an engine, where it would
+let all raw SQL through."""
 
 
 def dialect_for(connection: Connection, options: Any, own_options: Any = None) -> Dialect:
     """Return the guarded dialect, or the plain one in a system scope.
 
     Args:
-        connection: on which a statement is about to be executed.
-        options: the execution options given with the call.
-        own_options: those of the statement itself.
+        connection: the connection that is about to execute a statement.
+        options: the execution options of the call.
+        own_options: the execution options of the statement.
 
     Raises:
-        MissingTenantContextError: a reviewed statement, and no tenant is in scope.
+        MissingTenantContextError: the statement is marked as reviewed, but no tenant is in
+            scope.
         ScopeMismatchError: the transaction belongs to another scope.
     """
     plain = connection.engine.dialect
     binding = current_binding()
-    # Every statement passes here: the usual case first, in one frame, which comes to the
-    # same as what follows it.
-    known = plain.__dict__
-    made = known.get(GUARDED_DIALECTS)
+    # Every statement comes through here: this short cut for the usual case has the same result
+    # as the code after it, without its calls.
+    attributes = plain.__dict__
+    cached = attributes.get(GUARDED_DIALECTS)
     if (
-        made is not None
-        and made[0] == registry.generation
+        cached is not None
+        and cached[0] == registry.generation
         and binding is not None
         and type(binding[0]) is TenantContext
         and REVIEWED not in options
         and not (own_options and REVIEWED in own_options)
-        and HELD not in known
-        and "statement_compiler" not in known
+        and HELD not in attributes
+        and "statement_compiler" not in attributes
     ):
-        return cast("Dialect", made[1])
-    if HELD in known:
+        return cast("Dialect", cached[1])
+    if HELD in attributes:
         check_held(connection)
     if registry.is_empty or (binding is not None and type(binding[0]) is SystemContext):
         return plain
@@ -189,7 +190,7 @@ def dialect_for(connection: Connection, options: Any, own_options: Any = None) -
         reviewed = options.get(REVIEWED) or (own_options and own_options.get(REVIEWED))
         if reviewed and (binding is None or binding[0] is None):
             raise MissingTenantContextError(
-                f"a statement is marked {REVIEWED} and no tenant is in scope; wrap the code in "
+                f"a statement is marked {REVIEWED}, but no tenant is in scope; wrap the code in "
                 'tenant_scope(...) or system_scope("why")'
             )
         return guarded_dialect(plain, reviewed=bool(reviewed))
@@ -197,10 +198,10 @@ def dialect_for(connection: Connection, options: Any, own_options: Any = None) -
 
 
 def dialect_for_ddl(connection: Connection, element: ExecutableDDLElement, options: Any) -> Dialect:
-    """Return the dialect with which to render ``element``.
+    """Return the dialect that renders ``element``.
 
     Raises:
-        UnguardedStatementError: it would touch tenants' rows.
+        UnguardedStatementError: the DDL would read or write tenants' rows.
     """
     plain = connection.engine.dialect
     dialect = dialect_for(connection, options, element.get_execution_options())
@@ -212,10 +213,10 @@ def dialect_for_ddl(connection: Connection, element: ExecutableDDLElement, optio
 
 
 def compiled_again(compiled: Compiled, dialect: Dialect) -> Compiled:
-    """Return a statement that was compiled beforehand, compiled with ``dialect``.
+    """Return a compiled statement, compiled again with ``dialect`` if that is a guarded one.
 
     Raises:
-        UnguardedStatementError: it cannot be.
+        UnguardedStatementError: it has no statement that could be compiled again.
     """
     if not is_guarded(dialect) or compiled.dialect is dialect:
         return compiled

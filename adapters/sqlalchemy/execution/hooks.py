@@ -1,4 +1,4 @@
-"""Every connection renders with the guarded dialect, and checks what it is about to send."""
+"""Make every connection render with the guarded dialect, and check what it is about to send."""
 
 from __future__ import annotations
 
@@ -18,33 +18,49 @@ __all__ = ["hook_connections", "hook_executions", "hook_writes"]
 
 
 def hook_connections() -> None:
-    """Have every connection render what it executes with the dialect that is right for it.
+    """Make every connection render with the guarded dialect, or the plain one in a system scope.
 
-    The public event for it, before_execute, will do as well, but a class that has any
-    listener makes SQLAlchemy go through all events of a connection for each statement,
-    which costs more than the guard itself.
+    The public event before_execute would do. But if a class has any listener, SQLAlchemy
+    dispatches all events of a connection for each statement, which costs more than the guard.
+
+    Each hook sets the connection's dialect, calls SQLAlchemy and restores the dialect, so that
+    nothing depends on earlier statements. This is written out in each, since every statement
+    would pay for a shared context manager.
     """
-    clauseelement = Connection._execute_clauseelement
-    # Not there in 2.1, where a compiled statement cannot be executed any more.
-    compiled_: Any = getattr(Connection, "_execute_compiled", None)
-    ddl = Connection._execute_ddl
-    default = Connection._execute_default
-    driver_sql = Connection.exec_driver_sql
+    _hook_statements()
+    _hook_compiled()
+    _hook_ddl()
+    _hook_defaults()
+    _hook_driver_sql()
 
-    # private: Connection reads its dialect after this, renders with it, and has it in
-    # the key of its cache. It is put back, so that nothing depends on what ran before.
-    @functools.wraps(clauseelement)
+
+def _hook_statements() -> None:
+    execute = Connection._execute_clauseelement
+
+    # private: Connection reads its dialect only after this, renders with it, and uses it in the
+    # key of its cache.
+    @functools.wraps(execute)
     def guarded_clauseelement(
         self: Connection, elem: Any, distilled_parameters: Any, execution_options: Any
     ) -> Any:
         before = self.dialect
         self.dialect = dialect_for(self, execution_options, elem._execution_options)
         try:
-            return clauseelement(self, elem, distilled_parameters, execution_options)
+            return execute(self, elem, distilled_parameters, execution_options)
         finally:
             self.dialect = before
 
-    # private: a statement that was compiled beforehand.
+    hook(Connection, guarded_clauseelement)
+
+
+def _hook_compiled() -> None:
+    # private: executes a statement that was compiled before. Missing in 2.1, which no longer
+    # executes compiled statements.
+    execute: Any = getattr(Connection, "_execute_compiled", None)
+    if execute is None:
+        return
+
+    @functools.wraps(execute)
     def guarded_compiled(
         self: Connection, compiled: Any, distilled_parameters: Any, execution_options: Any
     ) -> Any:
@@ -52,63 +68,79 @@ def hook_connections() -> None:
         self.dialect = dialect_for(self, execution_options, compiled.execution_options)
         try:
             compiled = compiled_again(compiled, self.dialect)
-            return compiled_(self, compiled, distilled_parameters, execution_options)
+            return execute(self, compiled, distilled_parameters, execution_options)
         finally:
             self.dialect = before
 
-    # private: CREATE, DROP and the like.
-    @functools.wraps(ddl)
+    hook(Connection, guarded_compiled)
+
+
+def _hook_ddl() -> None:
+    execute = Connection._execute_ddl
+
+    # private: executes DDL, such as CREATE and DROP.
+    @functools.wraps(execute)
     def guarded_ddl(
         self: Connection, ddl_element: Any, distilled_parameters: Any, execution_options: Any
     ) -> Any:
         before = self.dialect
         self.dialect = dialect_for_ddl(self, ddl_element, execution_options)
         try:
-            return ddl(self, ddl_element, distilled_parameters, execution_options)
+            return execute(self, ddl_element, distilled_parameters, execution_options)
         finally:
             self.dialect = before
 
-    # private: a sequence or another default that is executed by itself.
-    @functools.wraps(default)
+    hook(Connection, guarded_ddl)
+
+
+def _hook_defaults() -> None:
+    execute = Connection._execute_default
+
+    # private: executes a sequence or another default on its own.
+    @functools.wraps(execute)
     def guarded_default(
         self: Connection, default_: Any, distilled_parameters: Any, execution_options: Any
     ) -> Any:
         before = self.dialect
         self.dialect = dialect_for(self, execution_options)
         try:
-            return default(self, default_, distilled_parameters, execution_options)
+            return execute(self, default_, distilled_parameters, execution_options)
         finally:
             self.dialect = before
 
-    # The text is looked through when it is about to be sent, see hook_executions().
-    @functools.wraps(driver_sql)
+    hook(Connection, guarded_default)
+
+
+def _hook_driver_sql() -> None:
+    execute = Connection.exec_driver_sql
+
+    # The text is checked when it is about to be sent, see hook_executions().
+    @functools.wraps(execute)
     def guarded_driver_sql(
         self: Connection, statement: str, parameters: Any = None, execution_options: Any = None
     ) -> Any:
         before = self.dialect
         self.dialect = dialect_for(self, execution_options or {})
         try:
-            return driver_sql(self, statement, parameters, execution_options)
+            return execute(self, statement, parameters, execution_options)
         finally:
             self.dialect = before
 
-    for function in (guarded_clauseelement, guarded_ddl, guarded_default, guarded_driver_sql):
-        hook(Connection, function)
-    if compiled_ is not None:
-        hook(Connection, functools.wraps(compiled_)(guarded_compiled))
+    hook(Connection, guarded_driver_sql)
 
 
 def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
-    """Look through what is about to be sent, before any listener has it.
+    """Check a statement that is about to be sent, before any event listener sees it.
 
     Args:
-        dialect: with which the statement was rendered.
-        statement: the text; its parameters are in ``context``.
+        dialect: the dialect that rendered the statement.
+        statement: its text; the parameters are in ``context``.
         context: SQLAlchemy's context of the execution.
 
     Raises:
-        CrossTenantAccessError: a foreign key points at a row that this tenant does not have.
-        UnguardedStatementError: driver SQL that cannot be confined to the tenant.
+        CrossTenantAccessError: a foreign key refers to a row that this tenant does not have.
+        UnguardedStatementError: the statement is driver SQL that cannot be confined to the
+            tenant.
     """
     compiled = None if context is None else context.compiled
     if compiled is None:
@@ -123,7 +155,7 @@ def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
 
 
 def hook_writes() -> None:
-    """Have every guarded compiler look at what an INSERT or UPDATE writes, once it is text."""
+    """Make every guarded compiler check the rendered columns of an INSERT or UPDATE."""
     get = crud._get_crud_params
 
     # private: renders the columns and values of an INSERT and the SET of an UPDATE.
@@ -141,10 +173,10 @@ def hook_writes() -> None:
 
 
 def hook_executions() -> None:
-    """Have every connection check what it sends before a cursor is given anything.
+    """Make every connection check what it sends, before the cursor gets it.
 
-    The listeners of do_execute, which may execute a statement themselves and so keep the
-    dialect's methods from being called, all come later than this.
+    This is before the listeners of do_execute, which may execute the statement themselves, so
+    that the dialect's methods are not called.
     """
     single = Connection._exec_single_context
     many = Connection._exec_insertmany_context
@@ -153,10 +185,10 @@ def hook_executions() -> None:
     def check(connection: Any, dialect: Dialect, statement: str, cursor: Any, context: Any) -> None:
         try:
             before_sending(dialect, statement, context)
-        except BaseException as error:  # noqa: BLE001  # as SQLAlchemy does; it raises.
+        except BaseException as error:  # noqa: BLE001  # like SQLAlchemy; the call raises.
             connection._handle_dbapi_exception(error, statement, None, cursor, context)
 
-    # private: every statement but those below.
+    # private: sends every statement except those below.
     @functools.wraps(single)
     def checked_single(
         self: Connection, dialect: Dialect, context: Any, statement: Any, parameters: Any
@@ -166,14 +198,14 @@ def hook_executions() -> None:
             check(self, dialect, context.statement, context.cursor, context)
         return single(self, dialect, context, statement, parameters)
 
-    # private: an INSERT of many rows, in batches; once for all of them.
+    # private: sends an INSERT of many rows in batches; one check covers all of them.
     @functools.wraps(many)
     def checked_many(self: Connection, dialect: Dialect, context: Any) -> Any:
         check(self, dialect, context.statement, context.cursor, context)
         return many(self, dialect, context)
 
-    # private: a default that is executed by itself, or beforehand for an INSERT. That one's
-    # own parameters are not complete then.
+    # private: executes a default, on its own or before an INSERT whose parameters are not
+    # complete yet.
     @functools.wraps(cursor_execute)
     def checked_cursor_execute(
         self: Connection, cursor: Any, statement: str, parameters: Any, context: Any = None

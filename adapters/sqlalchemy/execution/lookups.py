@@ -1,4 +1,4 @@
-"""Foreign keys are looked up, all of a statement's in one query, before it is sent."""
+"""Look up the foreign keys of a statement before it is sent, in one query per foreign key."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..ownership.model import Reference, TypedReference, table_label
 __all__ = ["check_references"]
 
 CHUNK: Final = 5_000
-"""How many values one look-up takes; databases limit the parameters of a statement."""
+"""The number of values in one query; databases limit the parameters of a statement."""
 
 _PLAIN_NUMBER: Final = re.compile(r"-?[1-9][0-9]{0,17}|0")
 
@@ -29,15 +29,15 @@ def check_references(
     rows: Mapping[TypedReference, ReferenceRows],
     parameters: Iterable[Mapping[str, Any]],
 ) -> None:
-    """Look up what the foreign keys of a statement point at.
+    """Check that the foreign keys of a statement refer to this tenant's rows.
 
     Args:
-        connection: on which the statement is about to be sent.
+        connection: the connection on which the statement will be sent.
         rows: the names of the parameters, by foreign key.
         parameters: the parameters of each execution.
 
     Raises:
-        CrossTenantAccessError: one points at a row that this tenant does not have.
+        CrossTenantAccessError: a foreign key refers to a row that this tenant does not have.
     """
     parameters = list(parameters)
     for written, (names, keys) in rows.items():
@@ -54,8 +54,9 @@ def check_references(
                 continue
         if not _all_there(connection, written, list(wanted)):
             raise CrossTenantAccessError(
-                f"a foreign key of {reference.label} ({', '.join(reference.columns)}) points at a "
-                f"row of {table_label(reference.parent)} that this tenant does not have"
+                f"a foreign key of {reference.label} ({', '.join(reference.columns)}) refers to a "
+                f"row of {table_label(reference.parent)} that this tenant does not have; refer to "
+                "one of this tenant's rows"
             )
         if flush is not None:
             flush.prove(written, wanted)
@@ -66,10 +67,10 @@ def _values_of_own_rows(
     keys: list[tuple[str, ...]],
     parameters: list[Mapping[str, Any]],
 ) -> set[tuple[Any, ...]]:
-    """Return the values that only ever refer to a row of the same statement, inserted before.
+    """Return the values that refer only to rows which the same statement inserts before them.
 
-    Such a row is this tenant's, or the statement fails: with rows sent one after the other it
-    fails at the row that it could not insert, and none that refers to it has been sent.
+    Either such a row becomes this tenant's, or the statement fails: if the rows are sent one by
+    one, it fails at that row, before any row that refers to it is sent.
     """
     inserted: set[tuple[Any, ...]] = set()
     own: set[tuple[Any, ...]] = set()
@@ -85,7 +86,7 @@ def _values_of_own_rows(
 def _values(
     reference: Reference, names: list[tuple[str, ...]], parameters: list[Mapping[str, Any]]
 ) -> set[tuple[Any, ...]]:
-    """Return the different values that are not ``NULL``."""
+    """Return the distinct values that are not ``NULL``."""
     values: set[tuple[Any, ...]] = set()
     for row in names:
         if len(parameters) == 1:
@@ -105,27 +106,27 @@ def _all_there(
 ) -> bool:
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
-        found = {_as_kept(each, written) for each in _found(connection, written, chunk)}
-        # The database may spell a key otherwise than it was given, and than can be told here.
-        # To count what was found would not do: one value may match several rows, as the
-        # number 1 does "1" and "01" on MariaDB.
-        missing = (each for each in chunk if _as_kept(each, written) not in found)
+        found = {_as_stored(each, written) for each in _found(connection, written, chunk)}
+        # The database may return a key in another spelling than it was given. Counting the rows
+        # would not do: one value may match several, as the number 1 matches "1" and "01" on
+        # MariaDB. So a key that seems to be missing is looked up on its own.
+        missing = (each for each in chunk if _as_stored(each, written) not in found)
         if not all(_found(connection, written, [each]) for each in missing):
             return False
     return True
 
 
-def _as_kept(key: tuple[Any, ...], written: TypedReference) -> tuple[Any, ...]:
-    """Return ``key`` as the database keeps it, where that is certain, as 1 for "1"."""
-    return tuple(map(_value_as_kept, key, written.types))
+def _as_stored(key: tuple[Any, ...], written: TypedReference) -> tuple[Any, ...]:
+    """Return ``key`` as the database stores it, if that is certain, such as 1 for "1"."""
+    return tuple(map(_value_as_stored, key, written.types))
 
 
-def _value_as_kept(value: Any, type_: TypeEngine[Any]) -> Any:
-    # Types of the application's may convert a value in any way.
+def _value_as_stored(value: Any, type_: TypeEngine[Any]) -> Any:
+    # The application's own types may convert a value in any way.
     if type(value) is not str or not type(type_).__module__.startswith("sqlalchemy."):
         return value
     if isinstance(type_, Integer):
-        # No other spelling, for databases differ in what they make of "01" or "1.0".
+        # Only this spelling: databases differ in how they read "01" or "1.0".
         return int(value) if _PLAIN_NUMBER.fullmatch(value) else value
     if isinstance(type_, Uuid):
         return value.replace("-", "")
@@ -135,15 +136,15 @@ def _value_as_kept(value: Any, type_: TypeEngine[Any]) -> Any:
 def _found(
     connection: Connection, written: TypedReference, wanted: list[tuple[Any, ...]]
 ) -> set[tuple[Any, ...]]:
-    """Return which of the keys ``wanted`` this tenant has, as the database spells them."""
+    """Return those of the keys ``wanted`` that this tenant has, as the database spells them."""
     parent = written.reference.parent
-    # With the types that will convert the values when they are written.
+    # The same types convert the values when they are written.
     columns = [
         column_of(parent, name, type_)
         for name, type_ in zip(written.reference.parent_columns, written.types, strict=True)
     ]
     if len(columns) == 1:
-        # Said with its type, or a value that looks like another one's would not be converted.
+        # With an explicit type; otherwise the type would be inferred from the value.
         values = [value for (value,) in wanted]
         criterion = columns[0].in_(
             BindParameter(None, values, type_=written.types[0], expanding=True, unique=True)

@@ -1,6 +1,6 @@
-"""For whom a transaction is, on an engine whose transactions tell the database their tenant.
+"""The tenant of an open transaction, on an engine that sends the tenant to the database.
 
-The part of row-level security that every statement needs; the rest is in ``rls/``.
+This is the part of row-level security that every statement needs; the rest is in ``rls/``.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ..errors import ScopeMismatchError
 __all__ = ["HELD", "check_held"]
 
 HELD: Final = "_tenantshield_held"
-"""The attribute of a dialect whose transactions tell the database their tenant, and the
-key in a connection's ``info`` for the one that they told it, in a tuple."""
+"""The attribute of a dialect whose transactions send the tenant to the database, and the key in
+a connection's ``info`` for a tuple with the binding that was sent."""
 
 
 def check_held(connection: Connection) -> None:
-    """Make sure that the transaction is the one of whoever is bound now.
+    """Check that the open transaction, if any, belongs to the current scope.
 
     Raises:
-        ScopeMismatchError: it began in another scope.
+        ScopeMismatchError: the transaction began in another scope.
     """
     if not connection.in_transaction():
         return
@@ -33,5 +33,5 @@ def check_held(connection: Connection) -> None:
     if held is not None and held[0] is not bound and not is_same_scope(held[0], bound):
         raise ScopeMismatchError(
             f"a transaction that began in {describe(held[0])} is used in {describe(bound)}: "
-            "commit it or roll it back in the scope that it belongs to"
+            "commit it or roll it back in its own scope"
         )

@@ -26,8 +26,8 @@ __all__ = ["begin_flush", "end_flush", "flush_of", "flush_on"]
 Values = tuple[Any, ...]
 
 
-# The current flushes of a session, by connection, and the last one of a connection. A session
-# may write over several, to several databases: a key of one proves nothing in another.
+# A session's current flushes by connection, and a connection's last flush. A session may use
+# several connections, to several databases, and a key in one proves nothing in another.
 _FLUSH: Final = "_tenantshield_flush"
 setattr(Session, _FLUSH, None)
 setattr(Connection, _FLUSH, None)
@@ -87,7 +87,7 @@ class Flush:
 
     def __init__(self, session: Session, connection: Connection) -> None:
         self._bound = current_bound()
-        # Nothing tells from which schema an object was loaded before.
+        # It is not known from which schema an object was loaded before.
         is_moved = connection.get_execution_options().get("schema_translate_map")
         self._session: Session | None = None if is_moved else session
         self._connection: Connection | None = connection

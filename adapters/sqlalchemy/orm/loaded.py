@@ -35,9 +35,9 @@ class Loads:
     """The queries of one transaction whose objects are rows of their tables.
 
     Attributes:
-        transaction: the session's.
-        runs: the connection that each went over, which may lead to another database, by the
-            number that SQLAlchemy gives it.
+        transaction: the session's transaction.
+        runs: the connection of each query, which may be to another database, by SQLAlchemy's
+            run id of the query.
     """
 
     transaction: Any

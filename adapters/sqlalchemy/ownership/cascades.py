@@ -1,9 +1,9 @@
-"""Foreign keys along which the database itself deletes or changes tenants' rows.
+"""Foreign keys through which the database itself deletes or changes tenants' rows.
 
 The guard does not confine a ``DELETE`` on a shared or undeclared table. If tenant-aware
-tables refer to it with ``ON DELETE CASCADE`` or the like, the database then deletes or
-changes rows of every tenant without a further statement. The models tell which foreign
-keys do so.
+tables refer to it with ``ON DELETE CASCADE`` or a similar action, the database then deletes or
+changes rows of every tenant without a further statement. These foreign keys are found in the
+models.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ _PASSIVE: Final = frozenset({"", "NO ACTION", "RESTRICT"})
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """A foreign key, and what the database does along it.
+    """A foreign key and its actions.
 
     Attributes:
         table: the table that has the foreign key.
         columns: the names of the foreign key's columns.
         parent: the table that it refers to.
         parent_columns: the names of the columns that it refers to.
-        on_delete: the action upon a ``DELETE`` on ``parent``, in upper case; empty for none.
-        on_update: the action upon an ``UPDATE`` of ``parent_columns``.
+        on_delete: the action on a ``DELETE`` of the parent row, in upper case; empty for none.
+        on_update: the same on an ``UPDATE`` of ``parent_columns``.
     """
 
     table: Table
@@ -91,7 +91,7 @@ def refuse_cascade(
     columns: Collection[Any] | None = None,
     default_schemas: frozenset[str] = frozenset(),
 ) -> None:
-    """Refuse a ``DELETE`` or ``UPDATE`` that reaches other tenants' rows by foreign keys.
+    """Refuse a ``DELETE`` or ``UPDATE`` that reaches other tenants' rows through foreign keys.
 
     Args:
         table: the statement's target.
@@ -100,7 +100,7 @@ def refuse_cascade(
         default_schemas: the database's names, in lower case, for its default schema.
 
     Raises:
-        UnguardedStatementError: it reaches them.
+        UnguardedStatementError: it reaches such rows.
     """
     edges = known_cascades()
     if not edges:
@@ -114,7 +114,7 @@ def refuse_cascade(
 
 
 def is_cascading_parent(table: TableClause) -> bool:
-    """Return whether a foreign key refers to ``table`` along which the database changes rows."""
+    """Return whether a foreign key with an action refers to ``table``."""
     return any(
         (each.on_delete or each.on_update) and is_same_table(each.parent, table)
         for each in known_cascades()
@@ -122,15 +122,15 @@ def is_cascading_parent(table: TableClause) -> bool:
 
 
 def effect_of(found: Cascade) -> str:
-    """Return what the database does along ``found``, for an error's message."""
+    """Return the effect of a foreign key's action, for an error's message."""
     if is_tenant_aware(found.parent) and defaults(found):
         return (
-            f"has the database write the default of {', '.join(found.columns)} into rows of "
+            f"makes the database write the default of {', '.join(found.columns)} into rows of "
             f"{table_label(found.table)}, which could refer to another tenant's row"
         )
     return (
-        f"has the database delete or change rows of {table_label(found.table)} that refer to "
-        f"{table_label(found.parent)} ({', '.join(found.columns)}), other tenants' too"
+        f"makes the database delete or change rows of {table_label(found.table)} that refer to "
+        f"{table_label(found.parent)} ({', '.join(found.columns)}), including other tenants'"
         + (
             f", since {', '.join(found.parent_columns)} is not declared unique there (refer to a "
             "unique key, or use tenant_foreign_key())"
@@ -145,7 +145,7 @@ def refuse_reached(what: str, found: Cascade) -> NoReturn:
 
     Args:
         what: the statement, for the message.
-        found: a foreign key by which it reaches them.
+        found: the foreign key through which it reaches them.
 
     Raises:
         UnguardedStatementError: always.
@@ -172,7 +172,7 @@ def known_cascades() -> list[Cascade]:
 
 
 def _names(table: TableClause, columns: Collection[Any]) -> frozenset[str]:
-    """Return the names, case folded, of the columns that an ``UPDATE`` of ``table`` sets."""
+    """Return the case-folded names of the columns that an ``UPDATE`` of ``table`` sets."""
     given = {each if isinstance(each, str) else str(each.key) for each in columns}
     for column in table.c:
         if column.key in given or getattr(column, "onupdate", None) is not None:
@@ -188,15 +188,15 @@ def reached(
     is_tenants: bool,
     truncates: bool = False,
 ) -> Iterator[Cascade]:
-    """Yield the foreign keys by which the database deletes or changes any tenant's rows.
+    """Yield the foreign keys through which the database could change any tenant's rows.
 
-    Rows that refer to a tenant's row are that tenant's too, as long as each table on the
-    way is tenant-aware. Rows that refer to any other table can be any tenant's.
+    Rows that refer to a tenant's row belong to the same tenant, as long as each table on the way
+    is tenant-aware. Rows that refer to any other table can be any tenant's.
 
     Args:
         edges: all foreign keys.
-        table: where a row is deleted or changed.
-        written: the columns that change, case folded; ``None`` where it is deleted.
+        table: the table in which a row is deleted or changed.
+        written: the case-folded names of the columns that change; ``None`` if it is deleted.
         is_tenants: whether ``table`` is tenant-aware.
         truncates: whether this is a ``TRUNCATE ... CASCADE``, which empties referring tables too.
     """
@@ -226,10 +226,10 @@ def reached(
 
 
 def crosses(edge: Cascade) -> bool:
-    """Return whether rows of one tenant may refer to another's, both tables being tenants'.
+    """Return whether rows of one tenant may refer to another tenant's rows.
 
-    MySQL and MariaDB let a foreign key refer to columns that are not unique: a row then
-    refers to every row with these values, of all tenants.
+    MySQL and MariaDB allow a foreign key to columns that are not unique. A row then refers to
+    every row with these values, of all tenants.
     """
     parent = registry.ownership_of(edge.parent) if is_tenant_aware(edge.parent) else None
     child = registry.ownership_of(edge.table) if is_tenant_aware(edge.table) else None
@@ -241,9 +241,9 @@ def crosses(edge: Cascade) -> bool:
 
 
 def defaults(edge: Cascade) -> bool:
-    """Return whether the database may refer to another tenant's row by a default.
+    """Return whether ``SET DEFAULT`` may refer to another tenant's row.
 
-    One key cannot be that of each tenant's own row.
+    The default is the same for all tenants, so it is the key of one tenant's row only.
     """
     child = registry.ownership_of(edge.table) if is_tenant_aware(edge.table) else None
     parent = registry.ownership_of(edge.parent) if is_tenant_aware(edge.parent) else None
@@ -256,7 +256,7 @@ def defaults(edge: Cascade) -> bool:
 
 
 def is_same_table(one: TableClause, other: TableClause) -> bool:
-    """Return whether two constructs may be one table; one without a schema may be in any."""
+    """Return whether two constructs may be the same table; one without a schema may be in any."""
     (schema, name), (other_schema, other_name) = table_key(one), table_key(other)
     if name.casefold() != other_name.casefold():
         return False
@@ -270,5 +270,5 @@ def is_tenant_aware(table: Table) -> bool:
     try:
         return registry.ownership_of(table) is not None
     except UnguardedStatementError:
-        # Undeclared, with the name of a tenant-aware table in another schema.
+        # It is undeclared and has the name of a tenant-aware table in another schema.
         return True

@@ -229,11 +229,11 @@ def foreign_keys(table: Table, find: FindTable) -> Iterator[tuple[ForeignKeyCons
 
 
 def is_made_by_database(column: Column[Any]) -> bool:
-    """Return whether the database puts a value into ``column`` if a statement gives none."""
+    """Return whether the database writes a value if a statement leaves ``column`` out."""
     default = column.server_default
     if default is None:
         return False
-    # What is fetched or computed is not known; a default of NULL is none.
+    # The value of a fetched or computed default is unknown. A default of NULL does not count.
     given = getattr(default, "arg", None)
     return str(getattr(given, "text", given)).strip().upper() != "NULL"
 

@@ -104,9 +104,9 @@ class Reference:
     owns: bool
     """Whether the row belongs to the parent's tenant, so that there must be a parent."""
     made_by_database: frozenset[str] = frozenset()
-    """The names of those columns into which the database itself puts a value if nobody does."""
+    """The names of the columns for which the database itself writes a default."""
     is_computed: bool = False
-    """Whether one of the columns is computed by the database, so that nobody gives its value."""
+    """Whether the database computes one of the columns, so that a statement cannot set it."""
 
 
 @dataclass(frozen=True, slots=True)

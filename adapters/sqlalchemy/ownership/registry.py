@@ -200,7 +200,7 @@ class Registry:
         return list(self._state.tables.values())
 
     def is_known(self, table: Table) -> bool:
-        """Return whether ``table`` itself is of a ``MetaData`` in which something was declared."""
+        """Return whether this very ``table`` is in a ``MetaData`` with declarations."""
         return self._state.tables.get(table_key(table)) is table
 
     def names(self) -> frozenset[str]:

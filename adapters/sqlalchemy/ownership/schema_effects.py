@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Column, PrimaryKeyConstraint, Table, UniqueConstraint
-from sqlalchemy.types import String, TypeDecorator, TypeEngine
+from sqlalchemy import Column, Table
 
 from .model import (
     ColumnOwnership,
@@ -20,6 +19,7 @@ from .model import (
     table_key,
     table_label,
 )
+from .table_options import collations, conflict_clauses, inherited_tables, upper
 
 __all__ = ["refused_tables"]
 
@@ -57,13 +57,6 @@ def refused_tables(
 # -- INHERITS ----------------------------------------------------------------------
 
 
-def _inherited(table: Table) -> tuple[str, ...]:
-    given = table.dialect_options["postgresql"].get("inherits")
-    if given is None:
-        return ()
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
 def _inheritance(
     tables: list[Table], ownerships: Mapping[TableKey, Ownership], shared: frozenset[TableKey]
 ) -> Refusals:
@@ -73,7 +66,7 @@ def _inheritance(
     for table in tables:
         key, label = table_key(table), table_label(table)
         ownership = ownerships.get(key)
-        for name in _inherited(table):
+        for name in inherited_tables(table):
             # One that is not known can still be named in a statement.
             for parent in by_name.get(name.casefold(), [(None, name)]):
                 inherited = ownerships.get(parent)
@@ -110,37 +103,20 @@ def _keys(ownership: Ownership) -> frozenset[tuple[tuple[str, ...], TableKey]] |
 # -- ON CONFLICT -------------------------------------------------------------------
 
 
-def _conflict_clauses(table: Table) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield the clause of each unique or primary key of ``table``, and the key's columns."""
-    for constraint in list(table.constraints):
-        if not isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint):
-            continue
-        columns = list(constraint.columns)
-        kind = "primary_key" if isinstance(constraint, PrimaryKeyConstraint) else "unique"
-        clause = constraint.dialect_options["sqlite"].get("on_conflict")
-        if clause is None and len(columns) == 1:
-            clause = columns[0].dialect_options["sqlite"].get(f"on_conflict_{kind}")
-        yield _upper(clause), frozenset(each.name for each in columns)
-
-
-def _upper(clause: str | None) -> str:
-    return (clause or "").strip().upper()
-
-
 def _conflicts(table: Table, ownership: Ownership) -> Refusals:
     label = table_label(table)
-    for clause, columns in _conflict_clauses(table):
-        if clause in _RESOLVING and not _includes_tenant(columns, ownership):
+    for clause, names in conflict_clauses(table):
+        if clause in _RESOLVING and not _includes_tenant(frozenset(names), ownership):
             does = "deletes" if clause == "REPLACE" else "silently loses"
             reason = (
-                f"{label} has ON CONFLICT {clause} on {', '.join(sorted(columns))}, which does "
+                f"{label} has ON CONFLICT {clause} on {', '.join(sorted(names))}, which does "
                 f"not include the tenant: an INSERT or UPDATE then {does} a row because of "
                 "another tenant's. Add the tenant column to the constraint, or remove "
                 "sqlite_on_conflict"
             )
             yield table_key(table), reason
     for column in table.columns:
-        clause = _upper(column.dialect_options["sqlite"].get("on_conflict_not_null"))
+        clause = upper(column.dialect_options["sqlite"].get("on_conflict_not_null"))
         if clause == "REPLACE" and (column.foreign_keys or _is_tenant(column, ownership)):
             reason = (
                 f"{label}.{column.name} has ON CONFLICT REPLACE for NULL: SQLite then writes "
@@ -158,11 +134,11 @@ def _includes_tenant(columns: frozenset[str], ownership: Ownership) -> bool:
     if isinstance(ownership, ParentOwnership):
         return any(
             columns.issuperset(each.columns)
-            and not any(_collation(ownership.table, name) for name in each.columns)
+            and not any(collations(ownership.table, name) for name in each.columns)
             for each in ownership.parent_keys
         )
     # Under a collation the ids of two tenants may be equal.
-    return ownership.column in columns and not _collation(ownership.table, ownership.column)
+    return ownership.column in columns and not collations(ownership.table, ownership.column)
 
 
 def _replaced_parents(tables: list[Table], ownerships: Mapping[TableKey, Ownership]) -> Refusals:
@@ -171,7 +147,7 @@ def _replaced_parents(tables: list[Table], ownerships: Mapping[TableKey, Ownersh
         table_key(table): table
         for table in tables
         if table_key(table) not in ownerships
-        and any(clause == "REPLACE" for clause, _ in _conflict_clauses(table))
+        and any(clause == "REPLACE" for clause, _ in conflict_clauses(table))
     }
     if not replaced:
         return
@@ -180,7 +156,7 @@ def _replaced_parents(tables: list[Table], ownerships: Mapping[TableKey, Ownersh
             target = constraint.elements[0].target_fullname.rpartition(".")[0]
             schema, _, name = target.rpartition(".")
             key = (schema or None, name)
-            if key in replaced and _upper(constraint.ondelete) not in _PASSIVE:
+            if key in replaced and upper(constraint.ondelete) not in _PASSIVE:
                 reason = (
                     f"{target} has ON CONFLICT REPLACE, and rows of {table_label(table)} are "
                     "deleted or changed together with its rows, any tenant's. Remove "
@@ -199,35 +175,10 @@ def _collations(table: Table, ownership: ParentOwnership) -> Refusals:
     """
     for key in ownership.parent_keys:
         for ours, theirs in zip(key.columns, key.parent_columns, strict=True):
-            if _collation(table, ours) != _collation(key.parent, theirs):
+            if collations(table, ours) != collations(key.parent, theirs):
                 reason = (
                     f"{table_label(table)}.{ours} and {table_label(key.parent)}.{theirs}, which "
                     "it refers to, have different collations: a row could belong to two tenants. "
                     "Give both the same collation"
                 )
                 yield table_key(table), reason
-
-
-def _collation(table: Table, name: str) -> tuple[tuple[str, str], ...]:
-    """Return the collations of a column's type, by database; empty where it has none."""
-    column = next((each for each in table.columns if each.name == name), None)
-    if column is None:
-        return ()
-    # private: the types that replace this one on some databases.
-    types = {"": column.type, **column.type._variant_mapping}
-    found = {dialect: _collation_of(type_) for dialect, type_ in types.items()}
-    default = found[""]
-    return tuple(
-        sorted(
-            (dialect, each)
-            for dialect, each in found.items()
-            if each != default or (dialect == "" and each)
-        )
-    )
-
-
-def _collation_of(type_: TypeEngine[Any]) -> str:
-    while isinstance(type_, TypeDecorator):
-        type_ = type_.impl_instance
-    collation = (type_.collation or "") if isinstance(type_, String) else ""
-    return "" if collation.casefold() == "binary" else collation.casefold()

@@ -1,4 +1,4 @@
-"""Raw SQL that has the database delete or change tenants' rows by a foreign key."""
+"""Raw SQL that makes the database delete or change tenants' rows through a foreign key."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ _DELETES: Final = re.compile(rf"\b(?:DELETE|MERGE|REPLACE(?!{GAP}*+\())\b", re.I
 _UPDATES: Final = re.compile(r"\b(?:UPDATE|MERGE)\b", re.IGNORECASE)
 _TRUNCATES: Final = re.compile(r"\bTRUNCATE\b", re.IGNORECASE)
 
-# What a construct of SQLAlchemy has rendered, whose target the guard has judged by itself, and
-# what only locks rows. ``DO UPDATE`` is not raw SQL's either, for the check of what writes over
-# rows counts that.
+# Statements that SQLAlchemy's constructs have rendered, whose target the guard checks, and
+# clauses that only lock rows. ``DO UPDATE`` is counted by another check.
 _NOT_RAW: Final = re.compile(
     rf"\b(?:DELETE{GAP}++FROM|UPDATE(?:{GAP}++ONLY)?){GAP}*+(?={OPEN})"
     rf"|\b(?:FOR|FOR{GAP}++NO{GAP}++KEY){GAP}++UPDATE\b",
@@ -30,20 +29,20 @@ _NOT_RAW: Final = re.compile(
 
 
 def cascade_in(text: str, dialect: Dialect) -> str | None:
-    """Return what raw SQL has the database do to other tenants' rows, for an error's message.
+    """Return the effect of raw SQL on other tenants' rows through foreign keys.
 
     Args:
-        text: a whole statement, or several, with the marks of what was compiled.
-        dialect: of the database that it is for.
+        text: one or more whole statements, with marks around compiled identifiers.
+        dialect: the dialect that they are for.
 
     Returns:
-        The message's part that says it; ``None`` where nothing of that kind happens.
+        A part of an error's message; ``None`` if there is no such effect.
     """
     edges = known_cascades()
     if not edges:
         return None
     if REPLACES_ROWS.search(text):
-        # The verb is raw, and the table's name may have been compiled.
+        # The verb is raw, but the table's name may have been compiled.
         text = without_marks(text)
     raw = _NOT_RAW.sub(" ", text)
     parents = {each.parent.name.casefold(): each.parent for each in edges}

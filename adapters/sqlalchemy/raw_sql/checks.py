@@ -1,7 +1,7 @@
-"""The judgement of raw SQL: what cannot be confined to the tenant is refused.
+"""Check raw SQL, and refuse what cannot be confined to the tenant.
 
-A statement's raw parts, driver SQL and DDL that was given as text all come here, and go down
-one list of checks. Each check applies to each of them.
+The raw parts of statements, driver SQL and DDL that is given as text all go through one list of
+checks.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["RawText", "Source", "check", "refuse", "refuse_named"]
 
 
 class Source(Enum):
-    """Where raw SQL comes from: what a message calls it, and how it is marked as reviewed."""
+    """The source of raw SQL: its name in messages, and how to mark it as reviewed."""
 
     STATEMENT = (
         "raw SQL",
@@ -56,13 +56,13 @@ class RawText:
     """SQL that is, or contains, raw SQL.
 
     Attributes:
-        text: all of it; with the marks around what was compiled, see ``marks.py``.
-        source: where it comes from.
-        dialect: of the database that it is for.
-        covers: whether the compiled part of it reads or changes tenants' rows.
-        writes: whether the compiled part of it writes them.
-        open_ended: whether a raw part was seen that could reach out of its place.
-        guarded_upserts: how many clauses that write over a row in the way are confined.
+        text: the whole text, with marks around identifiers that were compiled, see ``marks.py``.
+        source: its source.
+        dialect: the dialect that it is for.
+        covers: whether its compiled part reads or changes tenants' rows.
+        writes: whether its compiled part writes them.
+        open_ended: whether a raw part could affect the SQL around it.
+        guarded_upserts: the number of confined clauses that write over an existing row.
     """
 
     text: str
@@ -75,12 +75,12 @@ class RawText:
 
     @cached_property
     def sent(self) -> str:
-        """The text as the database is to see it."""
+        """The text that is sent to the database."""
         return without_marks(self.text)
 
     @cached_property
     def bare(self) -> str:
-        """The same without string literals that are certain."""
+        """The same without string literals, if their boundaries are certain."""
         return without_literals(self.sent)
 
 
@@ -88,7 +88,7 @@ def check(raw: RawText) -> None:
     """Refuse SQL whose raw parts cannot be confined to the tenant.
 
     Raises:
-        UnguardedStatementError: it has such parts.
+        UnguardedStatementError: a part cannot be confined.
     """
     names = registry.names()
     if raw.source is Source.STATEMENT and not raw.writes and is_quiet(raw.text, raw.sent, names):
@@ -96,8 +96,8 @@ def check(raw: RawText) -> None:
         _reaches_out(raw)
         return
     _hides(raw)
-    # Reflection needs these, and they tell about tables and never about rows. As driver SQL
-    # alone, for there it is certain that the text is one statement by itself.
+    # Reflection needs these, which read the schema and never rows. Only in driver SQL, where the
+    # text is certain to be one complete statement.
     if raw.source is Source.DRIVER_SQL and SCHEMA_ONLY.match(raw.text):
         return
     for each in _CHECKS:
@@ -108,15 +108,15 @@ def refuse(source: Source, what: str, remedy: str = "") -> NoReturn:
     """Refuse raw SQL.
 
     Args:
-        source: where it comes from.
-        what: it does, behind the name of its source.
+        source: its source.
+        what: the reason, which follows the source's name in the message.
         remedy: how to write it instead.
 
     Raises:
-        UnguardedStatementError: in any case.
+        UnguardedStatementError: always.
     """
     if current_bound() is None:
-        missing = "no tenant is in scope, and "
+        missing = "no tenant is in scope and "
         scopes = 'enter tenant_scope(...) or system_scope("why")'
     else:
         missing = ""
@@ -128,7 +128,11 @@ def refuse(source: Source, what: str, remedy: str = "") -> NoReturn:
 
 
 def refuse_named(names: Collection[str], source: Source) -> None:
-    """Refuse raw SQL that names tables with tenants' rows, where there are any.
+    """Refuse raw SQL that names tables with tenants' rows.
+
+    Args:
+        names: the tables; if there are none, the raw SQL passes.
+        source: its source.
 
     Raises:
         UnguardedStatementError: ``names`` is not empty.
@@ -146,8 +150,8 @@ def _hides(raw: RawText) -> None:
     if HIDES.search(raw.sent):
         refuse(
             raw.source,
-            "has a comment within a comment, or one that MySQL and MariaDB run (/*! ... */), and "
-            "cannot be confined to the tenant, since what is run may be hidden there",
+            "has a nested comment, or one that MySQL and MariaDB execute (/*! ... */), and cannot "
+            "be confined to the tenant, since the comment may hide SQL",
             "write it without that comment",
         )
 
@@ -166,9 +170,9 @@ def _hands_sql_to_a_function(raw: RawText) -> None:
     if name is not None:
         refuse(
             raw.source,
-            f"hands a string that looks like SQL to the function {name}, which may run it, and "
-            "that cannot be confined to the tenant",
-            "give the string as a bound parameter if it is a value",
+            f"passes a string that looks like SQL to the function {name}, which may execute it, "
+            "and that cannot be confined to the tenant",
+            "pass the string as a bound parameter if it is a value",
         )
 
 
@@ -176,7 +180,7 @@ def _changes_tenant(raw: RawText) -> None:
     if CHANGES_TENANT.search(raw.bare):
         refuse(
             raw.source,
-            "changes the role or a setting by which the database knows the tenant",
+            "changes the role or a setting from which the database knows the tenant",
             "enter tenant_scope(...) instead",
         )
 
@@ -185,9 +189,8 @@ def _reaches_out(raw: RawText) -> None:
     if raw.open_ended and (raw.covers or raw.writes):
         refuse(
             raw.source,
-            "on tenants' rows could undo the condition that confines "
-            "it: it has a parenthesis, a quote or a comment that it does not close, or closes "
-            "one that it did not open, is more than one value, ends the SELECT that it is a "
+            "on tenants' rows could undo the condition that confines it: it has an unbalanced "
+            "parenthesis, quote or comment, is more than one value, ends the SELECT that it is a "
             "part of, or follows the criteria without beginning a clause",
             "complete it",
         )
@@ -203,22 +206,22 @@ _UPSERT: Final = "use insert(...).on_conflict_do_update(...) or on_duplicate_key
 
 
 def _replaces(raw: RawText) -> None:
-    # Where nothing that was compiled writes tenants' rows, the table is named in the text.
+    # If the compiled part does not write tenants' rows, the raw part must name the table, which
+    # another check finds.
     if raw.writes and REPLACES_ROWS.search(raw.bare):
         refuse(
             raw.source,
-            "makes it a REPLACE, which deletes whatever row is in its way, also another tenant's",
+            "makes it a REPLACE, which deletes conflicting rows, even another tenant's",
             _UPSERT,
         )
 
 
 def _writes_over(raw: RawText) -> None:
-    # The same holds here.
+    # The same applies here.
     if raw.writes and len(WRITES_OVER.findall(raw.bare)) > raw.guarded_upserts:
         refuse(
             raw.source,
-            "on tenants' rows has an INSERT write over rows that are in its way, also another "
-            "tenant's",
+            "on tenants' rows makes an INSERT write over conflicting rows, even another tenant's",
             _UPSERT,
         )
 

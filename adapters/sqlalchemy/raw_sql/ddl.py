@@ -1,9 +1,9 @@
-"""Statements that define tables: which of them touch rows.
+"""Decide which DDL needs a system scope.
 
-Creating a table, an index or a constraint shows no row to anybody and needs no tenant,
-so that ``metadata.create_all()`` just works. Dropping a table deletes every tenant's
-rows, a view or a table made from a query would carry rows past the guard, a temporary table
-may come to be read in place of another, and DDL given as text can be anything.
+Creating a table, an index or a constraint reads no rows and needs no tenant, so
+``metadata.create_all()`` just works. Dropping a table deletes every tenant's rows, a view or a
+table created from a query would copy rows past the guard, a temporary table may be read instead
+of another table, and DDL that is given as text can be anything.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TOUCHES_ROWS: Final = re.compile(
     r"\b(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|MERGE|COPY|TRUNCATE|DROP\s+TABLE|VIEW|TABLE\s+\S+\s+AS)\b",
     re.IGNORECASE,
 )
-# What stands before TABLE is the application's: OR REPLACE, which deletes, is none of these.
+# The application may add words before TABLE. OR REPLACE, which deletes, is not among these.
 _LASTING: Final = re.compile(r"\s*CREATE\s+(?:(?:UNLOGGED|FOREIGN)\s+)?TABLE\b", re.IGNORECASE)
 _TEMPORARY: Final = re.compile(
     r"\s*CREATE\s+(?:(?:GLOBAL|LOCAL)\s+)?TEMP(?:ORARY)?\s+TABLE\b", re.IGNORECASE
@@ -41,21 +41,21 @@ def dialect_for(
     guarded: Dialect,
     schemas: Collection[str | None] = (),
 ) -> Dialect:
-    """Return the dialect with which to render ``element`` outside of a system scope.
+    """Return the dialect that renders ``element`` outside a system scope.
 
     Args:
         element: the statement.
         plain: the dialect of the database.
         guarded: the same under the guard.
-        schemas: what stands for other schemas, by a ``schema_translate_map``.
+        schemas: the schemas that replace others in a ``schema_translate_map``.
 
     Raises:
-        UnguardedStatementError: it would touch tenants' rows.
+        UnguardedStatementError: the DDL would read or write tenants' rows.
     """
     _refuse_stand_in(element, plain, schemas)
     if any(isinstance(value, SelectBase) for value in vars(element).values()):
-        # Compiled under the guard, it fails where it would write a tenant's identifier
-        # into a stored query, and passes where it selects from shared tables only.
+        # Compiled under the guard, it fails if it would write a tenant's identifier into a
+        # stored query, and passes if it selects only from shared tables.
         return guarded
     if isinstance(element, DropTable):
         target: Any = element.element
@@ -67,8 +67,8 @@ def dialect_for(
     if _is_structural(element):
         return plain
     text = str(element.compile(dialect=plain))
-    # An element of the application's own may name a table in order to define something about
-    # it, as SQLAlchemy's do. Text may not: it can be anything.
+    # An element of the application may name a table to define something for it, like those of
+    # SQLAlchemy. Text may not, since it can be anything.
     if isinstance(element, DDL) or _TOUCHES_ROWS.search(text):
         check(RawText(text, Source.DDL, plain))
     return plain
@@ -77,11 +77,11 @@ def dialect_for(
 def _refuse_stand_in(
     element: ExecutableDDLElement, plain: Dialect, schemas: Collection[str | None]
 ) -> None:
-    """Refuse a table that a connection would have in place of a tenants' table.
+    """Refuse a temporary table or view with the name of a table that holds tenants' rows.
 
-    It stays on the connection, which goes back to the pool. A view may be temporary as well.
+    The connection would read it instead of the table, and keeps it in the pool.
     """
-    # A query's, new in 2.1, has the attribute.
+    # A table or view created from a query, new in 2.1, has this attribute.
     if not isinstance(element, CreateTable) and not hasattr(element, "temporary"):
         return
     table: Any = element.element
@@ -90,7 +90,7 @@ def _refuse_stand_in(
     if isinstance(element, CreateTable):
         text = str(element.compile(dialect=plain))
         is_lasting = _LASTING.match(text)
-        # The application has declared this very table, so that it is no other one's.
+        # The application has declared this very table, so it replaces no other one.
         if registry.is_known(table) and (is_lasting or _TEMPORARY.match(text)):
             return
     else:
@@ -98,7 +98,7 @@ def _refuse_stand_in(
     if not is_lasting or any(map(database_for(plain).is_temporary, (table.schema, *schemas))):
         refuse(
             Source.DDL,
-            f"would make something that stands in for {table_label(table)}, which holds "
+            f"creates something that would be read instead of {table_label(table)}, which holds "
             "tenants' rows",
             "give it another name",
         )

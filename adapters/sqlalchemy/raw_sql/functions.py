@@ -1,21 +1,22 @@
-"""Functions in raw SQL that are given a table's name, or SQL, as a string.
+"""Functions in raw SQL that take a table's name, or SQL, as a string.
 
-Two rules. A function that is known to reach rows by a string, or values out of them, is
-refused wherever it is called, also in a compiled statement, and whatever it is given. Any other
-function may be given strings, but for a literal that names a table with tenants' rows or looks
-like SQL: that takes a function that is known to do no more with it than compute. What a bound
-parameter holds is not known when a statement is compiled, and application functions take
-strings all the time, so parameters of an unknown function pass.
+There are two rules. A function that is known to reach rows, or values from them, through a
+string is refused wherever it is called, also in a compiled statement and with any argument.
+Any other function may take strings, except for a literal that names a table with tenants' rows
+or looks like SQL: only functions that are known to be harmless may take such a literal. The
+value of a bound parameter is not known when a statement is compiled, and functions of the
+application take strings all the time, so parameters of unknown functions pass.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["EXTENSIONS", "REACHING", "literals_for_functions", "sql_for_a_function"]
+from .extensions import EXTENSIONS
+
+__all__ = ["REACHING", "literals_for_functions", "sql_for_a_function"]
 
 _OF_POSTGRESQL: Final = (
     r"(?:query|table|cursor|schema|database)_to_xml\w*|ts_stat|ts_rewrite"
@@ -24,37 +25,13 @@ _OF_POSTGRESQL: Final = (
 )
 _OF_OTHER_DATABASES: Final = r"load_file|execute_prepared_stmt|load_extension|eval|readfile"
 
-EXTENSIONS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "adminpack": r"pg_file_\w+|pg_logdir_ls",
-        "amcheck": r"bt_index_\w+|gin_index_check|verify_heapam",
-        "dblink": r"dblink\w*",
-        "pageinspect": (
-            r"get_raw_page\w*|page_header|page_checksum|fsm_page_contents|tuple_data_split"
-            r"|heap_page_\w+|heap_tuple_\w+|bt_(?:metap|page_\w+|multi_page_\w+)"
-            r"|(?:brin|gin|gist|hash)_(?:metapage_info|page_(?:type|stats|items(?:_bytea)?"
-            r"|opaque_info)|leafpage_items|revmap_data|bitmap_info)"
-        ),
-        "pg_buffercache": r"pg_buffercache\w*",
-        # Only with its schema: others may have functions of these names.
-        "pg_cron": r"cron~[\"`]?~\.~[\"`]?~(?:schedule(?:_in_database)?|alter_job)",
-        "pg_freespacemap": r"pg_freespace",
-        "pg_visibility": r"pg_visibility\w*|pg_check_(?:frozen|visible)|pg_truncate_visibility_map",
-        "pg_walinspect": r"pg_get_wal_\w+",
-        "pgrowlocks": r"pgrowlocks",
-        "pgstattuple": r"pgstat(?:tuple|(?:gin|hash)?index)\w*|pg_relpages\w*",
-        "postgres_fdw": r"postgres_fdw_\w+",
-        "tablefunc": r"crosstab\w*|connectby\w*",
-        "xml2": r"xpath_table",
-    }
-)
-"""PostgreSQL's extensions that bring functions which reach rows by a string, with patterns for
-these, in which ``~`` is a gap or none, see ``patterns.py``."""
+_OF_EXTENSIONS: Final = "|".join(each.functions for each in EXTENSIONS.values() if each.functions)
 
-REACHING: Final = "|".join((_OF_POSTGRESQL, _OF_OTHER_DATABASES, *EXTENSIONS.values()))
-"""All functions that are known to, as such a pattern."""
+REACHING: Final = f"{_OF_POSTGRESQL}|{_OF_OTHER_DATABASES}|{_OF_EXTENSIONS}"
+"""A pattern for the names of all functions that are known to reach rows, in which ``~`` is an
+optional gap, see ``patterns.py``."""
 
-# What stands before a parenthesis and is no function.
+# Words before a parenthesis that are not functions.
 _WORDS: Final = """
     all and any array as between bigint bit by bytea case cast char character check collate
     column columns conflict cross cube date datetime dec decimal default distinct do double else
@@ -67,8 +44,8 @@ _WORDS: Final = """
     update using values varbinary varchar varying when where window with within xor
 """
 
-# Functions that compute, or tell about the schema, and never read the rows of a table that they
-# are given by name.
+# Functions that compute, or read the schema, but never the rows of a table that they are given by
+# name.
 _HARMLESS: Final = """
     abs age array_agg array_append array_cat array_length array_position array_positions
     array_prepend array_remove array_replace array_to_string ascii avg bit_length bool_and bool_or
@@ -107,12 +84,12 @@ _HARMLESS: Final = """
 
 _PASSES: Final = frozenset((_WORDS + _HARMLESS).split())
 
-# A name behind one of these is that of a table or the like, and its parentheses hold columns.
+# After one of these comes the name of a table or another object, with columns in parentheses.
 _BEFORE_A_TABLE: Final = frozenset(
     "table into exists references index on view trigger constraint join update type".split()  # noqa: SIM905
 )
 
-# A string literal, a quoted name, a word, or one of the signs that matter here.
+# A string literal, a quoted name, a word, or one of the relevant signs.
 _TOKEN: Final = re.compile(
     r"""'((?:[^']|'')*+)'|("(?:[^"]|"")*+"|`(?:[^`]|``)*+`|[^\W\d][\w$]*+)|([().])|[^\s'"`\w().]"""
 )
@@ -126,15 +103,15 @@ _LOOKS_LIKE_SQL: Final = re.compile(
 
 
 def literals_for_functions(text: str) -> Iterator[tuple[int, str, str]]:
-    """Yield the string literals that a function is given which is not known to be harmless.
+    """Yield the string literals in the arguments of functions that may be harmful.
 
     Args:
-        text: SQL in which there is no doubt where literals begin and end.
+        text: SQL in which the boundaries of literals are not ambiguous.
 
     Yields:
         The position of the literal, its content, and the name of the function.
     """
-    # For each open parenthesis the function that gets what is in it, if there is one.
+    # For each open parenthesis, the function whose arguments it encloses, if any.
     calls: list[str | None] = []
     name = before = ""
     dotted = False
@@ -161,11 +138,11 @@ def literals_for_functions(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def sql_for_a_function(text: str) -> str | None:
-    """Return the name of a function that is given a literal which looks like SQL.
+    """Return the name of a function with an argument that looks like SQL; ``None`` if none has.
 
     Args:
-        text: SQL. Where a literal ends is taken as it is usual, for this looks at more than
-            what names a table with tenants' rows, which is another check.
+        text: SQL. Literals are taken to end as in standard SQL. This is a further check: names of
+            tables with tenants' rows are found separately.
     """
     if "'" not in text:
         return None

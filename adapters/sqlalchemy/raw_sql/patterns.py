@@ -1,6 +1,6 @@
-"""What raw SQL looks like: what could reach other rows, or out of its own place.
+"""Patterns in raw SQL that could reach other rows, or affect the SQL around it.
 
-Which tables it names is another question, see ``table_names.py``.
+The tables that it names are found in ``table_names.py``.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ __all__ = [
 ]
 
 DOUBTFUL: Final = re.compile(r"--|/\*|#|\\|\$\w*\$")
-"""What can move the end of a string literal: comments, backslash escapes, dollar quotes."""
+"""What can change where a string literal ends: comments, backslash escapes, dollar quotes."""
 
 GAP: Final = r"(?:\s|/\*(?:[^*]|\*(?!/))*+\*/|--[^\n]*+(?:\n|\Z)|\#[^\n]*+(?:\n|\Z))"
-"""What may stand between two words, once. Not one comment within another, which PostgreSQL
-knows: that is refused as a whole."""
+"""One white space character or comment between two words. Not a nested comment, which
+PostgreSQL supports: SQL with one is refused."""
 
 
 def _words(pattern: str) -> re.Pattern[str]:
-    """Compile ``pattern``, in which a space is some gap, and ``~`` is one or none."""
+    """Compile ``pattern``, in which a space is a gap, and ``~`` is an optional gap."""
     return re.compile(pattern.replace(" ", f"{GAP}++").replace("~", f"{GAP}*+"), re.IGNORECASE)
 
 
 HIDES: Final = re.compile(r"/\*(?:M?!|(?:(?!\*/)[\s\S])*?/\*)", re.IGNORECASE)
-"""A comment that MySQL and MariaDB run, and one within another. To look for it first keeps the
-other patterns fast, too: no text has more than one comment that is not closed then."""
+"""A comment that MySQL and MariaDB execute, or a nested comment. This is searched first, which
+also keeps the other patterns fast: a text without it has at most one unclosed comment."""
 
 REACHES_UNNAMED: Final = _words(
     rf"\b(?:{REACHING})~[\"`]?~\("
@@ -54,15 +54,15 @@ REACHES_UNNAMED: Final = _words(
     r"|\bpg_buffercache\w*|\bpg_largeobject\b|\bsqlite_dbpage\b"
     r"|\b(?:mysql|information_schema)`?~\.~`?column_stat"
 )
-"""What reaches rows, or values out of them, whose table it does not name: it runs SQL or a
-program that it is given as a string, names a table or a file by a string, reads the planner's
-statistics or stored pages, or drops a table together with all around it."""
+"""SQL that reaches rows, or values from them, without naming their table: it executes SQL or a
+program that is given as a string, names a table or a file in a string, reads the planner's
+statistics or stored pages, or drops a schema or a database."""
 
 UNNAMED: Final = (
-    "runs SQL that is given as a string, names a table or a file by a string, reads the "
+    "executes SQL that is given as a string, names a table or a file in a string, reads the "
     "planner's statistics or stored pages, or drops a schema or database"
 )
-"""The same in words, after what it is that does so."""
+"""The same in words, which follow a subject."""
 
 CHANGES_TENANT: Final = _words(
     r"\bset_config~\"?~\("
@@ -71,31 +71,30 @@ CHANGES_TENANT: Final = _words(
     r"|\bRESET ALL\b|\bDISCARD ALL\b"
     r"|\bUPDATE (?:ONLY )?(?:\"?pg_catalog\"?~\.~)?\"?pg_settings\b"
 )
-"""What changes for whom PostgreSQL takes the transaction, where it has policies."""
+"""SQL that changes the role or the setting from which PostgreSQL's policies know the tenant."""
 
 WRITES_OVER: Final = _words(r"\bDO UPDATE\b|\bON DUPLICATE\b")
-"""What writes over a row that is in the way; one match for each."""
+"""A clause that writes over an existing row; one match per clause."""
 
 SCHEMA_ONLY: Final = re.compile(
     r"\s*(?:PRAGMA\s[^;]*|SHOW\s(?!\s*SELECT\b)[^;()]*"
     r"|DESC(?:RIBE)?\s+(?:[\w$]+|`[^`]+`)(?:\.(?:[\w$]+|`[^`]+`))?);?\s*\Z",
     re.IGNORECASE | re.DOTALL,
 )
-"""One statement that tells about tables and never about rows. Reflection needs these."""
+"""A single statement that reads the schema and never rows. Reflection needs these."""
 
 REPLACES_ROWS: Final = _words(
     r"\bOR REPLACE\b|\bREPLACE (?:LOW_PRIORITY |DELAYED )?INTO\b|\A~REPLACE\b"
 )
-"""A write that deletes whatever row is in its way, also another tenant's."""
+"""A write that deletes conflicting rows, even another tenant's."""
 
 
 def stands_alone(text: str, *, hash_comments: bool = True) -> bool:
-    """Return whether ``text`` ends what it begins, and nothing else.
+    """Return whether the parentheses, quotes and comments in ``text`` are balanced.
 
-    A fragment with a parenthesis too many could end the parentheses in which the
-    compiler has put it; an open quote or comment could swallow what comes after it.
-    Where it is in doubt what is part of a literal, the parentheses must match both with
-    and without what the literals hold.
+    A fragment with an extra parenthesis could close the parentheses around it; an open quote or
+    comment could swallow the SQL after it. If the boundaries of literals are in doubt, the
+    parentheses must match both with and without the content of the literals.
 
     Args:
         text: a part of a statement.
@@ -121,10 +120,10 @@ _COMMENTS: Final = re.compile(r"/\*.*?\*/|--[^\n]*(?:\n|\Z)", re.DOTALL)
 
 
 def begins_a_clause(text: str) -> bool:
-    """Return whether ``text``, put after a ``WHERE``, begins something else.
+    """Return whether ``text``, put after the criteria, begins another clause.
 
-    ``OR 1 = 1`` goes on with the criteria instead and would let every row through. A
-    comment that MySQL runs as SQL (``/*! ... */``) is not taken for a comment.
+    ``OR 1 = 1`` would continue the criteria and return every row. A comment that MySQL executes
+    (``/*! ... */``) does not count as a comment.
     """
     if "/*!" in text or "/*M!" in text:
         return False
@@ -139,10 +138,10 @@ _ENDS_A_SELECT: Final = re.compile(r"\b(?:WHERE|UNION|EXCEPT|INTERSECT|MINUS)\b|
 
 
 def ends_a_select(text: str) -> bool:
-    """Return whether ``text`` would end the ``SELECT`` that it is a part of, before its ``WHERE``.
+    """Return whether ``text`` would end its ``SELECT`` before the ``WHERE``.
 
-    What follows, with the condition in it, would belong to another ``SELECT`` then.
-    Inside of parentheses anything may stand, since they hold a statement of their own.
+    The SQL after it, with the condition, would then belong to another ``SELECT``. Parentheses
+    may contain anything, since they hold a separate statement.
     """
     if DOUBTFUL.search(text):
         return _ENDS_A_SELECT.search(text) is not None
@@ -156,7 +155,7 @@ _INNERMOST: Final = re.compile(r"\([^()]*\)")
 
 
 def is_one_value(text: str) -> bool:
-    """Return whether ``text`` has no comma outside of parentheses, brackets and quotes."""
+    """Return whether ``text`` has no comma outside parentheses, brackets and quotes."""
     depth = 0
     for character in _COMPLETE_QUOTES.sub("", text):
         if character in "([":

@@ -1,10 +1,10 @@
-"""Which tables that belong to tenants does a text name?
+"""Find the tables with tenants' rows that a text names.
 
-The check errs on one side only. A text that names such a table anywhere, quoted or not, in any
-case, in a comment or with a schema, counts as naming it. A name inside a string literal is let
-off only where the text leaves no doubt about where literals begin and end, where neither the
-literal nor what is around it looks like SQL that the database would run, and where no function
-is given it that may take it for a table's name.
+The check errs on the safe side. A text that contains such a name anywhere, quoted or not, in
+any case, in a comment or with a schema, counts as naming the table. A name in a string literal
+is ignored only if the boundaries of literals are certain, neither the literal nor the text around
+it looks like SQL that the database would execute, and no function gets it that could use it as a
+table's name.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _ESCAPED_IDENTIFIER: Final = re.compile(r"""\bU&["']""", re.IGNORECASE)
 _LOOKS_LIKE_SQL: Final = re.compile(
     r"\b(?:SELECT|TABLE|INSERT|UPDATE|DELETE|REPLACE|MERGE|COPY|TRUNCATE)\b", re.IGNORECASE
 )
-# From left to right, since each kind of quote may stand inside of the others.
+# From left to right, since each kind of quote may occur inside the others.
 _QUOTED: Final = re.compile(r"""'((?:[^']|'')*)'|"(?:[^"]|"")*"|`(?:[^`]|``)*`""")
 _QUOTED_ON_SQLITE: Final = re.compile(_QUOTED.pattern + r"|\[[^\]]*\]")
-# What a value is compared with, or made of: no table's name stands behind it.
+# What may come before a value, and never before a table's name.
 _BEFORE_A_VALUE: Final = frozenset(
     """= < > | + select distinct returning where having by like glob is not when then else and or
     between""".split()  # noqa: SIM905
 )
-# Where a comma goes on with values, and where it could go on with tables.
+# Keywords after which a comma separates values, and after which it could separate tables.
 _LISTS_VALUES: Final = frozenset("select returning set where having values".split())  # noqa: SIM905
 _LISTS_TABLES: Final = frozenset("from join into update table using on".split())  # noqa: SIM905
 _LISTS_VALUES_BY: Final = frozenset({"order", "group", "partition"})
@@ -57,8 +57,8 @@ _BEFORE_A_TABLE: Final = (
 _TABLE_AHEAD: Final = re.compile(rf"{_BEFORE_A_TABLE}(?:{GAP}|\()*+", re.IGNORECASE)
 _INSERTS_INTO: Final = re.compile(r"\b(?:into|table|references|on)\s+(?:[\w.\"`]+\.\s*)?")
 
-# A name that the guard has not rendered as a table's, and whether it is that of a column's table,
-# which a dot follows.
+# A name that the guard has not rendered as a table's, except a qualifier, which has a dot after
+# it.
 _OTHER_NAME: Final = re.compile(
     rf"{OPEN}([^{CLOSE[0]}{CLOSE_TABLE[0]}]*+){CLOSE}(?!{GAP}*+\.)", re.IGNORECASE
 )
@@ -71,8 +71,8 @@ _AHEAD_OF_A_TABLE: Final = frozenset(
     "from join into update table only using exists references ignore in".split()  # noqa: SIM905
 )
 
-# Names that SQLAlchemy's compilers render themselves, of functions, of types and in syntax. In
-# raw SQL they may stand for a table without quotes.
+# Names of functions and types, and keywords, that SQLAlchemy's compilers render. In raw SQL they
+# may also be the name of a table, without quotes.
 _ALSO_WORDS: Final = frozenset(
     """bit boolean bytea char character coalesce count cube date datetime decimal double enum
     filter first float integer interval json jsonb last lateral level max min mode month
@@ -99,7 +99,7 @@ def unmarked_names(text: str, names: Collection[str], dialect: Dialect) -> set[s
     if _ESCAPED_IDENTIFIER.search(text):
         return set(names)
     found = misplaced(text, names)
-    # Something stands there, which is no word.
+    # A placeholder that is not a word.
     text = _PARAMETER.sub(" ", MARKED.sub(" \x00 ", text))
     named = _named(text, names, dialect)
     if named and not DOUBTFUL.search(text) and not REACHES_UNNAMED.search(text):
@@ -108,21 +108,21 @@ def unmarked_names(text: str, names: Collection[str], dialect: Dialect) -> set[s
 
 
 def without_literals(text: str) -> str:
-    """Return ``text`` without its string literals, where there is no doubt about them."""
+    """Return ``text`` without its string literals, if their boundaries are certain."""
     if DOUBTFUL.search(text):
         return text
     return _QUOTED.sub(lambda found: found[0] if found[1] is None else "''", text)
 
 
 def misplaced(text: str, names: Collection[str], *, in_lists: bool = False) -> set[str]:
-    """Return those of ``names`` that stand for a table and that the guard has not rendered.
+    """Return those of ``names`` in the place of a table that the guard has not rendered.
 
     Args:
         text: SQL, whole or in part.
         names: table names, case folded.
-        in_lists: whether a name behind a comma counts, which may also be a column's.
+        in_lists: whether a name after a comma counts, which may also be a column's.
     """
-    # Most statements have no such name at all, be it a column's, and are looked through once.
+    # Most statements have no such name, not even as a column's, and are searched only once.
     doubtful = {
         each.start(): plain
         for each in _OTHER_NAME.finditer(text)
@@ -143,10 +143,10 @@ def _unquoted(name: str) -> str:
 
 
 def _places(text: str) -> Iterator[tuple[int, str, str]]:
-    """Yield where a marked name begins, what stands before it, and what comes after it.
+    """Yield the position of each marked name, the token before it and the token after it.
 
-    Before it, and before the names and dots that qualify it: ``keyword`` for what a table
-    follows, also with parentheses between the two, else a sign.
+    The token before it, and before its qualifiers, is ``keyword`` for a keyword that a table
+    follows, even with parentheses in between; otherwise a sign or an empty string.
     """
     ahead = origin = ""
     is_name = is_dotted = False
@@ -183,7 +183,7 @@ def _without_values(text: str, names: Collection[str], dialect: Dialect) -> str:
         content: str | None = found[1]
         if content is None or _LOOKS_LIKE_SQL.search(content) or found.start() in given:
             return found[0]
-        # SQLite takes 'invoice' for an identifier where a value cannot stand.
+        # SQLite treats 'invoice' as an identifier where a value is not allowed.
         if (
             loose_quotes
             and content.replace("''", "'").casefold() in names
@@ -197,9 +197,9 @@ def _without_values(text: str, names: Collection[str], dialect: Dialect) -> str:
 
 
 def _values_on_sqlite(text: str) -> set[int]:
-    """Return where the literals of ``text`` begin that are values, whatever they look like."""
+    """Return the positions of the literals in ``text`` that can only be values."""
     found: set[int] = set()
-    # For each open parenthesis: whether values are listed in it, before a clause tells.
+    # For each open parenthesis, whether commas in it separate values, as known so far.
     lists: list[bool] = [False]
     before = ""
     for token in _TOKEN_ON_SQLITE.finditer(text):
@@ -222,7 +222,7 @@ def _values_on_sqlite(text: str) -> set[int]:
             lists[-1] = False
         elif now == "by":
             lists[-1] = before in _LISTS_VALUES_BY
-        # A quoted name is no keyword.
+        # A quoted name is not a keyword.
         before = "" if kind in ("value", "quoted") else now
     return found
 
@@ -246,9 +246,10 @@ def _named(text: str, names: Collection[str], dialect: Dialect) -> set[str]:
 
 @lru_cache(maxsize=8)
 def _no_plain_words(names: frozenset[str], cut_at: int) -> tuple[str, ...]:
-    """Return those of ``names`` that may stand in a text and be no word of it.
+    """Return those of ``names`` that a text may contain in another form than as a word.
 
-    They have other characters than a word, or are so long that a longer one is cut to them.
+    They have characters that are not part of a word, or are so long that a longer name is cut to
+    them.
     """
     return tuple(
         each for each in names if not _WORD.fullmatch(each) or len(each.encode()) >= cut_at
@@ -256,7 +257,7 @@ def _no_plain_words(names: frozenset[str], cut_at: int) -> tuple[str, ...]:
 
 
 class _Places:
-    """What stands around a place in a text, found in one run through it."""
+    """The surroundings of positions in a text, found in one pass."""
 
     def __init__(self, folded: str) -> None:
         self.text = folded
@@ -270,29 +271,29 @@ class _Places:
         return {each.end() for each in _INSERTS_INTO.finditer(self.text)}
 
     def before(self, start: int) -> str:
-        """Return the last character before ``start`` that is no space."""
+        """Return the last character before ``start`` that is not a space."""
         while start and self.text[start - 1].isspace():
             start -= 1
         return self.text[start - 1 : start]
 
     def after(self, end: int) -> str:
-        """Return the first character from ``end`` on that is no space."""
+        """Return the first character from ``end`` on that is not a space."""
         while self.text[end : end + 1].isspace():
             end += 1
         return self.text[end : end + 1]
 
     def is_reserved(self, name: str, start: int) -> bool:
-        """Return whether a keyword stands here, and no table's name: that has quotes."""
+        """Return whether a reserved word is a keyword here; as a table's name it needs quotes."""
         before = self.before(start)
         if before and before in "\"`['":
             return False
         if before == "." and self.after(start + len(name)) != "(":
             return False
-        # SQLite takes some of these for names where nothing else can stand.
+        # SQLite treats some of these as names where nothing else is allowed.
         return (name in _BEGINS and before == "(") or start not in self._behind_a_keyword
 
     def is_known(self, name: str, start: int) -> bool:
-        """Return the same of a word that may also stand for a table without quotes."""
+        """Return the same for a word that may also be a table's name without quotes."""
         before = self.before(start)
         if self.after(start + len(name)) == "(" and not (before and before in "\"`['"):
             return start not in self._behind_into
@@ -300,11 +301,11 @@ class _Places:
 
 
 def _contains(places: _Places, name: str, reserved: Collection[str], database: Database) -> bool:
-    """Return whether ``name`` stands there with nothing before or after it that could make it
-    part of a longer identifier, nor as another word.
+    """Return whether the text contains ``name``, neither as a part of a longer identifier nor as a
+    keyword or function.
     """
     text = places.text
-    # Also where it is just as long: a longer one in the text is cut to it.
+    # Also if it has exactly the maximum length, since a longer name in the text is cut to it.
     is_cut = len(name.encode()) >= (database.cuts_names_at or sys.maxsize)
     needle = database.cut(name)
     is_word: Callable[[str, int], bool] | None = None
@@ -326,11 +327,11 @@ def _contains(places: _Places, name: str, reserved: Collection[str], database: D
 
 
 def _continues(neighbour: str, edge: str) -> bool:
-    # Where the name itself ends in a character that no identifier goes on after, such
-    # as a space in a quoted one, anything may follow.
+    # If the name itself ends in a character that ends an identifier, such as a space in a quoted
+    # name, anything may follow.
     return _is_letter(neighbour) and _is_letter(edge)
 
 
 def _is_letter(character: str) -> bool:
-    # Databases take everything outside of ASCII for a letter.
+    # Databases treat everything outside ASCII as a letter.
     return character == "_" or character.isalnum() or character > "\x7f"

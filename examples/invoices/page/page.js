@@ -27,7 +27,7 @@ async function view(tenant) {
 
 const views = async () => ({[ME]: await view(ME), [THEM]: await view(THEM)});
 
-// The rows themselves say whose they are: with the protection off, each sees both.
+// Select by the rows' own tenant: without the protection, each tenant sees both tenants' rows.
 const of = (tenant, list) => list.filter((row) => row.tenant_id === tenant);
 const owned = (tenant, seen) => ({
   invoices: of(tenant, seen[tenant].invoices),
@@ -35,10 +35,10 @@ const owned = (tenant, seen) => ({
 });
 
 function element(name, text, className) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
+  const created = document.createElement(name);
+  if (text !== undefined) created.textContent = text;
+  if (className) created.className = className;
+  return created;
 }
 
 const counted = (count, name) => `${count} ${name}${count === 1 ? "" : "s"}`;
@@ -76,15 +76,15 @@ async function addInvoice(tenant, form) {
   });
   if (answer.status !== 201) {
     said.textContent = answer.status === 409
-      ? `${tenant} has an invoice ${number.value} already.`
-      : `It was not taken (${answer.status}).`;
+      ? `${tenant} already has an invoice ${number.value}.`
+      : `The invoice was not accepted (${answer.status}).`;
     return;
   }
-  const made = JSON.parse(answer.text);
-  // Both are asked anew: it has to be in one panel and not in the other.
+  const created = JSON.parse(answer.text);
+  // Refresh both panels: the invoice must be in one of them and not in the other.
   const seen = await views();
-  for (const each of panels.keys()) showPanel(each, seen[each], made.id);
-  said.textContent = `Added ${made.number} to ${tenant}.`;
+  for (const each of panels.keys()) showPanel(each, seen[each], created.id);
+  said.textContent = `Added ${created.number} to ${tenant}.`;
   number.value = amount.value = "";
 }
 
@@ -143,7 +143,7 @@ function valuesFor(before, turn) {
 const marks = ({invoices, customers}) =>
   [...invoices.map((row) => row.number), ...customers.map((row) => row.name)];
 
-// Exactly, where the answer is JSON: somebody may well have an invoice "1".
+// In JSON only whole values count: a tenant may have an invoice "1".
 function shownIn(text) {
   const values = new Set();
   try {
@@ -160,18 +160,18 @@ function judge(attempt, answer, before, after) {
   const mine = owned(ME, before), theirs = owned(THEM, before);
   const mineAfter = owned(ME, after), theirsAfter = owned(THEM, after);
 
-  // Whoever names no tenant, or two, may see neither's rows.
+  // A request that names no tenant, or two, may see no rows at all.
   const own = new Set(attempt.tenants === "own" ? marks(mine) : []);
   const isShown = shownIn(answer.text);
   const crossed = [];
-  // Both may have an invoice of one number, and then it tells nothing.
+  // A number that both tenants use proves nothing.
   const seen = [...marks(theirs), ...marks(mine)].filter((mark) => !own.has(mark) && isShown(mark));
-  if (seen.length) crossed.push(`The answer shows ${seen.join(", ")}.`);
-  if (!same(theirs, theirsAfter)) crossed.push(`${THEM}'s rows are not what they were.`);
+  if (seen.length) crossed.push(`The response shows ${seen.join(", ")}.`);
+  if (!same(theirs, theirsAfter)) crossed.push(`${THEM}'s rows have changed.`);
   const foreign = new Set(theirs.customers.map((row) => row.id));
   const referring = ({invoices}) => invoices.filter((row) => foreign.has(row.customer_id)).length;
   if (referring(mineAfter) > referring(mine)) {
-    crossed.push(`An invoice of ${ME}'s is to ${THEM}'s customer.`);
+    crossed.push(`An invoice of ${ME} refers to a customer of ${THEM}.`);
   }
   if (crossed.length) return {outcome: "CROSSED", why: crossed.join(" ")};
 
@@ -180,7 +180,7 @@ function judge(attempt, answer, before, after) {
   const missing = shown.filter((mark) => !isShown(mark));
   const changed = mineAfter.invoices.filter((row, at) => !same(row, mine.invoices[at])).length;
   if (answer.status !== attempt.expected) {
-    return {outcome: "unexpected", why: `It should have got ${attempt.expected}.`};
+    return {outcome: "unexpected", why: `The expected status is ${attempt.expected}.`};
   }
   if (answer.status === 500 && !answer.isProblem) {
     return {outcome: "unexpected", why: "The application crashed."};
@@ -189,11 +189,11 @@ function judge(attempt, answer, before, after) {
     return {outcome: "unexpected", why: `${ME} does not see its own ${missing.join(", ")}.`};
   }
   if ((changed > 0) !== attempt.changes) {
-    return {outcome: "unexpected", why: `${counted(changed, "row")} of ${ME}'s changed.`};
+    return {outcome: "unexpected", why: `${counted(changed, "row")} of ${ME} changed.`};
   }
 
   if (answer.isProblem) return {outcome: "refused", why: JSON.parse(answer.text).detail};
-  if (answer.status === 404) return {outcome: "confined", why: `To ${ME} there is no such row.`};
+  if (answer.status === 404) return {outcome: "confined", why: `For ${ME} the row does not exist.`};
   const what = attempt.shows === "names" ? "customer" : "invoice";
   return {outcome: "confined", why: attempt.changes
     ? `It changed ${counted(changed, "row")}, all of them ${ME}'s.`
@@ -251,7 +251,7 @@ async function runAll() {
     `${counts.confined} confined${odd}, ${counts.CROSSED} crossed.`;
 }
 
-// ---- one thing at a time: what somebody adds meanwhile would pass for something that crossed
+// ---- one action at a time: an invoice added during an attempt would look like a leak
 
 async function whileBusy(act, said) {
   const buttons = document.querySelectorAll("button");
@@ -260,10 +260,10 @@ async function whileBusy(act, said) {
   try {
     await act();
   } catch (error) {
-    said.textContent = `The server did not answer as it should: ${error.message}.`;
+    said.textContent = `The server gave an unexpected answer: ${error.message}.`;
   } finally {
     for (const button of buttons) button.disabled = false;
-    // A button that is disabled loses the focus, and the keyboard its place.
+    // A disabled button loses the focus; give it back for keyboard users.
     if (document.activeElement === document.body) focused.focus();
   }
 }

@@ -357,7 +357,7 @@ def test_an_or_in_text_cannot_widen_a_statement(any_engine: Engine, condition: s
     ["1 = 1) OR (1 = 1", "1 = 1 --", "1 = 1 /*", "name = 'x", "1 = 1) UNION SELECT (2"],
 )
 def test_text_that_does_not_end_what_it_begins_is_refused(engine: Engine, condition: str) -> None:
-    refused(engine, select(SHOP.c.id).where(text(condition)), match="parenthesis, a quote")
+    refused(engine, select(SHOP.c.id).where(text(condition)), match="unbalanced parenthesis, quote")
     refused(engine, select(SHOP.c.id).where(literal_column(condition)))
     refused(engine, update(SHOP).where(text(condition)).values(name="x"))
     refused(engine, delete(SHOP).where(text(condition)))

@@ -520,7 +520,7 @@ def test_a_default_of_the_databases_is_refused_where_it_would_be_used(default: A
         (insert(bare).values(id=1), None),
         (sqlite.insert(table).values(id=1).on_conflict_do_nothing(), None),
     ):
-        with pytest.raises(UnguardedStatementError, match=rf"{name}.* refs_firm: give a value"):
+        with pytest.raises(UnguardedStatementError, match=rf"{name}.* refs_firm: give it a value"):
             run(engine, statement, parameters)
     assert rows(engine, f"SELECT * FROM {name}") == []
     run(engine, insert(table).values(id=1, firm_id=1))

@@ -161,7 +161,7 @@ def test_a_tenant_of_another_type_is_a_configuration_error_and_never_coerced(
         tenant_scope(tenant),
         engine.begin() as connection,
         sent(engine) as statements,
-        pytest.raises(ConfigurationError, match="let the resolver return that type"),
+        pytest.raises(ConfigurationError, match="make the resolver return that type"),
     ):
         connection.execute(statement)
     assert statements == []

@@ -558,11 +558,11 @@ FORMS: dict[str, Any] = {
 }
 REFUSED = {
     "SELECT id FROM raw_ledger": "names raw_ledger, which holds tenants' rows",
-    "SELECT ts_stat('a')": "names a table or a file by a string",
+    "SELECT ts_stat('a')": "names a table or a file in a string",
     "SELECT set_config('a', 'b', true)": "changes the role or a setting",
-    "SELECT 1 /*! , 2 */": "may be hidden there",
+    "SELECT 1 /*! , 2 */": "may hide SQL",
     "SELECT f('SELECT 1')": "looks like SQL to the function f",
-    "DELETE FROM raw_region": r"has the database delete or change rows of raw_branch",
+    "DELETE FROM raw_region": r"makes the database delete or change rows of raw_branch",
 }
 REGION = shared_across_tenants(
     Table("raw_region", METADATA, Column("code", String(50), primary_key=True))

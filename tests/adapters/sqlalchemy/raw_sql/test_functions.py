@@ -23,7 +23,7 @@ from sqlalchemy import (
 from tenantshield_mw import UnguardedStatementError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.raw_sql.checks import RawText, Source, check
-from tenantshield_mw.adapters.sqlalchemy.raw_sql.functions import EXTENSIONS
+from tenantshield_mw.adapters.sqlalchemy.raw_sql.extensions import EXTENSIONS
 from tests.databases import memory_engine
 
 from ..watching import sent

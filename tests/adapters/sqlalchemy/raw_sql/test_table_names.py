@@ -201,7 +201,7 @@ def _(element: Upsert, compiler: Any, **kw: Any) -> str:
 def test_an_upsert_of_the_applications_own_is_refused(db: Database) -> None:
     mine = Upsert(BILL).values(id=9, slug="globex", note="m").inline()
     mine.tail = over(db, "slug", "note")  # type: ignore[attr-defined]
-    refused(db, mine, "in its way")
+    refused(db, mine, "conflicting rows")
 
 
 def test_raw_sql_behind_the_rows_of_an_insert_is_no_upsert(db: Database) -> None:
@@ -228,7 +228,7 @@ def test_neither_is_an_extension(db: Database) -> None:
     tail = over(db, "slug", "note")
     compiles(Conflict)(lambda element, compiler, **kw: tail)
     mine: Any = insert(BILL).values(id=9, slug="globex", note="m")
-    refused(db, mine.ext(Conflict()), "in its way")
+    refused(db, mine.ext(Conflict()), "conflicting rows")
 
 
 def test_what_only_reads_like_it_in_a_value_is_one(db: Database) -> None:
