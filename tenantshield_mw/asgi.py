@@ -107,7 +107,7 @@ class TenantSessionMiddleware:
         check_on_missing_tenant(on_missing_tenant)
         self.app = app
         self._resolve = admission(resolve_tenant, directory, authorize, timeout)
-        self._on_missing_tenant = on_missing_tenant
+        self._on_missing_tenant: OnMissingTenant = on_missing_tenant
         self._is_exempt = exemption(exempt)
         self._vary = chosen(vary, resolve_tenant, authorize)
         self._wrap_channel = channel_wrapper(self._vary)

@@ -102,7 +102,7 @@ class TenantSessionMiddlewareWSGI:
         check_on_missing_tenant(on_missing_tenant)
         self.app = app
         self._resolve = blocking_admission(resolve_tenant, directory, authorize, timeout)
-        self._on_missing_tenant = on_missing_tenant
+        self._on_missing_tenant: OnMissingTenant = on_missing_tenant
         self._is_exempt = exemption(exempt)
         self._vary = chosen(vary, resolve_tenant, authorize)
         self._inner = varying_wsgi(app, self._vary) if self._vary else app

@@ -166,7 +166,7 @@ def _writing(
     from tests.oracle.writing.judge import judge
     from tests.oracle.writing.statements import writes
 
-    tallies = {name: WriteTally() for name in names}
+    tallies: dict[DatabaseName, WriteTally] = {name: WriteTally() for name in names}
     with ExitStack() as stack:
         judges = {name: stack.enter_context(judge(name)) for name in names}
 

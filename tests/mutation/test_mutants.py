@@ -14,7 +14,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda each: each.name)
 def test_the_text_that_a_mutant_replaces_is_there(mutant: Mutant) -> None:
-    assert file_with(mutant.old, CHECKOUT)
+    assert file_with(mutant.old, CHECKOUT).is_file()
     assert mutant.old != mutant.new
 
 

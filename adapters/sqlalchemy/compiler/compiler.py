@@ -87,7 +87,7 @@ class GuardedCompiler(_Base):
     ) -> str:
         column: str = element.left._compiler_dispatch(self, **kw)
         tenant: str = element.right._compiler_dispatch(self, **kw)
-        return f"{column}{element.collate} = {tenant}"
+        return f"{column}{element.after_column} = {tenant}"
 
     # -- SELECT ------------------------------------------------------------------
 
@@ -178,7 +178,8 @@ class GuardedCompiler(_Base):
     def escape_literal_column(self, text: str) -> str:
         # MySQL's upserts put rendered names, which have marks, into literal columns.
         self._guard.raw.add(without_marks(text))
-        return super().escape_literal_column(text)
+        escaped: str = super().escape_literal_column(text)
+        return escaped
 
     # private: renders infix and prefix operators from op() and custom_op.
     def visit_custom_op_binary(self, element: Any, operator: Any, **kw: Any) -> Any:

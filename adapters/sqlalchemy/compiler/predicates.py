@@ -60,17 +60,17 @@ class TenantEquality(BinaryExpression[Any]):
     """``column = :tenant``, with a visit method of its own, since most statements have one.
 
     Attributes:
-        collate: the ``COLLATE`` clause after the column, or an empty string.
+        after_column: what stands behind the column, such as a collation.
     """
 
     __visit_name__ = "tenantshield_equality"
     inherit_cache = False
 
     def __init__(
-        self, column: ColumnElement[Any], tenant: ColumnElement[Any], collate: str = ""
+        self, column: ColumnElement[Any], tenant: ColumnElement[Any], after_column: str = ""
     ) -> None:
         super().__init__(column, tenant, operators.eq, type_=_IS_BOOLEAN)
-        self.collate = collate
+        self.after_column = after_column
 
 
 def exactly(

@@ -113,7 +113,7 @@ def was_loaded_here(session: Any, connection: Any, mapper: Mapper[Any], instance
     if not isinstance(bound, TenantContext) or own is None or loads is None:
         return False
     attribute = own[1]
-    state = instance_state(instance)
+    state: Any = instance_state(instance)
     tenant_id = state.dict.get(attribute)
     return (
         loads.transaction is _transaction(session)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import DDL, Table
 from sqlalchemy.engine import Dialect
@@ -82,19 +82,20 @@ def _refuse_stand_in(
     The connection would read it instead of the table, and keeps it in the pool.
     """
     # A table or view created from a query, new in 2.1, has this attribute.
-    if not isinstance(element, CreateTable) and not hasattr(element, "temporary"):
+    is_temporary: bool | None = getattr(element, "temporary", None)
+    if is_temporary is None and not isinstance(element, CreateTable):
         return
-    table: Any = element.element
+    table: Any = cast("Any", element).element
     if table.name.casefold() not in registry.names():
         return
     if isinstance(element, CreateTable):
         text = str(element.compile(dialect=plain))
-        is_lasting = _LASTING.match(text)
+        is_lasting = _LASTING.match(text) is not None
         # The application has declared this very table, so it replaces no other one.
         if registry.is_known(table) and (is_lasting or _TEMPORARY.match(text)):
             return
     else:
-        is_lasting = not element.temporary
+        is_lasting = not is_temporary
     if not is_lasting or any(map(database_for(plain).is_temporary, (table.schema, *schemas))):
         refuse(
             Source.DDL,

@@ -60,7 +60,7 @@ def _where(made: Statements, statement: Any, place: Place) -> Any:
 
 def write_update(made: Statements) -> Write:
     table = made.pick(TABLES)
-    written = made.written(table)
+    written: Any = made.written(table)
     readable: Any = table
     if made.chance(6):
         written = readable = table.alias()

@@ -35,12 +35,14 @@ def tied(name: str) -> Table:
 
 
 CABIN, CARGO = tied("cabin"), tied("cargo")
-OURS = {
+Content = dict[Table, list[tuple[Any, ...]]]
+
+OURS: Content = {
     SHIP: [(1, "acme", 5), (2, "acme", 6)],
     CABIN: [(1, 1, 5), (2, 1, 7), (3, 2, 8)],
     CARGO: [(1, 1, 5), (2, 2, 9)],
 }
-THEIRS = {
+THEIRS: Content = {
     SHIP: [(3, "globex", 5), (4, "globex", 8)],
     # Of the sizes of ours, so that they would be joined to them, and of others.
     CABIN: [(4, 3, 5), (5, 4, 9), (6, 4, 10)],
@@ -48,7 +50,7 @@ THEIRS = {
 }
 
 
-def filled(engine: Engine, *contents: dict[Table, list[tuple[Any, ...]]]) -> None:
+def filled(engine: Engine, *contents: Content) -> None:
     METADATA.create_all(engine)
     with system_scope("a test"), engine.begin() as connection:
         for content in contents:

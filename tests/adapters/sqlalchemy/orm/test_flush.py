@@ -93,12 +93,14 @@ def shards(here: Engine, other: Engine) -> ShardedSession:
     def chosen(mapper: Any, instance: Any, clause: Any = None) -> str:
         return "other" if isinstance(instance, Parent) else "here"
 
-    return ShardedSession(
+    make: Any = ShardedSession
+    made: ShardedSession = make(
         shards={"here": here, "other": other},
         shard_chooser=chosen,
         identity_chooser=lambda mapper, key, **kw: ["other"],
         execute_chooser=lambda context: ["other"],
     )
+    return made
 
 
 def a_shard(here: Engine, other: Engine) -> Loaded:
