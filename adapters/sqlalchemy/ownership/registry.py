@@ -205,8 +205,7 @@ class Registry:
 
     def names(self) -> frozenset[str]:
         """Return the names, case folded, of all tables that raw SQL must not name."""
-        state = self._state
-        return state.names.union(name.casefold() for _, name in state.refused)
+        return self._state.kept_from_raw_sql
 
     def require(self, metadata: MetaData) -> None:
         """Require from now on that every table of ``metadata`` is declared."""

@@ -157,6 +157,11 @@ class State:
         return frozenset(name.casefold() for _, name in self.ownerships)
 
     @util.ro_memoized_property
+    def kept_from_raw_sql(self) -> frozenset[str]:
+        """The same, and the names of the tables that no statement may use."""
+        return self.names.union(name.casefold() for _, name in self.refused)
+
+    @util.ro_memoized_property
     def referred_to(self) -> frozenset[TableKey]:
         """The tables that a foreign key refers to which must be checked."""
         return frozenset(

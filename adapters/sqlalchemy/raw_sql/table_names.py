@@ -59,9 +59,7 @@ _INSERTS_INTO: Final = re.compile(r"\b(?:into|table|references|on)\s+(?:[\w.\"`]
 
 # A name that the guard has not rendered as a table's, except a qualifier, which has a dot after
 # it.
-_OTHER_NAME: Final = re.compile(
-    rf"{OPEN}([^{CLOSE[0]}{CLOSE_TABLE[0]}]*+){CLOSE}(?!{GAP}*+\.)", re.IGNORECASE
-)
+_OTHER_NAME: Final = re.compile(rf"{OPEN}([^{CLOSE[0]}{CLOSE_TABLE[0]}]*+){CLOSE}(?!{GAP}*+\.)")
 _TOKEN: Final = re.compile(
     rf"(?P<gap>{GAP}++)|{OPEN}(?P<name>[^{CLOSE[0]}{CLOSE_TABLE[0]}]*+)(?:{CLOSE}|{CLOSE_TABLE})"
     r"|(?P<word>[\w\"`]++)|(?P<sign>[\s\S])",
