@@ -10,7 +10,7 @@ from sqlalchemy.engine import Dialect
 from ..ownership.cascades import effect_of, is_same_table, is_tenant_aware, known_cascades, reached
 from ..ownership.model import table_label
 from .marks import OPEN, without_marks
-from .patterns import GAP, REPLACES_ROWS
+from .patterns import GAP, REPLACES_ROWS, WRITES_OVER
 from .table_names import unmarked_names
 
 __all__ = ["cascade_in"]
@@ -20,20 +20,25 @@ _UPDATES: Final = re.compile(r"\b(?:UPDATE|MERGE)\b", re.IGNORECASE)
 _TRUNCATES: Final = re.compile(r"\bTRUNCATE\b", re.IGNORECASE)
 
 # Statements that SQLAlchemy's constructs have rendered, whose target the guard checks, and
-# clauses that only lock rows. ``DO UPDATE`` is counted by another check.
+# clauses that only lock rows.
 _NOT_RAW: Final = re.compile(
     rf"\b(?:DELETE{GAP}++FROM|UPDATE(?:{GAP}++ONLY)?){GAP}*+(?={OPEN})"
     rf"|\b(?:FOR|FOR{GAP}++NO{GAP}++KEY){GAP}++UPDATE\b",
     re.IGNORECASE,
 )
+_WRITES_OVER: Final = re.compile(
+    rf"(?:{WRITES_OVER.pattern})(?:{GAP}++KEY{GAP}++UPDATE\b)?+", re.IGNORECASE
+)
 
 
-def cascade_in(text: str, dialect: Dialect) -> str | None:
+def cascade_in(text: str, dialect: Dialect, *, upserts_are_raw: bool = True) -> str | None:
     """Return the effect of raw SQL on other tenants' rows through foreign keys.
 
     Args:
         text: one or more whole statements, with marks around compiled identifiers.
         dialect: the dialect that they are for.
+        upserts_are_raw: whether a clause that writes over an existing row may be raw; the
+            guard has checked the others.
 
     Returns:
         A part of an error's message; ``None`` if there is no such effect.
@@ -45,6 +50,8 @@ def cascade_in(text: str, dialect: Dialect) -> str | None:
         # The verb is raw, but the table's name may have been compiled.
         text = without_marks(text)
     raw = _NOT_RAW.sub(" ", text)
+    if not upserts_are_raw:
+        raw = _WRITES_OVER.sub(" ", raw)
     parents = {each.parent.name.casefold(): each.parent for each in edges}
     for pattern, verb in ((_DELETES, "DELETE"), (_UPDATES, "UPDATE"), (_TRUNCATES, "TRUNCATE")):
         if not pattern.search(raw):

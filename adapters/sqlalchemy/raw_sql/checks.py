@@ -197,7 +197,7 @@ def _reaches_out(raw: RawText) -> None:
 
 
 def _cascades(raw: RawText) -> None:
-    what = cascade_in(raw.text, raw.dialect)
+    what = cascade_in(raw.text, raw.dialect, upserts_are_raw=_has_raw_upserts(raw))
     if what is not None:
         refuse(raw.source, what)
 
@@ -218,12 +218,16 @@ def _replaces(raw: RawText) -> None:
 
 def _writes_over(raw: RawText) -> None:
     # The same applies here.
-    if raw.writes and len(WRITES_OVER.findall(raw.bare)) > raw.guarded_upserts:
+    if raw.writes and _has_raw_upserts(raw):
         refuse(
             raw.source,
             "on tenants' rows makes an INSERT write over conflicting rows, even another tenant's",
             _UPSERT,
         )
+
+
+def _has_raw_upserts(raw: RawText) -> bool:
+    return len(WRITES_OVER.findall(raw.bare)) > raw.guarded_upserts
 
 
 _Check: TypeAlias = Callable[[RawText], None]
