@@ -1,4 +1,4 @@
-# Every target makes what it needs. Needed beforehand: Python 3.11 or newer with pip, and make.
+# Every target sets up what it needs. Requires Python 3.11 or newer with pip, and make.
 #
 #   make demo      run the Starlette example with two tenants; ONCE=1 stops after the table
 #   make test      the whole suite, warnings as errors, with branch coverage; ARGS="..." for
@@ -9,7 +9,7 @@
 
 PYTHON ?= python3
 N ?= 2000
-# How many processes the suite runs in; 0 for this one alone, to use a debugger.
+# The number of processes for the suite; 0 for a single process, to use a debugger.
 WORKERS ?= auto
 
 VENV := .venv
@@ -17,19 +17,18 @@ BIN := $(CURDIR)/$(VENV)/bin
 PY := $(BIN)/python
 DEMO := build/venv-demo
 PIP := -m pip --disable-pip-version-check
-# A lock file is complete, so what it lists is installed and nothing is looked for: what pip
-# would make of the requirements of the packages depends on its age and on what has been
-# released since. A source distribution would be built with whatever is newest.
+# A lock file is complete, so pip resolves nothing: the result would depend on pip's version and
+# on later releases. A source distribution would be built with the newest build tools.
 INSTALL = $(PIP) install --quiet --no-deps --only-binary :all: --require-hashes $(COMPILE) -r
-# The setuptools that builds this is the lock file's, too.
+# The setuptools that builds this package is in the lock file, too.
 THIS = $(PIP) install --quiet --no-deps --no-build-isolation
 STARTED := $(shell date +%s)
-# Each process gets a stretch of the tests, so that it sets up little that the others do, too.
-# The order in which they are written; ORDER="-p randomly" for a random one.
+# Each process gets a contiguous part of the tests, so that few fixtures are set up twice. The
+# tests run in the order in which they are written; ORDER="-p randomly" for a random order.
 ORDER ?= -p no:randomly
 SPREAD = -n $(WORKERS) --dist worksteal $(ORDER)
 
-# A venv belongs to this checkout alone, whatever the caller has activated or exported.
+# Use this checkout's own venv, even if the caller has activated or exported another one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 CHECKED = noxfile.py $(foreach folder,tests benchmarks examples,\
@@ -42,22 +41,22 @@ CHECKED = noxfile.py $(foreach folder,tests benchmarks examples,\
 help:
 	@sed -n 's/^#   //p' Makefile
 	@echo 'make test-lowest  the suite on the lowest releases of the dependencies'
-	@echo 'make test-core    the core alone, with no extras installed'
-	@echo 'make test-postgresql  what needs PostgreSQL, on each release that Debian has installed here'
+	@echo 'make test-core    the tests of the core, without any extras installed'
+	@echo 'make test-postgresql  the tests that need PostgreSQL, on each release installed from Debian'
 	@echo 'make wheel        build the wheel into dist/'
 	@echo 'make test-python SUITE=trixie  the suite on the Python of another Debian (Debian, root)'
 	@echo 'make test-wheel   import every public name of the wheel from empty environments'
-	@echo 'make leaks        search for ways across tenants'
-	@echo 'make mutants      put hole after hole into the guard; a test has to fail for each'
-	@echo 'make fuzz N=2000  that many random statements and writes against the oracle'
+	@echo 'make leaks        run the attack catalogue, and write docs/leaks.md'
+	@echo 'make mutants      remove check after check from the guard; a test must fail for each'
+	@echo 'make fuzz N=2000  this many random statements and writes against the oracle'
 	@echo 'make soak         200 clients, faults and a restart, direct and through PgBouncer'
-	@echo 'make screenshots  renew docs/images/'
+	@echo 'make screenshots  update docs/images/'
 	@echo 'make servers      install the servers and the browser that some tests need (Debian, root)'
-	@echo 'make format       ruff format, and the fixes ruff is sure of'
-	@echo 'make lock         renew the lock files in requirements/'
-	@echo 'make clean        remove what the other targets made'
+	@echo 'make format       ruff format, and ruff'"'"'s safe fixes'
+	@echo 'make lock         update the lock files in requirements/'
+	@echo 'make clean        remove everything that the other targets created'
 
-# $(call new-environment,FOLDER,OPTIONS): with the interpreter that was asked for, if it will do.
+# $(call new-environment,FOLDER,OPTIONS): a venv with $(PYTHON), if that is new enough.
 define new-environment
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo '$(PYTHON) is older than Python 3.11; give a newer one: make PYTHON=python3.12 ...' >&2; exit 1; }
@@ -66,7 +65,7 @@ define new-environment
 @$(PYTHON) -m venv $(2) $(1)
 endef
 
-# $(call install,PYTHON,LOCK FILE): what the lock file lists, and this checkout.
+# $(call install,PYTHON,LOCK FILE): installs the lock file and this checkout.
 define install
 @echo "Installing the $$(grep -c '^[a-z].*==' $(2)) packages of $(2)"
 @$(1) $(INSTALL) $(2)
@@ -82,7 +81,7 @@ test: $(VENV)/.test
 	@echo 'Running the tests'
 	$(PY) -m pytest $(SPREAD) --cov --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
 
-# What tries whole servers, and hardly touches what is pinned low, runs on the newest alone.
+# Tests of whole servers, which hardly depend on the lowest versions, run only on the newest.
 test-lowest: build/venv-lowest/.done
 	build/venv-lowest/bin/python -m pytest $(SPREAD) $(addprefix --ignore=tests/,\
 		browser servers caches transparency soak) $(ARGS)
@@ -98,12 +97,12 @@ test-postgresql: $(VENV)/.test
 			tests/oracle -k 'postgres or rls or alembic or doctor or citus or policies' $(ARGS); \
 	done
 
-# The Python of another release of Debian, in a root of its own below build/: PYTHON=python3.15
-# for another one than that release's usual, TARGET=test-core for another target there.
+# The Python of another Debian release, in a separate root in build/: PYTHON=python3.15 for another
+# version than that release's default, TARGET=test-core for another target.
 SUITE ?= trixie
 TARGET ?= test
 test-python: export WORKERS := $(WORKERS)
-# By the environment, since it may hold quotes.
+# Passed through the environment, since it may contain quotes.
 test-python: export ARGS := $(ARGS)
 test-python:
 	@tools/test-python $(SUITE) $(PYTHON) $(TARGET)
@@ -128,16 +127,16 @@ soak: $(VENV)/.test
 screenshots: $(VENV)/.test
 	$(PY) -m tests.browser.screenshots
 
-# Tests that need one of these say so and are skipped where it is missing. Run level 1 keeps
-# the packages from starting services of their own: each test starts what it needs.
+# Tests that need one of these are skipped with the reason if it is missing. Run level 1 keeps the
+# packages from starting services: each test starts what it needs.
 SERVERS = nginx varnish pgbouncer chromium postgresql
 servers:
 	apt-get update -qq
 	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SERVERS)
 
-# mypy, pyright and import-linter do not follow an editable install of a package whose
-# folder lies elsewhere, so they look at a plain install, with copies of its users beside
-# it: the paths that they print are the repository's, but for adapters/.
+# mypy, pyright and import-linter do not follow an editable install of a package in another folder.
+# So they check a plain install, with copies of the tests and examples next to it. The paths that
+# they print are the repository's, except for adapters/.
 static: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -157,9 +156,8 @@ wheel: $(VENV)/.test
 	rm -rf build/lib build/bdist.* dist
 	$(PY) $(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-# Straight from the wheel, outside of the checkout, first with nothing else and then with every
-# extra. Here pip has to find out what the wheel needs, as it does for a user; but all that it
-# finds are the releases of the lock file, laid out in a folder.
+# Install the wheel outside the checkout, first alone and then with every extra. Here pip resolves
+# the dependencies, as for a user, but finds only the lock file's releases, in a folder.
 WHEELS := build/wheels
 FROM_WHEELS := $(PIP) --isolated install --quiet --no-index --find-links $(WHEELS)
 EXTRAS := sqlalchemy,starlette,litestar,flask,jwt,signed,alembic
@@ -175,8 +173,8 @@ test-wheel: wheel
 	build/venv-wheel/bin/python $(PIP) check
 	cd / && $(CURDIR)/build/venv-wheel/bin/python -I $(CURDIR)/tests/packaging/import_public_names.py
 
-# Every package at its newest; UPGRADE= keeps the releases that are locked and still fit, and
-# UPGRADE='--upgrade-package NAME' renews one.
+# The newest version of every package; UPGRADE= keeps locked versions that still fit, and
+# UPGRADE='--upgrade-package NAME' upgrades one package.
 UPGRADE ?= --upgrade
 LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 $(UPGRADE) \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml
@@ -207,8 +205,8 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.test
 	$(call install,$(VENV)/bin/python,requirements/dev.txt)
 	@touch $@
 
-# Half of the time that a small environment takes goes into its own pip, and a quarter into
-# compiling what is never imported. The pip that stands beside $(PYTHON) will do.
+# Half of the time to create a small environment goes into its own pip, and a quarter into compiling
+# modules that are never imported. The pip of $(PYTHON) is used instead.
 $(DEMO)/.done: PIP = -m pip --python $(DEMO)/bin/python --disable-pip-version-check
 $(DEMO)/.done: COMPILE = --no-compile
 $(DEMO)/.done: requirements/demo.txt pyproject.toml

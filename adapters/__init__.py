@@ -1,4 +1,4 @@
-"""Adapters: one module or package for each library that the core is fitted to.
+"""Adapters: one module or package per library.
 
-Nothing is imported here, so that an adapter asks for its own library alone.
+Nothing is imported here, so that each adapter needs only its own library.
 """

@@ -1,5 +1,5 @@
-"""The Flask adapter: an extension that registers the WSGI middleware, and answers the
-errors raised inside of the app like the middleware answers its own.
+"""The Flask adapter: an extension that registers the WSGI middleware, and turns errors that the
+app raises into refusals.
 """
 
 from __future__ import annotations
@@ -39,8 +39,10 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class _UnboundProxyError(MissingTenantContextError, RuntimeError):
-    """What ``LocalProxy`` takes for unbound: ``isinstance`` and ``repr`` do without a tenant,
-    and ``flask --app`` tries the former on all that a module holds.
+    """A ``RuntimeError``, which ``LocalProxy`` treats as unbound.
+
+    So ``isinstance`` and ``repr`` work without a tenant; ``flask --app`` calls ``isinstance`` on
+    everything in a module.
     """
 
 
@@ -52,8 +54,8 @@ def _current() -> TenantContext:
 
 
 current_tenant: TenantContext = LocalProxy(_current)  # type: ignore[assignment]
-"""The tenant of the request; raises :class:`~tenantshield_mw.MissingTenantContextError`
-where there is none."""
+"""The tenant of the request; raises :class:`~tenantshield_mw.MissingTenantContextError` if there
+is none."""
 
 
 class TenantShield:
@@ -63,16 +65,17 @@ class TenantShield:
             app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=["/health"]
         )
 
-    or without ``app``, and ``tenants.init_app(app)`` in the application factory. Errors inside
-    become refusals, if the app has no error handler for their class and gets none later.
+    or without ``app``, with ``tenants.init_app(app)`` in the application factory. Errors in the
+    app become refusals, unless the app has an error handler for their class, which may be added
+    later.
 
     Args:
-        app: the application.
+        app: the application; ``None`` to call :meth:`init_app` later.
         resolve_tenant: see :class:`~tenantshield_mw.TenantSessionMiddlewareWSGI`.
         **options: the middleware's other arguments.
 
     Raises:
-        ConfigurationError: an argument is wrong, or ``app`` has such an extension already.
+        ConfigurationError: an argument is invalid, or ``app`` already has the extension.
         TypeError: the middleware has no such argument.
     """
 
@@ -94,7 +97,7 @@ class TenantShield:
             app: the application.
 
         Raises:
-            ConfigurationError: ``app`` has such an extension already.
+            ConfigurationError: ``app`` already has the extension.
         """
         if _EXTENSION in app.extensions:
             raise ConfigurationError(ALREADY)
@@ -113,7 +116,7 @@ def _refuse(error: Exception) -> Response:
 
 
 def tenant_option(*, type: Kind = str) -> Callable[[Callable[P, R]], Callable[P, R]]:  # noqa: A002
-    """Return a decorator that gives a command ``--tenant``, and runs it under that tenant.
+    """Return a decorator that adds ``--tenant`` to a command and runs it under that tenant.
 
     ::
 
@@ -124,7 +127,7 @@ def tenant_option(*, type: Kind = str) -> Callable[[Callable[P, R]], Callable[P,
 
     Args:
         type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns. The id is
-            read as the resolvers read one: a UUID with hyphens, a number without ``+``.
+            parsed as in the resolvers: a UUID with hyphens, an integer without ``+``.
 
     Raises:
         ConfigurationError: ``type`` is anything else.
@@ -143,7 +146,9 @@ def tenant_option(*, type: Kind = str) -> Callable[[Callable[P, R]], Callable[P,
             with tenant_scope(tenant):
                 return command(*args, **kwargs)
 
-        option = click.option("--tenant", _OPTION, required=True, callback=read, help="Whose rows.")
+        option = click.option(
+            "--tenant", _OPTION, required=True, callback=read, help="The tenant to run for."
+        )
         return option(wraps(command)(run))
 
     return decorate

@@ -1,4 +1,6 @@
-"""The Litestar adapter: the middleware in front of routing, and refusals for errors inside."""
+"""The Litestar adapter: a plugin that puts the middleware before routing and turns errors that
+the app raises into refusals.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +40,18 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
     """Bind each request and websocket of a Litestar application to its tenant.
 
     Handlers and dependencies may have a parameter ``tenant: NamedDependency[TenantContext]``.
-    Each tenant's cached responses are its own. Errors inside become refusals, if the app has no
-    handler for their class. The server must run the app's lifespan, as servers do by default.
+    Cached responses are kept apart by tenant. Errors in the app become refusals, unless the app
+    has a handler for their class. The server must run the app's lifespan, as servers do by
+    default.
 
     Args:
         resolve_tenant: see :class:`~tenantshield_mw.TenantSessionMiddleware`.
-        name: the name under which the tenant is injected.
+        name: the name of the dependency that injects the tenant.
         **options: the middleware's other arguments.
 
     Raises:
-        ConfigurationError: an argument is wrong, or the app uses the name or has two of these.
+        ConfigurationError: an argument is invalid; or, when the app is created, it has a
+            dependency of that name, or this plugin twice.
         TypeError: the middleware has no such argument.
     """
 
@@ -55,15 +59,21 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
         self, *, resolve_tenant: Resolver, name: str = "tenant", **options: Unpack[ASGIOptions]
     ) -> None:
         self._name = name
-        # The app is made later: a mistake shows here.
+        # The app is created later; a mistake must show now.
         self._kept = reusable(TenantSessionMiddleware, resolve_tenant=resolve_tenant, **options)
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
-        """Add what this plugin is for to the application's configuration."""
+        """Add the middleware, the dependency and the handlers to the app's configuration.
+
+        Raises:
+            ConfigurationError: the app has a dependency of that name, or this plugin twice.
+        """
         if _require_middleware in app_config.middleware:
             raise ConfigurationError(ALREADY)
         if self._name in app_config.dependencies:
-            raise ConfigurationError("the app has a dependency of that name: give another name=")
+            raise ConfigurationError(
+                f"the app already has a dependency {self._name!r}: give the plugin another name="
+            )
         app_config.dependencies[self._name] = Provide(current_tenant, sync_to_thread=False)
         app_config.signature_types.append(TenantContext)
         for kind in REFUSED:
@@ -74,20 +84,21 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
         return app_config
 
     def receive_route(self, route: BaseRoute) -> None:
-        """Put the tenant into the key of cached responses, where a route makes its own."""
+        """Add the tenant to the cache keys of a route with its own key builder."""
         for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
             if build := handler.cache_key_builder:
                 handler.cache_key_builder = _apart(build)
 
     def _wrap(self, app: Litestar) -> None:
-        # Within CORS, where a preflight names no tenant; and once, though an app may restart.
+        # Inside CORS, since a preflight request names no tenant. Only once, since the lifespan
+        # of an app may run again.
         holder: Any = app
         name, handler = "asgi_handler", app.asgi_handler
         while not isinstance(handler, _BeforeRouting):
             inner = getattr(handler, "app", None)
             if inner is None or inner is app.asgi_router:
                 app.before_send = [_under_tenant(hook) for hook in app.before_send]
-                # What a plugin after this one may have replaced while the app was made.
+                # A later plugin may have replaced the cache configuration.
                 cache = app.response_cache_config
                 app.response_cache_config = replace(cache, key_builder=_apart(cache.key_builder))
                 return setattr(holder, name, _BeforeRouting(handler, self._kept))
@@ -104,15 +115,15 @@ class _BeforeRouting:
         await self._middleware({**scope, _OUTER: scope}, receive, send)
 
     async def _route(self, scope: Any, receive: Receive, send: Send) -> None:
-        # Litestar's hooks look for what routing adds in the scope that they were given.
+        # Litestar's hooks read what routing adds from the scope that they got.
         outer: Scope = scope.pop(_OUTER)
         outer.update(scope, **{_SERVED: scope["litestar_app"]})
         await self._handler(outer, receive, closing_with_refusal(outer, send))
 
 
 def _under_tenant(hook: Any) -> Any:
-    # Litestar calls these from outside of the middleware, where send() is without a tenant;
-    # one that commits what the handler has done needs it.
+    # Litestar calls these hooks in send(), which runs without the tenant. A hook that commits
+    # the handler's changes needs it.
     async def under_tenant(message: Message, scope: Any) -> None:
         tenant = scope.get(TENANT_KEY)
         with nullcontext() if tenant is None else tenant_scope(tenant):
@@ -129,11 +140,11 @@ def _apart(build: Any) -> Any:
     return key
 
 
-# Litestar runs guards that are plain functions in threads, and copies the handler for each
-# guard of a request; a middleware costs neither, and comes before a response from the cache.
+# Not a guard: Litestar runs plain functions as guards in threads and copies the handler for
+# each. A middleware avoids both, and also runs before a cached response.
 def _require_middleware(app: ASGIApp) -> ASGIApp:
     async def check(scope: Scope, receive: Receive, send: Send) -> None:
-        # Another app, in which this one is mounted, may have bound a tenant of its own.
+        # If this app is mounted in another one, that one may have bound its own tenant.
         if scope.get(_SERVED) is not scope["litestar_app"]:
             raise ConfigurationError("TenantShieldPlugin: the server must run the app's lifespan")
         await app(scope, receive, send)

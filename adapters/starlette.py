@@ -1,5 +1,7 @@
-"""The Starlette adapter, and what FastAPI needs besides: it registers the middleware, puts the
-tenant into ``request.state``, and answers errors raised in the app as the middleware its own.
+"""The adapter for Starlette and FastAPI.
+
+It registers the middleware, puts the tenant into ``request.state``, and turns errors that the
+app raises into refusals.
 """
 
 from __future__ import annotations
@@ -39,9 +41,9 @@ def install(app: Starlette, *, resolve_tenant: Resolver, **options: Unpack[ASGIO
 
         install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=["/health"])
 
-    Middleware that is added afterwards runs outside of the tenant, as Starlette orders it.
-    The tenant is in ``request.state.tenant``, ``None`` where a request runs without one; errors
-    inside become refusals, see :func:`add_refusal_handlers`.
+    Starlette runs middleware that is added later outside this one, without the tenant. The
+    tenant is in ``request.state.tenant``, which is ``None`` if a request runs without one.
+    Errors in the app become refusals, see :func:`add_refusal_handlers`.
 
     Args:
         app: a Starlette or FastAPI application.
@@ -49,12 +51,12 @@ def install(app: Starlette, *, resolve_tenant: Resolver, **options: Unpack[ASGIO
         **options: the middleware's other arguments.
 
     Raises:
-        ConfigurationError: an argument is wrong, or ``app`` has the middleware already.
+        ConfigurationError: an argument is invalid, or ``app`` already has the middleware.
         TypeError: the middleware has no such argument.
     """
     if any(each is TenantSessionMiddleware for each, *_ in app.user_middleware):
         raise ConfigurationError(ALREADY)
-    # Starlette makes its middleware when the first request comes: a mistake shows here.
+    # Starlette creates its middleware on the first request; a mistake must show now.
     kept = reusable(TenantSessionMiddleware, resolve_tenant=resolve_tenant, **options)
     app.add_middleware(_TenantInState)
     app.add_middleware(TenantSessionMiddleware, **kept)
@@ -62,11 +64,15 @@ def install(app: Starlette, *, resolve_tenant: Resolver, **options: Unpack[ASGIO
 
 
 def add_refusal_handlers(app: Starlette) -> None:
-    """Answer the errors that a refusal stands for with that refusal, if the app has no exception
-    handler for their class and gets none later.
+    """Turn errors of the app into refusals.
 
-    :func:`install` does this. A mounted application that is a Starlette or FastAPI of its
-    own answers errors by itself, so it needs this too.
+    The errors are :class:`~tenantshield_mw.TenantResolutionError`,
+    :class:`~tenantshield_mw.MissingTenantContextError` and
+    :class:`~tenantshield_mw.CrossTenantAccessError`. An exception handler of the app for one of
+    these classes has precedence, even if it is added later.
+
+    :func:`install` does this. A mounted Starlette or FastAPI application handles its own errors,
+    so call this for it too.
 
     Args:
         app: a Starlette or FastAPI application.
@@ -83,8 +89,8 @@ class _TenantInState:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
-            # Each request has a state of its own (ASGI, "Lifespan State"), and middleware
-            # further out may look for what the app puts there.
+            # Each request has its own state (ASGI, "Lifespan State"). It is not copied, since
+            # outer middleware may read what the app puts there.
             scope.setdefault("state", {})["tenant"] = scope[TENANT_KEY]
         await self.app(scope, receive, send)
 
@@ -106,7 +112,7 @@ async def _tenant() -> TenantContext:
 
 
 def tenant_dependency(*, header: str | None = None, security: SecurityBase | None = None) -> Any:
-    """Return a FastAPI dependency that yields the tenant, for ``Annotated``.
+    """Return a FastAPI dependency that returns the tenant, for ``Annotated``.
 
     ::
 
@@ -115,23 +121,23 @@ def tenant_dependency(*, header: str | None = None, security: SecurityBase | Non
         @app.get("/invoices")
         async def invoices(tenant: Tenant) -> list[InvoiceOut]: ...
 
-    Which tenant it is was settled by the middleware. What is given here goes into the
-    OpenAPI schema, and has to be there where the tenant is.
+    The middleware determines the tenant. The arguments only document its source in the OpenAPI
+    schema; FastAPI then also requires that source in each request.
 
     Args:
         header: the name of a request header, shown as a parameter.
-        security: one of ``fastapi.security``, shown as a security scheme.
+        security: an object from ``fastapi.security``, shown as a security scheme.
 
     Raises:
         ConfigurationError: both were given.
-        MissingTenantContextError: from the dependency, where a request runs without a tenant.
+        MissingTenantContextError: from the dependency, if a request runs without a tenant.
     """
     from fastapi import Depends, Header, Security
 
     if header is not None and security is not None:
         raise ConfigurationError("tenant_dependency() takes header= or security=, not both")
-    # FastAPI asks one dependency after the other before it looks at parameters: without a
-    # tenant the refusal comes first.
+    # FastAPI calls the dependencies before it validates parameters, so a missing tenant is
+    # refused first.
     tenant = Depends(_tenant)
     if header is None and security is None:
         return tenant
