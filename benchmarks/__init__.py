@@ -1,1 +1,1 @@
-"""What the package costs, measured side by side. ``make bench`` runs every module here."""
+"""Benchmarks of the package's overhead, measured side by side. ``make bench`` runs them all."""

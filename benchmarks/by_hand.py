@@ -1,7 +1,7 @@
-"""What somebody would write for the job of each resolver who needs it for one application.
+"""Hand-written equivalents of the resolvers, for a single application.
 
-Each function reads the tenant out of an ASGI scope or a WSGI environ. None of them looks
-for what a client may have planted: a second value, another spelling, a host that is none.
+Each function reads the tenant from an ASGI scope or a WSGI environ. None of them checks for
+malicious input: a second value, another spelling, an invalid host.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _REMEMBERED: Final[dict[Any, tuple[float, str]]] = {}
 
 
 class ByHandASGI:
-    """Binds what a function reads, as :class:`benchmarks.middleware.MinimalASGI` does."""
+    """Binds the tenant that a function reads, like :class:`benchmarks.middleware.MinimalASGI`."""
 
     def __init__(self, app: Callable[[Any, Any, Any], Awaitable[None]], read: Reader) -> None:
         self.app = app
@@ -62,7 +62,7 @@ class ByHandASGI:
 
 
 class ByHandVaryASGI(ByHandASGI):
-    """The same, and each response says in ``Vary`` where the tenant came from."""
+    """The same, with the tenant's source in the ``Vary`` of each response."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         async def send_with_vary(message: Any) -> None:
@@ -79,7 +79,7 @@ class ByHandVaryASGI(ByHandASGI):
 
 
 class ByHandWSGI:
-    """Binds what a function reads in a context of the request's own."""
+    """Binds the tenant that a function reads, in a separate context for each request."""
 
     def __init__(self, app: WSGI, read: Reader) -> None:
         self.app = app
@@ -93,7 +93,7 @@ class ByHandWSGI:
 
 
 class ByHandVaryWSGI(ByHandWSGI):
-    """The same, and each response says in ``Vary`` where the tenant came from."""
+    """The same, with the tenant's source in the ``Vary`` of each response."""
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         def start_with_vary(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
@@ -106,15 +106,15 @@ class ByHandVaryWSGI(ByHandWSGI):
 
 
 class Readers:
-    """Reads tenants out of requests of one interface.
+    """Reads tenants from requests of one interface.
 
     Args:
-        field: returns what reads a header by its name in lower case.
-        query: returns the query.
-        peer: returns the address that the connection comes from.
+        field: takes a header's name in lower case, and returns a function that reads it.
+        query: returns the query string.
+        peer: returns the address of the connection's other end.
         subject: returns the subject of the client's certificate.
-        session: where the session stands in the request.
-        user: where the user stands in the request.
+        session: the key of the session in the request.
+        user: the key of the user in the request.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""What the guard adds to a statement that SQLAlchemy has not compiled before.
+"""The overhead of the guard for a statement that SQLAlchemy has not compiled before.
 
 Search pages build such statements all the time. Each is built anew and executed with an empty
-cache, on SQLite in memory, under the guard and, with the guard taken out, with the tenant filter
-written by hand; first with few declared tables, then with many.
+cache, on SQLite in memory: under the guard, and without the guard with the tenant filter written
+by hand; first with few declared tables, then with many.
 
 Run it as ``python -m benchmarks.cold``; ``make bench`` runs it with the others.
 """
@@ -89,7 +89,7 @@ def _core(build: Callable[..., Any], *, by_hand: bool) -> Batch:
     def run(times: int) -> None:
         with engine.connect() as connection:
             for _ in range(times):
-                # private: what execution_options take for SQLAlchemy's own cache.
+                # private: the execution option for SQLAlchemy's own cache.
                 connection.execute(
                     build(by_hand=by_hand), execution_options={"compiled_cache": {}}
                 ).all()

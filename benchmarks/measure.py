@@ -1,7 +1,7 @@
-"""Timing several ways to do one thing side by side, in one process and one run.
+"""Time several ways to do the same thing side by side, in one process and one run.
 
-A round times every way once; each round begins with another one, so that a machine that
-slows down slows all of them. Only ratios of the medians mean anything elsewhere.
+A round times every way once, and each round begins with a different one, so that a machine that
+slows down affects all of them. Only ratios of the medians are meaningful on another machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 __all__ = ["Batch", "compare", "machine", "table"]
 
 Batch: TypeAlias = Callable[[int], object]
-"""Does the thing to be timed as many times as it is told."""
+"""Does the timed work the given number of times."""
 
 MIN_ROUNDS: Final = 9
 MAX_REPEATS: Final = 10**10
@@ -33,13 +33,13 @@ def compare(
 
     Args:
         batches: the ways, by name.
-        rounds: how many times each is timed; at least 9.
-        seconds: about how long each is timed in a round, after a first, untimed run.
-        clock: tells the time in seconds; ``time.process_time`` for what waits for nothing,
-            since that leaves out what the machine does for others.
+        rounds: how many times to time each; at least 9.
+        seconds: roughly how long to time each in a round, after a first, untimed run.
+        clock: returns the time in seconds; ``time.process_time`` for work that never waits,
+            since it excludes other processes.
 
     Raises:
-        ValueError: there are too few rounds, or a batch does not do more when told to.
+        ValueError: there are too few rounds, or a batch does not take longer for more work.
     """
     if rounds < MIN_ROUNDS:
         raise ValueError(f"at least {MIN_ROUNDS} rounds are needed, not {rounds}")
@@ -90,5 +90,5 @@ def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def machine() -> str:
-    """Return in one line what the figures were taken on."""
+    """Return one line about the interpreter and the machine."""
     return f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}"

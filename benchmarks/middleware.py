@@ -1,8 +1,8 @@
-"""What the two middlewares add to a request, over what a hand-written one adds.
+"""The overhead of the two middlewares per request, compared with a hand-written one.
 
-In one process, without a server: an application that does next to nothing is called with
-one request, as it is and behind each middleware. What a middleware adds is the median
-with it less the median without. Run with ``python -m benchmarks.middleware``.
+In one process, without a server: an application that does almost nothing is called with one
+request, alone and behind each middleware. The overhead is the median with the middleware minus
+the median without it. Run with ``python -m benchmarks.middleware``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HEADERS = [
     (b"x-forwarded-for", b"203.0.113.7"),
     (b"x-forwarded-proto", b"https"),
     (b"x-request-id", b"0b6b3a52"),
-    # Last, as a proxy adds it that knows who the client is.
+    # Last, where a proxy would add it.
     (b"x-tenant-id", b"acme"),
 ]
 SCOPE: dict[str, Any] = {
@@ -86,8 +86,8 @@ async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
 
 
 class MinimalASGI:
-    """The least that binds a tenant: no check of any kind, no copy of the scope, and what the
-    server does in ``receive`` and ``send`` runs under the tenant, too."""
+    """The smallest middleware that binds a tenant: no checks, no copy of the scope, and the
+    server's code in ``receive`` and ``send`` runs under the tenant, too."""
 
     def __init__(self, app: ASGI) -> None:
         self.app = app
@@ -109,7 +109,7 @@ class MinimalASGI:
 
 
 class MinimalVaryASGI(MinimalASGI):
-    """The least that binds a tenant and says in ``Vary`` where it came from."""
+    """The smallest middleware that binds a tenant and names its source in ``Vary``."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         async def send_with_vary(message: Any) -> None:
@@ -130,7 +130,7 @@ class MinimalVaryASGI(MinimalASGI):
 
 
 class MinimalOutsideASGI(MinimalASGI):
-    """The least that binds a tenant and keeps the server's own code outside of it."""
+    """The smallest middleware that binds a tenant and keeps it out of the server's code."""
 
     vary = False
 
@@ -167,7 +167,7 @@ class MinimalOutsideASGI(MinimalASGI):
 
 
 class MinimalOutsideVaryASGI(MinimalOutsideASGI):
-    """The same, and each response says in ``Vary`` where the tenant came from."""
+    """The same, with the tenant's source in the ``Vary`` of each response."""
 
     vary = True
 
@@ -184,8 +184,8 @@ def streaming_app(environ: dict[str, Any], start_response: Any) -> Iterable[byte
 
 
 class MinimalWSGI:
-    """The least that binds a tenant, and only while the app's call runs: a body that is
-    made later finds no tenant, and what the app sets stays in the server's context."""
+    """The smallest middleware that binds a tenant, only while the app's call runs: a body that is
+    generated later has no tenant, and what the app sets stays in the server's context."""
 
     def __init__(self, app: WSGI) -> None:
         self.app = app
@@ -199,7 +199,7 @@ class MinimalWSGI:
 
 
 class MinimalIsolatedWSGI:
-    """The least that also keeps the server's context as it is and covers the body."""
+    """The smallest middleware that also covers the body and does not change the server's context."""
 
     def __init__(self, app: WSGI) -> None:
         self.app = app
@@ -212,7 +212,7 @@ class MinimalIsolatedWSGI:
 
 
 class MinimalVaryWSGI:
-    """The same, and each response says in ``Vary`` where the tenant came from."""
+    """The same, with the tenant's source in the ``Vary`` of each response."""
 
     def __init__(self, app: WSGI) -> None:
         self.app = app
@@ -266,7 +266,7 @@ def wsgi_batch(app: WSGI, environ: dict[str, Any] = ENVIRON) -> Batch:
 
     def requests(repeats: int) -> None:
         for _ in range(repeats):
-            # The app may change the environ, so a server makes one for each request.
+            # The app may change the environ, so a server creates one for each request.
             body = app(environ.copy(), start_response)
             for _chunk in body:
                 pass
@@ -278,7 +278,7 @@ def wsgi_batch(app: WSGI, environ: dict[str, Any] = ENVIRON) -> Batch:
 
 
 def report(title: str, batches: dict[str, Batch]) -> dict[str, float]:
-    """Print what each of ``batches`` adds to ``bare``, and return that over ``minimal``."""
+    """Print the overhead of each of ``batches`` over ``bare``; return its ratio to ``minimal``."""
     medians = compare(batches, rounds=ROUNDS, clock=time.process_time)
     added = {name: median - medians["bare"] for name, median in medians.items()}
     ratios = {name: each / added["minimal"] for name, each in added.items() if name != "bare"}
@@ -305,7 +305,7 @@ def main() -> None:
     print(machine())
     print(f"medians of {ROUNDS} rounds, processor time; {len(HEADERS)} request headers")
 
-    # A hand-written loop stops at the header. This one looks for a second value, too.
+    # A hand-written loop stops at the header. The resolver also looks for a second value.
     first = {**SCOPE, "headers": [HEADERS[-1], *HEADERS[:-1]]}
     loop = asyncio.new_event_loop()
     try:

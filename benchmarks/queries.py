@@ -1,10 +1,9 @@
-"""What the guard adds to queries and writes, in one process and one run.
+"""The overhead of the guard for queries and writes, in one process and one run.
 
-Three ways are timed side by side, on SQLite in memory: under the guard; without the
-guard and with the tenant filter (or the tenant) written by hand, as a careful person
-would; without either. Each way reads the same rows. Where the guard is off, its
-listeners and hooks are taken out altogether. What is taken is processor time, since
-nothing here waits.
+Three ways are timed side by side, on SQLite in memory: under the guard; without the guard, with
+the tenant filter (or the tenant) carefully written by hand; without either. Each way reads the
+same rows. Without the guard, its listeners and hooks are removed completely. The clock is
+processor time, since nothing here waits.
 
 Run it as ``python -m benchmarks.queries``; ``make bench`` runs it with the others.
 """
@@ -70,7 +69,7 @@ engine = create_engine("sqlite://", poolclass=StaticPool)
 
 @contextmanager
 def unguarded() -> Generator[None]:
-    """Take the adapter's listeners and hooks out of SQLAlchemy."""
+    """Remove the adapter's listeners and hooks from SQLAlchemy."""
     for target, name, function, _ in objects.LISTENERS:
         event.remove(target, name, function)
     for owner, hook in internals.HOOKS:
@@ -85,7 +84,7 @@ def unguarded() -> Generator[None]:
 
 
 Criteria: TypeAlias = Callable[[], tuple[Any, ...]]
-"""Makes the filter anew for each query, as code does that is handed a tenant."""
+"""Builds the filter for each query, like code that gets the tenant as an argument."""
 
 
 def nothing() -> tuple[Any, ...]:

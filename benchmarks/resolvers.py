@@ -1,12 +1,11 @@
-"""What each resolver adds to a request, over what a hand-written middleware adds.
+"""The overhead of each resolver per request, compared with hand-written middlewares.
 
-Each resolver is compared with the least middleware that binds the tenant's header to a
-``ContextVar`` and keeps it out of the server's part of ``receive`` and ``send``, or of another
-request's thread, see :mod:`benchmarks.middleware`; it is also measured without ``Vary``, which
-that one does not add either. And each is compared with a
-hand-written one that does the resolver's own job, see :mod:`benchmarks.by_hand`: it reads
-the cookie, verifies the signature or hashes the key, and adds ``Vary`` where the resolver
-does. Every resolver finds the tenant in a request with the same eleven headers. Run with
+Each resolver is compared with the smallest middleware that binds the tenant's header to a
+``ContextVar`` and keeps it out of the server's ``receive`` and ``send``, or out of other requests
+on the thread, see :mod:`benchmarks.middleware`. It is also measured without ``Vary``, which that
+middleware does not add. And each is compared with a hand-written one that does the resolver's
+job, see :mod:`benchmarks.by_hand`: it reads the cookie, verifies the signature or hashes the key,
+and adds ``Vary`` if the resolver does. Every request has the same eleven headers. Run with
 ``python -m benchmarks.resolvers``.
 """
 
@@ -126,10 +125,10 @@ RESOLVERS: dict[str, Any] = {
 
 
 def check_that_all_resolve() -> None:
-    """Raise unless each way names the tenant, for a refusal has a cost of its own.
+    """Check that each way finds the tenant; a refusal would have another cost.
 
     Raises:
-        ValueError: one does not.
+        ValueError: one does not find it.
     """
     for name, resolver in RESOLVERS.items():
         for request, readers in ((REQUEST_SCOPE, ASGI_READERS), (REQUEST_ENVIRON, WSGI_READERS)):
@@ -183,7 +182,7 @@ def wsgi_batches() -> dict[str, Batch]:
 
 
 def report(title: str, batches: dict[str, Batch]) -> list[str]:
-    """Print what each resolver adds, and return the names of those that miss the aim."""
+    """Print the overhead of each resolver, and return the names of those that miss the target."""
     medians = compare(batches, rounds=ROUNDS, clock=time.process_time)
     added = {name: median - medians["bare"] for name, median in medians.items()}
     minimal = added["minimal"]
@@ -232,7 +231,7 @@ def times(this: float | None, that: float | None) -> str:
 
 
 def report_bare_jobs() -> None:
-    """Print what the jobs cost that are more than finding a value, with nothing around."""
+    """Print the cost of the jobs that are more than reading a value, without a request."""
     signed = SIGNED.sign("acme")
     jobs: dict[str, Callable[[], object]] = {
         "SHA-256 of an API key": lambda: hashlib.sha256(b"0b6b3a52").hexdigest(),

@@ -1,13 +1,13 @@
-"""What policies in PostgreSQL add to a query under the guard, in one process and one run.
+"""The overhead of policies in PostgreSQL for queries under the guard, in one process and one run.
 
-A table has 1,000,000 rows of 1,000 tenants and an index on the tenant and the key. Four
-ways of reading one page of 20 rows of one tenant are timed side by side, each on one
-connection to the same server: with the tenant filter written by hand, as a careful person
-would; under the guard; with policies alone; under both. For the first two the role is one
-for which no policy holds, and for the first and the third the guard's listeners and hooks
-are taken out altogether. Then, what it costs a transaction to tell the database the tenant.
+A table has 1,000,000 rows of 1,000 tenants and an index on the tenant and the key. Four ways to
+read a page of 20 rows of one tenant are timed side by side, each on one connection to the same
+server: with the tenant filter carefully written by hand; under the guard; with policies alone;
+under both. For the first two, no policy applies to the role; for the first and the third, the
+guard's listeners and hooks are removed completely. Then the cost of sending the tenant to the
+database in each transaction is measured.
 
-It fails if the ways do not read the same rows, or not by searching that index by the tenant.
+The benchmark fails if the ways read different rows, or do not search that index by the tenant.
 
 Run it as ``python -m benchmarks.rls``; ``make bench`` runs it with the others.
 """
@@ -36,7 +36,7 @@ from tests.policy_database import PolicyDatabase, policy_database
 
 ROUNDS: Final = 51
 SECONDS: Final = 0.01
-"""Of one way in one round. On a busy machine many short rounds are steadier than few long ones."""
+"""Per way and round. On a busy machine, many short rounds vary less than a few long ones."""
 ROWS: Final = 1_000_000
 TENANTS: Final = 1_000
 TENANT: Final = "tenant 7"
@@ -59,7 +59,7 @@ class Entry(Base):
 
 
 Query: TypeAlias = Callable[[Session, int], Sequence[Any]]
-"""Reads a page: which one, a number says."""
+"""Reads the page with the given number."""
 
 
 def orm_page(*, filtered: bool) -> Query:
@@ -87,7 +87,7 @@ def core_page(*, filtered: bool) -> Query:
 def in_one_transaction(engine: Engine, read: Query) -> Batch:
     def run(times: int) -> None:
         with Session(engine) as session:
-            # Telling the tenant is not what is timed here.
+            # Sending the tenant is not timed here.
             session.connection()
             for number in range(times):
                 read(session, number)
@@ -113,7 +113,7 @@ def guarded(batch: Batch) -> Batch:
 
 
 def plain(batch: Batch) -> Batch:
-    # The scope is there, for the database to be told; the guard is not.
+    # The scope is needed to send the tenant to the database; the guard is removed.
     def run(times: int) -> None:
         with unguarded():
             batch(times)
@@ -123,12 +123,12 @@ def plain(batch: Batch) -> Batch:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way to keep to the tenant.
+    """One way to confine a query to the tenant.
 
     Attributes:
-        engine: has one connection.
-        filtered: whether the query has the tenant filter in it.
-        around: sets up what the batch runs in.
+        engine: an engine with one connection.
+        filtered: whether the query has the tenant filter.
+        around: a context manager in which the batch runs.
     """
 
     engine: Engine
@@ -177,18 +177,18 @@ def fill(db: PolicyDatabase) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a way reads, and how.
+    """The rows that a way reads, and their plan.
 
     Attributes:
-        keys: of the rows.
-        plan: how the database means to find them.
+        keys: the keys of the rows.
+        plan: the database's plan.
     """
 
     keys: list[int]
     plan: Plan
 
     def is_by_tenant(self) -> bool:
-        """Say whether one index is searched, by the tenant, and nothing else is read."""
+        """Return whether only one index is searched, by the tenant."""
         searched = indexes(self.plan)
         condition = searched.get(INDEX, "")
         return (
@@ -212,7 +212,7 @@ def look(way: Way, query: Callable[..., Query]) -> Seen:
 
 
 def compare_plans(found: dict[str, Way]) -> bool:
-    """Print each way's plan; say whether all read the same rows by the one index."""
+    """Print each way's plan; return whether all read the same rows through the index."""
     seen = {
         (name, query): look(way, query)
         for name, way in found.items()
@@ -230,7 +230,7 @@ def compare_plans(found: dict[str, Way]) -> bool:
 
 
 def compare_queries(found: dict[str, Way]) -> list[str]:
-    """Print what each way takes; return what missed the aim."""
+    """Print the time of each way; return those that miss the target."""
     missed, rows = [], []
     for name, query, within in (
         ("ORM, the statement", orm_page, in_one_transaction),
@@ -278,7 +278,7 @@ def async_transactions(engine: AsyncEngine, runner: asyncio.Runner) -> Batch:
 
 
 def compare_transactions(db: PolicyDatabase) -> None:
-    """Print what it costs a transaction to tell the database the tenant, by the driver."""
+    """Print the cost of sending the tenant in each transaction, by driver."""
     batches: dict[str, Batch] = {}
     with asyncio.Runner() as runner, ExitStack() as stack:
         options: dict[str, Any] = {"pool_size": 1, "max_overflow": 0}
@@ -312,7 +312,7 @@ def compare_transactions(db: PolicyDatabase) -> None:
 
 def main() -> int:
     print(f"{machine()}, SQLAlchemy {sqlalchemy.__version__}; medians of {ROUNDS} rounds")
-    # What is there already is not looked through again before each timing.
+    # Keep the garbage collector from scanning existing objects during each timing.
     gc.collect()
     gc.freeze()
     with policy_database() as made:

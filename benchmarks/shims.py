@@ -1,10 +1,9 @@
-"""What registering with a framework adds to a request, over what a hand-written way adds.
+"""The overhead of the framework adapters per request, compared with hand-written code.
 
-An application of each framework with one route is called with one request: as it is, with
-the least middleware or hooks that bind the tenant's header to a ``ContextVar``, registered
-as that framework's own documentation does it, and with the adapter. In one process,
-without a server; each request begins with a scope or an environ of its own, as it does
-under one. Run with ``python -m benchmarks.shims``.
+An application of each framework with one route is called with one request: alone; with the
+smallest middleware or hooks that bind the tenant's header to a ``ContextVar``, registered as in
+the framework's documentation; and with the adapter. In one process, without a server; each
+request gets its own scope or environ, as under a server. Run with ``python -m benchmarks.shims``.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ BARE, BY_HAND, BY_HAND_VARY = "bare", "by hand", "by hand with Vary"
 SHIM_PLAIN, SHIM = "adapter, vary=()", "adapter"
 
 seen: set[object] = set()
-"""Which tenants the route ran under, as bound by hand and by the adapters."""
+"""The tenants under which the route ran, as bound by hand and by the adapter."""
 
 
 def served() -> str:
-    """Do what each route does: look who the tenant is."""
+    """Do the work of each route: read the tenant."""
     seen.add((tenant.get(), try_current_tenant()))
     return "ok"
 
@@ -85,7 +84,7 @@ def flask_app() -> Flask:
 
 
 def add_hooks(app: Flask, *, vary: bool) -> None:
-    """Bind the tenant in Flask's hooks, which do not cover a body that is made later."""
+    """Bind the tenant in Flask's hooks, which do not cover a body that is generated later."""
 
     @app.before_request
     def bind() -> None:
@@ -124,7 +123,7 @@ async def send(message: Any) -> None:
 def asgi_batch(loop: asyncio.AbstractEventLoop, app: Any) -> Batch:
     async def requests(repeats: int) -> None:
         for _ in range(repeats):
-            # Frameworks write into it.
+            # Frameworks write into the scope.
             await app({**SCOPE, "state": {}}, receive, send)
 
     return lambda repeats: loop.run_until_complete(requests(repeats))
@@ -145,7 +144,7 @@ def wsgi_batch(app: Any) -> Batch:
 
 
 def check(batches: dict[str, Batch]) -> None:
-    """Raise unless each application answers under the tenant that its way binds.
+    """Check that each application runs under the tenant that its way binds.
 
     Raises:
         ValueError: one does not.
@@ -163,7 +162,7 @@ def check(batches: dict[str, Batch]) -> None:
 
 
 def report(title: str, batches: dict[str, Batch]) -> None:
-    """Print what each way adds to a request."""
+    """Print the overhead of each way per request."""
     check(batches)
     medians = compare(batches, rounds=ROUNDS, clock=time.process_time)
     added = {name: median - medians[BARE] for name, median in medians.items()}
@@ -193,7 +192,7 @@ def main() -> None:
     try:
         apps = starlette_apps()
         report("Starlette", {name: asgi_batch(loop, app) for name, app in apps.items()})
-        # Its plugin takes effect when the application starts.
+        # The plugin takes effect when the application starts.
         apps = litestar_apps()
         for app in apps.values():
             loop.run_until_complete(started(app))
@@ -204,7 +203,7 @@ def main() -> None:
 
 
 async def started(app: Litestar) -> None:
-    """Run the application's start and end; what the adapter did at the start stays."""
+    """Run the application's lifespan; the adapter's changes at startup remain."""
     async with app.lifespan():
         pass
 
