@@ -199,7 +199,7 @@ class MinimalWSGI:
 
 
 class MinimalIsolatedWSGI:
-    """The smallest middleware that also covers the body and does not change the server's context."""
+    """The smallest middleware that also covers the body and leaves the server's context alone."""
 
     def __init__(self, app: WSGI) -> None:
         self.app = app
