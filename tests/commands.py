@@ -1,4 +1,4 @@
-"""Starts a command that serves, in a process of its own, and finds out where it listens."""
+"""Starts a command that serves, in a separate process, and finds its address."""
 
 from __future__ import annotations
 

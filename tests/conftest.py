@@ -1,4 +1,4 @@
-"""What all the tests have in common."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ settings.load_profile("tenantshield_mw")
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """Fail a test after which more or less is logged than before: the next one may look at that."""
+    """Fail a test that changes the configuration of logging, on which the next one may depend."""
     root = logging.getLogger()
     before = root.level, logging.root.manager.disable
     yield
@@ -31,7 +31,7 @@ def logging_as_it_was() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def engines_made() -> Iterator[list[Any]]:
-    """Note each engine that is made, and at the end dispose of those that are left.
+    """Record each engine that is created, and dispose of the remaining ones at the end.
 
     Python 3.13 and newer warn of a connection to SQLite that is never closed, at whatever test
     happens to run when they notice.

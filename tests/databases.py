@@ -65,7 +65,7 @@ _SOCKETS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An empty database of the caller's own, dropped when :func:`database` ends."""
+    """An empty database for the caller, dropped when :func:`database` ends."""
 
     name: DatabaseName
     url: URL
@@ -143,7 +143,7 @@ class Database:
 
 @contextmanager
 def database(name: DatabaseName) -> Generator[Database, None, None]:
-    """Yield an empty database, and drop it with all that it holds afterwards.
+    """Yield an empty database, and drop it afterwards.
 
     Args:
         name: which kind of database.
@@ -165,7 +165,7 @@ def database(name: DatabaseName) -> Generator[Database, None, None]:
 
 
 def require(name: DatabaseName) -> None:
-    """Skip the running test, with the reason, where there is no database of this kind."""
+    """Skip the running test, with the reason, if there is no database of this kind."""
     # Only here: other programs than the tests use this module too.
     import pytest
 
@@ -175,7 +175,7 @@ def require(name: DatabaseName) -> None:
 
 
 def why_unavailable(name: DatabaseName) -> str | None:
-    """Return why no database of this kind is at hand; ``None`` if one is."""
+    """Return why no database of this kind is available; ``None`` if one is."""
     if name == "mariadb" and _mariadb_server() is None:
         return (
             f"no MariaDB: set {MARIADB_URL}=mysql+pymysql://user:password@host/ for a user that "
@@ -202,21 +202,21 @@ def _sqlite() -> Generator[Database, None, None]:
 
 
 def memory_engine(**options: Any) -> Engine:
-    """Return a sync engine on an SQLite database of its own, in memory."""
+    """Return a sync engine on a separate SQLite database in memory."""
     engine = create_engine("sqlite://", poolclass=StaticPool, **options)
     _use_transactions(engine)
     return engine
 
 
 def memory_async_engine(**options: Any) -> AsyncEngine:
-    """Return an async engine on an SQLite database of its own, in memory."""
+    """Return an async engine on a separate SQLite database in memory."""
     engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool, **options)
     _use_transactions(engine.sync_engine)
     return engine
 
 
 def _use_transactions(engine: Engine) -> None:
-    """Let SQLAlchemy say BEGIN, so that savepoints work as on the other databases.
+    """Let SQLAlchemy send BEGIN, so that savepoints work as on the other databases.
 
     As the SQLite chapter of SQLAlchemy's documentation has it, "Serializable isolation /
     Savepoints / Transactional DDL".

@@ -1,4 +1,4 @@
-"""Runs pytest on a PostgreSQL that is installed here, instead of the one that PyPI has.
+"""Run pytest with an installed PostgreSQL, instead of the one from PyPI.
 
 ::
 
@@ -29,7 +29,7 @@ _USER: Final = "postgres"
 
 @contextmanager
 def server(programs: Path) -> Generator[Path]:
-    """Yield the folder of the socket of a server that lets ``postgres`` in without a password.
+    """Yield the socket's folder of a server that accepts ``postgres`` without a password.
 
     Args:
         programs: the folder with ``initdb`` and ``pg_ctl``.

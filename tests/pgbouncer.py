@@ -1,7 +1,6 @@
 """PgBouncer in transaction mode, in front of a PostgreSQL server.
 
-It listens on a Unix socket in a temporary folder of its own, so that there is no port that
-somebody else could have taken::
+It listens on a Unix socket in a separate temporary folder, so no port can be in use already::
 
     with pgbouncer(server_folder, users=["app"]) as folder:
         engine = create_engine(url.update_query_dict({"host": folder}))
@@ -58,7 +57,7 @@ def why_unavailable() -> str | None:
 
 
 def require() -> None:
-    """Skip the running test, with the reason, where there is no PgBouncer."""
+    """Skip the running test, with the reason, if there is no PgBouncer."""
     # Only here: the soak uses this module too.
     import pytest
 
@@ -77,12 +76,12 @@ def pgbouncer(
 
     Args:
         server: the folder with the socket of the PostgreSQL server.
-        users: who may connect, all without a password.
-        size: how many connections to the server it opens for each user of each database.
-        reset: whether it forgets a session's state between two transactions.
+        users: the users that may connect, all without a password.
+        size: the number of connections to the server for each user of each database.
+        reset: whether it resets a session's state between two transactions.
 
     Raises:
-        RuntimeError: there is none, or it did not start; with what it said.
+        RuntimeError: PgBouncer is missing or did not start; the message has its output.
     """
     program = _program()
     if program is None:

@@ -1,4 +1,4 @@
-"""How PostgreSQL means to carry out what SQLAlchemy sends it."""
+"""PostgreSQL's plans for the statements that SQLAlchemy sends."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ https://www.postgresql.org/docs/current/sql-explain.html
 
 
 def plan_of(session: Session, run: Callable[[Session], object]) -> Plan:
-    """Return how the one statement that ``run`` sends is carried out.
+    """Return the plan of the only statement that ``run`` sends.
 
-    It is asked for in the same transaction, so that the same policies, role and settings
-    hold, and with the parameters bound as they were.
+    It is requested in the same transaction, so that the same policies, role and settings apply,
+    and with the same bound parameters.
 
     Args:
-        session: on psycopg.
+        session: a session with psycopg.
         run: sends the statement.
 
     Raises:
-        ValueError: it sends none, or several.
+        ValueError: it sends no statement, or several.
     """
     sent: list[tuple[str, Any]] = []
 
@@ -55,14 +55,14 @@ def plan_of(session: Session, run: Callable[[Session], object]) -> Plan:
 
 
 def nodes(plan: Plan) -> Iterator[Plan]:
-    """Yield the node and all below it."""
+    """Yield the node and all nodes below it."""
     yield plan
     for below in plan.get("Plans", ()):
         yield from nodes(below)
 
 
 def indexes(plan: Plan) -> dict[str, str]:
-    """Return the indexes that are searched, each with the condition that it is searched by."""
+    """Return the indexes that are searched, with their conditions."""
     return {
         node["Index Name"]: node.get("Index Cond", "")
         for node in nodes(plan)
@@ -71,7 +71,7 @@ def indexes(plan: Plan) -> dict[str, str]:
 
 
 def scanned(plan: Plan) -> list[str]:
-    """Return the tables, or the partitions of one, that are read in any way, sorted."""
+    """Return the sorted names of the tables and partitions that are read."""
     return sorted(
         node["Relation Name"]
         for node in nodes(plan)
@@ -80,7 +80,7 @@ def scanned(plan: Plan) -> list[str]:
 
 
 def as_text(plan: Plan, depth: int = 0) -> str:
-    """Return the plan for people: each node in a line, with its conditions."""
+    """Return the plan as text: one node per line, with its conditions."""
     words = [plan["Node Type"]]
     if "Index Name" in plan:
         words.append(f"using {plan['Index Name']}")

@@ -1,4 +1,4 @@
-"""PostgreSQL with policies on its tables, and an application that logs in as nobody special."""
+"""PostgreSQL with policies, and an application that logs in as an ordinary role."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ INSUFFICIENT_PRIVILEGE: Final = "42501"
 
 @dataclass(frozen=True, slots=True)
 class PolicyDatabase(Database):
-    """A database whose engines log in as a role for which policies hold.
+    """A database whose engines log in as a role to which policies apply.
 
-    What the judge reads, by :meth:`dbapi`, is read as a superuser.
+    :meth:`dbapi`, with which the contents are judged, reads as a superuser.
 
     Attributes:
         owner: a role that owns the tables and is nothing else.
@@ -48,7 +48,7 @@ class PolicyDatabase(Database):
 
     @contextmanager
     def app_dbapi(self) -> Generator[Any, None, None]:
-        """Yield a connection of the driver's own, as the application could open one."""
+        """Yield a connection of the driver, as the application could open one."""
         import psycopg
 
         arguments: dict[str, Any] = {**self._connect, "user": self.app}
@@ -70,14 +70,14 @@ class PolicyDatabase(Database):
         )
 
     def open_schema(self, name: str) -> None:
-        """Let the roles use a schema."""
+        """Grant the roles the use of a schema."""
         self.run(
             f"GRANT ALL ON SCHEMA {name} TO {self.owner}",
             f"GRANT USAGE ON SCHEMA {name} TO {self.app}, {self.system}",
         )
 
     def grant(self) -> None:
-        """Let the application and the system role use all tables that there are."""
+        """Grant the application and the system role the use of all existing tables."""
         for (schema,) in self.read(
             "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'"
         ):
@@ -97,7 +97,7 @@ class PolicyDatabase(Database):
 
 @contextmanager
 def policy_database() -> Generator[Database, None, None]:
-    """Yield an empty database with three roles of its own."""
+    """Yield an empty database with three roles."""
     with (
         database("postgresql") as here,
         here.roles(owner="", app="LOGIN NOINHERIT", system="BYPASSRLS") as (owner, app, system),
@@ -111,7 +111,7 @@ def policy_database() -> Generator[Database, None, None]:
 
 
 def is_refused_by_policy(error: Exception) -> bool:
-    """Say whether PostgreSQL refused a row because of a policy, or a lack of rights."""
+    """Return whether PostgreSQL refused a row because of a policy or missing privileges."""
     return (
         isinstance(error, DBAPIError)
         and getattr(error.orig, "sqlstate", None) == INSUFFICIENT_PRIVILEGE

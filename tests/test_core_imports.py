@@ -1,4 +1,4 @@
-"""The core stands on the standard library and asgiref alone."""
+"""The core depends only on the standard library and asgiref."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the README shows works: its code runs, its commands and its links are there."""
+"""The README works: its code runs, and its commands and links exist."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ OWNER_URL, APP_URL = here.url, here.url.set(username=here.app)
 
 
 def python_blocks() -> dict[str, str]:
-    """Return each Python block under the heading that it stands under."""
+    """Return the Python blocks by heading."""
     parts = re.split(r"^#+ (.+)$", README, flags=re.MULTILINE)
     return {
         heading: block

@@ -1,4 +1,4 @@
-"""Real servers for the frameworks' applications, and what refused requests get."""
+"""Real servers for the frameworks' applications, and checks of refusals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AS_GLOBEX = {"X-Tenant-ID": "globex"}
 
 @asynccontextmanager
 async def under_uvicorn(app: Any) -> AsyncGenerator[str]:
-    """Yield host and port of a server that runs in the test's own event loop."""
+    """Yield host and port of a server that runs in the test's event loop."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         config = uvicorn.Config(app, log_level="error", ws="websockets-sansio")
         server = uvicorn.Server(config)

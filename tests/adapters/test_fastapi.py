@@ -1,4 +1,4 @@
-"""The Starlette adapter under FastAPI: the dependency and what it says in the schema."""
+"""The Starlette adapter under FastAPI: the dependency, and its effect on the schema."""
 
 from __future__ import annotations
 

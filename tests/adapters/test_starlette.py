@@ -293,7 +293,7 @@ class TestMountedApplications:
 
 
 class Signing(BaseHTTPMiddleware):
-    """Notes on the way in and on the way out which tenant it sees."""
+    """Records the tenant that it sees on the way in and on the way out."""
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         before = try_current_tenant()

@@ -1,4 +1,4 @@
-"""Generators that the frameworks drive, and that hold a scope while they are suspended."""
+"""Generators that frameworks drive, and that hold a scope open while they are suspended."""
 
 from __future__ import annotations
 

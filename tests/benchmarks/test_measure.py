@@ -1,4 +1,4 @@
-"""The measuring that the benchmarks share."""
+"""The common measuring code of the benchmarks."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The examples' pages, in a browser."""
+"""The examples' pages in a browser."""

@@ -1,4 +1,4 @@
-"""Chromium without a window, driven by Playwright."""
+"""Headless Chromium, driven by Playwright."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ARGUMENTS: Final = [
 
 
 def require_chromium() -> None:
-    """Skip the test where there is no browser, or fail it where there has to be one."""
+    """Skip the test if there is no browser, or fail it if one is required."""
     missing = None
     if CHROMIUM is None:
         missing = "no chromium on the PATH (Debian: apt-get install chromium)"
@@ -45,7 +45,7 @@ def require_chromium() -> None:
 
 @contextmanager
 def chromium() -> Generator[Browser]:
-    """Yield a browser, which is there: :func:`require_chromium` has said so."""
+    """Yield a browser; :func:`require_chromium` has checked that there is one."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

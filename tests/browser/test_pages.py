@@ -1,4 +1,4 @@
-"""The page of each example, as somebody in front of a browser sees it."""
+"""The page of each example, as a user sees it in a browser."""
 
 from __future__ import annotations
 

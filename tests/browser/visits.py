@@ -1,4 +1,4 @@
-"""What somebody does on the examples' page."""
+"""The actions of a user on the examples' page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Visit", "visiting"]
 
 
 class Visit:
-    """One page that was opened.
+    """An open page.
 
     Args:
         page: the page, loaded.
@@ -38,7 +38,7 @@ class Visit:
         self.settle()
 
     def run_attempts(self) -> dict[str, str]:
-        """Run the attempts, and return the outcome of each under what it does."""
+        """Run the attempts, and return the outcome of each by name."""
         self.page.get_by_role("button", name="Run the attempts").click()
         self.settle()
         rows = self.page.locator("#attempts tbody tr").all()
@@ -48,11 +48,11 @@ class Visit:
         }
 
     def settle(self) -> None:
-        """Wait until the page is at rest: its buttons can be pressed."""
+        """Wait until the page is idle: its buttons are enabled."""
         self.page.locator("body[data-ready] #run:enabled").wait_for()
 
     def overflow(self) -> int:
-        """Return by how many pixels the page is wider than the window."""
+        """Return how many pixels the page is wider than the window."""
         width: int = self.page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )

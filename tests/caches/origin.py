@@ -1,4 +1,4 @@
-"""The application behind the caches: a page for each tenant, which may be kept for a minute."""
+"""The application behind the caches: a page for each tenant, cacheable for a minute."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["KINDS", "Site", "origin"]
 
 @cache
 def _bearer(tenant: str) -> str:
-    """Return the one token that a tenant's client sends each time."""
+    """Return the token that a tenant's client always sends."""
     return f"Bearer {token(tenant=tenant).decode()}"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A way in which requests say their tenant."""
+    """A way in which requests name their tenant."""
 
     resolver: Callable[[], Any]
     headers: Callable[[str], dict[str, str]]
@@ -65,7 +65,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 @dataclass(frozen=True)
 class Site:
-    """An application with the middleware, with one way to say the tenant.
+    """An application with the middleware, and one way to name the tenant.
 
     Args:
         kind: the name of one of :data:`KINDS`.

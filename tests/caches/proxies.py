@@ -1,4 +1,4 @@
-"""nginx and Varnish, each started as whoever runs the tests, in a folder of its own."""
+"""nginx and Varnish, each started as the current user, in a separate folder."""
 
 from __future__ import annotations
 

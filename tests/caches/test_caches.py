@@ -1,4 +1,4 @@
-"""A shared cache in front of a server keeps each tenant's pages for that tenant."""
+"""A shared cache in front of a server serves each tenant's pages only to that tenant."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SITES: Final[Mapping[str, Site]] = {
 
 
 class Client:
-    """Asks a cache for pages of one path that nobody has asked for before."""
+    """Requests pages of a path from a cache that has not seen it before."""
 
     _paths = itertools.count()
 
@@ -53,7 +53,7 @@ class Client:
         return await self._client.get(self._path, headers={**told, **headers})
 
     async def page(self, tenant: str | None, **headers: str) -> tuple[str, str]:
-        """Return the page, and whether the cache says that it had it."""
+        """Return the page, and whether the cache reports a hit."""
         response = await self.get(tenant, **headers)
         assert response.status_code == 200, response.text
         return response.text, response.headers["X-Cache"]
@@ -61,7 +61,7 @@ class Client:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["asgi", "wsgi"])
 async def server(request: pytest.FixtureRequest) -> AsyncGenerator[str]:
-    """Yield host and port of a server that runs all of the sites."""
+    """Yield host and port of a server that serves all sites."""
     over_asgi, over_wsgi = origin(SITES)
     if request.param == "asgi":
         async with under_uvicorn(over_asgi) as address:

@@ -1,4 +1,4 @@
-"""Calling an ASGI or a WSGI application as a server does, without one."""
+"""Call an ASGI or a WSGI application like a server, without one."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def websocket_scope(path: str = "/", **more: Any) -> dict[str, Any]:
 
 
 def as_environ(path: str = "/", *, headers: Headers = (), **more: Any) -> dict[str, Any]:
-    """Return the environ that a server makes of the same request (PEP 3333, RFC 3875)."""
+    """Return the environ that a server creates for the same request (PEP 3333, RFC 3875)."""
     environ: dict[str, Any] = {
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "",
@@ -129,7 +129,7 @@ def call_wsgi(app: Any, environ: dict[str, Any]) -> Response:
 
 @dataclass
 class Seen:
-    """An application for both interfaces that notes the tenant it runs under."""
+    """An application for both interfaces that records the tenant that it runs under."""
 
     tenants: list[TenantContext | None] = field(default_factory=list)
 
@@ -150,7 +150,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a request comes to: the tenant it ran under, or the status and code it got."""
+    """The outcome of a request: the tenant that it ran under, or its refusal's status and code."""
 
     tenant: TenantId | None
     ran: bool

@@ -1,4 +1,4 @@
-"""Serving an ASGI application with uvicorn, in a thread of the test."""
+"""Serve an ASGI application with uvicorn, in a thread of the test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["running"]
 
 @contextmanager
 def running(app: Any) -> Generator[str, None, None]:
-    """Serve ``app`` with uvicorn, and give its host and port."""
+    """Serve ``app`` with uvicorn, and yield its host and port."""
     begun = threading.Event()
 
     class Server(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""Who may act for a tenant, and how long finding that out may take."""
+"""Authorization, and the time limit for finding the tenant."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SOON = 0.02
 
 
 class Forever:
-    """Something that does not answer until it is let go."""
+    """Something that does not answer until it is released."""
 
     def __init__(self) -> None:
         self.let_go = threading.Event()

@@ -293,7 +293,7 @@ async def test_the_apps_other_context_variables_are_left_alone() -> None:
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the tenant; a websocket gets it in one message."""
+    """Respond with the tenant; a websocket gets it in one message."""
     body = json.dumps(tenant_id())
     if scope["type"] == "websocket":
         await receive()

@@ -1,4 +1,4 @@
-"""What is remembered, for how long, and that many who ask at once ask once."""
+"""What the cache remembers and for how long, and concurrent callers share one load."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def memory(clock: Clock, *, maxsize: int = 10, seconds: float = 60.0) -> SingleF
 
 
 class Loads:
-    """Loads that count."""
+    """Loads that are counted."""
 
     def __init__(self) -> None:
         self.keys: list[Any] = []

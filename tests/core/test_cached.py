@@ -1,4 +1,4 @@
-"""A resolver that is asked once for each key within a time."""
+"""A resolver whose answers are cached by key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Clock:
 
 
 class Asked:
-    """A resolver that counts, and answers with what it is given, by the path."""
+    """A resolver that counts its calls, and answers by the path."""
 
     def __init__(self, **answers: Any) -> None:
         self.answers = answers
@@ -141,7 +141,7 @@ def test_a_remembered_error_keeps_what_it_says_and_no_traceback() -> None:
 
 
 class MovedError(TenantNotFoundError):
-    """An error whose constructor takes something else than what it says."""
+    """An error whose constructor takes other arguments than its message."""
 
     def __init__(self, tenant: str, *, to: str) -> None:
         super().__init__(f"{tenant} has moved")

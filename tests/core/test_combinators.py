@@ -1,4 +1,4 @@
-"""Resolvers that are made of others, sync and async."""
+"""Resolvers that combine others, sync and async."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def says_later(answer: Any) -> Any:
 
 
 async def asked(resolver: Any) -> Any:
-    """Return what the ASGI middleware makes of a resolver: a tenant id, or the status."""
+    """Return the ASGI middleware's result for a resolver: a tenant id, or the status."""
     seen = Seen()
     response = await call_asgi(
         TenantSessionMiddleware(seen.asgi, resolve_tenant=resolver), http_scope()

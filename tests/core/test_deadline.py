@@ -1,4 +1,4 @@
-"""How long a thread waits for an answer that another one loads."""
+"""The time limit of a thread that waits for an answer that another thread loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a directory says of a tenant, for how long, and after it was told otherwise."""
+"""The answers of a directory: for how long they are cached, and after an invalidation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Clock:
 
 
 class Tenants:
-    """A table of tenants that counts how often it is read."""
+    """A table of tenants that counts its reads."""
 
     def __init__(self, **listed: Any) -> None:
         self.listed = listed

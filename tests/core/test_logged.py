@@ -1,4 +1,4 @@
-"""What goes wrong while a tenant is looked for is not the client's to see, and so it is logged."""
+"""Errors while finding the tenant, which the client does not see, are logged."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def test_what_is_raised_to_the_server_is_not_logged_twice(
 
 
 class Late:
-    """A resolver that comes back when it is let go."""
+    """A resolver that returns when it is released."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
@@ -112,7 +112,7 @@ class Late:
 
 
 def refused_by_wsgi(late: Late) -> None:
-    """Have a request refused that does not wait for ``late``, then wait for it."""
+    """Let a request be refused before ``late`` answers, then wait for it."""
     app = TenantSessionMiddlewareWSGI(Seen().wsgi, resolve_tenant=late, timeout=SOON)
     with ExitStack() as stack:
         stack.callback(late.let_go.set)

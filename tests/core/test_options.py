@@ -1,4 +1,4 @@
-"""The keyword arguments that the adapters hand on to the middlewares."""
+"""The keyword arguments that the adapters pass to the middlewares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program hands to the middlewares can be annotated with public types."""
+"""The middlewares' arguments can be annotated with public types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller gets whose request is not bound to a tenant."""
+"""The responses to requests that cannot be bound to a tenant."""
 
 from __future__ import annotations
 

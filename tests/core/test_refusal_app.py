@@ -1,4 +1,4 @@
-"""Refused requests that an app of the user's own answers."""
+"""Refused requests that the user's own app answers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .calling import (
 
 
 class Page:
-    """An app for both interfaces that answers with a page, and notes what it was called with."""
+    """An app for both interfaces that answers with a page, and records its arguments."""
 
     def __init__(self, status: int = 0, *fields: tuple[str, str]) -> None:
         self.status = status
@@ -64,7 +64,7 @@ def unauthenticated(request: Any) -> str:
 
 
 async def answers(page: Page, resolver: Any) -> Response:
-    """Return the answer, which is the same through both middlewares."""
+    """Return the response, which is the same through both middlewares."""
     seen = Seen()
     with tenant_scope("server"):
         over_asgi = await call_asgi(

@@ -1,4 +1,4 @@
-"""The one view of a request: what it says of a path is the same in both interfaces."""
+"""Reading a request: the path is the same in both interfaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which resolvers are understood, and what becomes of what they answer."""
+"""The supported kinds of resolvers, and the handling of their answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What resolvers may be configured with, and what the request must come with."""
+"""The valid arguments of resolvers, and what they require of the request."""
 
 from __future__ import annotations
 

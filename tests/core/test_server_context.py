@@ -1,4 +1,4 @@
-"""What the server does inside of receive() and send() is outside of the tenant."""
+"""The server's code in receive() and send() runs without the tenant."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def around(app: Any, **options: Any) -> TenantSessionMiddleware:
 
 
 class Server:
-    """Notes what is bound in its own code, and in what that would register or start."""
+    """Records the binding in its own code, and in callbacks and tasks that it creates."""
 
     def __init__(self) -> None:
         self.seen: list[object] = []
@@ -181,7 +181,7 @@ async def test_a_message_that_is_closed_from_another_context_changes_nothing_the
 
 
 async def mixed(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the tenant; below ``/inside`` behind the middleware, else in front of it."""
+    """Respond with the tenant; below ``/inside`` behind the middleware, else in front of it."""
     if scope["path"] == "/inside":
         await around(answer)(scope, receive, send)
     else:

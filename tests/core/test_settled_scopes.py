@@ -1,4 +1,4 @@
-"""What is settled about scopes, a test for each part of it that needs no database."""
+"""The rules about scopes, one test for each rule that needs no database."""
 
 from __future__ import annotations
 

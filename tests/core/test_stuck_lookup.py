@@ -26,7 +26,7 @@ REQUESTS = 80
 
 @contextmanager
 def stuck_for(tenant: str) -> Generator[Any]:
-    """Yield a lookup that does not answer for ``tenant`` as long as the block runs."""
+    """Yield a lookup that does not answer for ``tenant`` while the block runs."""
     go_on = threading.Event()
 
     def lookup(tenant_id: Any) -> TenantContext:

@@ -1,4 +1,4 @@
-"""What can name a tenant, and the context that carries the name."""
+"""Valid tenant ids, and the context that holds one."""
 
 from __future__ import annotations
 

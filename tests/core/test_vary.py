@@ -1,4 +1,4 @@
-"""What caches are told of the headers that the tenant came from."""
+"""The headers that the tenant came from, in ``Vary``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESOLVER = resolvers.header("X-Tenant-ID")
 
 
 def answering(*fields: tuple[str, str]) -> tuple[Any, Any]:
-    """Return an ASGI and a WSGI app that answer with these header fields."""
+    """Return an ASGI and a WSGI app that respond with these header fields."""
 
     async def asgi(scope: Any, receive: Any, send: Any) -> None:
         headers = [(name.encode(), value.encode()) for name, value in fields]

@@ -1,4 +1,4 @@
-"""The WSGI middleware: one context a request, for the call, the body and its close."""
+"""The WSGI middleware: one context per request, for the call, the body and its close."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def start(status: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], 
 
 
 class Body:
-    """A body that notes the tenant under which each thing is done to it."""
+    """A body that records the tenant of each access to it."""
 
     def __init__(self, *, fails: bool = False, close_fails: bool = False) -> None:
         self.noted: list[tuple[str, Any]] = []
@@ -360,7 +360,7 @@ def function_file_wrapper(file: Any, block_size: int = 8192) -> Any:
 
 
 def offering(file_wrapper: Any) -> dict[str, Any]:
-    """Return the environ of a server that sends files in a way of its own."""
+    """Return the environ of a server with its own way to send files."""
     return {**as_environ(headers=ACME), "wsgi.file_wrapper": file_wrapper}
 
 

@@ -27,7 +27,7 @@ def chosen(names: Sequence[str]) -> list[Mutant]:
     """Return the mutants called ``names``, or all.
 
     Raises:
-        SystemExit: there is none of that name.
+        SystemExit: there is no mutant of that name.
     """
     known = {each.name: each for each in MUTANTS}
     unknown = [name for name in names if name not in known]

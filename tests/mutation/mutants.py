@@ -1,7 +1,6 @@
-"""Holes in the guard, one at a time, and the tests that have to notice each.
+"""Mutants of the guard, and the tests that must fail for each.
 
-A hole is a part of a module that stands nowhere else in ``adapters/sqlalchemy``, and what it is
-replaced by.
+A mutant replaces a text that occurs exactly once in ``adapters/sqlalchemy``.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ __all__ = ["MUTANTS", "Mutant"]
 
 @dataclass(frozen=True)
 class Mutant:
-    """A hole in the guard.
+    """A mutant of the guard.
 
     Attributes:
-        name: what it is called on the command line.
-        meaning: what the guard does with it.
-        old: the text that it replaces.
-        new: what stands there instead.
-        targets: the tests of which one has to fail, for pytest.
+        name: its name on the command line.
+        meaning: the guard's wrong behaviour.
+        old: the text to replace.
+        new: its replacement.
+        targets: the tests for pytest, of which one must fail.
         below: the first release of SQLAlchemy on which the text is never reached, if any.
     """
 
@@ -50,7 +49,7 @@ _DERIVATION: Final = f"{_TESTS}/ownership/test_derivation.py"
 
 
 def _leak(way: str) -> str:
-    """Return the test of a way across from ``tests/leaks``."""
+    """Return the test of an attack from ``tests/leaks``."""
     test = "test_a_way_to_another_tenants_rows_is_confined_or_refused"
     return f"tests/leaks/test_leaks.py::{test}[{way} | sqlite | sync]"
 

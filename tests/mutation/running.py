@@ -69,7 +69,7 @@ class Run:
 
 @contextmanager
 def checkout_copy(checkout: Path) -> Generator[Path, None, None]:
-    """Copy what the tests need of ``checkout`` to a temporary folder."""
+    """Copy the files that the tests need from ``checkout`` to a temporary folder."""
     with TemporaryDirectory(prefix="mutation-") as folder:
         copy = Path(folder).resolve()
         for name in NEEDED:
@@ -83,10 +83,10 @@ def checkout_copy(checkout: Path) -> Generator[Path, None, None]:
 
 
 def file_with(text: str, checkout: Path) -> Path:
-    """Return the one module of the guard that contains ``text``, and that only once.
+    """Return the module of the guard that contains ``text`` exactly once.
 
     Raises:
-        LookupError: there is none, or it is there more than once.
+        LookupError: no module contains it, or it occurs more than once.
     """
     found = [
         path
@@ -118,7 +118,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def run_tests(copy: Path, targets: Sequence[str]) -> Run:
-    """Run the tests ``targets`` against the guard that is in ``copy``.
+    """Run the tests ``targets`` with the guard in ``copy``.
 
     Raises:
         RuntimeError: no test was run, or another guard was tested than the one in ``copy``.

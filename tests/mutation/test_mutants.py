@@ -1,4 +1,4 @@
-"""That the holes can be put in: the text that each replaces stands in the guard, once."""
+"""Each mutant can be applied: the text that it replaces is in the guard exactly once."""
 
 from __future__ import annotations
 

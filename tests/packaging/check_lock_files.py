@@ -1,4 +1,4 @@
-"""Check that nothing is missing from the lock files: ``check_lock_files.py UV``.
+"""Check that the lock files are complete: ``check_lock_files.py UV``.
 
 What a lock file lists is installed without looking for what it needs, so it has to list all
 of it, on each Python. ``UV`` is a uv that looks for it here instead: from the lock file, as

@@ -1,4 +1,4 @@
-"""What is set up follows from the lock files, whatever has been released since.
+"""The environments depend only on the lock files, not on later releases.
 
 An index beside the usual one offers a newer release, of no use, of every package that a lock
 file lists. The pip is an old one: it does not hold a pin such as ``coverage==7.17.3`` against
@@ -36,7 +36,7 @@ def pins(lock_file: Path) -> dict[str, str]:
 
 
 def publish(index: Path, name: str, version: str) -> None:
-    """Put a release into a simple index, as PEP 503 has it: nothing but metadata."""
+    """Add a release to a simple index (PEP 503), with metadata only."""
     distribution = f"{name.replace('-', '_').replace('.', '_')}-{version}"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nProvides-Extra: toml\n"
     files = {
@@ -77,7 +77,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def old_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with nothing but pip 22.3."""
+    """An environment with only pip 22.3."""
     folder = tmp_path_factory.mktemp("old") / "venv"
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     command = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--no-deps"]
@@ -91,7 +91,7 @@ def old_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def checkout(tmp_path: Path, old_environment: Path) -> Path:
-    """A checkout whose environment has been made already, with an old pip."""
+    """A checkout whose environment was created before, with an old pip."""
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     for file in ("Makefile", "pyproject.toml", "README.md", "LICENSE"):
@@ -120,7 +120,7 @@ def make(
 
 
 def installed(environment: Path) -> dict[str, str]:
-    """Return the release of each package, by its name."""
+    """Return the version of each package, by name."""
     program = (
         "import json; from importlib.metadata import distributions as all;"
         "print(json.dumps({d.metadata['Name']: d.version for d in all()}))"
@@ -169,7 +169,7 @@ def test_a_set_up_that_looks_for_what_packages_require_would_not(
 
 
 def commands(text: str) -> Iterator[str]:
-    """Return each command that installs what a lock file lists."""
+    """Return each command that installs a lock file."""
     joined = text.replace("\\\n", " ")
     return (line for line in joined.splitlines() if "--require-hashes" in line)
 

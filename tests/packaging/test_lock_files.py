@@ -1,4 +1,4 @@
-"""The lock files install the same releases everywhere, from wherever packages come."""
+"""The lock files install the same releases everywhere, from every package source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
 
 def entries(lock_file: Path) -> list[tuple[str, list[str]]]:
-    """Return each requirement with its hashes; its lines are joined by backslashes."""
+    """Return each requirement with its hashes; its lines end in backslashes."""
     joined = lock_file.read_text().replace("\\\n", "\n")
     blocks = re.split(r"\n(?=\S)", joined.strip())
     return [

@@ -1,4 +1,4 @@
-"""What is in the folders is in the wheel, under the name that it is imported by."""
+"""The packages' files are in the wheel, under their import names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INSTALLED_AS = {"tenantshield_mw": "tenantshield_mw", "adapters": "tenantshield_
 
 
 def source_files() -> set[str]:
-    """Return the path in the wheel of each file of the packages' folders."""
+    """Return the path in the wheel of each file in the packages' folders."""
     return {
         str(PurePosixPath(installed_as, file.relative_to(ROOT / folder).as_posix()))
         for folder, installed_as in INSTALLED_AS.items()

@@ -1,4 +1,4 @@
-"""Have every resolver read long fields that almost fit what it reads.
+"""Let every resolver read long fields that almost match its grammar.
 
 A program: it says how many there were, or, where the time that one takes grows with the
 square of its length, says nothing for hours.
@@ -50,7 +50,7 @@ NAMES = (
 
 
 def holding(value: bytes) -> dict[str, Any]:
-    """Return a scope that has ``value`` wherever a resolver looks."""
+    """Return a scope that has ``value`` everywhere that a resolver reads."""
     scope = Sent(
         headers=tuple((name, value) for name in NAMES), subject=value.decode("latin-1")
     ).scope()

@@ -23,7 +23,7 @@ __all__ = ["Outcome", "Sent", "malformed", "missing", "outcome", "ran", "refused
 
 @dataclass(frozen=True)
 class Sent:
-    """A request as a client, the server and the framework make it."""
+    """A request as the client, the server and the framework create it."""
 
     target: bytes = b"/"
     headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -78,7 +78,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a request comes to: the tenant and the path it ran with, or how it was refused."""
+    """The outcome of a request: the tenant and the path that it ran with, or its refusal."""
 
     tenant: TenantId | None
     status: int = 200
@@ -117,7 +117,7 @@ def _told(response: Response, seen: list[tuple[Any, str]]) -> Outcome:
 
 
 def outcome(options: dict[str, Any], sent: Sent) -> Outcome:
-    """Send one request through both middlewares, which must come to the same."""
+    """Send one request through both middlewares, which must give the same outcome."""
     seen: list[tuple[Any, str]] = []
 
     def note(mounted_at: str) -> None:

@@ -1,4 +1,4 @@
-"""Whatever bytes are sent, a request runs under the tenant it names or is refused."""
+"""For any bytes, a request runs under the tenant that it names or is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a signed cookie is made, and for how long it is believed."""
+"""Signed cookies: signing, verification and expiry."""
 
 from __future__ import annotations
 

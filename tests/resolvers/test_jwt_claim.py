@@ -1,4 +1,4 @@
-"""Which keys and algorithms a token may be signed with."""
+"""The keys and algorithms of tokens."""
 
 from __future__ import annotations
 

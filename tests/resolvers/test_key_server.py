@@ -1,4 +1,4 @@
-"""A token whose keys are on a server: while that has none to give, the tenant is unavailable."""
+"""Keys from a server: while it does not provide any, the tenant is unavailable."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOKEN = token(RSA_KEY, "RS256", kid="rsa")
 
 
 class KeyServer(HTTPServer):
-    """Answers every request with ``body``; without one it hangs up."""
+    """Answers every request with ``body``; without one, it closes the connection."""
 
     status = 200
     body: bytes | None = KEYS

@@ -1,4 +1,4 @@
-"""A long field is read in a time that grows with its length alone, or refused for its length."""
+"""A long field is read in linear time, or refused for its length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cookies and queries in whichever order and spelling, against a plain reading of them."""
+"""Cookies and query strings in any order and spelling, compared with a simple parser."""
 
 from __future__ import annotations
 

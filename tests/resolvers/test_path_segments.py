@@ -1,4 +1,4 @@
-"""What a path prefix refuses, since a proxy or a link would take it for something else."""
+"""Paths that a path prefix refuses, since a proxy or a link would read them differently."""
 
 from __future__ import annotations
 

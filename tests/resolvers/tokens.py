@@ -1,4 +1,4 @@
-"""Keys and tokens as an issuer makes them."""
+"""Keys and tokens as an issuer creates them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def public_pem(key: Any) -> bytes:
 def token(
     key: Any = SECRET, algorithm: str = "HS256", *, kid: str | None = None, **claims: Any
 ) -> bytes:
-    """Return a token that ends in a minute, with the claims given."""
+    """Return a token with the given claims that expires in a minute."""
     payload = {"tenant": "acme", "exp": int(time.time()) + 86_400, **claims}
     payload = {name: value for name, value in payload.items() if value is not None}
     headers = None if kid is None else {"kid": kid}

@@ -1,4 +1,4 @@
-"""Clients of several tenants, who check whatever they get."""
+"""Clients of several tenants, which check every response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Tenant", "nobody"]
 
 
 class Tenant:
-    """One tenant's clients, and what was acknowledged to all of them.
+    """One tenant's clients, and the invoices that were acknowledged to them.
 
     Args:
         name: the tenant's id, with which the numbers of all of its invoices begin.
@@ -69,7 +69,7 @@ class Tenant:
         self._check(known, httpx.Response(200, content=await feed.recv()).json())
 
     def _check(self, known: set[str], numbers: list[str]) -> None:
-        """Check that all that is ``known`` is among ``numbers``, and none of another's."""
+        """Check that ``numbers`` has everything in ``known``, and nothing of another tenant."""
         assert known <= set(numbers)
         assert {number.partition("/")[0] for number in numbers} == {self.name}
 
@@ -87,7 +87,7 @@ class Tenant:
 
 
 async def nobody(feed: str) -> int:
-    """Return the status that a websocket at ``feed`` is refused with without a tenant."""
+    """Return the status of a websocket at ``feed`` that is refused for lack of a tenant."""
     try:
         async with websockets.connect(feed, proxy=None):
             return 101

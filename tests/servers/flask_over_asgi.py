@@ -1,4 +1,4 @@
-"""The Flask example as an ASGI application, by the two usual bridges."""
+"""The Flask example as an ASGI application, through the two usual bridges."""
 
 from __future__ import annotations
 

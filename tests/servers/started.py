@@ -1,4 +1,4 @@
-"""The examples on the servers that people run them on, each in processes of its own."""
+"""The examples on the usual servers, each in separate processes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SERVED: Final[Mapping[tuple[str, str], str]] = {
 
 @contextmanager
 def started(example: str, server: str, database: Path) -> Generator[str]:
-    """Serve an example, and yield its address once it answers there.
+    """Serve an example, and yield its address once it responds.
 
     Args:
         example: the first half of a key of :data:`SERVED`.

@@ -1,4 +1,4 @@
-"""Each example on each server, asked by clients of several tenants at once."""
+"""Each example on each server, with concurrent clients of several tenants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many clients of many tenants on few connections, and everything that can go wrong."""
+"""The soak test: many clients of many tenants on few connections, with faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The soak: many clients of many tenants on few connections, with all kinds of faults.
+"""The soak test: many clients of many tenants on few connections, with all kinds of faults.
 
 ::
 

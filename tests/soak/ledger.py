@@ -1,7 +1,7 @@
-"""What a client knows of its own writes, and what the database must therefore hold.
+"""A client's record of its own writes, and the contents that the database must have.
 
-A row has a name, and a token that each write of the row renews. No two writes have the same
-token, so that a row tells which write it is from.
+A row has a name, and a token that each write of the row replaces. No two writes have the same
+token, so the token identifies the write.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Change: TypeAlias = tuple[str, str | None]
 
 @dataclass
 class Ledger:
-    """What has become of the writes of one client.
+    """The outcomes of one client's writes.
 
     Attributes:
         sure: the rows that are there, with their tokens.
@@ -58,12 +58,12 @@ class Ledger:
 
 @dataclass
 class Verdict:
-    """How what is stored differs from what was acknowledged.
+    """The differences between the stored rows and the acknowledged writes.
 
     Attributes:
-        lost: rows that are not as the last acknowledged write left them.
-        undead: rows as a write left them that was rolled back.
-        unexplained: rows that nobody wrote.
+        lost: rows that differ from the last acknowledged write.
+        undead: rows from a write that was rolled back.
+        unexplained: rows that no client wrote.
     """
 
     lost: int = 0

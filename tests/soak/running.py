@@ -1,4 +1,4 @@
-"""Runs the clients against the server, directly or through PgBouncer, with the faults."""
+"""Run the clients against the server, directly or through PgBouncer, with faults."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ server acknowledges commits that it has not written down."""
 
 @dataclass(frozen=True)
 class Settings:
-    """How long, and how much at once.
+    """The size of a run.
 
     Attributes:
         seed: decides what the clients do and who is hit, though not in which order.
@@ -74,7 +74,7 @@ class Settings:
 
 @dataclass
 class Figures:
-    """What came of one part."""
+    """The results of one part."""
 
     part: Part
     tally: Tally = field(default_factory=Tally)
@@ -90,12 +90,12 @@ class Figures:
 
     @property
     def wrong(self) -> int:
-        """Rows that somebody saw, changed or stored for whom they were not."""
+        """The rows that were read, changed or stored under the wrong tenant."""
         return self.tally.wrong.total() + self.misplaced
 
     @property
     def is_good(self) -> bool:
-        """Whether no row was wrong, lost, missing or back from the dead."""
+        """Whether no row was wrong, lost, missing or restored after a rollback."""
         return not (
             self.wrong
             or self.verdict.lost
@@ -109,7 +109,7 @@ class Figures:
 def run(
     settings: Settings, part: Part, *, told: Callable[[str], None] = lambda said: None
 ) -> Figures:
-    """Run one part, on a server of its own, and compare the database with the ledgers.
+    """Run one part on a separate server, and compare the database with the ledgers.
 
     Args:
         settings: how long, and how much at once.
@@ -285,7 +285,7 @@ class _Soak:
                 await asyncio.sleep(PAUSE)
 
     async def _faults(self) -> None:
-        """End connections and restart the server, by how far the clients have come."""
+        """Terminate connections and restart the server, depending on the clients' progress."""
         settings, figures = self.settings, self.figures
         lots = random.Random(settings.seed)
         last, since, next_fault = 0, time.monotonic(), settings.transactions_a_fault
@@ -315,7 +315,7 @@ class _Soak:
             self.done.set()
 
     def _share(self) -> float:
-        """Return how much of what is to be done is done."""
+        """Return the completed fraction of the run."""
         read = sum(each.tally.read for each in self.clients)
         written = sum(each.ledger.acknowledged for each in self.clients)
         settings = self.settings
@@ -326,7 +326,7 @@ class _Soak:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Keep to itself what is said of connections that were ended on purpose.
+    """Suppress messages about connections that were terminated on purpose.
 
     The cursor of a task that was cancelled in between is left to the garbage collector,
     and psycopg would rather have it closed.

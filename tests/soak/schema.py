@@ -1,8 +1,7 @@
-"""The tables of the soak, a view and a function over them, and who may do what.
+"""The tables of the soak test, a view and a function over them, and the privileges.
 
-Each row says twice whose it is: in the tenant column, and in ``owner``, which the client
-that writes the row sets from a variable of its own. Whoever reads a row compares the latter
-with his own.
+Each row has its tenant twice: in the tenant column, and in ``owner``, which the writing client
+sets from its own variable. A client that reads a row compares ``owner`` with that variable.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Entry(Base):
 
 
 class Detail(Base):
-    """Belongs to whom its entry belongs to."""
+    """Belongs to its entry's tenant."""
 
     __tablename__ = "soak_detail"
 
@@ -56,8 +55,8 @@ class Roles:
 
     Attributes:
         owner: owns the tables, the view and the function.
-        application: what the clients log in as.
-        system: what a system scope's transaction takes on.
+        application: the role with which the clients log in.
+        system: the role to which the transactions of system scopes switch.
     """
 
     owner: str
@@ -70,7 +69,7 @@ class Roles:
 
 
 def prepare(here: Database) -> Roles:
-    """Make the roles, the tables and the policies; return the roles.
+    """Create the roles, the tables and the policies; return the roles.
 
     The view and the function run with their owner's rights, as views do by default. Row-level
     security is forced, so that it holds for the owner too.

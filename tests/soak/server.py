@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the soak's own, which can be killed and come up again.
+"""A PostgreSQL server for the soak test, which can be killed and restarted.
 
 Unlike the one that the other tests share, it does not forget what it has acknowledged.
 """
@@ -41,7 +41,7 @@ class Server:
         )
 
     def terminate_one(self, role: str, lot: float) -> int:
-        """End one of the connections of ``role``; return how many were.
+        """Terminate one of the connections of ``role``; return how many were terminated.
 
         Args:
             role: the name of a role.
@@ -56,7 +56,7 @@ class Server:
         return int(ended)
 
     def restart(self) -> None:
-        """Kill all of the server's processes at once, and let it recover from its log.
+        """Kill all of the server's processes, and let it recover from its log.
 
         https://www.postgresql.org/docs/current/server-shutdown.html, "Immediate Shutdown"
         """

@@ -1,4 +1,4 @@
-"""What a client does within a transaction: the ways to read, to write, and to do harm.
+"""The steps of a client within a transaction: reads, writes and attacks.
 
 They are plain functions on a ``Session``. An ``AsyncSession`` runs the same ones by
 ``run_sync``, and goes to the database through its own driver.
@@ -28,7 +28,7 @@ ROWS_KEPT: Final = 24
 
 @dataclass
 class Client:
-    """One client, and all that it knows.
+    """One client and its state.
 
     Attributes:
         number: which one.
@@ -46,7 +46,7 @@ class Client:
     _named: int = 0
 
     def fresh(self) -> str:
-        """Return a name or token that was never used."""
+        """Return a name or token that is not used yet."""
         self._named += 1
         return f"{self.number}.{self._named}"
 
@@ -63,7 +63,7 @@ class Turn:
     changes: list[Change] = field(default_factory=list)
 
     def see(self, how: str, owners: Iterable[str]) -> None:
-        """Take note of rows that were read, with what is in their ``owner``."""
+        """Record the rows that were read, with their ``owner``."""
         tally, tenant = self.client.tally, self.client.tenant
         for owner in owners:
             tally.read += 1
@@ -71,7 +71,7 @@ class Turn:
                 tally.wrong[how] += 1
 
     def see_all(self, how: str, rows: Iterable[Sequence[Any]]) -> None:
-        """The same for owners and names, of all rows that there are of the tenant."""
+        """The same for owners and names of all rows of the tenant."""
         rows = list(rows)
         self.see(how, (row[0] for row in rows))
         mine = self.client.ledger.sure.keys() | {name for name, token in self.changes if token}
@@ -81,13 +81,13 @@ class Turn:
             self.client.tally.missing[how] += len(mine)
 
     def some(self, most: int) -> list[str]:
-        """Return names of rows of the client's that this transaction has left alone."""
+        """Return the names of the client's rows that this transaction has not changed."""
         touched = {name for name, _ in self.changes}
         free = [name for name in self.client.ledger.sure if name not in touched]
         return self.client.rng.sample(free, max(0, min(most, len(free))))
 
     def did(self, how: str, name: str, token: str | None, count: int = 1) -> None:
-        """Take note of a write that affected ``count`` rows."""
+        """Record a write that affected ``count`` rows."""
         if count != 1:
             self.client.tally.missing[how] += 1
         self.changes.append((name, token))
@@ -97,7 +97,7 @@ Step: TypeAlias = Callable[[Session, Turn], None]
 
 
 def raw(session: Session, sql: str, *values: Any) -> Any:
-    """Return the rows of ``sql``, or their number, by a cursor of the driver's."""
+    """Return the rows of ``sql``, or their number, through the driver's cursor."""
     connection = session.connection()
     if connection.dialect.driver == "asyncpg":
         for number in range(1, len(values) + 1):
@@ -111,7 +111,7 @@ def raw(session: Session, sql: str, *values: Any) -> Any:
 
 
 def sqlstate_of(error: BaseException) -> str | None:
-    """Return PostgreSQL's code of what a driver raised, wrapped by SQLAlchemy or not."""
+    """Return PostgreSQL's code of a driver's error, wrapped by SQLAlchemy or not."""
     return getattr(getattr(error, "orig", error), "sqlstate", None)
 
 
@@ -272,7 +272,7 @@ WRITES: Final[tuple[Step, ...]] = (
 
 
 def write_to_anothers(session: Session, turn: Turn) -> None:
-    """Change and delete a row of another tenant's that is there."""
+    """Try to change and delete an existing row of another tenant."""
     assert turn.client.foreigner is not None
     names = list(turn.client.foreigner.ledger.sure)
     if names:
@@ -301,7 +301,7 @@ def insert_for_another(session: Session, turn: Turn) -> None:
 
 
 def use_anothers_scope(session: Session, turn: Turn) -> None:
-    """Read, and insert, in another scope than the one that the transaction began in."""
+    """Try to read and insert in another scope than the transaction's."""
     assert turn.client.foreigner is not None
     other = turn.client.foreigner.tenant
     session.connection()

@@ -1,4 +1,4 @@
-"""What one client saw, added up over all of them at the end."""
+"""The figures of one client, which are added up at the end."""
 
 from __future__ import annotations
 

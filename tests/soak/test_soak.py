@@ -1,4 +1,4 @@
-"""The soak's short form: it holds, and it tells where something does not."""
+"""The short form of the soak test: it passes, and it detects failures."""
 
 from __future__ import annotations
 

@@ -32,12 +32,12 @@ Ending: TypeAlias = Literal["commit", "roll back", "raise"]
 
 
 class ApplicationError(Exception):
-    """What goes wrong in the application itself."""
+    """An error in the application itself."""
 
 
 @dataclass
 class Plan:
-    """One transaction to be.
+    """The plan of one transaction.
 
     Attributes:
         scope: what it runs in.
@@ -59,7 +59,7 @@ class Plan:
 
 
 def draw(client: Client, *, broken: bool) -> Plan:
-    """Return what ``client`` does next.
+    """Return the next plan of ``client``.
 
     Args:
         client: one whose turn it is.
@@ -116,7 +116,7 @@ def _everybody(session: Session, turn: Turn) -> None:
 
 
 def once(client: Client, engine: Engine, plan: Plan) -> bool:
-    """Run one transaction; say whether it went to its end.
+    """Run one transaction; return whether it ended as planned.
 
     Args:
         client: whose it is.
@@ -152,7 +152,7 @@ def once(client: Client, engine: Engine, plan: Plan) -> bool:
 
 
 async def once_async(client: Client, engine: AsyncEngine, plan: Plan) -> bool:
-    """The same in a task of its own, which may be cancelled."""
+    """The same in a separate task, which may be cancelled."""
     task = asyncio.create_task(_once_async(client, engine, plan))
     try:
         return await task

@@ -1,4 +1,4 @@
-"""The forms that a request takes, each as what a client says to a server.
+"""The forms of a request, each as the client's side of the conversation.
 
 Where the order of two things matters, the client waits for the one before it says the
 other. What an application saw, and no response tells, is asked for under ``/noted``.
@@ -28,7 +28,7 @@ class Form:
 
 
 def once(path: str, *fields: str, method: str = "GET", body: bytes = b"", **how: bool) -> Form:
-    """Return a form of one request."""
+    """Return a form with one request."""
 
     def talk(wire: Wire) -> None:
         wire.send(request(path, *fields, method=method, body=body))

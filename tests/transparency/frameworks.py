@@ -1,4 +1,4 @@
-"""Applications of Starlette, FastAPI and Litestar, with what each does in a way of its own."""
+"""Applications of Starlette, FastAPI and Litestar, with the features that are special to each."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def endless(meeting: AsyncMeeting) -> AsyncIterator[bytes]:
 
 
 class Views:
-    """What Starlette and FastAPI have in common."""
+    """The common part of Starlette and FastAPI."""
 
     def __init__(self) -> None:
         self.meeting = AsyncMeeting()

@@ -1,4 +1,4 @@
-"""What an application and a client of the tests wait for of each other."""
+"""Events for which the application and the client of a test wait for each other."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ FILE = Path(argparse.__file__)
 
 
 def digest(*parts: bytes) -> bytes:
-    """Return what tells one body from another."""
+    """Return a digest of a body."""
     data = b"".join(parts)
     return f"{len(data)} {hashlib.sha256(data).hexdigest()}".encode()
 
 
 class AsyncMeeting:
-    """Of an ASGI application."""
+    """For an ASGI application."""
 
     def __init__(self) -> None:
         self.released = asyncio.Semaphore(0)
@@ -31,7 +31,7 @@ class AsyncMeeting:
 
 
 class Meeting:
-    """Of a WSGI application, whose requests run in threads."""
+    """For a WSGI application, whose requests run in threads."""
 
     def __init__(self) -> None:
         self.released = threading.Semaphore(0)

@@ -1,4 +1,4 @@
-"""An ASGI application without a framework, which does what the protocol allows."""
+"""An ASGI application without a framework, which uses everything that the protocol allows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TEXT = ((b"content-type", b"text/plain"),)
 
 
 class RawASGI:
-    """One path, one method of this class."""
+    """Each path is one method of this class."""
 
     def __init__(self) -> None:
         self.meeting = AsyncMeeting()
@@ -70,7 +70,7 @@ class RawASGI:
         await send({"type": "http.response.body"})
 
     async def on_request(self, scope: Any, receive: Any, send: Any) -> None:
-        """Show the scope, but for what differs between connections or is the tenant's."""
+        """Show the scope, except for the tenant and what differs between connections."""
         shown = {name: value for name, value in scope.items() if "tenantshield" not in name}
         shown["headers"] = [*map(tuple, shown["headers"])]
         shown |= {"client": shown["client"][0], "server": shown["server"][0]}

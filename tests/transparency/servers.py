@@ -1,4 +1,4 @@
-"""Real servers, each started when it is first asked for and stopped at the end."""
+"""Real servers, each started on first use and stopped at the end."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Servers:
         self._stack.close()
 
     def _keep(self, serving: Coroutine[Any, Any, Any], stop: Callable[[], object]) -> None:
-        """Run a server in the loop until the end."""
+        """Run a server in the event loop until the end."""
         future = asyncio.run_coroutine_threadsafe(serving, self._loop)
         self._stack.callback(future.result, 60)
         self._stack.callback(self._loop.call_soon_threadsafe, stop)
@@ -128,7 +128,7 @@ class Servers:
         return "127.0.0.1", int(server.effective_port)
 
     def gunicorn(self, app: str) -> Address:
-        """Serve what a call, as gunicorn takes it, makes in a process of its own."""
+        """Serve the app that a gunicorn factory call returns, in a separate process."""
         with _listening() as listening:
             fd = listening.fileno()
             command = [sys.executable, "-m", "gunicorn", f"--bind=fd://{fd}", "--threads=4"]
@@ -147,7 +147,7 @@ def _address(listening: socket.socket) -> Address:
 
 
 def _wait_for(address: Address) -> None:
-    """Return once something listens; refused attempts cost next to nothing."""
+    """Wait until something listens; refused attempts are cheap."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with contextlib.suppress(ConnectionRefusedError), socket.create_connection(address):

@@ -1,4 +1,4 @@
-"""Which applications are tried, on which servers, in which forms."""
+"""The combinations of applications, servers and forms."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Case:
 
     @property
     def is_answered_outside(self) -> bool:
-        """Whether what answers stands outside of the middleware.
+        """Whether the response comes from outside the middleware.
 
         What nobody caught in the app is answered by the server, or by the framework
         around all of the app's middleware.
@@ -131,7 +131,7 @@ assert {case.form for case in CASES} == {*HTTP, *WEBSOCKET}
 
 
 def make(app: str, how: str) -> Any:
-    """Return an app as it is (``bare``), within the middleware, or with its adapter."""
+    """Return an app alone (``bare``), in the middleware, or with its adapter."""
     if app in ("raw", "flask"):
         return variant(app, how)
     if app == "litestar":

@@ -1,4 +1,4 @@
-"""Whatever an application does, the server is told the same, but for ``Vary``."""
+"""Whatever an application does, the server gets the same messages, except for ``Vary``."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def others(fields: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
 
 
 def varied(fields: Iterable[tuple[Any, Any]]) -> list[str]:
-    """Return the members of ``Vary``, as a cache reads them."""
+    """Return the members of ``Vary``, like a cache."""
     values = [
         value.decode("latin-1") if isinstance(value, bytes) else value
         for name, value in fields
@@ -147,7 +147,7 @@ def test_an_asgi_server_gets_the_very_messages(
 
 
 class Recorded:
-    """A body whose iteration and end are noted."""
+    """A body that records its iteration and its end."""
 
     def __init__(self, done: list[Any], chunks: list[bytes], fails: bool) -> None:
         self.done, self.chunks, self.fails = done, chunks, fails
@@ -165,7 +165,7 @@ class Recorded:
 
 
 def driven(app: Any, stops_after: int) -> list[Any]:
-    """Call ``app`` as a server does, and return all that it noticed."""
+    """Call ``app`` like a server, and return everything that it observed."""
     done: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:

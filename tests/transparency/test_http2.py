@@ -1,4 +1,4 @@
-"""What a server offers over HTTP/2 alone: early hints, trailers and pushes (hypercorn)."""
+"""Features that a server offers only over HTTP/2: early hints, trailers, pushes (hypercorn)."""
 
 from __future__ import annotations
 

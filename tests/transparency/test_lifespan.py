@@ -73,7 +73,7 @@ CASES = [
 
 @contextmanager
 def heard(caplog: pytest.LogCaptureFixture) -> Generator[None, None, None]:
-    """Let what uvicorn says be heard, whatever an earlier server has told its loggers."""
+    """Make uvicorn's log visible, even if an earlier server has configured its loggers."""
     uvicorns = logging.getLogger("uvicorn")
     before, uvicorns.propagate = uvicorns.propagate, True
     with (
@@ -89,7 +89,7 @@ def heard(caplog: pytest.LogCaptureFixture) -> Generator[None, None, None]:
 async def said(
     name: str, how: str, mode: Any, caplog: pytest.LogCaptureFixture
 ) -> tuple[bool, object, list[str]]:
-    """Return whether uvicorn served, the code that it gave up with, and what it said."""
+    """Return whether uvicorn served, its exit code, and its log."""
     app = APPS[name](how)
     if how == "wrapped":
         app = TenantSessionMiddleware(app, resolve_tenant=RESOLVER)

@@ -1,4 +1,4 @@
-"""With the middleware, the same bytes get the same bytes, but for ``Vary``."""
+"""With the middleware, the same request gets the same response, except for ``Vary``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Said = tuple[list[Answer], bytes | None]
 
 @pytest.fixture(scope="module")
 def said() -> Iterator[Callable[[str, str, str, str], Said]]:
-    """Say what comes of a form. Servers are started once, and a bare app is asked once."""
+    """Return the response to a form. Servers are started once, and a bare app is called once."""
     servers = Servers()
 
     @cache
@@ -44,7 +44,7 @@ def said() -> Iterator[Callable[[str, str, str, str], Said]]:
 
 
 def vary_of(bare: list[bytes]) -> list[bytes]:
-    """Return the one ``Vary`` that ``bare`` ones come to, with the tenant's header."""
+    """Return the merged ``Vary`` of ``bare``, with the tenant's header."""
     members = [member.strip() for value in bare for member in value.split(b",")]
     return [b"*"] if b"*" in members else [b", ".join([*members, b"X-Tenant-ID"])]
 

@@ -1,4 +1,4 @@
-"""Raw bytes to a server and back, and where two answers to the same bytes differ."""
+"""Send raw bytes to a server and read the response, and compare two responses to the same bytes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Wire:
         self._socket.sendall(data)
 
     def until(self, marker: bytes) -> None:
-        """Read on until ``marker`` came, after where this last waited."""
+        """Read until ``marker`` is received, after the previous call's position."""
         while (found := self.read.find(marker, self._waited)) < 0:
             data = self._socket.recv(65536)
             assert data, f"the server ended before {marker!r}: {self.read!r}"
@@ -70,12 +70,12 @@ class Wire:
             pass
 
     def end(self) -> None:
-        """Say that nothing more will be sent."""
+        """Shut down the sending side."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
     def leave(self) -> None:
-        """Close before the end. What more has come by then is no part of the answer."""
+        """Close early. What has been received by then is not part of the response."""
         self.read = self.read[: self._waited]
         self.close()
 
@@ -83,7 +83,7 @@ class Wire:
         self._socket.close()
 
     def ask(self, path: str) -> bytes:
-        """Return the body of ``path``, through a connection of its own."""
+        """Return the body of ``path``, through a separate connection."""
         return ask(self.address, path)
 
 
@@ -99,7 +99,7 @@ def ask(address: Address, path: str) -> bytes:
 
 @dataclass
 class Answer:
-    """A response as it came: each field a line, the body with the framing of its chunks."""
+    """A response as received: the fields, one per line, and the body with its chunks."""
 
     status: bytes
     fields: list[bytes]
@@ -107,7 +107,7 @@ class Answer:
 
     @property
     def vary(self) -> list[bytes]:
-        """The values of its fields ``Vary``."""
+        """The values of its ``Vary`` fields."""
         return [line.split(b":", 1)[1].strip() for line in self.fields if _names(line, b"vary")]
 
 

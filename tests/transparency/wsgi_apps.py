@@ -21,7 +21,7 @@ TEXT = [("Content-Type", "text/plain")]
 
 
 class Body:
-    """An iterable that is its own iterator, and notes its end."""
+    """An iterator that records its end."""
 
     def __init__(self, note: Callable[[str], None], chunks: Iterable[bytes]) -> None:
         self._note = note
@@ -38,7 +38,7 @@ class Body:
 
 
 class RawWSGI:
-    """One path, one method of this class."""
+    """Each path is one method of this class."""
 
     def __init__(self) -> None:
         self.meeting = Meeting()
@@ -59,7 +59,7 @@ class RawWSGI:
         return [b"plain"]
 
     def on_request(self, environ: Any, start_response: Any) -> Any:
-        """Show the environ, but for what differs between connections or is the tenant's."""
+        """Show the environ, except for the tenant and what differs between connections."""
         start_response("200 OK", TEXT)
         hidden = ("REMOTE_PORT", "SERVER_PORT", "wsgi.input", "wsgi.errors")
         kinds = (str, int, bool, tuple, type(None))
@@ -367,7 +367,7 @@ def flask_app() -> Flask:  # noqa: C901
 
 
 def variant(app: str, how: str) -> Any:
-    """Return an app as it is (``bare``), within the middleware, or with its adapter."""
+    """Return an app alone (``bare``), in the middleware, or with its adapter."""
     made: Any = {"raw": RawWSGI, "flask": flask_app}[app]()
     if how == "wrapped":
         return TenantSessionMiddlewareWSGI(made, resolve_tenant=resolvers.header("X-Tenant-ID"))

@@ -1,4 +1,4 @@
-"""What FastAPI adds to the example: the schema, and the tenant as a dependency."""
+"""The FastAPI example's schema, and the tenant as a dependency."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts an example by the command that its README gives."""
+"""Starts an example with the command from its README."""
 
 from __future__ import annotations
 
@@ -36,6 +36,6 @@ def started(name: str, database: Path) -> AbstractContextManager[str]:
 
 
 def client_of(address: str, tenant_id: str | None = None) -> httpx.Client:
-    """Return a client that speaks for one tenant, or for none."""
+    """Return a client that sends one tenant, or none."""
     headers = {} if tenant_id is None else {"X-Tenant-ID": tenant_id}
     return httpx.Client(base_url=address, headers=headers, trust_env=False)

@@ -1,4 +1,4 @@
-"""What the page asks of every example, each started as its README says, over HTTP."""
+"""The HTTP API that the page uses, in every example, started with its README's command."""
 
 from __future__ import annotations
 

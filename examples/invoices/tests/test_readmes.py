@@ -1,4 +1,4 @@
-"""What the examples' READMEs point at is there."""
+"""The links and modules in the examples' READMEs exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database file, made by several processes at once."""
+"""The database file, created by several processes at once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def start(database: Path) -> subprocess.Popen[str]:
 
 
 def tell(processes: list[subprocess.Popen[str]]) -> None:
-    """Tell all to go on, wait for them, and see that nothing went wrong."""
+    """Let all continue, wait for them, and check that none failed."""
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("\n")

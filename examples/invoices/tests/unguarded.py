@@ -20,7 +20,7 @@ REASON = "what happens without the guard"
 
 
 class WithoutTenants:
-    """Takes the ASGI middleware's place and lets every request see everything."""
+    """Replaces the ASGI middleware and lets every request see all rows."""
 
     def __init__(self, app: Any, **options: Any) -> None:
         self.app = app
@@ -31,7 +31,7 @@ class WithoutTenants:
 
 
 class WithoutTenantsWSGI:
-    """Takes the WSGI middleware's place."""
+    """Replaces the WSGI middleware."""
 
     def __init__(self, app: Any, **options: Any) -> None:
         self.app = app
@@ -42,13 +42,13 @@ class WithoutTenantsWSGI:
 
 
 async def anybody() -> TenantContext:
-    """Takes the place of FastAPI's dependency, which would refuse what has no tenant."""
+    """Replaces FastAPI's dependency, which would refuse a request without a tenant."""
     return TenantContext("anybody")
 
 
 @contextmanager
 def guard_off(framework: str) -> Generator[None]:
-    """Let applications that are imported and made within have no tenants.
+    """Switch the guard off for applications that are imported and created inside.
 
     Args:
         framework: the name of an example.

@@ -36,7 +36,7 @@ from tenantshield_mw.context import current_binding
 
 
 class Witness:
-    """Counts the requests, and those after which something else is bound than before."""
+    """Counts the requests, and those that change the binding."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -105,7 +105,7 @@ class Witness:
 
 
 async def numbers(session: AsyncSession) -> list[str]:
-    """Return the invoices' numbers, each with the tenant that the row says it belongs to."""
+    """Return the invoices' numbers, each with the tenant in its row."""
     rows = await session.execute(select(Invoice.tenant_id, Invoice.number))
     return [f"{tenant_id} {number}" for tenant_id, number in rows]
 

@@ -1,4 +1,4 @@
-"""Starts the example's server for the tests, in a process of its own.
+"""Starts the example's server for the tests, in a separate process.
 
 A process, because what its models declare would hold for the whole process of the tests.
 """

@@ -67,7 +67,7 @@ def clients_of(address: str, count: int) -> Iterator[httpx.AsyncClient]:
 
 
 class Caller:
-    """Sends requests as one tenant and checks what comes back."""
+    """Sends requests as one tenant and checks the responses."""
 
     def __init__(self, client: httpx.AsyncClient, tenant: str, contents: Contents) -> None:
         self.client = client
@@ -80,7 +80,7 @@ class Caller:
         self.theirs = sorted(others)
 
     def check_all(self, numbers: list[str]) -> None:
-        """Check that all own invoices are among ``numbers``, and none of another's."""
+        """Check that ``numbers`` has all own invoices, and none of another tenant."""
         assert self.own_numbers <= set(numbers)
         assert {number.partition("/")[0] for number in numbers} == {self.tenant}
 

@@ -1,4 +1,4 @@
-"""The demonstration, run as the README says."""
+"""The demonstration, run with the README's command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demonstration's judgement notices what goes wrong."""
+"""The demonstration's judgement detects failures."""
 
 from __future__ import annotations
 

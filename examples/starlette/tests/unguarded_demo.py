@@ -1,4 +1,4 @@
-"""The demonstration with the guard switched off, to see that it notices."""
+"""The demonstration with the guard switched off, to check that it detects leaks."""
 
 from __future__ import annotations
 

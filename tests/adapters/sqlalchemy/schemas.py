@@ -1,4 +1,4 @@
-"""The tables that the tests of ownership have in common: one of each kind."""
+"""The common tables of the ownership tests, one of each kind."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def seeded_engine() -> Engine:
 
 
 def seen(engine: Engine, statement: Any, tenant: str = "acme") -> list[Any]:
-    """Return what ``tenant`` reads by ``statement``, sorted."""
+    """Return the sorted result of ``statement`` for ``tenant``."""
     with tenant_scope(tenant), engine.connect() as connection:
         return sorted(connection.execute(statement).scalars())
 

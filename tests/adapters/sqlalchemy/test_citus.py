@@ -1,4 +1,4 @@
-"""Spreading the tables by tenant: over partitions, as docs/citus.md says, and over Citus."""
+"""Distributing the tables by tenant: over partitions, as in docs/citus.md, and over Citus."""
 
 from __future__ import annotations
 

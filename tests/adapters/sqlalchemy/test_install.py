@@ -1,4 +1,4 @@
-"""What happens when a statement is executed: which run, which raise, and what a caller sees."""
+"""The execution of statements: which run, which raise, and what the caller sees."""
 
 from __future__ import annotations
 
@@ -423,7 +423,7 @@ PAGE = Table(
 
 
 def executing(engine: Engine) -> list[str]:
-    """Have listeners execute all that is sent to ``engine``, and return a list of it."""
+    """Let listeners execute everything that is sent to ``engine``, and return the list of it."""
     executed: list[str] = []
 
     @event.listens_for(engine, "do_execute")

@@ -1,4 +1,4 @@
-"""SQLAlchemy's private names: a change of one stops the adapter."""
+"""SQLAlchemy's private names: the adapter refuses to start if one changes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def label(name: Any) -> str:
 
 
 def renamed(code: CodeType, name: str) -> CodeType:
-    """Return ``code`` as it were if ``name`` were called otherwise."""
+    """Return ``code`` with ``name`` renamed."""
 
     def other(each: Any) -> Any:
         if isinstance(each, str):
@@ -63,7 +63,7 @@ def renamed(code: CodeType, name: str) -> CodeType:
 
 
 def refused(name: Name) -> str:
-    """Return the message with which a change of ``name`` is refused."""
+    """Return the message that refuses a change of ``name``."""
     with pytest.raises(ConfigurationError) as caught:
         require(TABLE)
     message = str(caught.value)
@@ -200,14 +200,14 @@ SOURCES = ROOT / "adapters" / "sqlalchemy"
 
 
 def is_private(name: str) -> bool:
-    """Return whether ``name`` is a private one, and not the adapter's own prefix."""
+    """Return whether ``name`` is private and does not have the adapter's prefix."""
     return (
         re.fullmatch(r"_[A-Za-z]\w*", name) is not None or re.match(r"__\W", name) is not None
     ) and not name.startswith("_tenantshield")
 
 
 def own_names(tree: ast.AST) -> set[str]:
-    """Return the private names that a source defines itself."""
+    """Return the private names that a source defines."""
     found: set[str] = set()
     for node in ast.walk(tree):
         match node:
@@ -242,7 +242,7 @@ def own_names(tree: ast.AST) -> set[str]:
 
 
 def other_strings(tree: ast.AST) -> set[int]:
-    """Return the strings that are documentation, parts of others or ends of names."""
+    """Return the strings that are docstrings, parts of others or ends of names."""
     found: set[int] = set()
     for node in ast.walk(tree):
         match node:
@@ -258,7 +258,7 @@ def other_strings(tree: ast.AST) -> set[int]:
 
 
 def used_names(tree: ast.AST) -> Iterator[tuple[str, int, bool]]:
-    """Yield the private names that a source uses, where, and whether of ``self`` or ``cls``."""
+    """Yield the private names that a source uses, their lines, and whether they are of ``self``."""
     skipped = other_strings(tree)
     for node in ast.walk(tree):
         match node:

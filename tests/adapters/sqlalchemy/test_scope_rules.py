@@ -1,4 +1,4 @@
-"""What is settled about scopes, a test for each part of it that needs a database.
+"""The rules about scopes, one test for each rule that needs a database.
 
 The parts that need none stand in ``tests/core/test_settled_scopes.py``, those about the
 parameters of the scopes in ``test_scopes.py``.
@@ -389,15 +389,15 @@ async def test_sync_and_async_resolvers_confine_the_apps_queries(
 
 
 class OwnSession(Session):
-    """An application's own subclass."""
+    """A subclass in the application."""
 
 
 class OwnAsyncSession(AsyncSession):
-    """An application's own subclass."""
+    """A subclass in the application."""
 
 
 def check(session: Any) -> None:
-    """Use a session of any make as one does; ``acme`` is in scope."""
+    """Use a session of any kind in the usual way; ``acme`` is in scope."""
     assert list(session.scalars(select(Room.id).order_by(Room.id))) == [1, 2]
     assert session.get(Room, 3) is None
     session.add(Room(id=60))

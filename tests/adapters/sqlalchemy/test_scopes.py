@@ -52,7 +52,7 @@ def seen(engine: Engine) -> list[int]:
 
 
 async def entered(scope: Any) -> Any:
-    """Enter either kind of scope; return what it gives and what is bound inside."""
+    """Enter either kind of scope; return its result and what is bound inside."""
     if isinstance(scope, SessionScope):
         with scope as given:
             return given, try_current_tenant()

@@ -1,4 +1,4 @@
-"""What reached the database, and what is in it, seen past the guard."""
+"""The statements that reached the database, and its contents, read without the guard."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["fill", "rows", "sent"]
 
 @contextmanager
 def sent(engine: Engine | AsyncEngine) -> Generator[list[str], None, None]:
-    """Yield a list that takes every statement that the driver was given."""
+    """Yield a list that collects every statement that the driver gets."""
     target = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
     statements: list[str] = []
 
@@ -33,12 +33,12 @@ def sent(engine: Engine | AsyncEngine) -> Generator[list[str], None, None]:
 
 
 def fill(engine: Engine, *statements: str) -> None:
-    """Run ``statements`` by the driver alone, and commit."""
+    """Run ``statements`` with only the driver, and commit."""
     _run(engine, statements)
 
 
 def rows(engine: Engine, sql: str) -> list[tuple[Any, ...]]:
-    """Return the rows of ``sql``, run by the driver alone, outside of any transaction."""
+    """Return the rows of ``sql``, run with only the driver, outside any transaction."""
     return _run(engine, [sql])
 
 

@@ -1,4 +1,4 @@
-"""A project with Alembic, in a folder of its own."""
+"""A project with Alembic, in a separate folder."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def downgrade():
 
 
 class Project:
-    """Models, a database and the scripts between them."""
+    """Models, a database, and the migration scripts between them."""
 
     def __init__(self, folder: Path, engine: Engine, metadata: MetaData, **options: Any) -> None:
         folder.mkdir(exist_ok=True)
@@ -85,27 +85,27 @@ class Project:
         command.downgrade(self._config, to)
 
     def sql(self, act: Callable[..., None] = command.upgrade, revisions: str = "head") -> str:
-        """Return what would be executed."""
+        """Return the SQL that would be executed."""
         self.output.seek(0)
         self.output.truncate()
         act(self._config, revisions, sql=True)
         return self.output.getvalue()
 
     def check(self) -> None:
-        """Raise where autogenerate would find something."""
+        """Raise if autogenerate would find a difference."""
         command.check(self._config)
 
 
 @contextmanager
 def operations(connection: Connection, **options: Any) -> Generator[Any, None, None]:
-    """Yield what is called ``op`` in a script, in a migration on ``connection``."""
+    """Yield the ``op`` of a script, in a migration on ``connection``."""
     context = MigrationContext.configure(connection, opts=options)
     with context.begin_transaction():
         yield Operations(context)
 
 
 def written_out(act: Callable[[Any], None], dialect: str = "postgresql") -> str:
-    """Return what the operations are as SQL."""
+    """Return the SQL of the operations."""
     output = StringIO()
     context = MigrationContext.configure(
         dialect_name=dialect, opts={"as_sql": True, "output_buffer": output}

@@ -1,4 +1,4 @@
-"""Autogenerate finds what the policies lack, and writes scripts that run as they are."""
+"""Autogenerate finds differences in the policies, and writes scripts that run unchanged."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def is_in_place(engine: Engine) -> bool:
 
 
 def ours(db: Database) -> list[str]:
-    """Return everything of this package that the database has."""
+    """Return the policies and functions of this package in the database."""
     return [
         str(name)
         for (name,) in db.read(

@@ -1,4 +1,4 @@
-"""docs/migrations.md, followed from its first line to its last on a real database."""
+"""docs/migrations.md, executed from the first to the last line on a real database."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def db() -> Iterator[Database]:
 
 
 class Migrating(Reader):
-    """Somebody who does what the guide says."""
+    """Follows the guide, block by block."""
 
     def __init__(self, folder: Path, db: Database) -> None:
         self._db = db
@@ -71,7 +71,7 @@ class Migrating(Reader):
             self.python("-m", "alembic", *arguments)
 
     def follow(self, language: str, block: str) -> str | None:
-        """Do what one block says; return the name of the file that it is."""
+        """Execute one block, or write it to a file; return the name of the file."""
         if language == "sh":
             for command in block.splitlines():
                 self.shell(command)

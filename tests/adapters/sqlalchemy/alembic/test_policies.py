@@ -70,7 +70,7 @@ def drop(op: Any) -> None:
 
 
 def state(db: Database) -> tuple[int, int, int]:
-    """Return how many policies and functions there are, and tables with the security on."""
+    """Return the numbers of policies, functions and tables with row-level security."""
     [row] = db.read(
         "SELECT (SELECT count(*) FROM pg_policy), (SELECT count(*) FROM pg_proc WHERE proname "
         "LIKE 'tenantshield%'), (SELECT count(*) FROM pg_class WHERE relrowsecurity "

@@ -1,4 +1,4 @@
-"""A table gets its tenant column beside a running application."""
+"""Add a tenant column to a table while an application runs."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ STEPS: list[Act] = [add, fill, require, index, unique, foreign_key]
 
 
 def shape(db: Database) -> dict[str, Any]:
-    """Return what the steps make, as the catalog has it."""
+    """Return the results of the steps from the catalog."""
     return {
         "columns": db.read(
             "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute "
@@ -169,7 +169,7 @@ def test_what_is_written_out_does_the_same(db: Database, engine: Engine) -> None
 
 
 def statements(script: str) -> list[str]:
-    """Split a script of this package, in whose one block no line ends a statement."""
+    """Split a script of this package, in whose only block no line ends a statement."""
     found, inside = [""], False
     for line in script.splitlines():
         found[-1] += line + "\n"
@@ -209,7 +209,7 @@ def test_undone_the_table_is_what_it_was(db: Database, engine: Engine) -> None:
 
 @contextmanager
 def writer(db: Database) -> Generator[Any, None, None]:
-    """Yield a transaction of somebody else's that has written to both tables."""
+    """Yield another client's transaction that has written to both tables."""
     import psycopg
 
     with db.dbapi() as connection:
@@ -232,7 +232,7 @@ def locks(db: Database, pid: int, *, granted: bool) -> list[str]:
 
 
 def write_beside(db: Database) -> None:
-    """Write as an application would that waits for nobody."""
+    """Write like an application that does not wait for locks."""
     with db.dbapi() as connection:
         connection.execute("SET lock_timeout = 1")
         connection.execute("UPDATE step_sale SET shop_id = shop_id WHERE id = 2")
@@ -354,7 +354,7 @@ def test_an_index_is_built_while_others_write(
 def test_the_long_statements_hold_no_lock_that_keeps_writers_out(
     db: Database, engine: Engine
 ) -> None:
-    """Each of the statements alone, in a transaction that shows its locks."""
+    """Each statement alone, in a transaction that shows its locks."""
     harmless = {"ShareUpdateExclusiveLock", "RowShareLock", "RowExclusiveLock", "AccessShareLock"}
     seen: list[str] = []
     for step in STEPS:

@@ -1,4 +1,4 @@
-"""Where the predicate stands, told from the rows that come back and that are changed."""
+"""The place of the predicate, judged by the rows that are read and changed."""
 
 from __future__ import annotations
 
@@ -729,7 +729,7 @@ def test_an_upsert_may_set_every_column_to_what_was_to_be_inserted(engine: Engin
 
 
 class Shop:
-    """A row of comp_shop, to be loaded by a session."""
+    """A row of comp_shop, for a session."""
 
 
 registry().map_imperatively(Shop, SHOP)

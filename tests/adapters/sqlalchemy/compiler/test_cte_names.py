@@ -1,4 +1,4 @@
-"""Names by which a statement means a table of the tenants' and reads something else."""
+"""Names that refer to something else than the table with tenants' rows."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def refused(engine: Engine, statement: Any) -> None:
 
 
 def made_up(name: str, **options: Any) -> Any:
-    """Return a CTE of one row that says that another tenant's order is acme's."""
+    """Return a CTE with one row that claims another tenant's order for acme."""
     return select(literal(3).label("id"), literal("acme").label("tenant_id")).cte(name, **options)
 
 

@@ -1,4 +1,4 @@
-"""A condition that fails on another tenant's row tells nothing of it, and takes nothing away."""
+"""A condition that fails on another tenant's row reveals nothing, and hides no own rows."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 def risky(c: Connection, table: Any = line) -> Any:
-    """Return a condition that holds for '7' and raises on globex's row, where it can."""
+    """Return a condition that is true for '7' and raises if it is evaluated on globex's row."""
     if c.dialect.name == "postgresql":
         return cast(table.c.price, Integer) > 5
     if c.dialect.name == "sqlite":

@@ -1,4 +1,4 @@
-"""Foreign keys: what a row points at must be this tenant's, and what it costs to know."""
+"""Foreign keys refer to this tenant's rows only, and the number of lookups for that."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Deal(Base):
 
 
 class Step(Base):
-    """Belongs to a tenant through its deal, without being marked."""
+    """Belongs to a tenant through its deal, without a declaration."""
 
     __tablename__ = "refs_step"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -141,7 +141,7 @@ def refused(
     parameters: Any = None,
     kind: type[TenantShieldError] = CrossTenantAccessError,
 ) -> None:
-    """See that the statement raises, and that nothing is different afterwards."""
+    """Check that the statement raises and changes nothing."""
     before = [rows(engine, f"SELECT * FROM {each.name} ORDER BY 1") for each in (DEAL, STEP)]
     with pytest.raises(kind) as caught:
         run(engine, statement, parameters)
@@ -159,7 +159,7 @@ def looked_up(statements: list[str]) -> int:
 
 
 def forms(value: int) -> dict[str, tuple[Any, Any]]:
-    """Ways to write a foreign key; each would write ``value`` and nothing else of note."""
+    """Ways to write the foreign key ``value``."""
     return {
         "values": (insert(DEAL).values(id=20, firm_id=value), None),
         "parameters": (insert(DEAL), {"id": 20, "firm_id": value}),
@@ -739,7 +739,7 @@ def test_an_object_of_an_earlier_transaction_proves_nothing(engine: Engine, end:
 
 
 class Shifted(TypeDecorator[int]):
-    """Writes a number as the next one, and reads it as it is."""
+    """Writes a number plus one, and reads it unchanged."""
 
     impl = Integer
     cache_ok = True
@@ -940,7 +940,7 @@ def test_very_many_different_references_are_checked_to_the_last(engine: Engine) 
 
 @contextmanager
 def whenever(name: str, act: Callable[[Any], None]) -> Generator[None, None, None]:
-    """Have ``act`` called with each deal that a session writes."""
+    """Call ``act`` with each deal that a session writes."""
 
     def listener(mapper: Any, connection: Any, deal: Deal) -> None:
         act(deal)

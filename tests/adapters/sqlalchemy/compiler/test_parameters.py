@@ -1,4 +1,4 @@
-"""The parameter that holds the tenant: its types, and that nothing takes its place."""
+"""The parameter that holds the tenant: its types, and that nothing can replace it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ONE, OTHER = uuid.UUID(int=1), uuid.UUID(int=2)
 
 
 class Prefixed(TypeDecorator[str]):
-    """A string that stands in the database with something before it."""
+    """A string that is stored with a prefix."""
 
     impl = String(60)
     cache_ok = True
@@ -59,7 +59,7 @@ class Prefixed(TypeDecorator[str]):
 
 
 class UuidAsText(TypeDecorator[uuid.UUID]):
-    """The usual recipe for UUIDs on any database."""
+    """The usual recipe for UUIDs on all databases."""
 
     impl = CHAR(32)
     cache_ok = True
@@ -232,13 +232,13 @@ def test_a_collation_that_folds_case_does_not_fold_tenants() -> None:
 
 
 class Folding(TypeDecorator[str]):
-    """A string that finds itself in any letters."""
+    """A string whose comparison ignores case."""
 
     impl = String(50)
     cache_ok = True
 
     class comparator_factory(TypeDecorator.Comparator[str]):  # noqa: N801 # pyright: ignore[reportIncompatibleVariableOverride]
-        """Compares in small letters."""
+        """Compares in lower case."""
 
         def __eq__(self, other: object) -> Any:
             return func.lower(self.expr) == func.lower(other)

@@ -1,4 +1,4 @@
-"""What a SET or VALUES writes is judged from what is rendered, and by the database's content."""
+"""SET and VALUES are checked as rendered; the tests judge by the contents of the database."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def here(request: pytest.FixtureRequest) -> Iterator[Home]:
 
 
 def theirs(content: Content) -> Content:
-    """Return b's rows: by tenant, and by whose row the parent is."""
+    """Return b's rows, by tenant and by the parent's tenant."""
     owner = {row[0]: row[1] for row in content["wr_inv"]}
     return {
         "wr_customer": [row for row in content["wr_customer"] if row[1] != "a"],

@@ -1,4 +1,4 @@
-"""A schema in which there is nothing to find, as a start for planting faults."""
+"""A schema without findings, into which the tests plant faults."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Shop:
         return Index(self.name(name), *columns, **options)
 
     def planted(self, findings: Iterable[Finding]) -> list[Planted]:
-        """Return what findings are about, with the names that they have here."""
+        """Return the subjects of the findings, with the tables' short names."""
         return [
             (
                 each.kind,

@@ -1,4 +1,4 @@
-"""docs/doctor.md names every kind, as the code has it."""
+"""docs/doctor.md lists every kind exactly as the code does."""
 
 from __future__ import annotations
 

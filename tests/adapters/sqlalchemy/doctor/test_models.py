@@ -43,7 +43,7 @@ class Shouted(TypeDecorator[str]):
 
 
 def tenant_column(shop: Shop, *arguments: Any, **options: Any) -> None:
-    """Add a table whose tenant column is another one."""
+    """Add a table whose tenant column differs from the usual one."""
     options = {"nullable": False, "index": True, **options}
     tenant_aware(shop.table("odd", shop.key(), Column("tenant_id", *arguments, **options)))
 

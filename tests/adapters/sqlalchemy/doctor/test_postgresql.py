@@ -1,4 +1,4 @@
-"""Faults in a PostgreSQL database, planted one at a time, some with the rows that they show."""
+"""Faults in a PostgreSQL database, planted one at a time, some with the rows that they expose."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ HARMLESS = {
 
 
 class Place:
-    """A database whose policies are in place, with a row, and the application's role."""
+    """A database with policies, a row, and the application's role."""
 
     def __init__(self, base: RlsDatabase, shop: Shop) -> None:
         self.base, self.shop = base, shop
@@ -321,7 +321,7 @@ class Place:
         return examine(self.shop.metadata, self.base.engine(role or self.base.app))
 
     def shows(self, sql: str) -> bool:
-        """Say whether the application, without a tenant, gets a row for ``sql``."""
+        """Return whether the application, without a tenant, gets a row for ``sql``."""
         import psycopg
 
         sql = sql.format(**self.names)

@@ -1,4 +1,4 @@
-"""Faults in a database of any kind that the models do not have, planted one at a time."""
+"""Differences between the models and a database of any kind, planted one at a time."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def in_place(engine: Engine, metadata: MetaData) -> Generator[None, None, None]:
 
 
 def found(engine: Engine, metadata: MetaData) -> list[Finding]:
-    """Return what is found of the kinds that concern a database of any kind."""
+    """Return the findings that concern a database of any kind."""
     return [each for each in examine(metadata, engine) if KINDS[each.kind].place == "any database"]
 
 
 class There:
-    """The shop's tables as they come to be in the database."""
+    """The shop's tables in the database."""
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop

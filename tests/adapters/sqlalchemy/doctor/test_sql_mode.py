@@ -1,4 +1,4 @@
-"""A MariaDB that cuts values silently is found."""
+"""The doctor finds a MariaDB that truncates values silently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guarded dialect of an engine: what it shares, when it is renewed, what is refused."""
+"""The guarded dialect of an engine: shared state, renewal and refusals."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def engine() -> Engine:
 
 @contextmanager
 def compiled(monkeypatch: pytest.MonkeyPatch) -> Generator[list[str], None, None]:
-    """Yield the texts that are compiled from now on."""
+    """Yield the statements that are compiled from now on."""
     texts: list[str] = []
     original = SQLCompiler.__init__
 

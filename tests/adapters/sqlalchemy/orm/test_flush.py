@@ -1,4 +1,4 @@
-"""What a flush takes for proven of one database or schema proves nothing of another."""
+"""A key that a flush has proven in one database or schema proves nothing in another."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def stored(*statements: str) -> Engine:
 
 @pytest.fixture
 def here() -> Iterator[Engine]:
-    """The database that is written to, in which the key 1 is another tenant's."""
+    """The database that is written; the key 1 is another tenant's there."""
     engine = stored(THEIRS)
     yield engine
     assert rows(engine, "SELECT * FROM flush_child") == []
@@ -60,7 +60,7 @@ def here() -> Iterator[Engine]:
 
 @pytest.fixture
 def other() -> Iterator[Engine]:
-    """One in which the key 1 is the tenant's own."""
+    """A database in which the key 1 is the tenant's own."""
     engine = stored(OURS)
     yield engine
     engine.dispose()

@@ -1,4 +1,4 @@
-"""Ordinary changes of objects whose keys include the tenant, or whose type converts it."""
+"""Ordinary changes to objects whose keys include the tenant, or whose type converts it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..watching import fill, rows
 
 
 class Guid(TypeDecorator[uuid.UUID]):
-    """A UUID in a CHAR(32), as applications have written it since before there was Uuid."""
+    """A UUID in a CHAR(32), the recipe from before SQLAlchemy had Uuid."""
 
     impl = CHAR(32)
     cache_ok = True
@@ -71,7 +71,7 @@ class Member(Base):
 
 @tenant_aware
 class Badge(Base):
-    """Has the tenant in its own primary key, too."""
+    """Also has the tenant in its primary key."""
 
     __tablename__ = "objects_badge"
     __table_args__ = (tenant_foreign_key("team_id", "objects_team.id"),)

@@ -1,4 +1,4 @@
-"""A session serves one tenant at a time, and answers no other from its memory."""
+"""A session serves one tenant at a time, and never answers another from memory."""
 
 from __future__ import annotations
 

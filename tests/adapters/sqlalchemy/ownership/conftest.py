@@ -1,4 +1,4 @@
-"""An engine with the tables that the tests of ownership have in common."""
+"""An engine with the common tables of the ownership tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the database does to tenants' rows when a row of a shared table goes or changes."""
+"""The effects on tenants' rows when a row of a shared table is deleted or changed."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_another_update_is_not(target: Table, columns: list[str]) -> None:
 
 
 def test_a_default_of_the_databases_may_be_another_tenants_row() -> None:
-    """Even between tables of tenants, whose rows refer to that tenant's own."""
+    """Even between tenant-aware tables, whose rows refer to their own tenant's rows."""
     fallen = owned("casc_fallen")
     key = ForeignKey("casc_fallen.id", ondelete="SET DEFAULT", onupdate="SET DEFAULT")
     owned("casc_falling", Column("fallen_id", key, server_default="2"))

@@ -1,4 +1,4 @@
-"""The declarations: what may be marked, what follows from it, and what the errors say."""
+"""The declarations: valid targets, their effects, and the error messages."""
 
 from __future__ import annotations
 

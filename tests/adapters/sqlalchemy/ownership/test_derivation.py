@@ -1,4 +1,4 @@
-"""Tables that belong to a tenant through foreign keys: which, and by which keys."""
+"""Tables that belong to a tenant through foreign keys, and the keys."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_a_key_to_an_unknown_table_ties_nothing_and_breaks_nothing() -> None:
 
 
 def numbered(name: str, *more: Any, **options: Any) -> Table:
-    """Return a table that is tied to the numbers of another one, which has ``more``."""
+    """Return a table that is tied to the numbers of another table, which has ``more``."""
     metadata = MetaData()
     tenant_aware(
         tenant_table(
@@ -278,7 +278,7 @@ NUMBERS = count()
 
 
 class Late:
-    """A tenant-aware table, one that will refer to it, and an engine that was in use."""
+    """A tenant-aware table, a table that will refer to it, and an engine that was used before."""
 
     def __init__(self) -> None:
         # The registry knows tables by name, and keeps what was declared.

@@ -1,4 +1,4 @@
-"""Composite foreign keys that have the tenant in them."""
+"""Composite foreign keys that include the tenant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tables are tied to a tenant, whatever construct stands for them."""
+"""The tables that are tied to a tenant, for every construct that can represent them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Definitions that make the database reach other tenants' rows by itself are refused."""
+"""Definitions that make the database itself reach other tenants' rows are refused."""
 
 from __future__ import annotations
 

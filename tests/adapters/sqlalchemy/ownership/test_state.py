@@ -57,7 +57,7 @@ from ..watching import fill, rows
 
 
 class Watched(Table):
-    """Has another thread do something while its foreign keys are read, once."""
+    """Lets another thread do something, once, while its foreign keys are read."""
 
     inherit_cache = True
     meanwhile: Callable[[], object] | None = None
@@ -77,7 +77,7 @@ def in_another_thread(work: Callable[[], object]) -> None:
 
 
 def watched(name: str) -> tuple[Watched, Table]:
-    """Return an undeclared table and a tenant-aware one of the same ``MetaData``."""
+    """Return an undeclared table and a tenant-aware table of the same ``MetaData``."""
     metadata = MetaData()
     tables = [
         kind(
@@ -94,7 +94,7 @@ def watched(name: str) -> tuple[Watched, Table]:
 def meanwhile(
     tables: tuple[Watched, Table], work: Callable[[], object]
 ) -> Generator[None, None, None]:
-    """Have the ownership derived again, while another thread does ``work``."""
+    """Derive the ownership again, while another thread does ``work``."""
     unowned, owner = tables
     done: list[object] = []
     unowned.meanwhile = lambda: done.append(work())
@@ -202,7 +202,7 @@ def test_a_model_declared_while_a_session_reads_its_tenant_is_guarded() -> None:
 
 
 class Begun(Table):
-    """Does something when it is in its ``MetaData`` and has no name and no columns yet."""
+    """Does something while it is in its ``MetaData`` but has no name and no columns yet."""
 
     inherit_cache = True
     meanwhile: ClassVar[Any]
@@ -293,7 +293,7 @@ def test_a_composite_key_may_be_declared_while_another_is_completed() -> None:
 
 @pytest.fixture
 def switching() -> Generator[None, None, None]:
-    """Have the interpreter switch threads as often as it can."""
+    """Make the interpreter switch threads as often as possible."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield

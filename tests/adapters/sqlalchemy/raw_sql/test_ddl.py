@@ -1,4 +1,4 @@
-"""Statements that define tables: those that touch no row need no tenant."""
+"""DDL: statements that touch no rows need no tenant."""
 
 from __future__ import annotations
 
@@ -273,7 +273,7 @@ def test_create_table_may_be_given_as_a_construct(engine: Engine) -> None:
 
 
 def another(name: str = "ddl_file", **options: Any) -> Table:
-    """Return a table with the name of a tenants' one that nothing was declared of."""
+    """Return an undeclared table with the name of a tenant-aware one."""
     return Table(
         name, MetaData(), Column("id", Integer), Column("tenant_id", String(50)), **options
     )

@@ -1,4 +1,4 @@
-"""Functions in raw SQL that are given a table's name, or SQL, as a string."""
+"""Functions in raw SQL that get a table's name, or SQL, as a string."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def engine() -> Iterator[Engine]:
 
 
 def refused(engine: Engine, sql: str, match: str) -> None:
-    """See that ``sql`` is refused wherever raw SQL can come from."""
+    """Check that ``sql`` is refused from every source of raw SQL."""
     with tenant_scope("acme"), engine.connect() as connection, sent(engine) as statements:
         with pytest.raises(UnguardedStatementError, match=match):
             connection.execute(text(sql))

@@ -1,4 +1,4 @@
-"""Names of tenants' tables that something else than the guard has rendered."""
+"""Names of tenant-aware tables that something other than the guard has rendered."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def db(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 
 def refused(db: Database, statement: Any, match: str | None = None) -> None:
-    """Execute ``statement`` for acme, and see that it is refused and that nothing changed."""
+    """Execute ``statement`` for acme, and check that it is refused and changes nothing."""
     engine = db.engine()
     with (
         tenant_scope("acme"),
@@ -115,7 +115,7 @@ def test_nor_does_one_in_brackets_where_these_are_quotes(db: Database) -> None:
 
 
 class Emptied(Executable, ClauseElement):
-    """A statement of an application's own."""
+    """A statement of the application."""
 
     inherit_cache = False
 
@@ -186,7 +186,7 @@ class Upsert(Insert):
 
 
 def over(db: Database, key: str, name: str) -> str:
-    """Return what writes over the row that is in the way."""
+    """Return the clause that writes over a conflicting row."""
     if db.name == "mariadb":
         return f" ON/**/DUPLICATE KEY UPDATE {name} = 'x'"
     return f" ON CONFLICT ({key}) DO/**/UPDATE SET {name} = 'x'"

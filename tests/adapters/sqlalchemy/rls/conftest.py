@@ -1,4 +1,4 @@
-"""A PostgreSQL database with policies, and an application that logs in as nobody special."""
+"""A PostgreSQL database with policies, and an application that logs in as an ordinary role."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RlsDatabase:
         return engine
 
     def create(self, metadata: MetaData) -> None:
-        """Make the tables and their policies, as their owner, and let the others in."""
+        """Create the tables and policies as their owner, and grant the other roles privileges."""
         with self.engine(self.owner).begin() as connection:
             metadata.create_all(connection)
             rls.create_policies(connection, metadata)
@@ -69,7 +69,7 @@ class RlsDatabase:
 
 @contextmanager
 def rls_database() -> Generator[RlsDatabase, None, None]:
-    """Yield a new database with roles of its own."""
+    """Yield a new database with its own roles."""
     with (
         database("postgresql") as here,
         here.roles(owner="LOGIN", app="LOGIN", system="BYPASSRLS") as (owner, app, system),
@@ -83,7 +83,7 @@ def rls_database() -> Generator[RlsDatabase, None, None]:
 
 
 class Client:
-    """Runs code with a session on an engine that holds the tenant, by one driver."""
+    """Runs code with a session on an engine with ``enforce()``, through one driver."""
 
     def __init__(self, base: RlsDatabase, driver: Driver, **options: Any) -> None:
         self.driver = driver
@@ -99,7 +99,7 @@ class Client:
         rls.enforce(self.async_engine or self.engine, system_role=system_role)
 
     def session(self, run: Callable[[Session], T]) -> T:
-        """Call ``run`` with a new session, which is closed afterwards."""
+        """Call ``run`` with a new session, and close it afterwards."""
         if self.async_engine is None:
             with Session(self.engine) as session:
                 return run(session)
@@ -121,7 +121,7 @@ class Client:
 
 
 def by_cursor(session: Session, sql: str) -> list[tuple[Any, ...]]:
-    """Run ``sql`` by the driver's own cursor, on the connection that the session has."""
+    """Run ``sql`` on the driver's own cursor, on the session's connection."""
     cursor = session.connection().connection.cursor()
     try:
         cursor.execute(sql)
@@ -145,7 +145,7 @@ def client(base: RlsDatabase, request: pytest.FixtureRequest) -> Iterator[Client
 
 @pytest.fixture
 def everything(base: RlsDatabase) -> Callable[[str], list[tuple[Any, ...]]]:
-    """Returns rows as a superuser sees them, by the driver."""
+    """Returns rows as a superuser sees them, through the driver."""
 
     def read(sql: str) -> list[tuple[Any, ...]]:
         with system_scope("to see what is there"):

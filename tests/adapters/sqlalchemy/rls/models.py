@@ -51,7 +51,7 @@ class Bottle(Base):
 
 
 class Tasting(Base):
-    """Tied to one that is tied."""
+    """Tied to a tied table."""
 
     __tablename__ = "floor_tasting"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -132,7 +132,7 @@ KINDS: dict[type[Any], tuple[Any, Any]] = {
 
 @cache
 def mark() -> None:
-    """Declare them; not on import, since that holds for the whole process."""
+    """Declare the tables; not on import, since declarations apply to the whole process."""
     for model in (Cellar, Label, ByInteger, ByUuid, ByHex, ByUuidAsText, ByChar, Parent, Child):
         tenant_aware(model, column="Tenant Id" if model is Cellar else "tenant_id")
     shared_across_tenants(Region)

@@ -1,4 +1,4 @@
-"""What a database has is compared with what the models want."""
+"""The policies in a database are compared with those that the models require."""
 
 from __future__ import annotations
 

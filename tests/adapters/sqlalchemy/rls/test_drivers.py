@@ -1,4 +1,4 @@
-"""The transaction that is begun for psycopg is the one that the application asked for."""
+"""The transaction that is begun for psycopg has the options that the application set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/postgresql.md, followed from its first line to its last on a real database."""
+"""docs/postgresql.md, executed from the first to the last line on a real database."""
 
 from __future__ import annotations
 

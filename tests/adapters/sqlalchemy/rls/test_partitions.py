@@ -1,4 +1,4 @@
-"""Tables that are partitioned by tenant: one partition is read, and none by its own name."""
+"""Tables that are partitioned by tenant: queries read one partition, and none directly."""
 
 from __future__ import annotations
 

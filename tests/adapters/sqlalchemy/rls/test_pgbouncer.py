@@ -1,5 +1,5 @@
-"""PgBouncer in transaction mode: many clients, and each transaction on whichever of a few
-connections to the server is free.
+"""PgBouncer in transaction mode: many clients, and each transaction on any free connection of a
+few to the server.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ PSYCOPG: Final[dict[str, Any]] = {"connect_args": {"prepare_threshold": None}}
 
 @dataclass
 class Place:
-    """A database, who may do what in it, and where PgBouncer answers for it."""
+    """A database, its roles, and PgBouncer's address for it."""
 
     here: Database
     roles: Roles
@@ -66,12 +66,12 @@ def place() -> Generator[Place]:
 
 @dataclass
 class Seen:
-    """What all clients together saw.
+    """What all clients have seen.
 
     Attributes:
-        owners: by the tenant of who looked, whose rows there were.
-        served: by the process id of the server's connection, whom it served.
-        nobodys: what was read with no tenant in scope.
+        owners: the tenants of the rows that were read, by the reader's tenant.
+        served: the clients of a server connection, by its process id.
+        nobodys: what was read without a tenant in scope.
     """
 
     owners: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -189,7 +189,7 @@ def single(place: Place) -> Generator[Place]:
 
 
 def left_behind(place: Place) -> list[Any]:
-    """Return whose rows the next one sees, and as whom, who comes without SQLAlchemy."""
+    """Return the rows' tenants and the role that the next client sees, without SQLAlchemy."""
     with psycopg.connect(
         host=place.folder,
         user=place.roles.application,
@@ -251,7 +251,7 @@ async def test_a_role_that_somebody_left_behind_is_not_taken_for_the_own_one(
 
 
 def test_what_is_set_for_a_session_does_go_to_others(single: Place) -> None:
-    """The other tests could not fail if PgBouncer kept sessions apart by itself."""
+    """The other tests could not fail if PgBouncer itself isolated sessions."""
     url = single.url("psycopg")
     engine = create_engine(url, poolclass=NullPool, **PSYCOPG)
     with engine.begin() as connection:

@@ -1,6 +1,4 @@
-"""With policies beside the guard, PostgreSQL searches the index that a careful person's filter
-would have it search.
-"""
+"""With guard and policies, PostgreSQL searches the same index as for a careful filter by hand."""
 
 from __future__ import annotations
 
@@ -87,7 +85,7 @@ def app(base: RlsDatabase) -> Iterator[Client]:
 
 
 def by_hand(base: RlsDatabase, statement: Any) -> Plan:
-    """Return the plan of a statement as it is, for a role for which no policy holds."""
+    """Return the plan of the unchanged statement, for a role to which no policy applies."""
     with system_scope("as it is"), Session(base.engine("postgres")) as session:
         return plan_of(session, lambda s: s.execute(statement))
 

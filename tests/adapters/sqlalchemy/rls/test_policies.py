@@ -1,4 +1,4 @@
-"""What PostgreSQL shows and takes under the policies, whoever asks and however."""
+"""What the policies let every client of PostgreSQL read and write."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def tables(base: RlsDatabase) -> None:
 
 @pytest.fixture(autouse=True)
 def rows(base: RlsDatabase) -> None:
-    """Give each of two tenants a cellar with a bottle that was tasted."""
+    """Give each of two tenants a cellar with a tasted bottle."""
     names = ", ".join(f'"{table.name}"' for table in Base.metadata.tables.values())
     base.here.run(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
     for number, tenant in enumerate(("acme", "globex"), 1):
@@ -51,7 +51,7 @@ def app(base: RlsDatabase) -> Iterator[Client]:
 
 
 def refused(app: Client, tenant: TenantId, sql: str) -> str:
-    """Run ``sql`` by the driver's cursor; return the policy that refuses it."""
+    """Run ``sql`` on the driver's cursor; return the policy that refuses it."""
 
     def run(session: Session) -> str:
         with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:

@@ -1,4 +1,4 @@
-"""Each transaction tells the database its tenant, and leaves nothing behind."""
+"""Each transaction sends its tenant to the database, and leaves nothing behind."""
 
 from __future__ import annotations
 

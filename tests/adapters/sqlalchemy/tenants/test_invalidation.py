@@ -1,4 +1,4 @@
-"""A directory hears of changes to its table that this process commits, and of no others."""
+"""Changes to its table that this process commits invalidate a directory, and no others do."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def engine(here: Database) -> Generator[Engine]:
 
 @pytest.fixture
 def directory(engine: Engine) -> TenantDirectory:
-    """Return a directory that never reads a tenant anew by itself."""
+    """Return a directory whose entries never expire."""
     directory = TenantDirectory(
         tenants_in(engine, Tenant, id=Tenant.slug, state=Tenant.open, tenant_id=Tenant.id),
         ttl=1000,
@@ -78,7 +78,7 @@ def directory(engine: Engine) -> TenantDirectory:
 
 
 def of(directory: TenantDirectory, *slugs: str) -> list[str]:
-    """Return what the directory says of each."""
+    """Return the directory's answer for each."""
 
     def find(slug: str) -> str:
         try:

@@ -1,4 +1,4 @@
-"""A directory that asks a table: what it says of any id, end to end, and what it leaves behind."""
+"""A directory that looks tenants up in a table: its answers for all ids, end to end."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Base(DeclarativeBase):
 
 
 class Backwards(TypeDecorator[int]):
-    """An integer that the database holds in another form, and not each has one."""
+    """An integer that is stored in another form, which not every integer has."""
 
     impl = Integer
     cache_ok = True
@@ -176,7 +176,7 @@ def here(request: pytest.FixtureRequest) -> Generator[Database]:
 
 
 def checked_out(engine: Engine | AsyncEngine) -> int:
-    """Return how many connections are in use, where the pool keeps any."""
+    """Return the number of connections in use, if the pool keeps any."""
     # The one that keeps none, SQLAlchemy 2.0's for aiosqlite, cannot tell.
     count: Any = getattr(engine.pool, "checkedout", lambda: 0)
     return int(count())
@@ -204,13 +204,13 @@ async def async_engine(here: Database) -> AsyncGenerator[AsyncEngine]:
 
 
 def lookup_in(source: Any, **changed: Any) -> Any:
-    """Return the lookup over ``source``, with the columns as above but for ``changed``."""
+    """Return the lookup over ``source``, with the columns above except for ``changed``."""
     options = {key: value for key, value in (COLUMNS | changed).items() if value is not ...}
     return tenants_in(source, options.pop("tenants", Tenant), **options)
 
 
 def said(listed: Any) -> Any:
-    """Return what a lookup said: the type and value of the id, or the state."""
+    """Return a lookup's answer: the type and value of the id, or the state."""
     if isinstance(listed, TenantContext):
         return type(listed.tenant_id), listed.tenant_id
     return listed
@@ -218,7 +218,7 @@ def said(listed: Any) -> Any:
 
 @contextmanager
 def suspended(here: Database, slug: str, column: str = "LOCKED") -> Generator[None]:
-    """Change a tenant's row past SQLAlchemy, and put it back."""
+    """Change a tenant's row without SQLAlchemy, and restore it."""
     here.run(f"UPDATE directory_tenant SET state = '{column}' WHERE slug = '{slug}'")
     try:
         yield
