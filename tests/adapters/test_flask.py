@@ -319,7 +319,7 @@ class TestCommands:
         assert "--tenant" in result.output
 
     @pytest.mark.parametrize("tenant_id", ["", " acme", "a\nb", "x" * 256])
-    def test_what_names_no_tenant_is_a_usage_error_that_does_not_repeat_it(
+    def test_an_invalid_tenant_is_a_usage_error_that_does_not_repeat_it(
         self, app: Flask, tenant_id: str
     ) -> None:
         arguments = ["list-notes", "--tenant", tenant_id, ">"]

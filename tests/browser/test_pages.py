@@ -84,7 +84,7 @@ def test_an_invoice_that_is_added_shows_in_its_tenants_panel_alone(
     assert visit.errors == []
 
 
-def test_a_number_that_is_taken_is_said(visit: Visit) -> None:
+def test_a_number_that_is_taken_is_reported(visit: Visit) -> None:
     before = visit.numbers("acme")
     visit.add_invoice("acme", "ACM-1001", "1")
     said = visit.panel("acme").get_by_role("status").inner_text()

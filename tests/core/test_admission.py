@@ -101,7 +101,7 @@ async def test_only_true_lets_a_request_through(answer: Any) -> None:
     assert seen.tenants == []
 
 
-async def test_nobody_is_asked_about_a_request_without_a_tenant() -> None:
+async def test_authorize_is_not_called_for_a_request_without_a_tenant() -> None:
     asked: list[Any] = []
     options: Any = {
         "resolve_tenant": RESOLVER,
@@ -117,7 +117,7 @@ async def test_nobody_is_asked_about_a_request_without_a_tenant() -> None:
 
 
 @pytest.mark.parametrize("slow", ["resolve_tenant", "directory", "authorize"])
-async def test_asgi_refuses_what_is_not_found_out_in_time(slow: str) -> None:
+async def test_asgi_refuses_a_request_whose_tenant_is_not_found_in_time(slow: str) -> None:
     seen = Seen()
     options: Any = {"resolve_tenant": RESOLVER, slow: Forever().later, "timeout": SOON}
     app = TenantSessionMiddleware(seen.asgi, **options)
@@ -140,7 +140,7 @@ async def test_asgi_does_not_wait_for_a_thread() -> None:
 
 
 @pytest.mark.parametrize("slow", ["resolve_tenant", "directory", "authorize"])
-def test_wsgi_refuses_what_is_not_found_out_in_time(slow: str) -> None:
+def test_wsgi_refuses_a_request_whose_tenant_is_not_found_in_time(slow: str) -> None:
     forever, seen = Forever(), Seen()
     options: Any = {"resolve_tenant": RESOLVER, slow: forever, "timeout": SOON}
     app = TenantSessionMiddlewareWSGI(seen.wsgi, **options)
@@ -174,7 +174,7 @@ def test_wsgi_has_a_bounded_number_of_threads_that_wait() -> None:
     assert seen.ids == ["acme"]
 
 
-async def test_what_is_found_out_in_time_runs() -> None:
+async def test_a_request_whose_tenant_is_found_in_time_runs() -> None:
     seen = Seen()
     options: Any = {"resolve_tenant": RESOLVER, "timeout": 60}
     await call_asgi(TenantSessionMiddleware(seen.asgi, **options), http_scope(headers=ACME))
@@ -182,7 +182,7 @@ async def test_what_is_found_out_in_time_runs() -> None:
     assert seen.ids == ["acme", "acme"]
 
 
-async def test_the_app_itself_may_take_its_time() -> None:
+async def test_the_limit_does_not_apply_to_the_app() -> None:
     slept: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -226,12 +226,12 @@ def test_another_timeout_is_refused(middleware: Any, timeout: Any) -> None:
 
 
 @pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])
-def test_an_authorize_that_cannot_be_called_is_refused(middleware: Any) -> None:
+def test_an_authorize_that_is_not_callable_is_refused(middleware: Any) -> None:
     with pytest.raises(ConfigurationError, match="authorize"):
         middleware(Seen().asgi, resolve_tenant=RESOLVER, authorize=True)
 
 
-def test_a_thread_that_cannot_be_started_takes_no_place_from_others(
+def test_a_thread_that_cannot_be_started_does_not_count_as_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def start(thread: threading.Thread) -> None:

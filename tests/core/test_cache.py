@@ -60,7 +60,7 @@ def test_an_answer_is_remembered_until_its_time_is_over() -> None:
     assert get(remembered, loads, "a") == "a 2"
 
 
-def test_what_is_worth_no_time_is_not_remembered() -> None:
+def test_an_answer_with_no_time_to_live_is_not_remembered() -> None:
     clock, loads = Clock(), Loads()
     remembered = memory(clock, seconds=0)
     assert [get(remembered, loads, "a") for _ in range(2)] == ["a 1", "a 2"]
@@ -75,7 +75,7 @@ def test_the_least_recently_used_goes_first() -> None:
 
 
 @given(keys=st.lists(st.integers(0, 9), max_size=60), maxsize=st.integers(1, 5))
-def test_it_answers_as_a_list_of_the_last_used_would(keys: list[int], maxsize: int) -> None:
+def test_it_behaves_like_a_list_of_the_last_used_keys(keys: list[int], maxsize: int) -> None:
     remembered, loads = memory(Clock(), maxsize=maxsize), Loads()
     model: list[int] = []
     expected: list[int] = []
@@ -112,7 +112,7 @@ def test_what_is_forgotten_is_loaded_again() -> None:
     assert loads.keys == ["a", "b", "a"]
 
 
-async def test_tasks_that_ask_at_once_ask_once() -> None:
+async def test_concurrent_tasks_share_one_load() -> None:
     remembered = memory(Clock())
     go_on = asyncio.Event()
     calls: list[str] = []
@@ -153,7 +153,7 @@ async def test_an_error_reaches_every_task_that_waited_for_it() -> None:
     assert [type(error) for error in errors] == [LookupError] * 5
 
 
-async def test_when_the_first_is_cancelled_the_next_one_asks() -> None:
+async def test_when_the_first_caller_is_cancelled_the_next_one_loads() -> None:
     remembered = memory(Clock())
     go_on = asyncio.Event()
     calls: list[int] = []
@@ -176,7 +176,7 @@ async def test_when_the_first_is_cancelled_the_next_one_asks() -> None:
     assert await asyncio.gather(*others) == [2, 2, 2]
 
 
-async def test_a_cancelled_follower_takes_nobody_with_it() -> None:
+async def test_a_cancelled_follower_does_not_affect_the_others() -> None:
     remembered = memory(Clock())
     go_on = asyncio.Event()
 
@@ -196,7 +196,7 @@ async def test_a_cancelled_follower_takes_nobody_with_it() -> None:
     assert list(await asyncio.gather(first, third)) == ["answer"] * 2
 
 
-async def test_an_answer_that_nobody_awaits_holds_nobody_up() -> None:
+async def test_an_answer_that_is_never_awaited_does_not_block_the_others() -> None:
     remembered = memory(Clock())
 
     def load() -> Any:
@@ -237,7 +237,7 @@ async def test_what_is_forgotten_while_it_is_loaded_is_not_remembered() -> None:
     assert remembered.get("a", load, blocking=False) == "fresh"
 
 
-def test_threads_that_ask_at_once_ask_once() -> None:
+def test_concurrent_threads_share_one_load() -> None:
     remembered = memory(Clock())
     asking = threading.Barrier(8)
     loading = threading.Event()
@@ -262,7 +262,7 @@ def test_threads_that_ask_at_once_ask_once() -> None:
     assert calls == [1]
 
 
-def test_an_interrupted_thread_leaves_the_asking_to_another() -> None:
+def test_after_an_interrupted_thread_another_one_loads() -> None:
     remembered = memory(Clock())
     loading = threading.Event()
     go_on = threading.Event()
@@ -299,7 +299,7 @@ async def test_a_task_waits_for_a_thread_without_stopping_its_loop() -> None:
     assert await leading == "answer"
 
 
-async def test_where_there_is_an_event_loop_is_known() -> None:
+async def test_an_event_loop_in_the_thread_is_detected() -> None:
     assert not without_event_loop()
     assert await asyncio.to_thread(without_event_loop)
 
@@ -342,6 +342,6 @@ def test_other_sizes_are_refused(arguments: Any) -> None:
         SingleFlightCache(seconds=lambda answer: 1.0, clock=time.monotonic, **arguments)
 
 
-def test_a_clock_that_is_none_is_refused() -> None:
+def test_an_invalid_clock_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="clock"):
         SingleFlightCache(maxsize=1, seconds=lambda answer: 1.0, clock=0)  # type: ignore[arg-type]

@@ -100,7 +100,7 @@ ANSWERS: Any = {
 
 
 @pytest.mark.parametrize(("path", "expected", "seconds"), CASES)
-async def test_what_a_resolver_said_is_remembered_for_its_time(
+async def test_the_answer_of_a_resolver_is_remembered_until_it_expires(
     path: str, expected: Any, seconds: float
 ) -> None:
     for later in (False, True):
@@ -128,7 +128,7 @@ async def test_an_error_by_mistake_is_not_remembered() -> None:
     assert len(asked.paths) == 4
 
 
-def test_a_remembered_error_keeps_what_it_says_and_no_traceback() -> None:
+def test_a_remembered_error_keeps_its_message_but_not_its_traceback() -> None:
     resolver = remembering(Asked(**ANSWERS))
     errors = []
     for _ in range(3):
@@ -148,7 +148,7 @@ class MovedError(TenantNotFoundError):
         self.to = to
 
 
-async def test_an_error_of_any_making_is_remembered() -> None:
+async def test_an_error_with_any_constructor_is_remembered() -> None:
     asked = Asked(moved=MovedError("acme", to="elsewhere.test"))
     for resolver in (remembering(asked), remembering(asked.later)):
         errors: list[MovedError] = []
@@ -198,7 +198,7 @@ def test_a_header_may_be_the_key() -> None:
     assert len(asked.paths) == 3
 
 
-def test_a_request_without_a_key_is_always_asked_about() -> None:
+def test_a_request_without_a_key_always_calls_the_resolver() -> None:
     asked = Asked(**{"": "acme"})
     for resolver in (
         resolvers.cached(asked, key="Authorization", ttl=60),
@@ -253,7 +253,7 @@ class KeyLater:
         return by_path(request)
 
 
-async def test_a_key_that_would_have_to_be_awaited_is_refused() -> None:
+async def test_an_awaitable_key_is_refused() -> None:
     asked = Asked(acme="acme")
     for key in (lambda request: key_later(request), lambda request: asyncio.Event().wait()):
         for request in (http_scope("/acme"), as_environ("/acme")):

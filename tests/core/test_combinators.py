@@ -80,13 +80,13 @@ async def test_sync_and_async_resolvers_mix(answers: list[Any], first: Any, agre
         assert await asked(resolvers.agree(*combined)) == agreed
 
 
-async def test_first_of_asks_nobody_after_the_first_answer() -> None:
+async def test_first_of_calls_no_resolver_after_the_first_answer() -> None:
     broken = says(ZeroDivisionError())
     assert await asked(resolvers.first_of(says(ACME), broken)) == "acme"
     assert await asked(resolvers.first_of(says_later(ACME), broken)) == "acme"
 
 
-async def test_agree_gives_what_the_first_says_of_the_tenant() -> None:
+async def test_agree_returns_the_context_of_the_first_resolver() -> None:
     gold = TenantContext("acme", {"plan": "gold"})
     assert resolvers.agree(says(gold), says("acme"))(as_environ()) is gold
 
@@ -102,7 +102,7 @@ def test_an_async_resolver_among_others_is_refused_in_wsgi(combine: Any) -> None
 
 
 @pytest.mark.parametrize("combine", [resolvers.first_of, resolvers.agree])
-def test_a_combination_of_nothing_is_refused(combine: Any) -> None:
+def test_a_combination_without_resolvers_is_refused(combine: Any) -> None:
     for combined in ((), (None,), (says(None), "X-Tenant-ID")):
         with pytest.raises(ConfigurationError):
             combine(*combined)
@@ -146,7 +146,7 @@ def test_in_thread_calls_the_resolver_as_it_is_in_wsgi() -> None:
     assert seen.ids == ["acme"]
 
 
-def test_in_thread_refuses_what_needs_no_thread_or_cannot_be_called() -> None:
+def test_in_thread_refuses_an_async_resolver_or_one_that_is_not_callable() -> None:
     resolver: Any
     for resolver in (None, says_later("acme")):
         with pytest.raises(ConfigurationError):
@@ -203,7 +203,7 @@ async def test_a_resolver_error_is_one_of_resolution() -> None:
         resolvers.agree(says("acme"), says("globex"))(as_environ())
 
 
-async def test_the_path_is_taken_apart_where_any_of_several_prefixes_names_the_tenant() -> None:
+async def test_the_prefix_is_moved_if_any_of_several_prefixes_names_the_tenant() -> None:
     mounted: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -222,7 +222,7 @@ async def test_the_path_is_taken_apart_where_any_of_several_prefixes_names_the_t
 
 
 @pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])
-def test_a_mount_that_cannot_be_asked_is_refused(middleware: Any) -> None:
+def test_a_mount_that_is_not_callable_is_refused(middleware: Any) -> None:
     resolver = says("acme")
     resolver.mount = "/t/acme"
     with pytest.raises(ConfigurationError, match="mount"):

@@ -41,7 +41,7 @@ def test_without_a_scope_there_is_no_tenant() -> None:
         current_tenant()
 
 
-def test_a_scope_binds_and_gives_the_tenant() -> None:
+def test_a_scope_binds_and_returns_the_tenant() -> None:
     with tenant_scope("acme") as tenant:
         assert tenant == TenantContext("acme")
         assert current_tenant() is tenant
@@ -49,13 +49,13 @@ def test_a_scope_binds_and_gives_the_tenant() -> None:
     assert try_current_tenant() is None
 
 
-def test_a_scope_binds_the_context_it_is_given_with_its_attributes() -> None:
+def test_a_scope_binds_the_given_context_with_its_attributes() -> None:
     given_tenant = TenantContext("acme", {"plan": "gold"})
     with tenant_scope(given_tenant):
         assert current_tenant() is given_tenant
 
 
-async def test_an_async_scope_binds_and_gives_the_tenant() -> None:
+async def test_an_async_scope_binds_and_returns_the_tenant() -> None:
     async with atenant_scope("acme") as tenant:
         assert current_tenant() is tenant
     assert try_current_tenant() is None
@@ -113,7 +113,7 @@ def test_a_system_scope_is_logged_when_it_is_entered(caplog: pytest.LogCaptureFi
     assert [record.getMessage() for record in caplog.records] == ["system scope: billing run"]
 
 
-def test_a_system_scope_stands_for_no_one_tenant() -> None:
+def test_a_system_scope_has_no_tenant() -> None:
     with tenant_scope("acme"):
         with system_scope("billing run") as system:
             assert isinstance(system, SystemContext)
@@ -177,7 +177,7 @@ def test_scopes_that_end_in_any_order_leave_the_innermost_open_one_bound(
     copy_context().run(run)
 
 
-def test_a_scope_that_is_left_in_another_context_takes_nothing_from_it() -> None:
+def test_leaving_a_scope_in_another_context_removes_nothing_there() -> None:
     scope = tenant_scope("acme")
     copy_context().run(scope.__enter__)
     with tenant_scope("globex"):
@@ -257,6 +257,6 @@ class AsyncCallable:
         AsyncCallable(),
     ],
 )
-def test_carry_tenant_refuses_what_would_run_later(function: Any) -> None:
+def test_carry_tenant_refuses_generators_and_coroutines(function: Any) -> None:
     with pytest.raises(ConfigurationError, match="plain function"):
         carry_tenant(function)

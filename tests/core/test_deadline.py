@@ -19,7 +19,7 @@ def memory() -> SingleFlightCache[Any]:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01])
-def test_a_thread_waits_for_anothers_answer_no_longer_than_it_may(seconds: float) -> None:
+def test_a_thread_waits_for_another_threads_answer_only_until_its_limit(seconds: float) -> None:
     remembered = memory()
     loading = threading.Event()
     go_on = threading.Event()
@@ -46,7 +46,7 @@ def test_a_thread_waits_for_anothers_answer_no_longer_than_it_may(seconds: float
         assert copy_context().run(ask_in_time) == "answer"
 
 
-def test_one_whose_time_is_over_leaves_the_asking_to_another() -> None:
+def test_after_a_caller_times_out_another_one_loads() -> None:
     outer, inner = memory(), memory()
     inside, outside = threading.Event(), threading.Event()
     go_on = threading.Event()

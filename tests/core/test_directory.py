@@ -82,7 +82,7 @@ def test_an_id_of_each_type_is_looked_up_as_it_is(tenant_id: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "seconds"), [("acme", 60), ("suspended", 10), ("unknown", 10)])
-def test_what_was_found_is_remembered_for_its_time(name: str, seconds: float) -> None:
+def test_the_answer_of_a_lookup_is_remembered_until_it_expires(name: str, seconds: float) -> None:
     clock = Clock()
     tenants = Tenants(acme=TenantContext("acme"), suspended=TenantState.SUSPENDED)
     directory = TenantDirectory(tenants.lookup, ttl=60, negative_ttl=10, clock=clock)
@@ -211,6 +211,6 @@ def test_other_arguments_are_refused(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])
-def test_a_directory_that_cannot_be_asked_is_refused(middleware: Any) -> None:
+def test_a_directory_that_is_not_callable_is_refused(middleware: Any) -> None:
     with pytest.raises(ConfigurationError, match="lookup"):
         middleware(Seen().asgi, resolve_tenant=lambda request: "acme", directory={})

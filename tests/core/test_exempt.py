@@ -76,7 +76,7 @@ async def test_an_exempt_path_is_the_one_within_a_mounted_application() -> None:
     assert seen.ids == [None, None]
 
 
-async def test_the_resolver_is_not_asked_about_an_exempt_request() -> None:
+async def test_the_resolver_is_not_called_for_an_exempt_request() -> None:
     def never(request: Any) -> str:
         raise AssertionError
 
@@ -102,7 +102,7 @@ async def test_an_exempt_request_does_not_inherit_the_servers_tenant() -> None:
     ["/health", b"/health", None, 7, ["health"], [b"/health"], [""], ["/health?x=1"], [None]],
     ids=repr,
 )
-def test_what_is_no_path_is_refused_at_construction(middleware: Any, exempt: Any) -> None:
+def test_an_invalid_path_is_refused_at_construction(middleware: Any, exempt: Any) -> None:
     with pytest.raises(ConfigurationError, match="exempt"):
         middleware(Seen().asgi, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=exempt)
 

@@ -93,7 +93,9 @@ def values(*each: bytes) -> Headers:
         (UUID, values(b"42"), MALFORMED),
     ],
 )
-def test_both_middlewares_come_to_the_same(kind: Any, headers: Headers, outcome: Outcome) -> None:
+def test_both_middlewares_have_the_same_outcome(
+    kind: Any, headers: Headers, outcome: Outcome
+) -> None:
     options = {"resolve_tenant": resolvers.header("X-Tenant-ID", type=kind)}
     assert through_asgi(options, headers=headers) == outcome
     assert through_wsgi(options, headers=headers) == outcome
@@ -115,7 +117,7 @@ RAW_VALUE = st.one_of(
     raw=st.lists(RAW_VALUE, max_size=4),
     case=st.sampled_from([b"x-tenant-id", b"X-Tenant-ID", b"X-TENANT-ID"]),
 )
-def test_any_bytes_come_to_the_same_and_never_to_an_error(
+def test_any_bytes_have_the_same_outcome_and_never_an_error(
     kind: Any, raw: list[bytes], case: bytes
 ) -> None:
     headers = [(b"host", b"example.com"), *((case, value) for value in raw)]
@@ -130,19 +132,19 @@ def test_any_bytes_come_to_the_same_and_never_to_an_error(
         assert outcome == (MALFORMED if raw else MISSING)
 
 
-def test_the_names_case_does_not_matter() -> None:
+def test_the_case_of_the_name_does_not_matter() -> None:
     for name in ("X-Tenant-ID", "x-tenant-id", "X-TENANT-ID"):
         assert resolvers.header(name)(http_scope(headers=values(b"acme"))) == TenantContext("acme")
         assert resolvers.header(name)(as_environ(headers=values(b"acme"))) == TenantContext("acme")
 
 
-def test_a_field_that_wsgi_hands_on_without_a_prefix_is_found() -> None:
+def test_a_field_that_wsgi_passes_on_without_a_prefix_is_found() -> None:
     resolver = resolvers.header("Content-Type")
     assert resolver(http_scope(headers=[(b"content-type", b"acme")])) == TenantContext("acme")
     assert resolver(as_environ(CONTENT_TYPE="acme")) == TenantContext("acme")
 
 
-def test_a_server_that_hands_on_more_than_bytes_is_refused() -> None:
+def test_a_value_that_is_not_latin_1_is_refused() -> None:
     with pytest.raises(TenantResolutionError):
         resolvers.header("X-Tenant-ID")(as_environ(HTTP_X_TENANT_ID="acm\u20ac"))
 
@@ -154,18 +156,18 @@ def test_an_underscore_in_the_name_is_not_the_header_in_asgi() -> None:
 @pytest.mark.parametrize(
     "name", ["", "X_Tenant_ID", "X Tenant", "X-Tenant:", "X-Ténant", "X-Tenant\n", None, b"x", {}]
 )
-def test_a_name_that_no_header_has_is_refused(name: Any) -> None:
+def test_an_invalid_header_name_is_refused(name: Any) -> None:
     with pytest.raises(ConfigurationError, match="header"):
         resolvers.header(name)
 
 
 @pytest.mark.parametrize("kind", [bool, float, bytes, "int", None, object, []])
-def test_a_type_that_no_tenant_id_has_is_refused(kind: Any) -> None:
+def test_an_invalid_type_is_refused(kind: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"str, int or uuid\.UUID"):
         resolvers.header("X-Tenant-ID", type=kind)
 
 
-def test_an_error_does_not_repeat_what_was_sent() -> None:
+def test_an_error_does_not_repeat_the_value() -> None:
     for raw in (b"<script>\xff", b"<script>,other", b"<script>" * 100):
         with pytest.raises(TenantResolutionError) as caught:
             resolvers.header("X-Tenant-ID")(http_scope(headers=values(raw)))

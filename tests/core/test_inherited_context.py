@@ -33,6 +33,6 @@ def test_the_package_does_not_start_where_threads_inherit_the_context() -> None:
     assert "PYTHON_THREAD_INHERIT_CONTEXT=0" in done.stderr
 
 
-def test_it_starts_where_they_do_not() -> None:
+def test_the_package_starts_where_threads_do_not_inherit_the_context() -> None:
     done = importing(0)
     assert (done.returncode, done.stderr) == (0, "")

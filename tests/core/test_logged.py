@@ -77,14 +77,14 @@ async def test_a_timeout_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert [type(cause) for cause in causes(caplog)] == [TimeoutError]
 
 
-async def test_what_the_client_did_wrong_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_of_the_client_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "tenantshield_mw")
     assert await statuses(resolve_tenant=raising(TenantResolutionError("x"))) == [400, 400]
     assert await statuses(resolve_tenant=lambda request: None) == [400, 400]
     assert logged(caplog) == []
 
 
-async def test_what_is_raised_to_the_server_is_not_logged_twice(
+async def test_an_error_that_is_raised_to_the_server_is_not_logged_as_well(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     for error, raised in (

@@ -23,7 +23,9 @@ MIDDLEWARES = [
 
 
 @pytest.mark.parametrize(("middleware", "options"), MIDDLEWARES)
-def test_they_are_those_of_the_middleware(middleware: Callable[..., Any], options: Any) -> None:
+def test_the_options_are_those_of_the_middleware(
+    middleware: Callable[..., Any], options: Any
+) -> None:
     parameters = inspect.signature(middleware).parameters.values()
     assert {name: kind.__forward_arg__ for name, kind in options.__annotations__.items()} == {
         each.name: each.annotation
@@ -35,7 +37,7 @@ def test_they_are_those_of_the_middleware(middleware: Callable[..., Any], option
 
 @pytest.mark.parametrize(("middleware", "options"), MIDDLEWARES)
 class TestReusable:
-    def test_what_an_iterator_says_is_kept(
+    def test_the_items_of_an_iterator_are_kept(
         self, middleware: Callable[..., Any], options: object
     ) -> None:
         kept = reusable(
@@ -46,7 +48,7 @@ class TestReusable:
         )
         assert (kept["exempt"], kept["vary"]) == (("/health",), ("X-Other",))
 
-    def test_what_a_resolver_declares_once_is_kept(
+    def test_an_iterator_of_declared_headers_is_kept(
         self, middleware: Callable[..., Any], options: object
     ) -> None:
         class Mine:
@@ -58,7 +60,9 @@ class TestReusable:
         kept = reusable(middleware, resolve_tenant=Mine(), vary=None)
         assert kept["vary"] == ("X-Mine",)
 
-    def test_a_predicate_stays_one(self, middleware: Callable[..., Any], options: object) -> None:
+    def test_a_predicate_stays_a_predicate(
+        self, middleware: Callable[..., Any], options: object
+    ) -> None:
         def is_exempt(request: object) -> bool:
             return True
 

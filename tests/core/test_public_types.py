@@ -64,7 +64,7 @@ def around_wsgi(app: Any, resolver: SyncResolver) -> TenantSessionMiddlewareWSGI
     )
 
 
-async def test_what_the_middlewares_take_has_public_types() -> None:
+async def test_the_arguments_of_the_middlewares_have_public_types() -> None:
     seen = Seen()
     for resolver in (name, name_later):
         await call_asgi(around_asgi(seen.asgi, resolver), http_scope())

@@ -154,7 +154,7 @@ async def test_a_websocket_gets_the_denial_response_where_the_server_offers_it(
     assert seen.tenants == []
 
 
-async def test_raise_hands_a_missing_tenant_to_the_servers_error_handling() -> None:
+async def test_raise_raises_for_a_missing_tenant() -> None:
     seen = Seen()
     options: Any = {"resolve_tenant": nobody, "on_missing_tenant": "raise"}
     with pytest.raises(MissingTenantContextError):
@@ -169,7 +169,7 @@ async def test_raise_hands_a_missing_tenant_to_the_servers_error_handling() -> N
 @pytest.mark.parametrize(
     "error", [TenantResolutionError, TenantNotFoundError, TenantSuspendedError]
 )
-async def test_raise_hands_on_the_resolvers_own_error(error: type[Exception]) -> None:
+async def test_raise_raises_the_error_of_the_resolver(error: type[Exception]) -> None:
     seen = Seen()
     options: Any = {"resolve_tenant": raising(error), "on_missing_tenant": "raise"}
     with pytest.raises(error, match=ECHO):
@@ -179,7 +179,7 @@ async def test_raise_hands_on_the_resolvers_own_error(error: type[Exception]) ->
     assert seen.tenants == []
 
 
-async def test_raise_hands_on_that_the_tenant_was_not_found_out_in_time() -> None:
+async def test_raise_raises_if_the_tenant_was_not_found_in_time() -> None:
     options: Any = {"resolve_tenant": raising(TimeoutError), "on_missing_tenant": "raise"}
     with pytest.raises(TenantUnavailableError) as caught:
         await call_asgi(TenantSessionMiddleware(Seen().asgi, **options), http_scope())
@@ -188,7 +188,7 @@ async def test_raise_hands_on_that_the_tenant_was_not_found_out_in_time() -> Non
         call_wsgi(TenantSessionMiddlewareWSGI(Seen().wsgi, **options), as_environ())
 
 
-async def test_credentials_that_do_not_hold_are_answered_by_a_challenge() -> None:
+async def test_invalid_credentials_are_answered_with_a_challenge() -> None:
     def resolver(request: Any) -> str:
         raise TenantUnauthenticatedError("no", challenge='Own realm="here"')
 
@@ -213,7 +213,7 @@ async def test_credentials_that_do_not_hold_are_answered_by_a_challenge() -> Non
         (TenantNotFoundError("x"), 404, "tenant_unknown"),
     ],
 )
-def test_what_the_app_raises_has_a_refusal_too(error: Exception, status: int, code: str) -> None:
+def test_errors_of_the_app_have_refusals_too(error: Exception, status: int, code: str) -> None:
     assert isinstance(error, REFUSED)
     refusal = refusal_for(error)
     assert (refusal.status, refusal.code) == (status, code)
@@ -229,7 +229,7 @@ async def test_allow_unbound_runs_the_request_without_a_tenant() -> None:
 
 
 @pytest.mark.parametrize(("resolver", "status", "title", "code"), CASES[1:])
-async def test_allow_unbound_refuses_a_tenant_that_is_named_wrongly(
+async def test_allow_unbound_refuses_a_malformed_tenant(
     resolver: Any, status: int, title: str, code: str
 ) -> None:
     seen = Seen()
@@ -257,7 +257,7 @@ async def test_an_error_of_the_app_is_never_taken_for_the_resolvers() -> None:
 
 @pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])
 @pytest.mark.parametrize("value", ["ignore", "", None, True, 400, ["reject"]])
-def test_another_on_missing_tenant_is_refused_with_the_three_named(
+def test_another_on_missing_tenant_is_refused_and_the_error_lists_the_three(
     middleware: Any, value: Any
 ) -> None:
     with pytest.raises(ConfigurationError, match=r'"reject", "raise" or "allow_unbound"'):
@@ -267,6 +267,6 @@ def test_another_on_missing_tenant_is_refused_with_the_three_named(
 
 
 @pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])
-def test_an_app_that_cannot_be_called_is_refused_at_construction(middleware: Any) -> None:
+def test_an_app_that_is_not_callable_is_refused_at_construction(middleware: Any) -> None:
     with pytest.raises(ConfigurationError, match="app"):
         middleware(None, resolve_tenant=resolvers.header("X-Tenant-ID"))

@@ -98,13 +98,13 @@ async def test_the_app_may_answer_with_another_status() -> None:
     }
 
 
-async def test_a_401_has_a_challenge_whether_the_app_knows_of_it_or_not() -> None:
+async def test_a_401_has_a_challenge_even_if_the_app_adds_none() -> None:
     assert (await answers(Page(), unauthenticated)).headers["www-authenticate"] == "Own"
     page = Page(0, ("www-authenticate", "Other"))
     assert (await answers(page, unauthenticated)).headers["www-authenticate"] == "Other"
 
 
-async def test_vary_is_added_to_the_apps_own() -> None:
+async def test_vary_is_merged_with_the_apps_vary() -> None:
     response = await answers(Page(0, ("vary", "Cookie")), resolvers.header("X-Tenant-ID"))
     assert response.headers["vary"] == "Cookie, X-Tenant-ID"
 
@@ -136,7 +136,7 @@ async def test_a_websocket_that_cannot_be_denied_with_a_response_is_closed() -> 
     assert page.requests == []
 
 
-async def test_a_websocket_is_denied_with_the_apps_response_where_that_can_be() -> None:
+async def test_a_websocket_is_denied_with_the_apps_response_if_the_server_supports_it() -> None:
     page = Page()
     app = TenantSessionMiddleware(
         Seen().asgi, resolve_tenant=resolvers.header("X-Tenant-ID"), on_refused=page.asgi
@@ -158,7 +158,7 @@ async def test_a_websocket_is_denied_with_the_apps_response_where_that_can_be() 
     assert request["extensions"] == {"tls": {"x": 1}}
 
 
-async def test_the_app_learns_that_the_websockets_client_is_gone() -> None:
+async def test_the_app_is_told_that_the_client_of_a_websocket_has_disconnected() -> None:
     received: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -179,7 +179,7 @@ async def test_the_app_learns_that_the_websockets_client_is_gone() -> None:
     assert [message["type"] for message in received] == ["http.request", "http.disconnect"]
 
 
-def test_a_streamed_answer_is_made_and_closed_without_a_tenant() -> None:
+def test_a_streamed_answer_is_generated_and_closed_without_a_tenant() -> None:
     seen: list[Any] = []
 
     def app(environ: Any, start_response: Any) -> Any:
@@ -199,6 +199,6 @@ def test_a_streamed_answer_is_made_and_closed_without_a_tenant() -> None:
 
 
 @pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])
-def test_an_app_that_cannot_be_called_is_refused(middleware: Any) -> None:
+def test_an_app_that_is_not_callable_is_refused(middleware: Any) -> None:
     with pytest.raises(ConfigurationError, match="on_refused"):
         middleware(Seen().asgi, resolve_tenant=lambda request: "acme", on_refused="page.html")

@@ -34,7 +34,7 @@ def test_a_path_is_the_one_within_the_application(root: str, full: str, inside: 
 @pytest.mark.parametrize(
     ("root", "full"), [("/api", "/invoices"), ("/api", "/apix"), ("/", "/invoices")]
 )
-def test_a_server_that_takes_the_mount_point_off_by_itself_is_understood(
+def test_a_server_that_removes_the_mount_point_from_the_path_is_supported(
     root: str, full: str
 ) -> None:
     assert path(http_scope(full, root_path=root)) == full

@@ -128,7 +128,7 @@ async def test_wsgi_refuses_an_awaitable_and_leaves_no_coroutine_behind(resolver
     await asyncio.sleep(0)
 
 
-def test_wsgi_refuses_an_awaitable_whatever_becomes_of_missing_tenants() -> None:
+def test_wsgi_refuses_an_awaitable_for_every_on_missing_tenant() -> None:
     for on_missing_tenant in ("reject", "raise", "allow_unbound"):
         app = TenantSessionMiddlewareWSGI(
             Seen().wsgi,
@@ -166,7 +166,7 @@ class StrangeContext(TenantContext):
     """A subclass is a tenant context too."""
 
 
-async def test_a_subclass_of_the_context_is_bound_as_it_is() -> None:
+async def test_a_subclass_of_the_context_is_bound_unchanged() -> None:
     answer = StrangeContext("acme")
     seen = Seen()
     await call_asgi(
@@ -176,7 +176,7 @@ async def test_a_subclass_of_the_context_is_bound_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("answer", ["", b"acme", True, False, 1.5, object(), ["acme"], {}, 0.0])
-async def test_an_answer_that_names_no_tenant_is_never_made_to_fit(answer: Any) -> None:
+async def test_an_invalid_answer_is_never_converted(answer: Any) -> None:
     async def asynchronous(request: Any) -> Any:
         return answer
 
@@ -207,7 +207,7 @@ async def test_the_resolver_takes_the_raw_scope_or_environ() -> None:
     assert taken[1] is environ
 
 
-async def test_what_a_resolver_raises_by_mistake_goes_to_the_servers_error_handling() -> None:
+async def test_other_errors_of_a_resolver_go_to_the_servers_error_handling() -> None:
     def broken(request: Any) -> str:
         raise ZeroDivisionError
 
@@ -221,7 +221,7 @@ async def test_what_a_resolver_raises_by_mistake_goes_to_the_servers_error_handl
 
 @pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])
 @pytest.mark.parametrize("resolver", [None, "X-Tenant-ID", 7])
-def test_a_resolver_that_cannot_be_called_is_refused_at_construction(
+def test_a_resolver_that_is_not_callable_is_refused_at_construction(
     middleware: Any, resolver: Any
 ) -> None:
     with pytest.raises(ConfigurationError, match="resolve_tenant"):

@@ -83,19 +83,17 @@ def test_other_arguments_are_refused(make: Any, arguments: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("request_", [http_scope(), as_environ()])
 @pytest.mark.parametrize("resolver", [resolvers.session("tenant"), resolvers.principal("tenant")])
-def test_a_framework_that_has_not_run_yet_is_an_error_of_the_program(
-    resolver: Any, request_: Any
-) -> None:
+def test_a_missing_session_or_user_is_a_configuration_error(resolver: Any, request_: Any) -> None:
     with pytest.raises(ConfigurationError, match="must run before"):
         resolver(request_)
 
 
-def test_a_principal_without_the_attribute_is_an_error_of_the_program() -> None:
+def test_a_principal_without_the_attribute_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="'tenant_id'"):
         resolvers.principal("tenant_id")(http_scope(user=object()))
 
 
-def test_a_wsgi_framework_may_hand_over_what_opens_the_session() -> None:
+def test_a_wsgi_framework_may_pass_a_function_that_opens_the_session() -> None:
     opened: list[int] = []
 
     def opening() -> dict[str, str]:
@@ -108,7 +106,7 @@ def test_a_wsgi_framework_may_hand_over_what_opens_the_session() -> None:
     assert opened == [1, 1]
 
 
-def test_a_domain_lookup_takes_the_name_that_dns_has() -> None:
+def test_a_domain_lookup_gets_the_dns_form_of_the_name() -> None:
     taken: list[str] = []
     resolver = resolvers.domain(taken.append)
     for value in (b"Shop.Acme.TEST.:80", b"xn--BCHER-kva.test", b"[::1]:80", b"10.0.0.1"):
@@ -116,7 +114,7 @@ def test_a_domain_lookup_takes_the_name_that_dns_has() -> None:
     assert taken == ["shop.acme.test", "xn--bcher-kva.test", "[::1]", "10.0.0.1"]
 
 
-def test_a_server_that_names_no_tls_has_no_certificates() -> None:
+def test_a_server_without_the_tls_extension_has_no_certificates() -> None:
     more: Any
     for more in ({}, {"extensions": None}, {"extensions": {}}, {"extensions": {"tls": {}}}):
         assert resolvers.client_certificate()(http_scope(**more)) is None
@@ -139,7 +137,7 @@ def test_the_environs_variables_may_have_other_names() -> None:
         (resolvers.api_key("X-API-Key", str), "HTTP_X_API_KEY"),
     ],
 )
-def test_a_server_that_hands_on_more_than_bytes_is_refused(resolver: Any, variable: str) -> None:
+def test_a_value_that_is_not_latin_1_is_refused(resolver: Any, variable: str) -> None:
     environ = {**as_environ(), variable: "tenant=acme\u20ac"}
     with pytest.raises(TenantResolutionError, match="latin-1"):
         resolver(environ)

@@ -93,7 +93,7 @@ async def test_the_server_is_outside_and_the_app_inside_again(
 
 
 @SCOPES
-async def test_the_server_sees_what_it_had_bound_itself(scope: dict[str, Any]) -> None:
+async def test_the_server_sees_its_own_binding(scope: dict[str, Any]) -> None:
     server = Server()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

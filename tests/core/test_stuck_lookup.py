@@ -89,7 +89,7 @@ async def test_under_asgi_the_other_tenants_are_served() -> None:
 
 
 @pytest.mark.parametrize("kind", ["asgi", "wsgi"])
-async def test_the_limit_ends_with_the_finding_of_the_tenant(kind: str) -> None:
+async def test_the_limit_ends_when_the_tenant_is_found(kind: str) -> None:
     limits: list[Any] = []
 
     async def asgi(scope: Any, receive: Any, send: Any) -> None:

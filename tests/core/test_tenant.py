@@ -85,7 +85,7 @@ async def test_a_future_names_no_tenant() -> None:
 
 
 @given(st.text())
-def test_a_str_is_handed_on_as_it_is_or_refused(value: str) -> None:
+def test_a_str_is_kept_unchanged_or_refused(value: str) -> None:
     try:
         accepted = check_tenant_id(value)
     except TenantResolutionError:
@@ -96,7 +96,7 @@ def test_a_str_is_handed_on_as_it_is_or_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [" <script>", "<script>\n", "<script>" * 40, b"<script>"])
-def test_the_error_does_not_repeat_what_it_refuses(value: Any) -> None:
+def test_the_error_does_not_repeat_the_refused_value(value: Any) -> None:
     with pytest.raises(TenantResolutionError) as caught:
         check_tenant_id(value)
     assert "script" not in str(caught.value)

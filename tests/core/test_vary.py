@@ -82,7 +82,7 @@ async def fields_after(
     ],
 )
 @pytest.mark.parametrize("name", ["vary", "Vary"])
-async def test_vary_names_the_header_once_beside_what_is_there(
+async def test_vary_names_the_header_once_and_keeps_existing_names(
     before: list[str], after: str, name: str
 ) -> None:
     other = ("content-type", "text/plain")
@@ -97,7 +97,7 @@ async def test_the_other_fields_keep_their_order_and_number() -> None:
 
 
 @given(st.lists(st.sampled_from(["Cookie", "cookie", "X-A", "*", "", " X-B ", "x-tenant-id"])))
-def test_merging_loses_nothing_and_says_nothing_more(members: list[str]) -> None:
+def test_merging_keeps_all_members_and_adds_nothing_else(members: list[str]) -> None:
     value = merged(",".join(members), ("X-Tenant-ID", "Cookie"))
     if "*" in members:
         assert value == "*"
@@ -206,14 +206,14 @@ async def test_an_exempt_request_and_a_resolver_that_reads_no_header_add_nothing
     assert await fields_after(resolve_tenant=lambda request: "acme") == []
 
 
-async def test_a_request_without_a_tenant_that_runs_could_have_had_one() -> None:
+async def test_vary_is_added_for_an_unbound_request_too() -> None:
     fields = await fields_after(
         resolve_tenant=resolvers.header("X-Other"), on_missing_tenant="allow_unbound"
     )
     assert fields == [("vary", "X-Other")]
 
 
-async def test_a_resolver_of_ones_own_may_say_what_it_reads() -> None:
+async def test_a_custom_resolver_may_declare_its_headers() -> None:
     def resolver(request: Any) -> str:
         return "acme"
 
@@ -223,7 +223,7 @@ async def test_a_resolver_of_ones_own_may_say_what_it_reads() -> None:
     assert await fields_after(resolve_tenant=resolver, vary=()) == []
 
 
-async def test_refusals_say_it_too() -> None:
+async def test_refusals_have_vary_too() -> None:
     asgi, wsgi = answering()
     options: Any = {"resolve_tenant": resolvers.first_of(RESOLVER, resolvers.cookie("tenant"))}
     app = TenantSessionMiddleware(asgi, **options)
@@ -289,12 +289,12 @@ def test_each_resolver_declares_the_headers_that_it_reads(
 
 @pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])
 @pytest.mark.parametrize("vary", ["X-Tenant-ID", ["X Tenant"], [b"x-tenant-id"], [""], 7])
-def test_what_names_no_header_is_refused(middleware: Any, vary: Any) -> None:
+def test_an_invalid_header_name_in_vary_is_refused(middleware: Any, vary: Any) -> None:
     with pytest.raises(ConfigurationError, match="header names"):
         middleware(answering()[0], resolve_tenant=RESOLVER, vary=vary)
 
 
-async def test_what_authorizes_says_what_it_goes_by() -> None:
+async def test_authorize_may_declare_its_headers() -> None:
     class MayAct:
         varies_on = ("Authorization",)
 

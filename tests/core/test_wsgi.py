@@ -177,7 +177,7 @@ def test_a_body_that_the_server_closes_twice_is_closed_once() -> None:
     assert body.noted == [("close", "acme")]
 
 
-def test_a_close_that_raises_is_heard_of_and_ends_the_scope() -> None:
+def test_an_error_of_close_is_raised_and_the_scope_ends() -> None:
     body = Body(close_fails=True)
     result: Any = around(body.app)(as_environ(headers=ACME), start)
     with pytest.raises(LookupError):
@@ -587,7 +587,7 @@ def test_on_a_real_server_requests_are_bound_or_refused(
             assert answer(port, *refused)[0] == 400
 
 
-def test_a_name_with_underscores_is_dropped_by_a_server_that_knows_better() -> None:
+def test_gunicorn_and_the_like_drop_a_name_with_underscores() -> None:
     with serving(werkzeug_server(around(list_app))) as port:
         assert answer(port, ("X_Tenant_ID", "globex"), ("X-Tenant-ID", "acme")) == (200, b"acme")
         assert answer(port, ("X_Tenant_ID", "globex"))[0] == 400

@@ -247,7 +247,7 @@ MUTANTS: Final = (
         "A tied row may be inserted without its parent.",
         "            if reference.owns and not self._updates:",
         "            if reference.owns and self._updates:",
-        (f"{_FOREIGN_KEYS}::test_a_row_that_would_belong_to_nobody_is_refused",),
+        (f"{_FOREIGN_KEYS}::test_a_row_that_would_belong_to_no_tenant_is_refused",),
     ),
     Mutant(
         "reference-default",
@@ -340,7 +340,9 @@ MUTANTS: Final = (
         "INSERT ... SELECT may select any foreign key.",
         "            check_selected(source, position, reference, target.references_of)",
         "            pass",
-        (f"{_FOREIGN_KEYS}::test_insert_from_select_refuses_references_that_could_be_anybodys",),
+        (
+            f"{_FOREIGN_KEYS}::test_insert_from_select_refuses_references_that_could_be_another_tenants",
+        ),
     ),
     Mutant(
         "raw-names",
@@ -361,14 +363,14 @@ MUTANTS: Final = (
         "Raw SQL may change whom the database sees.",
         "    _changes_tenant,\n",
         "",
-        (f"{_CHECKS}::test_what_changes_whom_the_database_sees_is_refused",),
+        (f"{_CHECKS}::test_sql_that_changes_the_role_or_the_setting_is_refused",),
     ),
     Mutant(
         "raw-reaches-out",
         "Raw SQL may reach out of its place.",
         "    _reaches_out,\n",
         "",
-        (f"{_COMPILER}::test_text_that_does_not_end_what_it_begins_is_refused",),
+        (f"{_COMPILER}::test_text_with_unbalanced_parentheses_or_quotes_is_refused",),
     ),
     Mutant(
         "raw-cascade",
@@ -763,7 +765,7 @@ MUTANTS: Final = (
             "        return single(self, dialect, context, statement, parameters)"
         ),
         (
-            f"{_INSTALL}::test_driver_sql_is_looked_through_before_a_listener_executes_it",
+            f"{_INSTALL}::test_driver_sql_is_checked_before_a_listener_executes_it",
             f"{_INSTALL}::test_foreign_keys_are_looked_up_before_a_listener_executes_the_statement",
         ),
     ),
@@ -776,7 +778,7 @@ MUTANTS: Final = (
         ),
         "        return many(",
         (
-            f"{_FOREIGN_KEYS}::test_a_core_statement_in_batches_asks_once",
+            f"{_FOREIGN_KEYS}::test_a_core_statement_in_batches_looks_up_once",
             f"{_FOREIGN_KEYS}::test_another_tenants_row_is_refused_in_every_form",
         ),
     ),

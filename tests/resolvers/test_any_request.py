@@ -107,7 +107,7 @@ def test_no_request_without_a_directory_gets_an_undocumented_error(name: str, se
 
 @pytest.mark.parametrize("name", ["signed cookie", "API key", "JWT claim", "domain"])
 @given(sent=REQUESTS)
-def test_what_is_signed_or_listed_names_no_tenant_but_its_own(name: str, sent: Sent) -> None:
+def test_a_signed_or_listed_value_names_only_its_own_tenant(name: str, sent: Sent) -> None:
     told = outcome({"resolve_tenant": RESOLVERS[name]}, sent)
     assert told.tenant in (None, "acme")
 

@@ -20,7 +20,7 @@ def sent(value: str) -> dict[str, Any]:
     return http_scope(headers=[(b"cookie", f"tenant={value}".encode())])
 
 
-def test_a_signature_is_believed_for_max_age_seconds() -> None:
+def test_a_signature_is_valid_for_max_age_seconds() -> None:
     signed_at = int(time.time())
     times: Iterator[float] = iter([signed_at + 1, signed_at + 50, signed_at + 70])
     resolver = resolvers.cookie("tenant", SECRET, max_age=60, now=lambda: next(times))
@@ -31,12 +31,12 @@ def test_a_signature_is_believed_for_max_age_seconds() -> None:
         resolver(sent(value))
 
 
-def test_without_max_age_a_signature_is_believed_for_ever() -> None:
+def test_without_max_age_a_signature_never_expires() -> None:
     resolver = resolvers.cookie("tenant", SECRET, now=lambda: 10.0**12)
     assert resolver(sent(resolver.sign("acme"))) == TenantContext("acme")
 
 
-def test_a_signature_with_another_secret_is_not_believed() -> None:
+def test_a_signature_with_another_secret_is_refused() -> None:
     value = resolvers.cookie("tenant", "another secret").sign("acme")
     with pytest.raises(TenantResolutionError, match="signature"):
         resolvers.cookie("tenant", SECRET)(sent(value))
@@ -47,7 +47,7 @@ def test_only_a_cookie_with_a_secret_can_be_signed() -> None:
         resolvers.cookie("tenant").sign("acme")
 
 
-def test_what_is_no_tenant_id_is_not_signed() -> None:
+def test_an_invalid_tenant_id_is_not_signed() -> None:
     with pytest.raises(TenantResolutionError):
         resolvers.cookie("tenant", SECRET).sign("")
 
@@ -85,9 +85,7 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("secret", [None, SECRET])
 @pytest.mark.parametrize("joint", [",", ", ", ",\t "])
-def test_a_cookie_that_a_server_has_joined_with_a_comma_is_refused(
-    secret: str | None, joint: str
-) -> None:
+def test_a_cookie_after_a_comma_is_refused(secret: str | None, joint: str) -> None:
     resolver = resolvers.cookie("tenant", secret)
     acme, globex = (resolver.sign(each) if secret else each for each in ("acme", "globex"))
     for field in (

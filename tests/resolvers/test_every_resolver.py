@@ -591,7 +591,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
         for number, (sent, expected) in enumerate(cases)
     ],
 )
-def test_both_middlewares_come_to_what_is_expected(
+def test_both_middlewares_have_the_expected_outcome(
     resolver: Any, sent: Sent, expected: Outcome
 ) -> None:
     told = outcome({"resolve_tenant": resolver}, sent)
@@ -634,7 +634,7 @@ STATES = {
     ],
 )
 @pytest.mark.parametrize("timeout", [None, 60])
-def test_a_directory_says_which_tenants_run(
+def test_a_directory_decides_which_tenants_may_run(
     name: str, expected: Outcome, timeout: float | None
 ) -> None:
     options = {
@@ -653,7 +653,7 @@ def test_a_directory_says_which_tenants_run(
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_authorize_says_who_may_act_for_the_tenant(allowed: bool) -> None:
+def test_authorize_decides_whether_the_caller_may_act_for_the_tenant(allowed: bool) -> None:
     asked: list[Any] = []
 
     def authorize(request: Any, tenant: TenantContext) -> bool:

@@ -75,7 +75,7 @@ def test_a_set_of_keys_finds_the_key_by_its_id() -> None:
         "no signature",
     ],
 )
-def test_a_token_that_no_key_of_the_set_has_signed_is_refused(value: bytes) -> None:
+def test_a_token_without_a_valid_signature_of_the_set_is_refused(value: bytes) -> None:
     resolver = resolvers.jwt_claim("tenant", jwks=KEYS, algorithms=["RS256", "ES256"])
     with pytest.raises(TenantUnauthenticatedError):
         resolve(resolver, value)
@@ -111,7 +111,7 @@ def test_a_client_of_a_key_server_is_asked_for_the_key() -> None:
         )
 
 
-def test_the_public_key_is_never_taken_for_a_secret() -> None:
+def test_the_public_key_is_never_used_as_a_secret() -> None:
     header_and_claims = token(SECRET, "HS256").rsplit(b".", 1)[0]
     signature = algorithms.HMACAlgorithm(algorithms.HMACAlgorithm.SHA256).sign(
         header_and_claims, public_pem(RSA_KEY)
@@ -219,15 +219,13 @@ PRIVATE_JWK = algorithms.RSAAlgorithm.to_jwk(RSA_KEY, as_dict=True)
         ({"claim": "", "key": SECRET, "algorithms": ["HS256"]}, "claim"),
     ],
 )
-def test_a_configuration_that_is_not_safe_is_refused(
-    arguments: dict[str, Any], message: str
-) -> None:
+def test_an_unsafe_configuration_is_refused(arguments: dict[str, Any], message: str) -> None:
     arguments = {"claim": "tenant", **arguments}
     with pytest.raises(ConfigurationError, match=message):
         resolvers.jwt_claim(**arguments)
 
 
-def test_who_a_token_is_for_and_from_may_be_given_by_an_iterator() -> None:
+def test_audience_and_issuer_may_be_iterators() -> None:
     resolver = resolvers.jwt_claim(
         "tenant",
         SECRET,
@@ -267,7 +265,7 @@ def test_a_header_of_nested_lists_is_refused(header: bytes) -> None:
 
 
 @pytest.mark.parametrize("expires", [None, [], "soon", float("inf"), float("nan")])
-def test_a_time_that_is_none_is_refused(expires: Any) -> None:
+def test_an_invalid_time_is_refused(expires: Any) -> None:
     resolver = resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"])
     part = [
         base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=")

@@ -109,7 +109,7 @@ def test_without_a_server_the_tenant_is_unavailable() -> None:
         asking(server)(bearer(TOKEN))
 
 
-def test_that_it_is_unavailable_is_not_remembered(server: KeyServer) -> None:
+def test_unavailability_is_not_remembered(server: KeyServer) -> None:
     resolver = resolvers.cached(asking(server), key="Authorization", ttl=60)
     server.status = 500
     for _ in range(2):
@@ -124,7 +124,7 @@ def test_a_key_that_the_server_does_not_have_makes_a_token_invalid(server: KeySe
         asking(server)(bearer(token(RSA_KEY, "RS256", kid="other")))
 
 
-def test_the_server_is_not_asked_about_what_is_no_token(server: KeyServer) -> None:
+def test_the_server_is_not_called_for_a_malformed_token(server: KeyServer) -> None:
     with pytest.raises(TenantUnauthenticatedError):
         asking(server)(bearer(b"no.to.ken"))
     assert server.asked == 0

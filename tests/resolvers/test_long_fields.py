@@ -18,7 +18,7 @@ LONGEST = 8192
 THROUGH_PROXY = resolvers.subdomain(of="example.com", trusted_proxies=["203.0.113.7"])
 
 
-def test_no_field_that_almost_fits_keeps_a_resolver_busy() -> None:
+def test_no_field_that_almost_matches_keeps_a_resolver_busy() -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "tests.resolvers.long_fields"],
         cwd=CHECKOUT,
@@ -37,7 +37,7 @@ def test_no_field_that_almost_fits_keeps_a_resolver_busy() -> None:
         (b"x-forwarded-host", b"acme.example.com,", b" ", b"acme.example.com"),
     ],
 )
-def test_what_proxies_say_may_have_8192_octets(
+def test_forwarding_headers_may_have_8192_octets(
     name: bytes, beginning: bytes, filling: bytes, end: bytes
 ) -> None:
     options = {"resolve_tenant": THROUGH_PROXY, "vary": ()}

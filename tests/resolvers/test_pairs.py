@@ -42,7 +42,7 @@ def the_one(values: set[str]) -> Any:
 
 
 @given(COOKIES)
-def test_a_cookie_is_found_wherever_it_stands(field: str) -> None:
+def test_a_cookie_is_found_in_any_position(field: str) -> None:
     pairs = [pair.partition("=") for pair in field.split(";")]
     named = the_one(
         {value.strip() for key, sign, value in pairs if sign and key.strip() == "tenant"}
@@ -55,7 +55,7 @@ def test_a_cookie_is_found_wherever_it_stands(field: str) -> None:
 
 
 @given(QUERIES)
-def test_a_parameter_is_found_wherever_it_stands(text: str) -> None:
+def test_a_parameter_is_found_in_any_position(text: str) -> None:
     parameters = parse_qsl(text, keep_blank_values=True)
     named = the_one({value for key, value in parameters if key == "tenant"})
     if isinstance(named, str):
@@ -68,7 +68,7 @@ def test_a_parameter_is_found_wherever_it_stands(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a&b", "a=b", "a+b", "a%62"])
-def test_a_parameter_whose_name_must_be_encoded_is_found_only_so(name: str) -> None:
+def test_a_parameter_whose_name_must_be_encoded_is_found_only_if_it_is(name: str) -> None:
     encoded = "".join(f"%{octet:02X}" for octet in name.encode())
     assert told(resolvers.query(name), as_environ(QUERY_STRING=f"{encoded}=acme")) == "acme"
     assert told(resolvers.query(name), as_environ(QUERY_STRING=f"{name}=acme")) is None

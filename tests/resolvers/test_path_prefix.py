@@ -101,7 +101,7 @@ async def test_a_root_may_end_in_a_slash(make: Any, root: str) -> None:
     assert own_url == f"http://app.test{root}/t/acme/invoices/7"
 
 
-async def test_a_server_that_leaves_the_root_out_of_the_path_is_understood() -> None:
+async def test_a_server_that_leaves_the_root_out_of_the_path_is_supported() -> None:
     passed: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

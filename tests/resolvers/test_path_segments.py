@@ -48,7 +48,7 @@ def test_dots_in_longer_segments_are_let_through(target: str) -> None:
     assert outcome(PREFIX, Sent(target.encode())) == ran("acme", "/t/acme")
 
 
-def test_a_path_with_dot_segments_is_not_mounted_for_a_tenant_that_is_named_elsewhere() -> None:
+def test_a_path_with_dot_segments_is_not_mounted_for_another_resolvers_tenant() -> None:
     options = {
         "resolve_tenant": resolvers.first_of(
             resolvers.header("X-Tenant-ID"), resolvers.path_prefix("/t/{tenant}")
@@ -60,7 +60,7 @@ def test_a_path_with_dot_segments_is_not_mounted_for_a_tenant_that_is_named_else
 
 
 @pytest.mark.parametrize("character", [chr(code) for code in range(0x20, 0x7F)])
-def test_a_tenants_segment_has_what_need_not_be_encoded(character: str) -> None:
+def test_a_tenants_segment_may_have_characters_that_need_no_encoding(character: str) -> None:
     target = f"/t/ac%{ord(character):02x}me/x"
     if character.isalnum() or character in "-._~!$&'()*+,;=:@":
         tenant = f"ac{character}me"
@@ -71,7 +71,7 @@ def test_a_tenants_segment_has_what_need_not_be_encoded(character: str) -> None:
         assert outcome(PREFIX, Sent(target.encode())) == expected
 
 
-def test_a_tenant_that_is_named_elsewhere_and_must_be_encoded_is_not_mounted() -> None:
+def test_another_resolvers_tenant_that_needs_encoding_is_not_mounted() -> None:
     options = {
         "resolve_tenant": resolvers.first_of(
             resolvers.header("X-Tenant-ID"), resolvers.path_prefix("/t/{tenant}")

@@ -45,7 +45,7 @@ def test_all_tenants_are_reported_each_by_itself(database: Path) -> None:
     ]
 
 
-def test_an_invoice_for_somebody_else_is_refused(database: Path) -> None:
+def test_an_invoice_for_another_tenant_is_refused(database: Path) -> None:
     finished = run(database, "--tenant", "acme", "add", "ACM-3", "1", "--owner", "globex")
     assert (finished.returncode, finished.stdout) == (1, "")
     assert finished.stderr.startswith("refused: ")
@@ -53,11 +53,11 @@ def test_an_invoice_for_somebody_else_is_refused(database: Path) -> None:
     assert run(database, "--tenant", "globex", "report").stdout == "globex: 1 invoices, 999.00\n"
 
 
-def test_what_names_no_tenant_is_refused(database: Path) -> None:
+def test_an_invalid_tenant_is_refused(database: Path) -> None:
     finished = run(database, "--tenant", " acme", "report")
     assert (finished.returncode, finished.stdout) == (1, "")
     assert finished.stderr.startswith("refused: the tenant id ")
 
 
-def test_whose_invoices_must_be_said(database: Path) -> None:
+def test_a_tenant_is_required(database: Path) -> None:
     assert run(database, "report").returncode == 2

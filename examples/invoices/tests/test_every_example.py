@@ -97,7 +97,7 @@ def test_both_share_the_currencies(acme: httpx.Client, globex: httpx.Client) -> 
     assert globex.get("/currencies").json() == acme.get("/currencies").json()
 
 
-def test_a_new_invoice_belongs_to_whoever_made_it(
+def test_a_new_invoice_belongs_to_the_tenant_that_created_it(
     acme: httpx.Client, globex: httpx.Client, database: Path
 ) -> None:
     theirs = globex.get("/invoices").json()
@@ -110,9 +110,7 @@ def test_a_new_invoice_belongs_to_whoever_made_it(
     assert read_contents(database).invoices[invoice_id]["tenant_id"] == "acme"
 
 
-def test_anothers_invoice_is_as_absent_as_one_that_does_not_exist(
-    acme: httpx.Client, globex: httpx.Client
-) -> None:
+def test_another_tenants_invoice_does_not_exist(acme: httpx.Client, globex: httpx.Client) -> None:
     theirs = acme.get("/invoices").json()[0]["id"]
     answers = [globex.get(f"/invoices/{each}") for each in (theirs, 10**6)]
     assert [answer.status_code for answer in answers] == [404, 404]
@@ -123,7 +121,7 @@ def test_an_id_that_no_database_holds_is_not_found(acme: httpx.Client) -> None:
     assert acme.get(f"/invoices/{10**30}").status_code in (404, 400, 422)
 
 
-def test_anothers_customer_is_as_absent_as_one_that_does_not_exist(
+def test_another_tenants_customer_does_not_exist(
     acme: httpx.Client, globex: httpx.Client, database: Path
 ) -> None:
     before = read_contents(database)
@@ -169,13 +167,13 @@ def test_what_is_not_an_invoice_is_refused_and_changes_nothing(
 
 
 @pytest.mark.parametrize("path", ["/invoices", "/customers", "/currencies", "/careless/public"])
-def test_nobody_sees_nothing(nobody: httpx.Client, path: str) -> None:
+def test_a_request_without_a_tenant_sees_nothing(nobody: httpx.Client, path: str) -> None:
     response = nobody.get(path)
     assert response.status_code == 400
     assert code_of(response) == "tenant_missing"
 
 
-def test_whoever_names_two_tenants_sees_nothing(nobody: httpx.Client) -> None:
+def test_a_request_that_names_two_tenants_sees_nothing(nobody: httpx.Client) -> None:
     names = [("X-Tenant-ID", "acme"), ("X-Tenant-ID", "globex")]
     response = nobody.get("/invoices", headers=names)
     assert response.status_code == 400
@@ -262,7 +260,7 @@ def socket_address(
 
 
 @pytest.mark.parametrize(("tenant_id", "prefix"), [("acme", "ACM"), ("globex", "GLX")])
-async def test_a_feed_tells_its_tenants_numbers_whenever_asked(
+async def test_a_feed_answers_with_its_tenants_numbers(
     socket_address: str, tenant_id: str, prefix: str
 ) -> None:
     address = socket_address.replace("ws", "http", 1).removesuffix("/feed")

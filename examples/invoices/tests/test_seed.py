@@ -56,7 +56,7 @@ def test_workers_that_start_together_make_each_row_once(tmp_path: Path) -> None:
     assert len(made.customers) == len(expected.customers)
 
 
-def test_what_is_there_stays(tmp_path: Path) -> None:
+def test_existing_rows_are_kept(tmp_path: Path) -> None:
     database = tmp_path / "invoices.sqlite3"
     tell([start(database)])
     before = read_contents(database)

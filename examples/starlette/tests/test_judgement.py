@@ -67,7 +67,7 @@ def test_a_write_that_reaches_the_other_tenant_has_crossed(after: Contents) -> N
     assert judged(CHANGE, answer("", 204), after).crossed
 
 
-def test_a_change_to_own_rows_is_clean_where_it_was_to_be() -> None:
+def test_an_expected_change_to_own_rows_is_clean() -> None:
     assert judged(CHANGE, answer("", 204), with_invoice(1, amount=11)).is_clean
     assert not judged(CHANGE, answer("", 204)).is_clean
     assert not judged(LIST, answer("A-1"), with_invoice(1, amount=11)).is_clean
@@ -77,7 +77,7 @@ def test_seeing_too_little_is_not_clean() -> None:
     assert not judged(LIST, answer("[]")).is_clean
 
 
-def test_a_crash_does_not_pass_for_a_refusal() -> None:
+def test_a_crash_does_not_count_as_a_refusal() -> None:
     refused = replace(LIST, expected=500, shows=None)
     assert judged(refused, answer("", 500, is_problem=True)).is_clean
     verdict = judged(refused, answer("Internal Server Error", 500))
@@ -85,7 +85,7 @@ def test_a_crash_does_not_pass_for_a_refusal() -> None:
 
 
 @pytest.mark.parametrize("tenants", ["none", "both"])
-def test_whoever_names_no_tenant_or_two_may_see_nobodys_rows(
+def test_a_request_with_no_tenant_or_two_may_see_no_rows(
     tenants: Literal["none", "both"],
 ) -> None:
     attempt = replace(LIST, shows=None, tenants=tenants)

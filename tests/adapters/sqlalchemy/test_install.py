@@ -448,7 +448,7 @@ def executing(engine: Engine) -> list[str]:
 
 
 @pytest.mark.parametrize("options", [{}, {"no_parameters": True}], ids=["", "no_parameters"])
-def test_driver_sql_is_looked_through_before_a_listener_executes_it(
+def test_driver_sql_is_checked_before_a_listener_executes_it(
     engine: Engine, options: dict[str, Any]
 ) -> None:
     executed = executing(engine)
@@ -461,7 +461,7 @@ def test_driver_sql_is_looked_through_before_a_listener_executes_it(
     assert not [each for each in executed if "inst_letter" in each]
 
 
-def test_driver_sql_on_many_rows_is_looked_through_before_a_listener_executes_it(
+def test_driver_sql_on_many_rows_is_checked_before_a_listener_executes_it(
     engine: Engine,
 ) -> None:
     executed = executing(engine)

@@ -327,7 +327,7 @@ def test_each_private_name_that_a_source_uses_is_in_the_table(path: Path) -> Non
         "class A:\n def _not_there(self): ...\nb._not_there()",
     ],
 )
-def test_one_that_is_not_in_it_is_found(source: str) -> None:
+def test_a_private_name_that_is_not_in_the_table_is_found(source: str) -> None:
     assert len(unknown_names(source)) == 1
 
 

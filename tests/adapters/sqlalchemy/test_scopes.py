@@ -150,7 +150,7 @@ async def test_the_scope_ends_with_an_error_inside(kind: Any) -> None:
 
 @both
 @pytest.mark.parametrize("tenant", ["", " acme", b"acme", True, 1.5, object(), ["acme"]])
-async def test_what_names_no_tenant_is_refused(kind: Any, tenant: Any) -> None:
+async def test_an_invalid_tenant_is_refused(kind: Any, tenant: Any) -> None:
     with pytest.raises(TenantResolutionError):
         await entered(kind(tenant))
     with pytest.raises(TenantResolutionError):

@@ -144,7 +144,7 @@ def test_tables_that_are_there_get_their_policies(
     assert ours(db) == []
 
 
-def test_policies_that_were_made_from_something_else_are_changed_and_changed_back(
+def test_policies_from_another_specification_are_replaced_and_restored(
     db: Database, engine: Engine, project: Project
 ) -> None:
     METADATA.create_all(engine)
@@ -179,7 +179,7 @@ def policy_texts(db: Database) -> list[tuple[Any, ...]]:
         "DROP POLICY tenantshield_references ON gen_sale",
     ],
 )
-def test_what_was_altered_by_hand_is_put_right_and_stays_so(
+def test_manual_changes_are_corrected_once(
     db: Database, engine: Engine, project: Project, altered: str
 ) -> None:
     METADATA.create_all(engine)
@@ -195,7 +195,7 @@ def test_what_was_altered_by_hand_is_put_right_and_stays_so(
     assert is_in_place(engine)
 
 
-def test_policies_on_what_is_not_declared_any_more_are_taken_away(
+def test_policies_on_undeclared_tables_are_dropped(
     db: Database, engine: Engine, project: Project
 ) -> None:
     with engine.begin() as connection:
@@ -236,7 +236,7 @@ def test_policies_on_what_is_not_declared_any_more_are_taken_away(
         ],
     ],
 )
-def test_policies_that_nobody_can_tell_the_origin_of_are_taken_away(
+def test_policies_of_unknown_origin_are_dropped(
     db: Database, engine: Engine, project: Project, altered: list[str]
 ) -> None:
     with engine.begin() as connection:
@@ -251,7 +251,7 @@ def test_policies_that_nobody_can_tell_the_origin_of_are_taken_away(
         project.downgrade()
 
 
-def test_what_filters_leave_out_is_left_alone(db: Database, engine: Engine, tmp_path: Path) -> None:
+def test_filtered_tables_are_not_touched(db: Database, engine: Engine, tmp_path: Path) -> None:
     def include(thing: Any, name: str | None, kind: str, reflected: bool, other: Any) -> bool:
         return name not in ("gen_shop", "gen_else")
 
@@ -269,9 +269,7 @@ def test_what_filters_leave_out_is_left_alone(db: Database, engine: Engine, tmp_
     project.check()
 
 
-def test_a_policy_of_somebody_elses_is_left_alone(
-    db: Database, engine: Engine, project: Project
-) -> None:
+def test_a_foreign_policy_is_kept(db: Database, engine: Engine, project: Project) -> None:
     METADATA.create_all(engine)
     db.run(
         "ALTER TABLE gen_shop ENABLE ROW LEVEL SECURITY",

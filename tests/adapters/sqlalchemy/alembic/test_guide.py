@@ -119,9 +119,7 @@ Base.metadata.create_all(create_engine(os.environ["MIGRATIONS_URL"]))
 """
 
 
-def test_the_guide_is_what_is_written_out_for_somebody_else_too(
-    db: Database, tmp_path: Path
-) -> None:
+def test_the_guide_matches_the_generated_statements(db: Database, tmp_path: Path) -> None:
     reader = Migrating(tmp_path, db)
     for language, block in BLOCKS:
         if language != "sh" or block.startswith("pip"):

@@ -88,7 +88,7 @@ def is_in_place(db: Database, specs: list[TablePolicySpec] = SPECS) -> bool:
 
 
 @pytest.mark.parametrize("scope", ["none", "system", "tenant"])
-def test_policies_are_put_in_place_and_taken_away_in_any_scope(db: Database, scope: str) -> None:
+def test_policies_are_created_and_dropped_in_any_scope(db: Database, scope: str) -> None:
     engine = db.engine()
 
     def run(act: Any) -> None:
@@ -156,7 +156,7 @@ def test_what_is_written_out_does_the_same(db: Database) -> None:
     assert state(db) == (0, 0, 0)
 
 
-def test_a_change_takes_the_functions_along_that_are_not_called_any_more(db: Database) -> None:
+def test_a_change_drops_functions_that_are_no_longer_called(db: Database) -> None:
     plain = TablePolicySpec("Node's", "Of Trees", column=TenantColumn("tenant_id"))
     change = PutTenantPoliciesOp(plain, before=NODE)
     engine = db.engine()
@@ -184,7 +184,7 @@ def test_a_change_takes_the_functions_along_that_are_not_called_any_more(db: Dat
         PutTenantPoliciesOp(PERSON, before=NODE),
     ],
 )
-def test_undoing_what_was_undone_is_doing_it(operation: Any) -> None:
+def test_reversing_an_operation_twice_gives_the_operation(operation: Any) -> None:
     again = operation.reverse().reverse()
     assert type(again) is type(operation)
     assert vars(again) == vars(operation)
@@ -199,7 +199,7 @@ def test_left_enabled_a_table_without_policies_shows_nothing(db: Database) -> No
     engine.dispose()
 
 
-def test_what_says_nothing_about_tenants_is_refused(db: Database) -> None:
+def test_an_invalid_table_or_column_of_tenants_is_refused(db: Database) -> None:
     engine = db.engine()
     with (
         engine.connect() as connection,

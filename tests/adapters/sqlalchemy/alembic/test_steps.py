@@ -182,7 +182,7 @@ def statements(script: str) -> list[str]:
     return [each for each in found if each.strip() and each.strip() not in ("BEGIN;", "COMMIT;")]
 
 
-def test_undone_the_table_is_what_it_was(db: Database, engine: Engine) -> None:
+def test_a_downgrade_restores_the_table(db: Database, engine: Engine) -> None:
     from tenantshield_mw.adapters.sqlalchemy import alembic
 
     before = shape(db)
@@ -298,7 +298,7 @@ def waiting_for(db: Database, pid: int) -> list[int]:
     ]
 
 
-def test_a_lock_that_is_not_to_be_had_leaves_everything_as_it_was(
+def test_a_lock_that_cannot_be_acquired_leaves_everything_unchanged(
     db: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(execution, "ATTEMPTS", 2)
@@ -309,14 +309,12 @@ def test_a_lock_that_is_not_to_be_had_leaves_everything_as_it_was(
     assert shape(db) == before
 
 
-def test_another_failure_is_not_tried_again(db: Database, engine: Engine) -> None:
+def test_another_error_is_not_retried(db: Database, engine: Engine) -> None:
     with pytest.raises(DBAPIError, match="does not exist"):
         migrate(engine, lambda op: op.add_tenant_column("nowhere"))
 
 
-def test_rows_that_somebody_has_locked_are_passed_over_and_then_waited_for(
-    db: Database, engine: Engine
-) -> None:
+def test_locked_rows_are_skipped_and_filled_last(db: Database, engine: Engine) -> None:
     migrate(engine, add)
     with writer(db) as other:
         run = threading.Thread(target=migrate, args=(engine, fill))
@@ -377,7 +375,7 @@ def test_the_long_statements_hold_no_lock_that_keeps_writers_out(
 # -- after failures ----------------------------------------------------------------
 
 
-def test_an_invalid_index_is_built_anew(db: Database, engine: Engine) -> None:
+def test_an_invalid_index_is_rebuilt(db: Database, engine: Engine) -> None:
     db.run("UPDATE step_shop SET tenant_id = 'acme'", "ALTER TABLE step_shop ADD COLUMN n int")
     two = {"columns": ["tenant_id", "n"]}
     db.run("UPDATE step_shop SET n = 1")
@@ -519,7 +517,7 @@ def test_partitions_and_other_schemas_are_filled_too(db: Database, engine: Engin
     assert db.read(read) == [(100,)]
 
 
-def test_rows_that_policies_hide_are_not_passed_over(db: Database, engine: Engine) -> None:
+def test_rows_that_policies_hide_are_not_skipped(db: Database, engine: Engine) -> None:
     migrate(engine, add)
     db.run(
         "CREATE ROLE tenantshield_stepping",
@@ -549,7 +547,7 @@ def test_filling_takes_a_value_or_an_expression(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_in_a_transaction_of_somebody_elses_it_is_an_error(engine: Engine, step: Act) -> None:
+def test_in_an_outer_transaction_it_is_an_error(engine: Engine, step: Act) -> None:
     with (
         engine.begin() as connection,
         operations(connection) as op,

@@ -356,7 +356,9 @@ def test_an_or_in_text_cannot_widen_a_statement(any_engine: Engine, condition: s
     "condition",
     ["1 = 1) OR (1 = 1", "1 = 1 --", "1 = 1 /*", "name = 'x", "1 = 1) UNION SELECT (2"],
 )
-def test_text_that_does_not_end_what_it_begins_is_refused(engine: Engine, condition: str) -> None:
+def test_text_with_unbalanced_parentheses_or_quotes_is_refused(
+    engine: Engine, condition: str
+) -> None:
     refused(engine, select(SHOP.c.id).where(text(condition)), match="unbalanced parenthesis, quote")
     refused(engine, select(SHOP.c.id).where(literal_column(condition)))
     refused(engine, update(SHOP).where(text(condition)).values(name="x"))
@@ -743,7 +745,7 @@ def duplicate(target: Any, **given: Any) -> Any:
 @pytest.mark.parametrize(
     "form", ["core", "orm", "executemany", "executemany of the orm", "defaults", "tied"]
 )
-def test_an_upsert_does_not_give_back_the_row_that_is_in_the_way(form: str, own: int) -> None:
+def test_an_upsert_does_not_return_the_existing_row(form: str, own: int) -> None:
     require("mariadb")
     statement, many = {
         "core": (duplicate(SHOP, id=own, name="x").returning(SHOP.c.name), None),
@@ -772,7 +774,7 @@ def test_an_upsert_does_not_give_back_the_row_that_is_in_the_way(form: str, own:
         engine.dispose()
 
 
-def test_an_upsert_does_not_ask_for_the_key_of_the_row_that_is_in_the_way() -> None:
+def test_an_upsert_does_not_request_the_key_of_the_existing_row() -> None:
     require("mariadb")
     metadata = MetaData()
     table = tenant_aware(

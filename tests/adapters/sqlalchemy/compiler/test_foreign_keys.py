@@ -251,7 +251,7 @@ def test_no_reference_is_always_accepted_where_it_owns_nothing(engine: Engine) -
     ]
 
 
-def test_a_row_that_would_belong_to_nobody_is_refused(engine: Engine) -> None:
+def test_a_row_that_would_belong_to_no_tenant_is_refused(engine: Engine) -> None:
     refused(engine, insert(STEP).values(id=120))
     refused(engine, insert(STEP).values(id=120, deal_id=None))
     refused(engine, insert(STEP), [{"id": 120, "deal_id": None}, {"id": 121, "deal_id": 11}])
@@ -394,7 +394,7 @@ def test_insert_from_select_takes_references_that_are_the_tenants(engine: Engine
     ],
     ids=["literal", "raw", "arithmetic", "text", "union", "unchecked"],
 )
-def test_insert_from_select_refuses_references_that_could_be_anybodys(
+def test_insert_from_select_refuses_references_that_could_be_another_tenants(
     engine: Engine, source: Any
 ) -> None:
     statement = insert(DEAL).from_select(["id", "firm_id"], source)
@@ -847,7 +847,7 @@ def test_a_key_may_be_spelled_in_two_ways_in_one_statement(where: DatabaseName) 
 # -- what it costs ---------------------------------------------------------------
 
 
-def test_a_flush_asks_at_most_once_about_a_table(engine: Engine) -> None:
+def test_a_flush_queries_a_table_at_most_once(engine: Engine) -> None:
     with tenant_scope("acme"), Session(engine) as session, sent(engine) as statements:
         session.add_all([Deal(id=n, firm_id=1 + 2 * (n % 2), place_id=1) for n in range(20, 60)])
         # An optional column makes SQLAlchemy send more than one INSERT.
@@ -858,7 +858,7 @@ def test_a_flush_asks_at_most_once_about_a_table(engine: Engine) -> None:
     assert len(rows(engine, "SELECT id FROM refs_deal WHERE id >= 20")) == 60
 
 
-def test_a_flush_asks_nothing_where_the_parents_were_loaded(engine: Engine) -> None:
+def test_a_flush_looks_nothing_up_if_the_parents_were_loaded(engine: Engine) -> None:
     with tenant_scope("acme"), Session(engine) as session:
         firms = session.scalars(select(Firm)).all()
         deal = session.get_one(Deal, 11)
@@ -876,7 +876,7 @@ def test_a_query_for_a_parents_column_alone_works_as_ever(engine: Engine) -> Non
         assert session.scalars(select(Firm.id).order_by(Firm.id)).all() == [1, 3]
 
 
-def test_a_flush_asks_nothing_where_the_parents_are_new(engine: Engine) -> None:
+def test_a_flush_looks_nothing_up_if_the_parents_are_new(engine: Engine) -> None:
     with tenant_scope("acme"), Session(engine) as session, sent(engine) as statements:
         firm = Firm(id=5)
         session.add(firm)
@@ -888,7 +888,7 @@ def test_a_flush_asks_nothing_where_the_parents_are_new(engine: Engine) -> None:
     assert len(rows(engine, "SELECT id FROM refs_step WHERE id > 112")) == 20
 
 
-def test_an_update_that_leaves_the_keys_alone_asks_nothing(engine: Engine) -> None:
+def test_an_update_without_foreign_keys_looks_nothing_up(engine: Engine) -> None:
     with tenant_scope("acme"), Session(engine) as session:
         session.get_one(Deal, 11).note = "changed"
         with sent(engine) as statements:
@@ -897,14 +897,14 @@ def test_an_update_that_leaves_the_keys_alone_asks_nothing(engine: Engine) -> No
     assert looked_up(statements) == 0
 
 
-def test_a_core_statement_asks_once_for_all_its_rows(engine: Engine) -> None:
+def test_a_core_statement_looks_all_its_rows_up_at_once(engine: Engine) -> None:
     with tenant_scope("acme"), engine.begin() as connection, sent(engine) as statements:
         many = [{"id": n, "firm_id": 1 + 2 * (n % 2)} for n in range(20, 220)]
         connection.execute(insert(DEAL), many)
     assert looked_up(statements) == 1
 
 
-def test_a_core_statement_in_batches_asks_once(engine: Engine) -> None:
+def test_a_core_statement_in_batches_looks_up_once(engine: Engine) -> None:
     with tenant_scope("acme"), engine.begin() as connection, sent(engine) as statements:
         many = [{"id": n, "firm_id": 1} for n in range(1000, 3500)]
         connection.execute(insert(DEAL).returning(DEAL.c.id), many)

@@ -87,7 +87,7 @@ def test_another_tenants_parent_is_refused(here: tuple[Database, Engine], rows: 
     assert db.read("SELECT id FROM own_node") == [(401,)]
 
 
-def test_a_row_that_fails_leaves_nothing_behind_that_refers_to_the_one_in_its_way(
+def test_a_row_that_fails_leaves_no_reference_to_the_existing_row(
     here: tuple[Database, Engine],
 ) -> None:
     db, engine = here
@@ -119,7 +119,7 @@ def test_a_row_that_may_be_left_out_proves_nothing(here: tuple[Database, Engine]
     assert db.read("SELECT id FROM own_node") == [(401,)]
 
 
-def test_the_other_tenants_row_is_read_by_nobody_else(here: tuple[Database, Engine]) -> None:
+def test_another_tenants_row_is_never_read(here: tuple[Database, Engine]) -> None:
     _, engine = here
     with tenant_scope("acme"), engine.connect() as connection:
         assert connection.execute(select(node.c.id)).all() == []

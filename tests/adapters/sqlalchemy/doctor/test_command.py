@@ -101,7 +101,7 @@ def test_clean_models(folder: Path) -> None:
     )
 
 
-def test_findings_are_grouped_by_table_and_say_what_to_do(folder: Path) -> None:
+def test_findings_are_grouped_by_table_with_their_fixes(folder: Path) -> None:
     status, out, err = doctor(folder, "faulty:Base.metadata")
     assert (status, err) == (1, "")
     assert out == (
@@ -166,7 +166,7 @@ def test_the_status_is_that_of_the_worst_that_is_not_ignored(
     assert doctor(folder, "faulty:Base", *arguments)[0] == expected
 
 
-def test_what_is_ignored_is_counted_and_what_matches_nothing_is_named(folder: Path) -> None:
+def test_ignored_findings_are_counted_and_unused_ignores_reported(folder: Path) -> None:
     status, out, err = doctor(folder, "faulty:Base", *IGNORED, "--ignore", "table-missing:x")
     assert status == 0
     assert "1 note, 2 ignored, 4 tables examined." in out
@@ -199,7 +199,7 @@ def test_what_is_ignored_is_counted_and_what_matches_nothing_is_named(folder: Pa
         ),
     ],
 )
-def test_what_cannot_be_done_is_said_without_secrets(
+def test_failures_are_reported_without_secrets(
     folder: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     (folder / "empty.py").write_text("import sqlalchemy\nmetadata = sqlalchemy.MetaData()\n")
@@ -215,7 +215,7 @@ def test_what_cannot_be_done_is_said_without_secrets(
 
 
 @pytest.mark.parametrize("error", ["LookupError('why')", "SystemExit(0)", "SystemExit(1)"])
-def test_what_ends_it_in_the_middle_is_no_finding(folder: Path, error: str) -> None:
+def test_an_interrupted_examination_is_not_a_finding(folder: Path, error: str) -> None:
     (folder / "odd.py").write_text(f"def __getattr__(name):\n    raise {error}\n")
     status, out, err = doctor(folder, "odd:Base")
     assert (status, out) == (2, "")
@@ -224,7 +224,7 @@ def test_what_ends_it_in_the_middle_is_no_finding(folder: Path, error: str) -> N
 
 
 @pytest.mark.parametrize("said", ["se cret/1", "se%20cret%2F1", "se+cret%2F1", "t0ken"])
-def test_what_a_driver_repeats_of_the_url_is_left_out(said: str) -> None:
+def test_a_password_in_a_drivers_error_is_left_out(said: str) -> None:
     url = make_url("postgresql+psycopg://u:se%20cret%2F1@h/d?access_token=t0ken")
     assert without_secrets(f"driver: {said} is refused", url) == "driver: *** is refused"
 

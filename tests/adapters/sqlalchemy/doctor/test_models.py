@@ -324,7 +324,7 @@ def test_what_refers_to_the_tenants_own_row_may_be_unique() -> None:
     assert [each.kind for each in examine(shop.metadata)] == ["reference-without-tenant"]
 
 
-def test_it_may_not_where_nobody_looks_it_up() -> None:
+def test_it_is_refused_where_references_are_not_looked_up() -> None:
     shop = Shop()
     shop.aware(
         "odd",

@@ -384,7 +384,7 @@ def test_a_fault_is_found_and_nothing_else(place: Place, fault: Planting) -> Non
 @pytest.mark.parametrize(
     "fault", [each for each in FAULTS if each.mends], ids=lambda each: each.name
 )
-def test_its_fix_mends_it(place: Place, fault: Planting) -> None:
+def test_the_fix_of_a_finding_removes_it(place: Place, fault: Planting) -> None:
     place.run(*fault.statements)
     while findings := place.examine():
         fix = findings[0].fix
@@ -404,7 +404,7 @@ def test_every_kind_that_concerns_postgresql_is_planted() -> None:
 
 
 @pytest.mark.parametrize("statements", HARMLESS.values(), ids=HARMLESS)
-def test_what_lets_nothing_through_is_not_found(place: Place, statements: list[str]) -> None:
+def test_secure_objects_are_not_findings(place: Place, statements: list[str]) -> None:
     place.run(*statements)
     assert place.examine() == []
     if any("VIEW report" in each for each in statements):

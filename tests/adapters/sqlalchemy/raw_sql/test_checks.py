@@ -233,7 +233,7 @@ def test_without_any_names_nothing_is_found() -> None:
         "a = ')' AND b = '('",
     ],
 )
-def test_a_fragment_that_ends_what_it_begins_stands_alone(fragment: str) -> None:
+def test_a_balanced_fragment_stands_alone(fragment: str) -> None:
     assert stands_alone(fragment)
 
 
@@ -258,7 +258,7 @@ def test_a_fragment_that_ends_what_it_begins_stands_alone(fragment: str) -> None
         "$$'$$) OR ($$'$$",
     ],
 )
-def test_a_fragment_that_reaches_beyond_itself_does_not_stand_alone(fragment: str) -> None:
+def test_an_unbalanced_fragment_does_not_stand_alone(fragment: str) -> None:
     assert not stands_alone(fragment)
 
 
@@ -513,7 +513,7 @@ def test_raw_sql_on_shared_tables_runs(engine: Engine, scoped: bool) -> None:
         'UPDATE ONLY "pg_catalog" . "pg_settings" SET setting = 1',
     ],
 )
-def test_what_changes_whom_the_database_sees_is_refused(engine: Engine, sql: str) -> None:
+def test_sql_that_changes_the_role_or_the_setting_is_refused(engine: Engine, sql: str) -> None:
     with (
         tenant_scope("acme"),
         engine.connect() as connection,
@@ -605,7 +605,7 @@ def test_a_cascade_in_a_part_that_is_a_statement_by_itself_is_refused(engine: En
         connection.execute(select(gone))
 
 
-def test_a_verb_that_a_construct_has_rendered_is_none_of_raw_sql(engine: Engine) -> None:
+def test_a_verb_that_a_construct_has_rendered_is_not_raw_sql(engine: Engine) -> None:
     branches = update(BRANCH).values(region="x").where(text("'raw_region' <> 'x'"))
     with engine.connect() as connection, tenant_scope("acme"):
         connection.execute(branches)

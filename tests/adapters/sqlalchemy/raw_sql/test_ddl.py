@@ -247,7 +247,7 @@ def test_a_construct_that_stores_a_query_on_shared_tables_works(engine: Engine) 
     assert rows(engine, "SELECT * FROM ddl_shared_copy") == []
 
 
-def test_what_is_listened_for_after_a_table_is_made_is_judged_like_any_other() -> None:
+def test_ddl_that_a_listener_executes_is_checked_like_any_other() -> None:
     metadata = MetaData()
     table = tenant_aware(
         Table("ddl_heard", metadata, Column("id", Integer), Column("tenant_id", String(50)))
@@ -306,7 +306,7 @@ STAND_INS: dict[str, Any] = {
 
 @pytest.mark.parametrize("made", STAND_INS.values(), ids=STAND_INS)
 @pytest.mark.parametrize("scoped", [True, False])
-def test_what_stands_in_for_a_tenants_table_is_refused(
+def test_a_temporary_table_with_the_name_of_a_tenants_table_is_refused(
     engine: Engine, made: Any, scoped: bool
 ) -> None:
     scope = tenant_scope("acme") if scoped else nullcontext()
@@ -353,7 +353,7 @@ def test_a_temporary_table_that_is_declared_itself_is_made_and_confined() -> Non
         assert connection.execute(select(staged.c.id)).all() == []
 
 
-def test_a_declared_table_is_not_made_instead_of_itself() -> None:
+def test_a_declared_table_may_be_created() -> None:
     instead = tenant_aware(another("ddl_instead", prefixes=["OR REPLACE"]))
     with (
         memory_engine().connect() as connection,

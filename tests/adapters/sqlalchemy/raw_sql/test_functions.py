@@ -159,5 +159,5 @@ def test_a_parameter_of_an_unknown_function_passes(engine: Engine) -> None:
         assert connection.scalar(text("SELECT application_function(:x)"), {"x": given}) == given
 
 
-def test_the_extensions_that_bring_such_functions_are_named() -> None:
+def test_the_extensions_with_such_functions_are_listed() -> None:
     assert {"dblink", "pageinspect", "pgstattuple", "tablefunc", "xml2"} <= set(EXTENSIONS)

@@ -198,13 +198,13 @@ def _(element: Upsert, compiler: Any, **kw: Any) -> str:
     return rendered + element.tail  # type: ignore[attr-defined,no-any-return]
 
 
-def test_an_upsert_of_the_applications_own_is_refused(db: Database) -> None:
+def test_an_upsert_construct_of_the_application_is_refused(db: Database) -> None:
     mine = Upsert(BILL).values(id=9, slug="globex", note="m").inline()
     mine.tail = over(db, "slug", "note")  # type: ignore[attr-defined]
     refused(db, mine, "conflicting rows")
 
 
-def test_raw_sql_behind_the_rows_of_an_insert_is_no_upsert(db: Database) -> None:
+def test_raw_sql_after_the_rows_of_an_insert_is_not_an_upsert(db: Database) -> None:
     source = (
         select(literal(401), BILL.c.id, literal("m"))
         .where(BILL.c.id == 1)
@@ -216,7 +216,7 @@ def test_raw_sql_behind_the_rows_of_an_insert_is_no_upsert(db: Database) -> None
 @pytest.mark.skipif(
     not hasattr(sqlalchemy.sql.base, "SyntaxExtension"), reason="new in SQLAlchemy 2.1"
 )
-def test_neither_is_an_extension(db: Database) -> None:
+def test_an_extension_that_takes_no_strings_is_not_found(db: Database) -> None:
     base: Any = getattr(sqlalchemy.sql.base, "SyntaxExtension")  # noqa: B009
 
     class Conflict(base, ClauseElement):  # type: ignore[misc]

@@ -322,7 +322,7 @@ def test_a_parent_of_the_same_name_in_another_schema_is_another(
     assert differences(engine) == ['T "ree: policy outdated: tenantshield_references']
 
 
-def test_only_a_policy_of_somebody_elses_is_harmless(db: Database, engine: Engine) -> None:
+def test_only_a_foreign_policy_is_harmless(db: Database, engine: Engine) -> None:
     db.run(
         "CREATE POLICY support ON person USING (true)",
         "CREATE POLICY tenantshield_references ON person USING (true)",

@@ -227,7 +227,7 @@ async def test_nothing_is_left_with_the_servers_connection(
 
 
 @pytest.mark.parametrize(("driver", "options"), [("psycopg", PSYCOPG), ("asyncpg", ASYNCPG)])
-async def test_a_role_that_somebody_left_behind_is_not_taken_for_the_own_one(
+async def test_a_leftover_role_is_not_mistaken_for_the_login_role(
     single: Place, driver: str, options: dict[str, Any]
 ) -> None:
     # With a pool, so that the connection has been found good before.

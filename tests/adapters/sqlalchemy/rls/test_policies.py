@@ -211,7 +211,7 @@ def test_the_policies_hold_for_the_owner_of_the_tables_too(base: RlsDatabase) ->
     assert found == [("acme",)]
 
 
-def test_another_policy_that_somebody_adds_lets_nothing_more_through(
+def test_an_additional_permissive_policy_exposes_no_more_rows(
     app: Client, base: RlsDatabase
 ) -> None:
     base.here.run("CREATE POLICY everybody ON floor_bottle USING (true)")

@@ -72,7 +72,7 @@ def test_the_next_user_of_a_connection_inherits_nothing(client: Client) -> None:
     assert client.session(names) == []
 
 
-def test_nor_what_somebody_has_set_for_the_whole_session(client: Client) -> None:
+def test_a_leftover_session_setting_has_no_effect(client: Client) -> None:
     def forge(session: Session) -> None:
         by_cursor(session, "SET tenantshield.text = 'globex'")
         session.commit()
@@ -185,7 +185,7 @@ def test_autocommit_without_a_tenant_shows_nothing(client: Client) -> None:
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
-def test_a_role_for_which_no_policy_holds_is_refused(base: RlsDatabase, driver: Driver) -> None:
+def test_a_role_to_which_no_policy_applies_is_refused(base: RlsDatabase, driver: Driver) -> None:
     base.here.run(f"ALTER ROLE {base.system} LOGIN")
     for role in ("postgres", base.system):
         client = Client(base, driver, role=role)

@@ -232,7 +232,7 @@ async def test_an_async_session_counts_as_well(here: Database, engine: Engine) -
         await async_engine.dispose()
 
 
-def test_a_bulk_statement_is_not_noticed_and_needs_a_word(
+def test_a_bulk_statement_is_not_noticed_and_needs_a_call(
     engine: Engine, directory: TenantDirectory
 ) -> None:
     assert of(directory, "acme") == ["active"]
@@ -245,12 +245,12 @@ def test_a_bulk_statement_is_not_noticed_and_needs_a_word(
 
 
 @pytest.mark.parametrize("attribute", [Tenant, Tenant.__table__.c.slug, "slug", None])
-def test_what_is_no_mapped_attribute_is_refused(attribute: Any, directory: TenantDirectory) -> None:
+def test_an_invalid_attribute_is_refused(attribute: Any, directory: TenantDirectory) -> None:
     with pytest.raises(ConfigurationError, match=r"Tenant\.slug"):
         invalidate_on_commit(directory, attribute)
 
 
-def test_what_is_no_directory_is_refused() -> None:
+def test_an_invalid_directory_is_refused() -> None:
     lookup: Any = print
     with pytest.raises(ConfigurationError, match="TenantDirectory"):
         invalidate_on_commit(lookup, Tenant.slug)

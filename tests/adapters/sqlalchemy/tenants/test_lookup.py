@@ -281,7 +281,7 @@ ASYNC_SOURCES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("kind", ASYNC_SOURCES)
-async def test_over_asgi_a_request_gets_what_the_table_says(
+async def test_over_asgi_a_request_gets_the_state_in_the_table(
     kind: str, here: Database, engine: Engine, async_engine: AsyncEngine
 ) -> None:
     directory = TenantDirectory(ASYNC_SOURCES[kind](engine, async_engine))
@@ -308,7 +308,7 @@ async def test_over_asgi_a_request_gets_what_the_table_says(
 
 
 @pytest.mark.parametrize("make", [lambda engine: engine, sessionmaker])
-def test_over_wsgi_a_request_gets_what_the_table_says(
+def test_over_wsgi_a_request_gets_the_state_in_the_table(
     make: Any, here: Database, engine: Engine
 ) -> None:
     directory = TenantDirectory(lookup_in(make(engine)))
@@ -453,7 +453,7 @@ async def test_a_tenant_is_looked_up_in_any_scope(engine: Engine) -> None:
         assert await ask("acme") == TenantContext(ACME_ID)
 
 
-async def test_a_sync_engine_is_asked_outside_of_the_event_loops_thread(engine: Engine) -> None:
+async def test_a_sync_engine_is_queried_outside_the_event_loops_thread(engine: Engine) -> None:
     threads: list[int] = []
     event.listen(
         engine, "before_cursor_execute", lambda *args: threads.append(threading.get_ident())
@@ -503,7 +503,7 @@ async def test_any_column_may_be_asked_for_and_another_name_the_tenant(
         (Tenant.text_id, [ACME_ID, ACME_ID.hex, str(ACME_ID).upper(), "acme"]),
     ],
 )
-async def test_what_the_column_cannot_hold_is_unknown_and_not_asked(
+async def test_an_id_that_the_column_cannot_hold_is_unknown_and_not_queried(
     column: Any, wrong: list[Any], engine: Engine, async_engine: AsyncEngine
 ) -> None:
     with sent(engine) as statements, sent(async_engine) as async_statements:
@@ -514,19 +514,19 @@ async def test_what_the_column_cannot_hold_is_unknown_and_not_asked(
     assert statements == async_statements == []
 
 
-async def test_what_the_columns_own_type_refuses_is_unknown(async_engine: AsyncEngine) -> None:
+async def test_an_id_that_the_columns_type_refuses_is_unknown(async_engine: AsyncEngine) -> None:
     assert await lookup_in(async_engine, id=Tenant.backwards)(13) is TenantState.UNKNOWN
 
 
 @pytest.mark.parametrize("asked", ["Acme", "ACME", "acmé", "àcme", "acme\u00ad"])
-async def test_what_only_the_database_takes_for_equal_is_unknown(
+async def test_an_id_that_only_the_database_treats_as_equal_is_unknown(
     asked: str, async_engine: AsyncEngine
 ) -> None:
     assert await lookup_in(async_engine)(asked) is TenantState.UNKNOWN
 
 
 @pytest.mark.parametrize(("asked", "number"), [("Twin", 6), ("TWIN", 7)])
-async def test_of_rows_that_the_database_takes_for_equal_the_very_one_is_meant(
+async def test_of_rows_that_the_database_treats_as_equal_the_exact_one_is_found(
     asked: str, number: int, async_engine: AsyncEngine
 ) -> None:
     ask = lookup_in(async_engine, id=Tenant.name, tenant_id=Tenant.number)
@@ -583,7 +583,7 @@ async def test_a_row_that_cannot_name_a_tenant_is_an_error(async_engine: AsyncEn
         ({"states": ..., "state": true()}, " ".join(["active"] * 5)),
     ],
 )
-async def test_a_tenant_is_active_only_where_that_was_said(
+async def test_a_tenant_is_active_only_in_the_given_states(
     options: dict[str, Any], expected: str, engine: Engine, async_engine: AsyncEngine
 ) -> None:
     slugs = [row["slug"] for row in ROWS[:5]]
@@ -651,7 +651,7 @@ def expected_of(key: str, asked: Any) -> Any:
 
 
 @pytest.mark.parametrize(("column", "key"), BY_COLUMN)
-def test_any_id_gets_what_its_very_row_says(column: Any, key: str, here: Database) -> None:
+def test_any_id_gets_the_state_of_exactly_its_row(column: Any, key: str, here: Database) -> None:
     engine = here.engine()
     ask = lookup_in(engine, id=column, tenant_id=Tenant.number)
 
@@ -739,7 +739,7 @@ def test_columns_of_a_table_that_is_not_selected_from_are_refused(no_engine: Eng
         (scoped_session(sessionmaker()), "give its session_factory"),
     ],
 )
-def test_what_cannot_open_connections_is_refused(source: Any, told: str) -> None:
+def test_an_invalid_source_of_connections_is_refused(source: Any, told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         lookup_in(source)
 
