@@ -2,8 +2,8 @@
 
 A generator runs in its consumer's context. A scope that is open at a ``yield`` is therefore
 bound in the consumer too, and in whatever other generator the consumer resumes next. Context
-managers and fixtures that are written as generators do this on purpose: whoever drives those
-is known.
+managers and fixtures that are written as generators do this on purpose, and only known packages
+drive them.
 """
 
 from __future__ import annotations

@@ -155,16 +155,16 @@ INTERNALS: Final[tuple[Name, ...]] = (
     # -- SELECT
     # What stands in FROM, before any part of the statement is rendered.
     Method(_COMPILER, "_setup_select_stack", "self select compile_state"),
-    # Renders FROM, WHERE and what follows; gets a statement with the criteria in it.
+    # Renders FROM, WHERE and the following clauses; gets a statement with the criteria.
     Method(_COMPILER, "_compose_select_body", "self text select"),
     Use(_COMPILER, "_where_criteria", "_compose_select_body visit_update visit_delete"),
-    # Where the statement groups by a key, its tables are not made derived ones.
+    # If the statement groups by a key, its tables do not become derived tables.
     Use(_COMPILER, "_group_by_clauses", "_compose_select_body"),
-    # Raw SQL behind the criteria, and on tables.
+    # Raw SQL after the criteria, and hints on tables.
     Use(_COMPILER, "_suffixes", "visit_select"),
     Use(_COMPILER, "_statement_hints", "visit_select"),
     Use(_COMPILER, "_hints", "visit_select visit_update visit_delete"),
-    # What a syntax extension puts there.
+    # The clauses of syntax extensions.
     Use(
         _COMPILER,
         "_post_criteria_clause",
@@ -175,12 +175,12 @@ INTERNALS: Final[tuple[Name, ...]] = (
     # -- the stack of statements that are being rendered
     Use(_COMPILER, "stack", f"_setup_select_stack current_executable {_WRITES}"),
     Use(_COMPILER, "selectable", f"_setup_select_stack current_executable {_WRITES}"),
-    # What a subquery may correlate to; the guard adds the table of an upsert.
+    # The tables to which a subquery may correlate; the guard adds the table of an upsert.
     Use(_COMPILER, "correlate_froms", f"_setup_select_stack {_WRITES}"),
     Use(_COMPILER, "correlate_froms", "_enclosing_correlate_froms", since=_2_1),
     Use(_COMPILER, "correlate_froms", "_display_froms_for_select", until=_2_1),
     Member(_COMPILER, "current_executable", property),
-    # -- elements, and the arguments that tell where they stand
+    # -- elements, and the arguments that describe their place
     Method(_COMPILER, "visit_join", "self join"),
     Method(_COMPILER, "visit_table", "self table asfrom"),
     Method(_COMPILER, "visit_alias", "self alias asfrom"),
@@ -204,14 +204,14 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Use(_COMPILER, "enclosing_alias", "visit_alias"),
     Use(_COMPILER, "within_tstring", "visit_tstring", since=_2_1),
     Use(_COMPILER, "include_table", "visit_column"),
-    # An alias of a common table expression is one as well.
+    # An alias of a common table expression is also one.
     Use(_COMPILER, "_cte_alias", "visit_cte"),
-    # A schema that is only known when the statement is executed.
+    # A schema that is known only at execution.
     Use(_PREPARER, "__[SCHEMA_%s]", "_with_schema_translate"),
-    # The name under which the columns of an anonymous alias are rendered.
+    # The name with which the columns of an anonymous alias are rendered.
     Method(_COMPILER, "_truncated_identifier", "self ident_class name"),
     Member(".sql.elements", "_truncated_label"),
-    # -- INSERT, UPDATE and DELETE: their compile states are completed beforehand
+    # -- INSERT, UPDATE and DELETE: their compile states are completed before rendering
     Method(_COMPILER, "visit_insert", "self insert_stmt"),
     Method(_COMPILER, "visit_update", "self update_stmt"),
     Method(_COMPILER, "visit_delete", "self delete_stmt"),
@@ -222,7 +222,7 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Member(".sql.dml:Delete", "_compile_state_factory"),
     Use(_COMPILER, "visiting_cte", _WRITES),
     Use(_COMPILER, "visited_bindparam", "visit_insert"),
-    # What an INSERT or UPDATE writes, once it is text.
+    # The rendered columns and values of an INSERT or UPDATE.
     Method(_CRUD, "_get_crud_params", "compiler stmt compile_state toplevel"),
     Use(_COMPILER, "_get_crud_params", "visit_insert visit_update"),
     Use(_COMPILER, "single_params", "visit_insert visit_update"),
@@ -231,29 +231,29 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Use(_CRUD, "_multi_parameters", "_get_crud_params"),
     Use(_CRUD, "_has_multi_parameters", "_get_crud_params"),
     Use(_CRUD, "_select_names", "_get_crud_params _scan_insert_from_select_cols"),
-    # 2.0 keeps what ordered_values() is given in a second place.
+    # 2.0 keeps the arguments of ordered_values() in a second place.
     Use(_CRUD, "_ordered_values", "_get_crud_params", until=_2_1),
     # The further tables of UPDATE ... FROM and DELETE ... USING.
     Use(_COMPILER, "_extra_froms", "visit_update visit_delete"),
-    # What stands behind VALUES, and whether rows, or keys that nobody asked for, come back.
+    # The clauses after VALUES, and whether the statement returns rows or implicit keys.
     Use(_COMPILER, "_post_values_clause", "visit_insert"),
     Use(_COMPILER, "_prefixes", "visit_insert"),
     Use(_CRUD, "_returning", "_get_returning_modifiers"),
     Use(_CRUD, "_return_defaults", "_get_returning_modifiers"),
     Use(_CRUD, "_supports_implicit_returning", "_get_returning_modifiers"),
-    # -- elements that are copied, rendered by themselves or compared
+    # -- elements that are copied, rendered on their own or compared
     Method(".sql.elements:ClauseElement", "_clone", "self"),
     Method(".sql.elements:BindParameter", "_clone", "self maintain_key"),
     Member(".sql.elements:ClauseElement", "_compiler_dispatch"),
-    # What stands for a type on some of the databases.
+    # The types that replace a type on some databases.
     Use(".sql.type_api:TypeEngine", "_variant_mapping", "with_variant"),
-    # -- identifiers, and the cache of those that are quoted
+    # -- identifiers, and the cache of quoted ones
     Method(_PREPARER, "quote", "self ident"),
     Method(_PREPARER, "quote_identifier", "self value"),
     Method(_PREPARER, "format_table", "self table"),
     Method(_PREPARER, "format_alias", "self alias"),
     Use(_PREPARER, "_strings", "__init__ quote"),
-    # -- connections: all that is executed passes one of these
+    # -- connections: every execution goes through one of these
     Method(
         _CONNECTION, "_execute_clauseelement", "self elem distilled_parameters execution_options"
     ),
@@ -271,7 +271,7 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Method(_CONNECTION, "_exec_insertmany_context", "self dialect context"),
     Method(_CONNECTION, "_cursor_execute", "self cursor statement parameters context"),
     Method(_CONNECTION, "_handle_dbapi_exception", "self e statement parameters cursor context"),
-    # -- sessions: what they answer with and without SQL
+    # -- sessions: their answers with and without SQL
     Method(
         ".orm.session:SessionTransaction", "_connection_for_bind", "self bind execution_options"
     ),
@@ -282,14 +282,14 @@ INTERNALS: Final[tuple[Name, ...]] = (
     # The foreign key of an object that no longer refers to another.
     Method(".orm.sync", "clear", "dest dest_mapper synchronize_pairs", until=_2_1),
     Method(".orm.sync", "_clear", "dest dest_mapper synchronize_pairs", since=_2_1),
-    # A relationship that is loaded when it is asked for.
+    # A relationship that is loaded on access.
     Method(".orm.strategies:LazyLoader", "_load_for_state", "self state passive", until=_2_1),
     Method(".orm.strategies:_LazyLoader", "_load_for_state", "self state passive", since=_2_1),
     # -- rows that become objects
     Method(".orm.loading", "instances", "cursor context"),
     Method(".engine.result:ChunkedIteratorResult", "__init__", "self cursor_metadata chunks"),
     Use(".engine.result:ChunkedIteratorResult", "_yield_per", "yield_per"),
-    # What tells an ordinary query, whose objects prove that their rows are the tenant's.
+    # Recognizes an ordinary query, whose objects prove that their rows are the tenant's.
     Member(".orm.context", "ORMSelectCompileState", until=_2_1),
     Member(".orm.context", "_ORMSelectCompileState", since=_2_1),
     Use(".orm.context:ORMSelectCompileState", "_entities", "_setup_for_generate", until=_2_1),
@@ -297,27 +297,28 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Use(".sql.base:Executable", "_with_options", "options"),
     Use(".sql.selectable:SelectState", "_memoized_select_entities", "__init__"),
 )
-"""Private names, and public ones whose use by SQLAlchemy itself is relied on."""
+"""Private names, and public names on whose use by SQLAlchemy the adapter relies."""
 
 
 def check_internals() -> None:
-    """Make sure that SQLAlchemy is a supported one and has the internals that are relied on.
+    """Check that this version of SQLAlchemy is supported and has the expected internals.
 
     Raises:
-        ConfigurationError: it is not, or has not; the guard could have no effect.
+        ConfigurationError: it is not supported, or an internal has changed, so that the guard
+            could have no effect.
     """
     require(INTERNALS)
 
 
 def require(names: tuple[Name, ...], package: str = "SQLAlchemy") -> None:
-    """Make sure that each of ``names`` is as expected.
+    """Check that each of ``names`` is as expected.
 
     Args:
-        names: what is relied on.
-        package: whose they are.
+        names: the names that the adapter uses.
+        package: the package that they belong to.
 
     Raises:
-        ConfigurationError: one is not, or SQLAlchemy is not a supported one.
+        ConfigurationError: one is not as expected, or this SQLAlchemy is not supported.
     """
     version = _version(sqlalchemy.__version__)
     if not LOWEST <= version < BEYOND:
@@ -342,7 +343,7 @@ def require(names: tuple[Name, ...], package: str = "SQLAlchemy") -> None:
     if wrong:
         raise ConfigurationError(
             f"this version of {package} is not supported, since the guard could have no effect: "
-            f"{', '.join(wrong)} changed; install sqlalchemy>=2.0.36,<2.2 and what fits it"
+            f"{', '.join(wrong)} changed; install sqlalchemy>=2.0.36,<2.2 and packages that fit it"
         )
 
 
@@ -355,21 +356,21 @@ def _label(owner: str) -> str:
 
 
 def owner_at(path: str) -> Any:
-    """Return the class or module at ``path``; ``None`` if it is not there."""
+    """Return the class or module at ``path``; ``None`` if it does not exist."""
     module, _, name = path.partition(":")
     found = importlib.import_module(f"sqlalchemy{module}" if module[0] == "." else module)
     return getattr(found, name, None) if name else found
 
 
 def function_at(owner: str, name: str) -> Any:
-    """Return a function, or that of a property, as it was before the adapter hooked into it."""
+    """Return a function, or a property's function, without the adapter's hooks."""
     found = inspect.getattr_static(owner_at(owner), name, None)
     found = getattr(found, "__func__", getattr(found, "fget", found))
     return inspect.unwrap(found) if callable(found) else None
 
 
 def _mentioned(code: CodeType) -> Iterator[str]:
-    """Yield all names, arguments and strings in a function, and in those within it.
+    """Yield all names, arguments and strings in a function and its nested functions.
 
     Its local variables, which may be called like what they are taken from, do not count.
     """
@@ -389,8 +390,8 @@ def _strings_in(constants: Any) -> Iterator[str]:
 
 
 HOOKS: Final[list[tuple[Any, Callable[..., Any]]]] = []
-"""The classes and modules that were hooked into, and the functions that took a method's place; the
-method itself is the function's ``__wrapped__``."""
+"""The hooked classes and modules, each with the function that replaces a method; the method
+itself is the function's ``__wrapped__``."""
 
 
 def hook(owner: Any, function: Callable[..., Any]) -> None:

@@ -118,8 +118,10 @@ class GuardedCompiler(_Base):
         return super().visit_cte(cte, *args, **kw)
 
     def tenantshield_visit_column(self, column: Any, *args: Any, **kw: Any) -> Any:
-        """Take the place of ``visit_column()`` in a statement with such derived tables as have no
-        schema and stand for a table that has one. The others do without: there are many columns.
+        """Replace ``visit_column()`` in a statement with derived tables for tables in a schema.
+
+        A derived table has no schema. Other statements do without this override, since they have
+        many columns.
         """
         if not self._guard.has_no_schema(column, kw):
             return super().visit_column(column, *args, **kw)

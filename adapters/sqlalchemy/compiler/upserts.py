@@ -85,8 +85,8 @@ def confined_on_duplicate_key(
     else:
         mine = _has_parents(table, guard, for_executemany=for_executemany)
     if mine is not None:
-        # There is no WHERE here, so each column keeps its value where the row in the way
-        # is another tenant's.
+        # There is no WHERE here, so each column keeps its value if the existing row is another
+        # tenant's.
         values = {
             key: case((mine, value), else_=table.c[key])
             for key, value in values.items()
