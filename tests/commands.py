@@ -53,7 +53,7 @@ def serving(*arguments: str, environ: Mapping[str, str]) -> Generator[str]:
         else:
             server.wait()
             raise AssertionError("".join(said))
-        # What is said from here on is read, so that the server never waits for a reader.
+        # Read the output from here on, so that the server never blocks on a full pipe.
         reading = threading.Thread(target=server.stdout.read)
         reading.start()
         try:

@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 from hypothesis import settings
 
-# An example that takes long on a busy machine is no failure.
+# An example that is slow on a busy machine is not a failure.
 settings.register_profile("tenantshield_mw", deadline=None)
 settings.load_profile("tenantshield_mw")
 
@@ -69,5 +69,5 @@ def dispose_of(engines: list[Any]) -> None:
         if not engine.dialect.is_async:
             engine.dispose()
         elif engine.dialect.driver == "aiosqlite":
-            # Any loop will do for these. The other drivers' connections belong to the test's own.
+            # These work with any event loop. The other drivers' connections belong to the test's loop.
             asyncio.run(sys.modules["sqlalchemy.ext.asyncio"].AsyncEngine(engine).dispose())

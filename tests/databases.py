@@ -126,7 +126,7 @@ class Database:
         """Return the rows of ``sql``, run by the driver alone."""
         with self.dbapi() as connection:
             cursor = connection.cursor()
-            # Given none, psycopg leaves percent signs alone.
+            # Without parameters, psycopg does not interpret percent signs.
             cursor.execute(sql, *([parameters] if parameters else []))
             rows = [tuple(row) for row in cursor.fetchall()]
             cursor.close()
@@ -166,7 +166,7 @@ def database(name: DatabaseName) -> Generator[Database, None, None]:
 
 def require(name: DatabaseName) -> None:
     """Skip the running test, with the reason, if there is no database of this kind."""
-    # Only here: other programs than the tests use this module too.
+    # Imported here, since other programs than the tests use this module too.
     import pytest
 
     reason = why_unavailable(name)
@@ -227,7 +227,7 @@ def _use_transactions(engine: Engine) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys = ON")
-        # Nobody needs the data of a test after a power failure.
+        # The data of a test need not survive a power failure.
         cursor.execute("PRAGMA synchronous = OFF")
         cursor.close()
 
@@ -343,7 +343,7 @@ def _mariadb_server() -> dict[str, Any] | None:
         try:
             driver.connect(**candidate, connect_timeout=5).close()
         except driver.MySQLError:
-            # One that was named and does not answer is no reason to run fewer tests.
+            # If a configured server does not answer, the tests must fail instead of being skipped.
             if given:
                 raise
         else:

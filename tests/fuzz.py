@@ -126,7 +126,7 @@ def run(
             write, written = stack.enter_context(_writing(list(tallies)))
         for number, done in enumerate(range(0, examples, BATCH)):
             name = shares[number // len(parts) % len(shares)]
-            # Several, since a batch of writes is made of smaller ones.
+            # Several, since a batch of writes consists of smaller ones.
             count, seed = min(BATCH, examples - done), start + 10 * number
             try:
                 if write is not None and parts[number % len(parts)] == "writes":

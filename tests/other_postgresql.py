@@ -23,7 +23,7 @@ from .databases import POSTGRESQL_SOCKET
 
 __all__ = ["server"]
 
-# PostgreSQL refuses to run as root, and its packages bring this user.
+# PostgreSQL refuses to run as root; its packages create this user.
 _USER: Final = "postgres"
 
 

@@ -58,7 +58,7 @@ def why_unavailable() -> str | None:
 
 def require() -> None:
     """Skip the running test, with the reason, if there is no PgBouncer."""
-    # Only here: the soak uses this module too.
+    # Imported here, since the soak test uses this module too.
     import pytest
 
     reason = why_unavailable()
@@ -125,12 +125,12 @@ def _serving(process: subprocess.Popen[str], folder: str) -> Generator[str]:
     said: list[str] = []
     for line in process.stdout:
         said.append(line)
-        # Said after it has begun to listen.
+        # PgBouncer prints this after it has begun to listen.
         if "process up" in line:
             break
     else:
         raise RuntimeError("pgbouncer did not start:\n" + "".join(said))
-    # What is said from here on is read, so that it never waits for a reader.
+    # Read the output from here on, so that the process never blocks on a full pipe.
     reading = threading.Thread(target=process.stdout.read)
     reading.start()
     try:
@@ -142,5 +142,5 @@ def _serving(process: subprocess.Popen[str], folder: str) -> Generator[str]:
 
 
 def _program() -> str | None:
-    # Debian keeps servers in a folder that is not on everybody's path.
+    # Debian installs servers in a folder that is not on every user's path.
     return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")

@@ -56,7 +56,7 @@ class PolicyDatabase(Database):
             yield connection
 
     def _hold_tenant(self, engine: Engine | AsyncEngine) -> None:
-        # Only here: where others are put to the test, this package is not installed.
+        # Imported here: when other packages are tested, this package is not installed.
         from tenantshield_mw.adapters.sqlalchemy import rls
 
         rls.enforce(engine, system_role=self.system)
@@ -82,14 +82,14 @@ class PolicyDatabase(Database):
             "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'"
         ):
             for kind, rights in (
-                # Not TRUNCATE, for which no policy holds.
+                # Not TRUNCATE, to which no policy applies.
                 ("TABLES", "SELECT, INSERT, UPDATE, DELETE"),
                 ("SEQUENCES", "ALL"),
             ):
                 roles = f"TO {self.app}, {self.system}"
                 self.run(
                     f"GRANT {rights} ON ALL {kind} IN SCHEMA {schema} {roles}",
-                    # What a way makes later.
+                    # Objects that an attack creates later.
                     f"ALTER DEFAULT PRIVILEGES FOR ROLE {self.owner} IN SCHEMA {schema} "
                     f"GRANT {rights} ON {kind} {roles}",
                 )

@@ -122,13 +122,13 @@ engine.dispose()
 """,
 }
 
-# Blocks that go on where another ended.
+# Blocks that continue another block.
 AFTER = {
     "Require every table to be declared": "SQLAlchemy",
     "Row-level security in PostgreSQL": "SQLAlchemy",
 }
 
-# What a block needs before it runs.
+# Code to run before a block.
 SETUP = {
     "Row-level security in PostgreSQL": """
 from contextlib import ExitStack
@@ -208,7 +208,7 @@ def test_the_table_of_ways_is_the_generated_one() -> None:
 
 def test_the_command_that_installs_it_does(tmp_path: Path) -> None:
     (command,) = re.findall(r"^\$ (pip install .*)$", README, re.MULTILINE)
-    # The command looks for what it needs, and finds the releases of a lock file and no others.
+    # The command resolves dependencies, and finds only the releases of a lock file.
     wheels = tmp_path / "wheels"
     lock_file = ROOT / "requirements" / "demo.txt"
     download = [

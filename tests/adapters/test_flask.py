@@ -43,7 +43,7 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base)
 
 
-# What Flask-SQLAlchemy makes of the base has no type.
+# Flask-SQLAlchemy's version of the base has no type.
 if TYPE_CHECKING:
     Model = Base
 else:

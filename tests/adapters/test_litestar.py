@@ -190,7 +190,7 @@ HANDLERS = [
 def make_app(
     engine: AsyncEngine, *plugins: Any, handlers: Any = HANDLERS, **config: Any
 ) -> Litestar:
-    # Its configuration of logging would hold for the whole process of the tests.
+    # Its configuration of logging would affect the whole test process.
     app = Litestar(handlers, plugins=[*plugins], logging_config=None, **config)
     app.state.engine = engine
     app.state.seen = []
@@ -463,6 +463,6 @@ def test_an_app_in_another_one_answers_with_its_own_tenant_or_not_at_all() -> No
     with TestClient(outer) as client:
         headers = {"X-Tenant-ID": "acme", "X-Inner": "globex"}
         answer = client.get("/in/cached", headers=headers)
-    # Nobody has run the inner app's lifespan.
+    # The inner app's lifespan has not run.
     assert answer.status_code == 500
     assert "acme" not in answer.text

@@ -18,7 +18,7 @@ __all__ = ["CHROMIUM", "chromium", "require_chromium"]
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
 
-# It may run as root in a container, and has nobody to talk to but the example.
+# It may run as root in a container, and connects only to the example.
 ARGUMENTS: Final = [
     "--no-sandbox",
     "--disable-gpu",

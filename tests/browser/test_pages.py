@@ -94,7 +94,7 @@ def test_a_number_that_is_taken_is_reported(visit: Visit) -> None:
 
 def test_every_attempt_is_refused_or_confined(visit: Visit, address: str, database: Path) -> None:
     theirs = read_contents(database).invoices_of("globex")
-    # Also with a number that both tenants have, and when they run once more.
+    # Also with a number that both tenants have, and when run again.
     visit.add_invoice("acme", "GLX-7001", "1")
     expected = {
         attempt.name: "confined" if attempt.expected in (200, 204, 404) else "refused"
@@ -108,7 +108,7 @@ def test_every_attempt_is_refused_or_confined(visit: Visit, address: str, databa
             f"{counts['confined']} confined, 0 crossed."
         )
     assert read_contents(database).invoices_of("globex") == theirs
-    # The console notes each answer that is an error, which these are meant to be.
+    # The console logs each error response; these are expected.
     unexpected = [each for each in visit.errors if "Failed to load resource" not in each]
     assert unexpected == []
     errors = [attempt for attempt in ATTEMPTS if attempt.expected >= 400]
@@ -135,7 +135,7 @@ def test_all_can_be_reached_and_pressed_with_the_keyboard(visit: Visit) -> None:
     visit.page.get_by_text(f"Added {number} to acme.").wait_for()
     visit.settle()
     assert visit.numbers("acme")[-1] == number
-    # The button was disabled meanwhile; the focus is where it was.
+    # The button was disabled in between, but kept the focus.
     assert visit.page.evaluate("document.activeElement.innerText") == "Add invoice"
 
 

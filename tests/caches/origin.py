@@ -55,7 +55,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         lambda: resolvers.subdomain(of="example.com"),
         lambda tenant: {"Host": f"{tenant}.example.com"},
     ),
-    # The cache says what host it was asked for.
+    # The cache passes on the requested host.
     "forwarded-host": Kind(
         lambda: resolvers.subdomain(of="example.com", trusted_proxies=["127.0.0.1"]),
         lambda tenant: {"Host": f"{tenant}.example.com"},
@@ -115,7 +115,7 @@ def _answering(more: tuple[tuple[str, str], ...], numbers: Iterator[int]) -> tup
 
     async def asgi(scope: Any, receive: Any, send: Any) -> None:
         headers = [(name.lower().encode(), value.encode()) for name, value in fields]
-        # Lets other requests in, as a query does.
+        # Lets other requests run, as a query would.
         await asyncio.sleep(0)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": page()})

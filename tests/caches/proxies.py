@@ -29,7 +29,7 @@ _DEADLINE: Final = 60.0
 
 
 def _require(program: str, package: str) -> str:
-    # Debian keeps servers in a folder that is not on everybody's path.
+    # Debian installs servers in a folder that is not on every user's path.
     found = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if found is None:
         reason = f"no {program}: install Debian's package {package}"
@@ -51,7 +51,7 @@ def _running(
             command, stdout=output, stderr=output, env=environ, pass_fds=descriptors
         ) as process,
     ):
-        # From here on they are the process's alone, and are gone if it does not come up.
+        # From here on only the process holds the sockets, and they close if it does not start.
         for each in sockets:
             each.close()
         try:
@@ -109,11 +109,11 @@ http {{
 @contextmanager
 def _nginx(origin: str, folder: Path) -> Generator[str]:
     program = _require("nginx", "nginx")
-    # Handed over as to the next nginx in an upgrade, it listens before nginx is there.
+    # Passed on as in an upgrade of nginx, the socket listens before nginx has started.
     listening = socket.create_server(("127.0.0.1", 0), backlog=256)
     port = listening.getsockname()[1]
     values = {
-        # Its workers change to a user who may not write into the folder, if they can.
+        # Its workers would switch to a user that may not write to the folder.
         "user": "" if os.geteuid() else "user root;",
         "tenants": " ".join(f"{key} {tenant};" for key, tenant in TENANT_OF_KEY.items()),
     }
@@ -163,7 +163,7 @@ def _varnish(origin: str, folder: Path) -> Generator[str]:
     with _running(command, log) as process:
         asking = [administer, "-n", str(folder / "varnish"), "-t", "60", "debug.listen_address"]
         until = time.monotonic() + _DEADLINE
-        # It may answer before it listens.
+        # It may report success before it listens.
         while not (found := re.search(r"^\S+ 127\.0\.0\.1 ([1-9]\d*)$", _output(asking), re.M)):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < until, log.read_text()

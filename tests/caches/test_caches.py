@@ -106,7 +106,7 @@ async def test_without_vary_another_tenant_would_get_the_page(cache: Cache, kind
     client = Client(cache[1], f"{kind}-unvaried")
     made, _ = await client.page("acme")
     if cache[0] == "varnish" and kind.endswith("host"):
-        # Pages are kept by the host that was asked for, whatever Vary says.
+        # The cache key contains the requested host, regardless of Vary.
         assert (await client.page("globex"))[1] == "MISS"
     else:
         assert await client.page("globex") == (made, "HIT")
@@ -129,7 +129,7 @@ async def test_the_refusal_of_a_tenant_that_is_not_known_is_not_kept(cache: Cach
     client = Client(cache[1], "directory")
     for _ in range(2):
         refused = await client.get("stranger")
-        # A status that caches may keep by themselves (RFC 9110 section 15.1).
+        # A status that caches may store without explicit freshness (RFC 9110 section 15.1).
         assert (refused.status_code, code_of(refused)) == (404, "tenant_unknown")
         assert refused.headers["X-Cache"] == "MISS"
     made, _ = await client.page("acme")

@@ -24,7 +24,7 @@ from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
 ACME = [(b"x-tenant-id", b"acme")]
 RESOLVER = resolvers.header("X-Tenant-ID")
 
-# Short, for what is waited for never comes.
+# Short, since the awaited event never happens.
 SOON = 0.02
 
 
@@ -168,7 +168,7 @@ def test_wsgi_has_a_bounded_number_of_threads_that_wait() -> None:
     for thread in waiting:
         thread.join(60)
         assert not thread.is_alive()
-    # When they have come back, requests are served again.
+    # When they have returned, requests are served again.
     patient = TenantSessionMiddlewareWSGI(seen.wsgi, resolve_tenant=forever, timeout=60)
     assert call_wsgi(patient, as_environ()).status == 200
     assert seen.ids == ["acme"]

@@ -231,7 +231,7 @@ async def test_what_is_forgotten_while_it_is_loaded_is_not_remembered() -> None:
     await asyncio.sleep(0)
     answers["fresh"].set()
     assert await after == "fresh"
-    # The older answer comes last.
+    # The older answer arrives last.
     answers["stale"].set()
     assert await before == "stale"
     assert remembered.get("a", load, blocking=False) == "fresh"

@@ -262,7 +262,7 @@ async def test_an_awaitable_key_is_refused() -> None:
     done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     with pytest.raises(ConfigurationError, match="a sync callable"):
         remembering(asked, key=lambda request: done)(http_scope("/acme"))
-    # A coroutine that was not closed would be complained about here.
+    # A coroutine that was not closed would cause a warning here.
     gc.collect()
     assert asked.paths == []
 

@@ -39,7 +39,7 @@ def test_a_thread_waits_for_another_threads_answer_only_until_its_limit(seconds:
         patient = pool.submit(remembered.get, "a", load, blocking=True)
         with pytest.raises(OverdueError):
             pool.submit(copy_context().run, ask_in_time).result(30)
-        # Nobody else is held up by that, nor is another key.
+        # Neither other callers nor other keys are blocked by that.
         assert copy_context().run(remembered.get, "b", lambda: "other", blocking=True) == "other"
         go_on.set()
         assert [first.result(30), patient.result(30)] == ["answer"] * 2
@@ -61,7 +61,7 @@ def test_after_a_caller_times_out_another_one_loads() -> None:
         return inner.get("a", load, blocking=True)
 
     def ask_outer() -> Any:
-        # Its time is over when the other one waits for it, not before.
+        # Its time ends while the other one waits for it, not before.
         waits_until.set(time.monotonic() + 0.2)
         return outer.get("a", ask_inner, blocking=True)
 

@@ -113,7 +113,7 @@ def test_a_tenant_that_is_invalidated_is_looked_up_again() -> None:
     directory.invalidate("acme")
     assert find(directory, "acme") is TenantSuspendedError
     assert find(directory, "globex") == TenantContext(7)
-    # By the id that the lookup gave it.
+    # By the id that the lookup returned.
     directory.invalidate(7)
     assert find(directory, "globex") is TenantSuspendedError
     directory.invalidate("new")

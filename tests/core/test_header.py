@@ -58,7 +58,7 @@ def values(*each: bytes) -> Headers:
         (str, values(b"acme,"), MALFORMED),
         (str, values(b","), MALFORMED),
         (str, values(b"acme", b"Acme"), MALFORMED),
-        # Names differ in case, whatever the server makes of them.
+        # Names may have any case, whatever the server does with them.
         (str, [(b"X-Tenant-ID", b"acme")], ran("acme")),
         (str, [(b"x-tenant-id", b"acme"), (b"X-TENANT-ID", b"globex")], MALFORMED),
         (str, [(b"X-Tenant-Id", b"acme"), (b"x-tenant-id", b"acme")], ran("acme")),
@@ -99,7 +99,7 @@ def test_both_middlewares_have_the_same_outcome(
     options = {"resolve_tenant": resolvers.header("X-Tenant-ID", type=kind)}
     assert through_asgi(options, headers=headers) == outcome
     assert through_wsgi(options, headers=headers) == outcome
-    # And again, now that the value may be known.
+    # And again, now that the value may be remembered.
     assert through_asgi(options, headers=headers) == outcome
     assert through_wsgi(options, headers=headers) == outcome
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-# Python before 3.14 has no such option, so there the flag is put into sys.flags.
+# Python before 3.14 has no such option, so the test sets the flag in sys.flags.
 IMPORT = """
 import sys
 

@@ -21,7 +21,7 @@ from tenantshield_mw import (
 
 from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
 
-# Short, for what is waited for never comes in time.
+# Short, since the awaited event never happens in time.
 SOON = 0.02
 
 

@@ -123,7 +123,7 @@ async def test_wsgi_refuses_an_awaitable_and_leaves_no_coroutine_behind(resolver
         call_wsgi(app, as_environ())
     gc.collect()
     assert seen.tenants == []
-    # What was under way by itself, a task or a future, is left to come to its end.
+    # A task or a future that is already running is left to finish.
     await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
     await asyncio.sleep(0)
 

@@ -214,7 +214,7 @@ def test_a_pipelined_request_on_uvicorn_begins_without_the_tenant() -> None:
     with running(mixed) as address:
         host, port = address.split(":")
         with socket.create_connection((host, int(port)), timeout=60) as client:
-            # uvicorn begins the second one inside of the send() that ends the first one.
+            # uvicorn begins the second request inside the send() that ends the first one.
             client.sendall(
                 b"GET /inside HTTP/1.1\r\nHost: a\r\nX-Tenant-ID: acme\r\n\r\n"
                 b"GET /outside HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

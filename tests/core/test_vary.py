@@ -249,7 +249,7 @@ def nobody(key: object) -> None:
         (resolvers.session("tenant"), ("Cookie",)),
         (resolvers.principal("tenant_id"), ("Authorization", "Cookie")),
         (resolvers.api_key("X-API-Key", nobody), ("X-API-Key",)),
-        # What a cache keeps pages by anyway: the URL, but for its host in some.
+        # Caches store pages by URL anyway, but some without the host.
         (resolvers.query("tenant"), ()),
         (resolvers.path_prefix(), ()),
         (resolvers.client_certificate(), ()),

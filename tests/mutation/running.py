@@ -36,7 +36,7 @@ if not Path(guard.__file__).is_relative_to(sys.argv[1]):
     sys.exit({_OTHER_COPY})
 sys.exit(pytest.main(sys.argv[2:]))
 """
-# One process, in order. SQLite is enough: the guard is the same in front of each database.
+# One process, in order. SQLite is enough: the guard is the same for each database.
 _OPTIONS = (
     *("-x", "-q", "--tb=no"),
     *("-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin"),
@@ -113,7 +113,7 @@ def mutated(copy: Path, change: Change) -> Generator[None, None, None]:
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text)
-    # Two versions of one length, written within a second, look alike to Python.
+    # Python cannot tell two versions of equal length apart that were written within a second.
     Path(cache_from_source(str(path))).unlink(missing_ok=True)
 
 
@@ -127,7 +127,7 @@ def run_tests(copy: Path, targets: Sequence[str]) -> Run:
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
-        # The rest of the plugins takes longer to import than most of the tests take.
+        # Importing the other plugins takes longer than most of the tests.
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
     begun = monotonic()

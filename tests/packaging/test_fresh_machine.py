@@ -66,7 +66,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     newest: dict[str, str] = {}
     for lock_file in sorted((ROOT / "requirements").glob("*.txt")):
         newest |= {name: f"{version}.1" for name, version in pins(lock_file).items()}
-    # That of the lowest releases was not the last.
+    # The lowest versions do not have the latest release.
     newest |= {
         name: f"{version}.1" for name, version in pins(ROOT / "requirements/dev.txt").items()
     }

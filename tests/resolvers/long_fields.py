@@ -19,7 +19,7 @@ from .tokens import SECRET
 BEGINNINGS = (b"", b"for=1;", b'for="', b"O=", b"O=a", b"tenant=", b"Bearer ")
 REPEATED = (b" ", b"\t", b"a", b"1.", b"a=", b",", b";", b"=", b"\\a", b'"', b"xn--", b"%61")
 
-# The longest that are read, again and again; and much longer ones, where none is too long.
+# The longest fields that are read, repeatedly; and much longer ones if there is no limit.
 PARSED, TIMES = 8_000, 100
 LONG = 200_000
 

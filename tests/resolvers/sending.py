@@ -57,7 +57,7 @@ class Sent:
         cookies = [value for name, value in self.headers if name.lower() == b"cookie"]
         others = [entry for entry in self.headers if entry[0].lower() != b"cookie"]
         if cookies:
-            # RFC 9113 section 8.2.3: so before anything else than HTTP/2 gets them.
+            # RFC 9113 section 8.2.3: joined like this before anything other than HTTP/2 gets them.
             others.append((b"cookie", b"; ".join(cookies)))
         environ = as_environ(
             headers=others,

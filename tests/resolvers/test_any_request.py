@@ -18,7 +18,7 @@ TOKEN = token()
 SIGNED = resolvers.cookie("tenant", secret=SECRET)
 SIGNATURE = SIGNED.sign("acme").encode()
 
-# The one tenant that there is; every other id, however it was read, is refused with 404.
+# The only tenant; every other id is refused with 404.
 LISTED = {"acme": TenantContext("acme")}
 
 RESOLVERS: dict[str, Any] = {
@@ -60,12 +60,12 @@ NAMES = st.sampled_from(
 )
 
 
-# What a server hands on: no line ends and no NUL (RFC 9110 section 5.5).
+# What a server passes on: no line ends and no NUL (RFC 9110 section 5.5).
 def as_field(value: bytes) -> bytes:
     return value.translate(None, b"\r\n\x00").strip(b" \t")
 
 
-# What a server hands on: no spaces and no controls (RFC 9112 section 3).
+# What a server passes on: no spaces and no controls (RFC 9112 section 3).
 def as_target(value: bytes) -> bytes:
     kept = bytes(octet for octet in value if 0x20 < octet < 0x7F and octet != 0x23)
     return b"/" + kept.removeprefix(b"/")

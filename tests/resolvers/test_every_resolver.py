@@ -16,7 +16,7 @@ from .tokens import EC_KEY, RSA_KEY, SECRET, public_pem, token
 
 SOME_UUID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 PROXY = "10.0.0.1"
-# Made when the tests are collected, which may be long before they run.
+# Created when the tests are collected, which may be long before they run.
 SIGNED = resolvers.cookie("tenant", secret=SECRET, max_age=86_400)
 SIGNED_INT = resolvers.cookie("tenant", secret=SECRET, type=int)
 SIGNED_UUID = resolvers.cookie("tenant", secret=SECRET, type=UUID)
@@ -240,7 +240,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
                 fields(("host", "acme.example.com"), ("host", "globex.example.com")),
                 malformed,
             ),
-            # Nobody is named as a proxy, so nobody is believed.
+            # No proxies are trusted, so the headers are not read.
             (
                 fields(("host", "acme.example.com"), ("x-forwarded-host", "globex.example.com")),
                 ran("acme"),
@@ -293,7 +293,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
                 ran("acme"),
             ),
             (proxied(("forwarded", "for=1.2.3.4")), ran("inner")),
-            # The last element is the trusted proxy's, the one before it may be anybody's.
+            # The last element is from the trusted proxy, the one before it may be forged.
             (
                 proxied(
                     ("forwarded", "host=globex.example.com, for=1.2.3.4;host=acme.example.com")
@@ -446,7 +446,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
             (Sent(), missing),
             (Sent(subject="CN=acme", certificate_fails=True), malformed),
             (Sent(certificate_fails=True), malformed),
-            # What a client says of itself is a header.
+            # A variable that a client can set is a header.
             (with_(ssl_client_s_dn="CN=acme", ssl_client_verify="SUCCESS"), missing),
         ],
     ),
@@ -526,7 +526,7 @@ CASES: dict[str, tuple[Any, list[tuple[Sent, Outcome]]]] = {
             (at("/?tenant=acme"), ran("acme")),
             (at("/t/acme/x"), ran("acme", "/t/acme")),
             (at("/t/acme/x?tenant=acme"), ran("acme", "/t/acme")),
-            # The path is not the named tenant's, so it is not taken apart.
+            # The path is not the named tenant's, so it is not changed.
             (at("/t/globex/x?tenant=acme"), ran("acme")),
             (
                 Sent(b"/?tenant=globex", ((b"x-tenant-id", b"acme"),)),

@@ -61,7 +61,7 @@ def started(example: str, server: str, database: Path) -> Generator[str]:
     """
     environ = {
         "INVOICES_DATABASE": str(database),
-        # Where gunicorn puts the socket that it is controlled by.
+        # The folder for gunicorn's control socket.
         "HOME": str(database.parent),
         "XDG_RUNTIME_DIR": str(database.parent),
     }

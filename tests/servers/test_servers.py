@@ -78,7 +78,7 @@ async def ask(tenants: list[Tenant], address: str, *, feeds: bool) -> None:
     tls = httpx.create_ssl_context()
     async with AsyncExitStack() as opened, asyncio.TaskGroup() as asking:
         for _ in range(CLIENTS):
-            # Connections go from one tenant to the next, as behind a proxy.
+            # Tenants share connections, as behind a proxy.
             client = await opened.enter_async_context(
                 httpx.AsyncClient(
                     base_url=address,

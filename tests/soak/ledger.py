@@ -50,9 +50,9 @@ class Ledger:
     def lose_sight(self, changes: Iterable[Change]) -> None:
         for name, token in changes:
             self.unknown += 1
-            # A row that was not there before may still not be there.
+            # A row that did not exist before may still not exist.
             self.possible.setdefault(name, {None}).add(token)
-            # The client leaves it alone from now on.
+            # The client does not change it any more.
             self.sure.pop(name, None)
 
 

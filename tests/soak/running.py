@@ -196,7 +196,7 @@ def _judge(
         "WHERE d.owner <> e.owner"
     )
     figures.misplaced = entries + details
-    # As the application has them.
+    # The same as in the application.
     url = roles.url(here.url, there.folder).set(drivername="postgresql")
     with psycopg.connect(url.render_as_string(), autocommit=True) as connection:
         settings = ("fsync", "full_page_writes", "synchronous_commit")
@@ -210,7 +210,7 @@ class _Engines:
     def __init__(
         self, settings: Settings, there: Server, roles: Roles, folder: str, part: Part
     ) -> None:
-        # Directly, the pools are what is scarce; with PgBouncer, the connections behind it.
+        # Without PgBouncer the pools are the bottleneck; with it, its connections to the server.
         clients = settings.clients // 4 if part == "pgbouncer" else settings.connections
         pool: dict[str, Any] = {"max_overflow": 0, "pool_timeout": settings.pool_timeout}
         plain: dict[str, Any] = {"connect_args": {"prepare_threshold": None}}

@@ -76,7 +76,7 @@ class Server:
                 stderr=said,
                 user=started.system_user,
             )
-        # It is another process now that is to be stopped at the end.
+        # Another process must be stopped at the end now.
         started.ensure_postgres_running()
 
 

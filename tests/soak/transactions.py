@@ -179,7 +179,7 @@ async def _once_async(client: Client, engine: AsyncEngine, plan: Plan) -> bool:
                     except BaseException:
                         _lose_sight(turn)
                         raise
-                    # Nothing is awaited in between, so nothing can be cancelled here.
+                    # Nothing is awaited in between, so no cancellation can happen here.
                     _acknowledge(turn)
                 elif plan.ending == "roll back":
                     await session.rollback()

@@ -194,7 +194,7 @@ HTTP = {
     "mounted by a2wsgi": once("/a2wsgi/write"),
     "stream mounted by a2wsgi": once("/a2wsgi/stream"),
     "upload mounted by a2wsgi": once("/a2wsgi/echo", method="POST", body=UPLOAD),
-    # The ways in which a WSGI application answers.
+    # The kinds of responses of a WSGI application.
     "tuple": once("/tuple"),
     "empty list": once("/empty"),
     "iterable": once("/iterable"),

@@ -219,7 +219,7 @@ class Views:
 
 
 def starlette_app() -> Starlette:
-    # The former adds Vary: Accept-Encoding to all that it lets through.
+    # The former adds Vary: Accept-Encoding to every response.
     middleware = [
         Middleware(GZipMiddleware, minimum_size=0),
         Middleware(SessionMiddleware, secret_key="of the tests"),

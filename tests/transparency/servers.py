@@ -133,7 +133,7 @@ class Servers:
             fd = listening.fileno()
             command = [sys.executable, "-m", "gunicorn", f"--bind=fd://{fd}", "--threads=4"]
             command += ["--no-control-socket", "--log-level=critical", app]
-            # Flask lists the methods that it allows in the order of a set.
+            # Flask lists the allowed methods in the order of a set.
             environment = {**os.environ, "PYTHONHASHSEED": "0"}
             process = subprocess.Popen(command, pass_fds=[fd], cwd=ROOT, env=environment)
             self._stack.callback(process.wait, 60)

@@ -51,7 +51,7 @@ def _words(text: str) -> set[str]:
     return {word.strip() for word in text.replace("\n", " ").split(",")} - {""}
 
 
-# What every application here knows.
+# The forms that every application here supports.
 _ALL = _words("""
     plain, query, encoded path, head, options, wrong method, missing, chunked request, upload,
     expect, expect in vain, stream, events, file, head of a file, fields, cookies, no content,
@@ -91,12 +91,12 @@ FORMS = {
     | {"redirect to the slash", "refused by the app"},
 }
 
-# The forms that take another server than the others do.
+# The forms that need a different server.
 _ELSEWHERE = {"granian": {"file by its path"}}
 _NOT = {
-    # It closes each connection after a response, and waits for the rest of what it was sent.
+    # It closes each connection after a response, and waits for the rest of the request.
     "werkzeug": {"pipelined", "kept alive"},
-    # It has read all of a request before it calls the app.
+    # It reads the whole request before it calls the app.
     "waitress": {"expect in vain", "gone in the body"},
     # It sends the fields of both calls of start_response, where the second replaces the first.
     "gunicorn": {"exc_info"},
@@ -120,7 +120,7 @@ def _cases() -> Iterator[Case]:
         for server in servers:
             forms = FORMS[app] - _NOT.get(server, set()) | _ELSEWHERE.get(server, set())
             if server == "uvicorn_wsproto":
-                # It differs from uvicorn in this alone.
+                # It differs from uvicorn only in this.
                 forms = {*WEBSOCKET}
             for how in ("wrapped", "adapter") if app in ADAPTED else ("wrapped",):
                 yield from (Case(app, server, how, form) for form in sorted(forms))

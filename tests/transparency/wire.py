@@ -11,7 +11,7 @@ __all__ = ["Address", "Answer", "Wire", "answers", "ask", "frame", "request", "w
 
 Address = tuple[str, int]
 
-# A server that keeps silent is a failure, not a test that never ends.
+# A silent server must fail the test instead of blocking it.
 PATIENCE = 5.0
 
 _BOUNDARY = re.compile(rb"boundary=([0-9A-Za-z]+)")
@@ -66,7 +66,7 @@ class Wire:
             while data := self._socket.recv(65536):
                 self.read += data
         except ConnectionResetError:
-            # The server closed with some of the request unread.
+            # The server closed the connection before it read all of the request.
             pass
 
     def end(self) -> None:

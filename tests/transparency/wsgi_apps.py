@@ -153,7 +153,7 @@ class RawWSGI:
         try:
             raise LookupError("after something was sent")
         except LookupError:
-            # PEP 3333: this raises, since the headers are on their way.
+            # PEP 3333: this raises, since the headers have been sent.
             start_response("500 Oh Dear", TEXT, sys.exc_info())
         yield b"never sent"
 

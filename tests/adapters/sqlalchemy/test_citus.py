@@ -36,7 +36,7 @@ from models import Base
 Base.metadata.create_all(create_engine(os.environ["OWNER_URL"]))
 """
 
-# The plans are looked at with the driver's own cursor, so that nothing is added to them.
+# The plans are read on the driver's own cursor, so that the guard adds nothing to them.
 APPLICATION = """
 import os
 import sys

@@ -284,7 +284,7 @@ async def test_an_unbound_async_scope_reaches_shared_rows_only(async_engine: Asy
 
 
 def test_there_are_no_handlers_for_async_sessions_of_their_own() -> None:
-    # What has never been imported cannot have been listened to.
+    # A module that was never imported cannot have listeners.
     program = (
         "import sys, tenantshield_mw.adapters.sqlalchemy\n"
         "print('sqlalchemy.ext.asyncio' in sys.modules)"
@@ -602,7 +602,7 @@ def test_carry_tenant_carries_it_on_purpose(engine: Engine) -> None:
             second = executor.submit(carry_tenant(seen), engine)
         assert first.result() == [1, 2]
         assert second.result() == [3, 4]
-        # The worker has kept nothing of it.
+        # The worker thread has not kept the binding.
         with pytest.raises(MissingTenantContextError):
             executor.submit(seen, engine).result()
 

@@ -182,7 +182,7 @@ async def test_a_scope_that_is_entered_cannot_be_entered_again(kind: Any) -> Non
 def test_a_tenant_and_a_resolver_exclude_each_other(kind: Any) -> None:
     with pytest.raises(ValueError, match="not both"):
         kind("acme", resolve_tenant=lambda: "acme")
-    # Also where the resolver would have none to give.
+    # Also if the resolver would return none.
     with pytest.raises(ValueError, match="not both"):
         kind("acme", resolve_tenant=lambda: None)
 

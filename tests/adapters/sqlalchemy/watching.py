@@ -21,7 +21,7 @@ def sent(engine: Engine | AsyncEngine) -> Generator[list[str], None, None]:
     def after_cursor_execute(
         connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> None:
-        # How a transaction begins is the test engine's own affair.
+        # BEGIN is sent by the test engine itself.
         if statement != "BEGIN":
             statements.append(statement)
 

@@ -111,11 +111,11 @@ def test_a_new_database_gets_tables_and_policies_and_nothing_a_second_time(
     assert "gen_shared'" in script
     project.upgrade()
     assert is_in_place(engine)
-    # Alembic adds the foreign key of a circle only when the tables are there.
+    # Alembic adds a circular foreign key only after the tables were created.
     assert "tenant_policies" not in project.generate()
     project.upgrade()
     project.check()
-    # DROP TABLE is Alembic's own, and the guard asks why.
+    # DROP TABLE is Alembic's own operation, and the guard requires a system scope.
     with system_scope("the tables go"):
         project.downgrade("base")
     assert ours(db) == []
@@ -148,7 +148,7 @@ def test_policies_from_another_specification_are_replaced_and_restored(
     db: Database, engine: Engine, project: Project
 ) -> None:
     METADATA.create_all(engine)
-    # The table as it was: with its tenant in another column, which is there no more.
+    # The earlier table: its tenant is in another column, which no longer exists.
     db.run(
         "ALTER TABLE gen_shop ADD COLUMN tenant_id varchar(10)",
         *(text for each in SPECS for text in statements_to_create(each, SPECS)),
@@ -217,7 +217,7 @@ def test_policies_on_undeclared_tables_are_dropped(
     project.upgrade()
     assert is_in_place(engine)
     assert [name for name in ours(db) if name.startswith(("gen_shared", "gen_dropped"))] == [
-        # Without it the other people's policy would hold no more.
+        # Without it the foreign policy would no longer apply.
         "gen_shared",
         "gen_shared.others",
     ]

@@ -101,7 +101,7 @@ def test_the_guide_leads_to_the_guard_and_the_policies(db: Database, tmp_path: P
     db.run("SELECT setval('customer_id_seq', 100)")
     reader.python("-c", APPLICATION)
     reader.python("startup.py")
-    # And all the way back.
+    # And the complete downgrade.
     reader.shell("alembic downgrade base")
     assert db.read("SELECT count(*) FROM pg_policy") == [(0,)]
     assert db.read("SELECT count(*) FROM customer") == [(4,)]

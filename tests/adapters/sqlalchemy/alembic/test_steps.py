@@ -261,7 +261,7 @@ def test_a_step_that_needs_a_lock_gives_way_and_tries_again(
     with writer(db) as other:
 
         def pause(seconds: float) -> None:
-            # The step has just waited in vain. Whoever was behind it writes now.
+            # The step has just timed out. The transactions queued behind it write now.
             assert other.info.transaction_status.name == "INTRANS"
             write_beside(db)
             gave_way.append(True)
@@ -270,7 +270,7 @@ def test_a_step_that_needs_a_lock_gives_way_and_tries_again(
 
         monkeypatch.setattr("time.sleep", pause)
         if step is unique:
-            # What it waits for first, without a lock that blocks, is the transaction's end.
+            # It first waits for the end of the transaction, without a lock that blocks others.
             unblock = threading.Thread(target=commit_when_waited_for, args=(db, other))
             unblock.start()
             migrate(engine, step)
@@ -319,7 +319,7 @@ def test_locked_rows_are_skipped_and_filled_last(db: Database, engine: Engine) -
     with writer(db) as other:
         run = threading.Thread(target=migrate, args=(engine, fill))
         run.start()
-        # It waits for the one row that is locked, and has none of its own.
+        # It waits for the only locked row, and holds no locks itself.
         while not waiting_for(db, other.info.backend_pid):
             pass
         assert db.read("SELECT count(*) FROM step_sale WHERE tenant_id IS NULL") == [(1,)]
@@ -339,7 +339,7 @@ def test_an_index_is_built_while_others_write(
         run.start()
         while not (waiting := waiting_for(db, other.info.backend_pid)):
             pass
-        # None of the locks that keep writers out.
+        # No locks that block writers.
         assert set(locks(db, waiting[0], granted=True)) <= {"ShareUpdateExclusiveLock"}
         assert locks(db, waiting[0], granted=False) == []
         write_beside(db)
@@ -441,7 +441,7 @@ def test_a_row_without_a_tenant_is_found_and_the_step_can_be_run_again(
     migrate(engine, add)
     with pytest.raises(IntegrityError, match="tenantshield_not_null"):
         migrate(engine, require)
-    # From now on there are no new ones.
+    # From now on there are no new rows without a tenant.
     with pytest.raises(Exception, match="tenantshield_not_null"):
         db.run("INSERT INTO step_sale VALUES (0, 1)")
     migrate(engine, fill, require)
@@ -454,7 +454,7 @@ def test_a_reference_to_another_tenants_row_is_found(db: Database, engine: Engin
     db.run("UPDATE step_sale SET tenant_id = 'other' WHERE id = 2")
     with pytest.raises(IntegrityError, match="fk_sale_shop"):
         migrate(engine, foreign_key)
-    # It holds for new rows already, and was made before the old ones were read.
+    # It already applies to new rows, and was created before the old ones were read.
     assert [(name, valid) for name, _, valid in shape(db)["constraints"]] == [
         ("fk_sale_shop", False),
         ("uq_shop_tenant", True),

@@ -47,7 +47,7 @@ for _level in range(1, LENGTH + 1):
 @pytest.mark.parametrize("where", NAMES)
 def test_a_long_chain_is_one_exists_for_each_tie_of_the_table_itself(where: DatabaseName) -> None:
     require(where)
-    # MariaDB weighs the orders of a join for minutes, long before its limit of 61 tables.
+    # MariaDB's planner takes minutes, long before its limit of 61 tables.
     longest = LENGTH if where == "sqlite" else 12
     with database(where) as here:
         engine = here.engine()
@@ -65,7 +65,7 @@ def test_a_long_chain_is_one_exists_for_each_tie_of_the_table_itself(where: Data
             child, parent = levels[DOUBLE].alias("child"), levels[DOUBLE - 1]
             joined = select(child.c.id).join(parent, child.c.a == parent.c.id)
             assert connection.execute(joined).all() == [(1,)]
-            # The child's other one, and the parent's own two.
+            # The child's other parent, and the parent's own two.
             assert statements[-1].count("EXISTS") == 3
             connection.execute(update(levels[DOUBLE]).values(note=5))
             connection.execute(

@@ -252,7 +252,7 @@ def test_a_recursive_cte_is_confined_in_both_parts(any_engine: Engine) -> None:
         .cte("walk", recursive=True)
     )
     walk = walk.union(select(SALE.c.id, SALE.c.shop_id).where(SALE.c.shop_id == walk.c.shop_id))
-    # Sale 15 is the other tenant's and hangs on this tenant's shop.
+    # Sale 15 is the other tenant's, but refers to this tenant's shop.
     assert seen(any_engine, select(walk.c.id)) == [(11,)]
 
 
@@ -607,7 +607,7 @@ def test_a_delete_using_another_table_reads_the_tenants_rows_only(where: Databas
     require(where)
     with database(where) as here:
         engine = seed(here.engine())
-        # Of no tenant's own, so that only the other table of the statement confines it.
+        # Not tenant-aware, so that only the other table of the statement is confined.
         using = delete(REGION).where(REGION.c.id == SHOP.c.id)
         with tenant_scope("acme"), engine.begin() as connection:
             connection.execute(delete(ITEM).where(ITEM.c.sale_id == SALE.c.id))
@@ -837,7 +837,7 @@ def test_an_upsert_from_select_is_understood(any_engine: Engine) -> None:
         )
         statement = statement.on_duplicate_key_update(name=statement.inserted.name)
     else:
-        # SQLite wants a WHERE, or takes ON for the beginning of a join's.
+        # SQLite needs a WHERE; otherwise it reads ON as that of a join.
         made: Any = sqlite if name == "sqlite" else postgresql
         statement = made.insert(SHOP).from_select(
             ["id", "name"], select(SHOP.c.id, literal("z")).where(SHOP.c.id == 1)
@@ -999,7 +999,7 @@ def test_a_key_may_be_counted_up_from_the_tenants_own_rows(
                 Integer,
                 primary_key=True,
                 autoincrement=False,
-                # Some databases want such a value before the INSERT, others within it.
+                # Some databases execute such a default before the INSERT, others within it.
                 default=select(func.coalesce(func.max(column("number")), 0) + 1)
                 .select_from(table(name))
                 .scalar_subquery(),

@@ -188,7 +188,7 @@ def test_a_cte_may_be_named_like_a_table_that_has_a_schema() -> None:
         "INSERT INTO side.shade_far VALUES (1, 'acme'), (3, 'globex')",
     )
     assert seen(engine, select(select(table.c.id).cte("shade_far").c.id)) == [(1,)]
-    # What the schema is exchanged for is known only when the statement is executed.
+    # The translated schema is known only at execution.
     moved = engine.execution_options(schema_translate_map={"side": None})
     refused(moved, select(select(table.c.id).cte("shade_far").c.id))
 

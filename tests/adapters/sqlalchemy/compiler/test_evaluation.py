@@ -80,7 +80,7 @@ def risky(c: Connection, table: Any = line) -> Any:
     if c.dialect.name == "postgresql":
         return cast(table.c.price, Integer) > 5
     if c.dialect.name == "sqlite":
-        # Not well-formed JSON is an error, and a number is well-formed.
+        # Malformed JSON is an error; a number is well-formed.
         return func.json_extract(table.c.price, "$") > 5
     return cast(table.c.price, Integer) > 5
 

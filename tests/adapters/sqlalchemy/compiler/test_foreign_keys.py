@@ -201,7 +201,7 @@ def test_another_tenants_row_is_refused_in_every_form(engine: Engine, form: str)
 
 @pytest.mark.parametrize("form", forms(99))
 def test_a_row_that_is_not_there_is_refused_alike(engine: Engine, form: str) -> None:
-    # Whether it exists for somebody else is nothing that an error may tell.
+    # An error must not reveal whether it exists for another tenant.
     with pytest.raises(CrossTenantAccessError) as missing:
         run(engine, *forms(99)[form])
     with pytest.raises(CrossTenantAccessError) as foreign:

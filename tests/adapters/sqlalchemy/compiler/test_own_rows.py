@@ -91,7 +91,7 @@ def test_a_row_that_fails_leaves_no_reference_to_the_existing_row(
     here: tuple[Database, Engine],
 ) -> None:
     db, engine = here
-    # The parent comes last: the database might have taken the first row by then.
+    # The parent comes last: the database might have accepted the first row by then.
     with tenant_scope("acme"), engine.connect() as connection:
         with pytest.raises((CrossTenantAccessError, IntegrityError)):
             connection.execute(insert(node), [row(1, 401), row(401, None)])

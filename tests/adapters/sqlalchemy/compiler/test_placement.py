@@ -44,7 +44,7 @@ OURS: Content = {
 }
 THEIRS: Content = {
     SHIP: [(3, "globex", 5), (4, "globex", 8)],
-    # Of the sizes of ours, so that they would be joined to them, and of others.
+    # With the same sizes as this tenant's rows, so that they would match, and with others.
     CABIN: [(4, 3, 5), (5, 4, 9), (6, 4, 10)],
     CARGO: [(3, 3, 7), (4, 3, 8), (5, 4, 11)],
 }

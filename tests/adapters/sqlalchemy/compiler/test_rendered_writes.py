@@ -704,7 +704,7 @@ REFUSALS = (TenantShieldError, SQLAlchemyError, DBAPIError)
 def test_nothing_of_another_tenants_is_written(here: Home, name: str) -> None:
     run, only = WAYS[name]
     if here.database.name not in only:
-        # Not a form of this database's; nothing to show.
+        # This database does not have the form.
         return
     here.fill()
     before = here.content()

@@ -354,7 +354,7 @@ def test_the_fix_of_a_reference_can_be_pasted() -> None:
     code = found.fix.partition(" in __table_args__")[0]
     constraint = eval(code, {"tenant_foreign_key": tenant_foreign_key})
     assert isinstance(constraint, ForeignKeyConstraint)
-    # In place of the other, it is what was asked for.
+    # Replacing the constraint with it fixes the finding.
     mended = Shop()
     mended.aware(
         "odd",

@@ -118,7 +118,7 @@ FAULTS = [
         ["GRANT {owner} TO {app}"],
         [
             ("role-can-become", None, None),
-            # What an owner may do is inherited.
+            # An owner's privileges are inherited.
             ("role-creates", None, None),
             *(
                 (kind, table, None)

@@ -93,7 +93,7 @@ def default_tenant(there: There) -> None:
 
 
 def without_index(there: There) -> None:
-    # The one over tenant and id, which the foreign key needs, and the e-mail's go too.
+    # The constraint over tenant and id, which the foreign key needs, and the e-mail's are dropped too.
     customer = there["customer"]
     there["invoice"].constraints -= set(there["invoice"].foreign_key_constraints)
     customer.indexes.clear()

@@ -95,7 +95,7 @@ def test_the_guarded_dialect_stays_the_same_until_the_registry_changes(engine: E
     tenant_aware(Table("dial_new", MetaData(), Column("tenant_id", String)))
     second = guarded_dialect(engine.dialect)
     assert second is not first
-    # A statement may be under way with the earlier one.
+    # A statement may be running with the earlier dialect.
     assert is_guarded(second)
     assert is_guarded(first)
 

@@ -37,7 +37,7 @@ def unowned(name: str, *columns: Any) -> Table:
     return Table(name, METADATA, Column("code", String(9), primary_key=True), *columns)
 
 
-# Each shared table, and what refers to it.
+# Each shared table, and the tables that refer to it.
 DELETES = shared_across_tenants(unowned("casc_deletes"))
 owned("casc_deleted", Column("code", ForeignKey("casc_deletes.code", ondelete="CASCADE")))
 CLEARS = shared_across_tenants(unowned("casc_clears"))
@@ -64,7 +64,7 @@ STOPS = unowned("casc_stops")
 unowned("casc_between", Column("stops", ForeignKey("casc_stops.code", ondelete="SET NULL")))
 owned("casc_beyond", Column("code", ForeignKey("casc_between.code", ondelete="CASCADE")))
 
-# What refers to itself, and rows of a tenant that refer to that tenant's.
+# A table that refers to itself, and rows that refer to the same tenant's rows.
 TREE = unowned("casc_tree", Column("parent", ForeignKey("casc_tree.code", ondelete="CASCADE")))
 PARENT = owned("casc_parent")
 owned("casc_child", Column("parent_id", ForeignKey("casc_parent.id", ondelete="CASCADE")))

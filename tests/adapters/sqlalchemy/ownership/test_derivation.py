@@ -281,7 +281,7 @@ class Late:
     """A tenant-aware table, a table that will refer to it, and an engine that was used before."""
 
     def __init__(self) -> None:
-        # The registry knows tables by name, and keeps what was declared.
+        # The registry knows tables by name, and keeps declarations.
         number = next(NUMBERS)
         parent, child = f"late_parent_{number}", f"late_child_{number}"
         self.key = f"{parent}.id"

@@ -376,7 +376,7 @@ def test_a_shared_table_of_another_database_may_have_the_name_of_a_tenant_aware_
     assert seen(second, select(line.c.id)) == [1, 2]
     assert registry.is_shared(theirs)
     assert not registry.is_shared(ours)
-    # What is not that Table object is the tenant-aware one.
+    # Any other Table object is the tenant-aware table.
     assert seen(first, select(table(name, Column("id")).c.id)) == [1]
     assert seen(first, select(child_table(name, MetaData()).c.id)) == [1]
 

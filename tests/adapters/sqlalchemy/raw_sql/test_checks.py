@@ -344,7 +344,7 @@ def test_raw_sql_that_names_the_table_is_refused_wherever_it_stands(
 
 @pytest.mark.parametrize("character", [chr(code) for code in range(0xE000, 0xE004)])
 def test_a_character_for_private_use_hides_no_name(engine: Engine, character: str) -> None:
-    # By such characters the guard tells what it has rendered itself from raw text.
+    # With such characters the guard marks what it has rendered itself.
     forms: list[Any] = [
         text(f"SELECT id FROM raw_{character}ledger"),
         text(f"SELECT id FROM {character}raw_ledger{character}"),
@@ -640,7 +640,7 @@ print("done")
 
 
 def test_a_long_text_takes_no_more_than_its_length() -> None:
-    # Work that grows with the square of the length would not end within the hour.
+    # With quadratic time this would take more than an hour.
     done = subprocess.run(
         [sys.executable, "-c", LONG],
         cwd=ROOT,

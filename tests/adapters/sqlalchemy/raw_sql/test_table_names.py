@@ -329,7 +329,7 @@ for name in NAMES:
 
 def test_tables_may_be_named_like_words_of_the_language() -> None:
     words = "order group case count rank date text values version database user set select check"
-    # Apart, since the tables stay declared as long as the process lives.
+    # In a separate process, since declarations last as long as the process.
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", WORDS, *words.split()],
         cwd=ROOT,

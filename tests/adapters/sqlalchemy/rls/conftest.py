@@ -109,7 +109,7 @@ class Client:
             async with AsyncSession(engine) as session:
                 return await session.run_sync(run)
 
-        # The runner's own context is the one of its first call.
+        # The runner keeps the context of its first call.
         return self._runner.run(within(), context=contextvars.copy_context())
 
     def close(self) -> None:

@@ -59,7 +59,7 @@ KINDS = [
     TablePolicySpec("of_text_hex", column=TenantColumn("t", "text", "hex")),
     TablePolicySpec("of_char", column=TenantColumn("t", "text", "char")),
     TablePolicySpec("of_text_uuid", column=TenantColumn("t", "text", "uuid")),
-    # A name that the query of the catalog contains, and one that SQL does.
+    # A name that occurs in the catalog query, and an SQL keyword.
     TablePolicySpec("pg_policy", "public", column=TenantColumn("t")),
     TablePolicySpec("select", column=TenantColumn("where")),
 ]
@@ -131,7 +131,7 @@ def test_another_function_of_the_name_of_a_built_in_one_is_another(
             ),
         ):
             connection.exec_driver_sql(statement)
-        # Made while the name meant PostgreSQL's own, it is found by any path.
+        # Created while the name meant PostgreSQL's own function, it is found with any search path.
         connection.exec_driver_sql("SET LOCAL search_path = public, shadows")
         assert find_differences(connection, SPECS) == []
         connection.exec_driver_sql("SET LOCAL search_path = shadows, pg_catalog, public")
@@ -163,7 +163,7 @@ def test_a_role_without_any_privilege_can_look(db: Database, engine: Engine) -> 
         connection.exec_driver_sql('REVOKE ALL ON SCHEMA public, "My Schema" FROM PUBLIC')
         connection.exec_driver_sql("CREATE ROLE tenantshield_nobody")
         connection.exec_driver_sql("SET ROLE tenantshield_nobody")
-        # Without USAGE on a schema a name without one means nothing that is in it.
+        # Without USAGE on a schema, an unqualified name does not refer to anything in it.
         specs = [each for each in SPECS if each.schema == "My Schema"]
         assert [each.kind for each in find_differences(connection, specs)] == ["policy outdated"]
         connection.exec_driver_sql("RESET ROLE")
@@ -248,7 +248,7 @@ def test_the_same_policy_in_other_words_is_the_same(db: Database, engine: Engine
             ") AS x) = (public.person.tenant_id)::varchar ) )"
         )
     )
-    # The other way around is another tree, though it says the same.
+    # The reverse order is another tree, although it means the same.
     assert differences(engine) == ["person: policy outdated: tenantshield_tenant"]
     db.run(tenant_policy(f"((((tenant_id)::text) = ({SETTING})))"))
     assert differences(engine) == []
@@ -370,7 +370,7 @@ def test_a_function_that_is_gone_is_found(db: Database, engine: Engine) -> None:
 
 def test_models_and_database_are_compared_in_any_scope(db: Database) -> None:
     metadata = MetaData()
-    # Named like what is read from the catalog.
+    # Has the name of a catalog object that is read.
     parent = Table(
         "polname",
         metadata,

@@ -46,7 +46,7 @@ def test_a_transaction_is_of_the_kind_that_was_asked_for(
                 "acme",
             )
         ]
-        # And the next one on the same connection is as ever.
+        # And the next transaction on the same connection has the defaults.
         assert client.session(lambda s: by_cursor(s, KIND)) == [
             ("read committed", "off", "off", "acme")
         ]
@@ -85,7 +85,7 @@ def test_a_role_that_is_not_there_is_the_servers_error(base: RlsDatabase, driver
         with system_scope("to see all"), pytest.raises(DBAPIError) as caught:
             client.session(lambda s: s.execute(text("SELECT 1")))
         assert isinstance(caught.value.orig, psycopg.errors.InvalidParameterValue)
-        # The connection is of use afterwards.
+        # The connection can be used afterwards.
         with tenant_scope("acme"):
             assert client.session(lambda s: by_cursor(s, "SELECT 1")) == [(1,)]
     finally:

@@ -13,7 +13,7 @@ from tests.guides import Reader, blocks_of
 
 ROLES: Final = ("shop_app", "shop_system", "shop_owner")
 
-# What each file has to have done once it ran.
+# The expected results of each file.
 CHECKS: Final = {
     "use.py": """
 import psycopg

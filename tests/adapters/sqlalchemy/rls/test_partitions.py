@@ -56,7 +56,7 @@ PARTITIONS: Final = (
         for number in range(PARTS)
     ),
     "CREATE TABLE spread_book_large PARTITION OF spread_book FOR VALUES IN ('tenant 7')",
-    # In two steps, so that there is one below a partition.
+    # In two levels, so that a partition has a partition.
     "CREATE TABLE spread_book_rest PARTITION OF spread_book DEFAULT PARTITION BY LIST (tenant_id)",
     "CREATE TABLE spread_book_other PARTITION OF spread_book_rest DEFAULT",
 )
@@ -161,7 +161,7 @@ def test_through_the_table_the_tenants_rows_are_read_and_written(
         session.flush()
         session.execute(insert(Book).values(id=9000, shelf_id=9000, name="new"))
         session.commit()
-        # Takes the book along, by the foreign key.
+        # Also deletes the book, through the foreign key.
         session.execute(delete(Shelf).where(Shelf.id == 47))
         session.commit()
         ((count,),) = by_cursor(session, "SELECT count(*) FROM spread_book")

@@ -81,7 +81,7 @@ class Seen:
     def check(self) -> None:
         assert self.owners == {tenant: {tenant} for tenant in map(tenant_of, range(CLIENTS))}
         assert self.nobodys == []
-        # So some served several tenants, or there would have been nothing to mix up.
+        # So some connections served several tenants; otherwise the test could not fail.
         assert len(self.served) <= CONNECTIONS < TENANTS
 
 
@@ -230,7 +230,7 @@ async def test_nothing_is_left_with_the_servers_connection(
 async def test_a_leftover_role_is_not_mistaken_for_the_login_role(
     single: Place, driver: str, options: dict[str, Any]
 ) -> None:
-    # With a pool, so that the connection has been found good before.
+    # With a pool, so that the connection was checked before.
     engine = create_async_engine(
         single.url(driver), **{**options, "poolclass": AsyncAdaptedQueuePool}
     )
@@ -255,13 +255,13 @@ def test_what_is_set_for_a_session_does_go_to_others(single: Place) -> None:
     url = single.url("psycopg")
     engine = create_engine(url, poolclass=NullPool, **PSYCOPG)
     with engine.begin() as connection:
-        # By the driver's cursor: the guard refuses it.
+        # On the driver's cursor, since the guard refuses it.
         cursor = connection.connection.cursor()
         cursor.execute("SELECT set_config('tenantshield.text', 'left', false)")
     with engine.connect() as connection:
         setting = select(text("current_setting('tenantshield.text', true)"))
         assert connection.scalar(setting) == "left"
-    # On a new connection of the application to the same one of the server.
+    # On a new client connection that uses the same server connection.
     held = create_engine(url, poolclass=NullPool, **PSYCOPG)
     rls.enforce(held)
     with held.connect() as connection:

@@ -113,7 +113,7 @@ def test_the_same_index_is_searched_by_the_tenant(
     assert list(expected) == [index]
     assert "tenant_id" in expected[index]
     plans = [guarded(base, statement, tenant), both(app, statement, tenant)]
-    # The same condition, too: the value that policies compare with is not looked for.
+    # The same condition, too: the index is not searched by the policies' value.
     assert [indexes(plan) for plan in plans] == [expected] * 2
     assert [scanned(plan) for plan in plans] == [[model.__tablename__]] * 2
 

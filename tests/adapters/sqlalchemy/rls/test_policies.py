@@ -100,7 +100,7 @@ def test_a_cursor_writes_the_tenants_rows_alone(app: Client, everything: Read) -
         "INSERT INTO floor_bottle VALUES (9, 2, 'x')",
         "UPDATE floor_bottle SET cellar_id = 2",
         "INSERT INTO floor_tasting VALUES (9, 2, 'x')",
-        # References, which PostgreSQL's own check of a foreign key would let through.
+        # References that PostgreSQL's own foreign key check would accept.
         "INSERT INTO floor_label VALUES (9, 'acme', 2)",
         "UPDATE floor_label SET cellar_id = 2",
         """INSERT INTO "floor Cellar" VALUES (9, 'acme', 'x', 2)""",
@@ -254,7 +254,7 @@ def test_the_planner_evaluates_the_setting_once_and_can_use_an_index(
 
 
 def test_policies_can_be_created_again_and_dropped(base: RlsDatabase, everything: Read) -> None:
-    # Other tests may have given tables of their own some.
+    # Other tests may have created some for their own tables.
     tables = ", ".join(f"'{each.name}'" for each in Base.metadata.tables.values())
     mine = f"SELECT count(*) FROM pg_policies WHERE tablename IN ({tables})"
     before = everything(mine)

@@ -238,7 +238,7 @@ def test_a_connection_that_the_server_ended_is_replaced(client: Client, base: Rl
         return int(by_cursor(session, "SELECT pg_backend_pid()")[0][0])
 
     with tenant_scope("acme"):
-        # It waits until the process is gone.
+        # Wait until the process has ended.
         base.here.read("SELECT pg_terminate_backend(%s, 60000)", [client.session(own)])
         with pytest.raises(DBAPIError):
             client.session(names)

@@ -104,7 +104,7 @@ def test_a_change_counts_once_it_is_committed(engine: Engine, directory: TenantD
         with sent(engine) as statements:
             assert of(directory, "globex", "acme") == ["active", "suspended"]
         assert len(statements) == 1
-        # Suspended is remembered under the id that was asked for alone.
+        # The suspension is cached only under the requested id.
         acme_in(session).open = True
         session.commit()
         assert of(directory, "acme") == ["active"]
@@ -137,7 +137,7 @@ def test_a_savepoint_counts_with_the_transaction_around_it(
             acme_in(session).open = False
         if here.name != "sqlite":  # where a writer locks readers out
             assert of(directory, "acme") == ["active"]
-        # What is asked for while the change is not there yet is forgotten too.
+        # An answer from before the change becomes visible is forgotten too.
         directory.invalidate("acme")
         if here.name != "sqlite":
             assert of(directory, "acme") == ["active"]

@@ -177,7 +177,7 @@ def here(request: pytest.FixtureRequest) -> Generator[Database]:
 
 def checked_out(engine: Engine | AsyncEngine) -> int:
     """Return the number of connections in use, if the pool keeps any."""
-    # The one that keeps none, SQLAlchemy 2.0's for aiosqlite, cannot tell.
+    # SQLAlchemy 2.0's pool for aiosqlite keeps no connections and cannot tell.
     count: Any = getattr(engine.pool, "checkedout", lambda: 0)
     return int(count())
 
@@ -185,7 +185,7 @@ def checked_out(engine: Engine | AsyncEngine) -> int:
 @pytest.fixture
 def engine(here: Database) -> Generator[Engine]:
     engine = here.engine()
-    # What a first connection asks is no statement of the lookup's.
+    # The statements of a first connection are not the lookup's.
     with engine.connect():
         pass
     yield engine
@@ -568,7 +568,7 @@ async def test_a_row_that_cannot_name_a_tenant_is_an_error(async_engine: AsyncEn
             {"states": {State.LOCKED: TenantState.ACTIVE}},
             "suspended active suspended suspended suspended",
         ),
-        # Another type's value than the column has is no value that it has.
+        # A value of another type than the column's never matches.
         ({"states": {"LIVE": TenantState.ACTIVE}}, " ".join(["suspended"] * 5)),
         ({"states": ..., "state": Tenant.open}, "active suspended suspended suspended suspended"),
         ({"states": ..., "state": Tenant.listed}, "active suspended unknown suspended suspended"),
