@@ -69,5 +69,5 @@ def dispose_of(engines: list[Any]) -> None:
         if not engine.dialect.is_async:
             engine.dispose()
         elif engine.dialect.driver == "aiosqlite":
-            # These work with any event loop. The other drivers' connections belong to the test's loop.
+            # These work with any event loop; other drivers' connections belong to the test's loop.
             asyncio.run(sys.modules["sqlalchemy.ext.asyncio"].AsyncEngine(engine).dispose())

@@ -93,7 +93,7 @@ def default_tenant(there: There) -> None:
 
 
 def without_index(there: There) -> None:
-    # The constraint over tenant and id, which the foreign key needs, and the e-mail's are dropped too.
+    # The foreign key's constraint over tenant and id, and that of the e-mail, are dropped too.
     customer = there["customer"]
     there["invoice"].constraints -= set(there["invoice"].foreign_key_constraints)
     customer.indexes.clear()
