@@ -1,6 +1,6 @@
-"""The suite on every interpreter at hand and at both ends of SQLAlchemy's range.
+"""The suite on every available interpreter, with the lowest and the newest SQLAlchemy.
 
-``make test`` and ``.ci/run`` do not need this; ``.venv/bin/nox`` is for the whole matrix.
+``make test`` and ``.ci/run`` do not need this; ``.venv/bin/nox`` runs the whole matrix.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ SQLALCHEMY = {"lowest": "requirements/lowest.txt", "newest": "requirements/test.
 
 nox.needs_version = ">=2025.2"
 nox.options.default_venv_backend = "venv"
-# An interpreter that is not there is left out, on a CI system too.
+# A missing interpreter is skipped, also in CI.
 nox.options.error_on_missing_interpreters = False
 
 
 def install(session: nox.Session, lock_file: str) -> None:
-    # As in the Makefile: what the lock file lists, and nothing that pip would work out.
+    # As in the Makefile: only the lock file, without resolving dependencies.
     complete = ("--no-deps", "--only-binary", ":all:", "--require-hashes")
     session.install(*complete, "-r", lock_file)
     session.install("--no-deps", "--no-build-isolation", "--editable", ".")
@@ -35,7 +35,7 @@ def tests(session: nox.Session, sqlalchemy: str) -> None:
 
 @nox.session(python=PYTHONS)
 def core(session: nox.Session) -> None:
-    """The core and its tests, with no extras installed."""
+    """The core and its tests, without any extras installed."""
     install(session, "requirements/core.txt")
     session.run("python", "-c", "import tenantshield_mw")
     session.run("python", "-m", "pytest", "tests/core", "tests/test_core_imports.py")
