@@ -81,14 +81,14 @@ def confined_on_duplicate_key(
     values = writes.complete_conflict(on_duplicate.update.items(), target)
     guard.refuse_cascade(base_table(table), values)
     if isinstance(target.rule, ColumnOwnership):
-        mine: ColumnElement[bool] | None = _has_new_tenant(table, target.rule, on_duplicate)
+        is_own: ColumnElement[bool] | None = _has_new_tenant(table, target.rule, on_duplicate)
     else:
-        mine = _has_parents(table, guard, for_executemany=for_executemany)
-    if mine is not None:
+        is_own = _has_parents(table, guard, for_executemany=for_executemany)
+    if is_own is not None:
         # There is no WHERE here, so each column keeps its value if the existing row is another
         # tenant's.
         values = {
-            key: case((mine, value), else_=table.c[key])
+            key: case((is_own, value), else_=table.c[key])
             for key, value in values.items()
             if key in table.c
         }

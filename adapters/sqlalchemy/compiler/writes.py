@@ -221,8 +221,8 @@ def _check_selected_references(source: Any, names: list[str], target: Target) ->
             check_selected(source, position, reference, target.references_of)
         if reference.owns and not given:
             refuse_orphan(reference)
-        made = {name.casefold() for name in reference.made_by_database}
-        if reference.is_computed or not made <= set(given):
+        defaulted = {name.casefold() for name in reference.made_by_database}
+        if reference.is_computed or not defaulted <= set(given):
             refuse_made_by_database(reference)
         target.checked.update(given)
 
