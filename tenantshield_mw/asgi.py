@@ -120,7 +120,7 @@ class TenantSessionMiddleware:
         send: Send,
     ) -> None:
         """Serve one connection."""
-        # In one piece, since each further call would cost every request.
+        # Longer than 40 lines, since each further call would cost every request.
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
 
@@ -136,7 +136,9 @@ class TenantSessionMiddleware:
                 elif type(answer) is str:
                     tenant = tenant_named[answer]
                 else:
-                    scope, tenant = await _settle(scope, answer)
+                    if is_awaitable(answer):
+                        answer = await answer
+                    scope, tenant = _settled(scope, answer)
             except (TenantResolutionError, TimeoutError) as error:
                 return await self._refuse(error, scope, receive, send)
             if tenant is None and self._on_missing_tenant != "allow_unbound":
@@ -179,10 +181,8 @@ class TenantSessionMiddleware:
         return None
 
 
-async def _settle(scope: Any, answer: object) -> tuple[Any, TenantContext | None]:
-    """Return the scope and the tenant for an awaitable answer, or one of an unusual type."""
-    if is_awaitable(answer):
-        answer = await answer
+def _settled(scope: Any, answer: object) -> tuple[Any, TenantContext | None]:
+    """Return the scope and the tenant for an answer of any type."""
     if type(answer) is Mounted:
         return mounted_scope(scope, answer.prefix), answer.tenant
     return scope, tenant_of(answer, if_awaitable=TWICE_AWAITABLE)
