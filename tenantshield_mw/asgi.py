@@ -138,7 +138,11 @@ class TenantSessionMiddleware:
                 else:
                     if is_awaitable(answer):
                         answer = await answer
-                    scope, tenant = _settled(scope, answer)
+                    if type(answer) is Mounted:
+                        scope = mounted_scope(scope, answer.prefix)
+                        tenant = answer.tenant
+                    else:
+                        tenant = tenant_of(answer, if_awaitable=TWICE_AWAITABLE)
             except (TenantResolutionError, TimeoutError) as error:
                 return await self._refuse(error, scope, receive, send)
             if tenant is None and self._on_missing_tenant != "allow_unbound":
@@ -179,10 +183,3 @@ class TenantSessionMiddleware:
         finally:
             unbind(binding)
         return None
-
-
-def _settled(scope: Any, answer: object) -> tuple[Any, TenantContext | None]:
-    """Return the scope and the tenant for an answer of any type."""
-    if type(answer) is Mounted:
-        return mounted_scope(scope, answer.prefix), answer.tenant
-    return scope, tenant_of(answer, if_awaitable=TWICE_AWAITABLE)
