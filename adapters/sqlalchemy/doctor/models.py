@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
-from sqlalchemy.types import Integer, TypeDecorator, TypeEngine, Uuid
+from sqlalchemy.types import Integer, Uuid
 
 from ..errors import ConfigurationError
 from ..ownership.declare import DEFAULT_COLUMN
+from ..ownership.limits import undecorated
 from ..ownership.model import ColumnOwnership, table_label
 from ..ownership.registry import registry
 from ..rls.policies import policies_of
@@ -179,9 +180,7 @@ def _differing_types(metadata: MetaData) -> Iterator[Finding]:
 
 
 def _type_of(rule: ColumnOwnership) -> str:
-    type_: TypeEngine[object] = rule.type_
-    while isinstance(type_, TypeDecorator):
-        type_ = type_.impl_instance
+    type_ = undecorated(rule.type_)
     family = next((each for each in (Uuid, Integer) if isinstance(type_, each)), None)
     name = "String" if family is None else family.__name__
     return f"{name} ({rule.python_type.__name__})"

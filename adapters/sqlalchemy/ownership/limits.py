@@ -24,7 +24,7 @@ from sqlalchemy.types import (
 
 from tenantshield_mw.tenant import MAX_TENANT_ID_LENGTH, TenantId
 
-__all__ = ["Acceptance", "acceptance_of", "are_sent_alike"]
+__all__ = ["Acceptance", "acceptance_of", "are_sent_alike", "is_canonical_uuid", "undecorated"]
 
 Acceptance: TypeAlias = Callable[[TenantId], bool]
 """Returns whether a column can hold a tenant id of its type."""
@@ -53,14 +53,14 @@ def _variants(type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:
 
 def _acceptance(type_: TypeEngine[Any]) -> Acceptance | None:
     if isinstance(type_, TypeDecorator):
-        stored = _stored(type_)
+        stored = undecorated(type_)
         # Uuid has no limit of its own: a decorator may send it what is no canonical UUID.
         inner = None if isinstance(stored, Uuid) else _acceptance(stored)
         if inner is None:
             return None
         return lru_cache(1024)(lambda tenant_id: inner(_sent(type_, tenant_id)))
     if isinstance(type_, Uuid):
-        return None if type_.as_uuid else _is_canonical_uuid
+        return None if type_.as_uuid else is_canonical_uuid
     if isinstance(type_, Integer):
         low, high = _range(type_)
         return lambda tenant_id: not isinstance(tenant_id, int) or low <= tenant_id <= high
@@ -72,8 +72,11 @@ def _acceptance(type_: TypeEngine[Any]) -> Acceptance | None:
     return None
 
 
-def _is_canonical_uuid(tenant_id: TenantId) -> bool:
-    # SQLAlchemy drops the hyphens, so that other spellings would be one tenant, or two.
+def is_canonical_uuid(tenant_id: TenantId) -> bool:
+    """Return whether a text is a UUID in its canonical form.
+
+    SQLAlchemy drops the hyphens, so that another spelling could be the same tenant, or not.
+    """
     try:
         return str(uuid.UUID(str(tenant_id))) == tenant_id
     except ValueError:
@@ -92,7 +95,8 @@ def _range(type_: Integer) -> tuple[int, int]:
     return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
 
-def _stored(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+def undecorated(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type behind all decorators."""
     while isinstance(type_, TypeDecorator):
         type_ = type_.impl_instance
     return type_

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import PrimaryKeyConstraint, Table, UniqueConstraint
-from sqlalchemy.types import String, TypeDecorator, TypeEngine
+from sqlalchemy.types import String, TypeEngine
+
+from .limits import undecorated
 
 __all__ = ["collations", "conflict_clauses", "inherited_tables", "upper"]
 
@@ -65,7 +67,6 @@ def collations(table: Table, name: str) -> tuple[tuple[str, str], ...]:
 
 
 def _collation_of(type_: TypeEngine[Any]) -> str:
-    while isinstance(type_, TypeDecorator):
-        type_ = type_.impl_instance
+    type_ = undecorated(type_)
     collation = (type_.collation or "") if isinstance(type_, String) else ""
     return "" if collation.casefold() == "binary" else collation.casefold()

@@ -26,13 +26,14 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.orm.attributes import QueryableAttribute
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import ColumnClause, ColumnElement, Label
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import TypeEngine
 
 from tenantshield_mw.cache import without_event_loop
 from tenantshield_mw.directory import LookupResult, TenantState
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
 from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id
 
+from ..ownership.limits import is_canonical_uuid, undecorated
 from ..ownership.model import table_label, tenant_id_type
 from ..ownership.registry import registry
 
@@ -208,7 +209,7 @@ class _Question:
         attributes: Iterable[Any],
     ) -> None:
         asked_type = _column(id_, "id").type
-        kind = _undecorated(asked_type)
+        kind = undecorated(asked_type)
         self._type = tenant_id_type(asked_type, "the id= of tenants_in()")
         if isinstance(kind, Enum):
             raise ConfigurationError(
@@ -254,7 +255,7 @@ class _Question:
             return False
         if isinstance(tenant_id, int):
             return tenant_id in self._range
-        return not self._is_uuid_text or _is_canonical_uuid(str(tenant_id))
+        return not self._is_uuid_text or is_canonical_uuid(str(tenant_id))
 
     def answer(self, asked: TenantId, rows: Sequence[Any]) -> LookupResult:
         """Return the lookup's result for the rows."""
@@ -295,12 +296,6 @@ def _column(given: Any, name: str) -> ColumnElement[Any]:
     return element
 
 
-def _undecorated(type_: TypeEngine[Any]) -> TypeEngine[Any]:
-    while isinstance(type_, TypeDecorator):
-        type_ = type_.impl_instance
-    return type_
-
-
 def _range_of(type_: TypeEngine[Any], kind: TypeEngine[Any]) -> range:
     """Return the integers that can be compared with a column of this type."""
     bits = 64
@@ -310,18 +305,11 @@ def _range_of(type_: TypeEngine[Any], kind: TypeEngine[Any]) -> range:
     return range(-(2 ** (bits - 1)), 2 ** (bits - 1))
 
 
-def _is_canonical_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
-
-
 def _checked_states(
     type_: TypeEngine[Any], states: Mapping[Any, TenantState] | None
 ) -> tuple[tuple[Any, TenantState], ...]:
     if states is None:
-        kind = _undecorated(type_)
+        kind = undecorated(type_)
         if isinstance(kind, Boolean):
             return ((True, TenantState.ACTIVE),)
         if isinstance(kind, Enum) and kind.enum_class is TenantState:
