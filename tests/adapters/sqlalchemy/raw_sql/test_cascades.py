@@ -78,7 +78,7 @@ def test_a_raw_one_beside_it_is_refused(engine: Engine) -> None:
     plain = CODE.insert().values(code="eur", label="new")
     with tenant_scope("acme"), engine.begin() as connection:
         for statement in (
-            plain.suffix_with(raw) if hasattr(plain, "suffix_with") else plain.prefix_with(raw),
+            plain.prefix_with(raw),
             text(f"INSERT INTO upcasc_code VALUES ('eur', 'new') {raw}"),
             upsert(engine, label=text(f"'x' /* {raw} */")),
         ):
