@@ -1,4 +1,4 @@
-"""An upsert of a shared table that tenants' rows refer to, as a construct and as raw SQL."""
+"""Upserts of a shared table that tenants' rows refer to, as constructs and as raw SQL."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_raw_one_beside_it_is_refused(engine: Engine) -> None:
         "postgresql": "ON CONFLICT (code) DO UPDATE SET code = 'usd'",
         "sqlite": "ON CONFLICT (code) DO UPDATE SET code = 'usd'",
     }[engine.dialect.name]
-    plain = CODE.insert().values(code="eur", label="new")
+    plain: Any = CODE.insert().values(code="eur", label="new")
     with tenant_scope("acme"), engine.begin() as connection:
         for statement in (
             plain.prefix_with(raw),
