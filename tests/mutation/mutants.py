@@ -282,9 +282,17 @@ MUTANTS: Final = (
     Mutant(
         "expression",
         "A foreign key may be set to any expression.",
-        "            if not is_proven(value, note.reference, self._target.references_of):",
+        "            if not is_proven(value, note.reference, self._target.references_of, upserted):",
         "            if value is None:",
         (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+    ),
+    Mutant(
+        "alias-as-new-row",
+        "Any alias with the name of an upsert's new row is taken for it.",
+        "    written = None if table is None or not _has_its_name(element) else base_table(element)\n"
+        "    return table is not None and written is not None and table_key(written) == table_key(table)",
+        "    return _has_its_name(element)",
+        (f"{_TESTS}/compiler/test_proofs.py",),
     ),
     Mutant(
         "expression-coalesce",

@@ -20,6 +20,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..errors import CrossTenantAccessError, UnguardedStatementError
 from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference, table_label
+from .placement import base_table
 from .proofs import ReferencesOf, is_proven, refuse_expression
 
 __all__ = [
@@ -280,7 +281,8 @@ class _Noting:
             has_note = _ATTRIBUTE in value.__dict__ or _KEY in value.__dict__
             return _with_note(value if has_note else _clone(value), note)
         if hasattr(value, "__clause_element__") or hasattr(value, "_compiler_dispatch"):
-            if not is_proven(value, note.reference, self._target.references_of):
+            upserted = None if self._has_defaults else base_table(self._target.table)
+            if not is_proven(value, note.reference, self._target.references_of, upserted):
                 refuse_expression(note.reference)
             return value
         return _with_note(BindParameter(None, value, type_=column.type, unique=True), note)

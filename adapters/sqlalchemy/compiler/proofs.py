@@ -41,9 +41,15 @@ def check_selected(
         refuse_expression(reference)
 
 
-def is_new_row(element: Any) -> bool:
-    """Return whether ``element`` stands for the new row of an upsert."""
-    # private: ``excluded`` and ``inserted`` are aliases with these names.
+def is_new_row(element: Any, table: TableClause | None) -> bool:
+    """Return whether ``element`` may stand for the new row of an upsert of ``table``."""
+    written = None if table is None or not _has_its_name(element) else base_table(element)
+    return table is not None and written is not None and table_key(written) == table_key(table)
+
+
+def _has_its_name(element: Any) -> bool:
+    # private: ``excluded`` and ``inserted`` are aliases with these names. Anything else may
+    # have one of them, too.
     return isinstance(element, Alias) and (
         str(element.name).casefold() in ("excluded", "inserted", "new")
     )
@@ -55,21 +61,41 @@ def _column_is_proven(
     return _Proof(reference, references_of).selected(source, position)
 
 
-def is_proven(value: Any, reference: Reference, references_of: ReferencesOf) -> bool:
-    """Return whether ``value`` provably yields only keys of this tenant's rows, or NULL."""
-    return _Proof(reference, references_of).of(value)
+def is_proven(
+    value: Any,
+    reference: Reference,
+    references_of: ReferencesOf,
+    upserted: TableClause | None = None,
+) -> bool:
+    """Return whether ``value`` provably yields only keys of this tenant's rows, or NULL.
+
+    Args:
+        value: what a foreign key is set to.
+        reference: the foreign key.
+        references_of: returns the foreign keys of a table.
+        upserted: the table of an upsert in whose ``SET`` the value is.
+    """
+    return _Proof(reference, references_of, upserted).of(value)
 
 
 class _Proof:
     """One proof, which follows an expression through subqueries to the tables."""
 
-    def __init__(self, reference: Reference, references_of: ReferencesOf) -> None:
+    def __init__(
+        self,
+        reference: Reference,
+        references_of: ReferencesOf,
+        upserted: TableClause | None = None,
+    ) -> None:
+        self._upserted = upserted
         self._reference = reference
         self._references_of = references_of
         self._seen: set[tuple[int, int]] = set()
 
     def selected(self, source: Any, position: int) -> bool:
         """Return whether one column of a ``SELECT``, ``UNION`` or similar is proven."""
+        # In there an alias is what the SELECT reads.
+        self._upserted = None
         parts = getattr(source, "selects", None)
         if parts is not None:
             return all(self.selected(each, position) for each in parts)
@@ -118,16 +144,19 @@ class _Proof:
         element = column.table
         if element is None or column.is_literal:
             return False
-        if is_new_row(element):
-            # Its foreign keys were checked in VALUES, but its own key may be another row's.
-            return self._is_checked_key(base_table(element), column)
         table = base_table(element)
+        if is_new_row(element, self._upserted):
+            # Its foreign keys were checked in VALUES, but its own key may be another row's.
+            return self._is_checked_key(table, column)
         if table is None:
             return self._derived(element, column)
         if registry.ownership_of(table) is None:
             # Its rows are not confined, so they may hold any tenant's keys.
             return False
         parent = (self._reference.parent.schema, self._reference.parent.name)
+        # The new row's, within a subquery of the SET.
+        if _has_its_name(element):
+            return self._is_checked_key(table, column)
         if (*table_key(table), column.name) == (*parent, self._reference.parent_columns[0]):
             return True
         return self._is_checked_key(table, column)

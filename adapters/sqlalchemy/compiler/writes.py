@@ -300,7 +300,9 @@ def _is_same_tenant(value: Any, rule: ColumnOwnership, target: Target) -> bool:
     if not isinstance(element, ColumnClause) or element.name.casefold() != rule.column.casefold():
         return False
     table = element.table
-    return table is not None and (table is target.table or is_new_row(table))
+    return table is not None and (
+        table is target.table or is_new_row(table, base_table(target.table))
+    )
 
 
 # -- what to do on a conflict ----------------------------------------------------
