@@ -39,6 +39,9 @@ _RAW_PARTS: Final = f"{_TESTS}/compiler/test_raw_parts.py"
 _UPSERTS: Final = f"{_TESTS}/compiler/test_upserts.py"
 _WRITES: Final = f"{_TESTS}/compiler/test_writes.py"
 _FOREIGN_KEYS: Final = f"{_TESTS}/compiler/test_foreign_keys.py"
+_PROOFS: Final = f"{_TESTS}/compiler/test_proofs.py"
+_LOADED: Final = f"{_TESTS}/orm/test_loaded.py"
+_LOOKUPS: Final = f"{_TESTS}/execution/test_lookups.py"
 _PARAMETERS: Final = f"{_TESTS}/compiler/test_parameters.py"
 _CTE_NAMES: Final = f"{_TESTS}/compiler/test_cte_names.py"
 _DIALECTS: Final = f"{_TESTS}/execution/test_dialects.py"
@@ -266,7 +269,7 @@ MUTANTS: Final = (
         "        and loads.runs.get(state.runid) is connection\n",
         "",
         (
-            f"{_FOREIGN_KEYS}::test_a_detached_parent_made_by_hand_proves_nothing_beside_one_that_was_loaded",
+            f"{_LOADED}::test_a_detached_parent_made_by_hand_proves_nothing_beside_one_that_was_loaded",
         ),
     ),
     Mutant(
@@ -274,42 +277,42 @@ MUTANTS: Final = (
         "An object of an earlier transaction proves a foreign key.",
         "        loads.transaction is _transaction(session)\n",
         "        loads.transaction is not None\n",
-        (f"{_FOREIGN_KEYS}::test_an_object_of_an_earlier_transaction_proves_nothing",),
+        (f"{_LOADED}::test_an_object_of_an_earlier_transaction_proves_nothing",),
     ),
     Mutant(
         "reference-proven-flush",
         "What a flush has looked up holds for another tenant.",
         "return bool(self.session_id) and binding is not None and binding[0] == self._bound",
         "return bool(self.session_id) and binding is not None",
-        (f"{_FOREIGN_KEYS}::test_what_a_flush_has_looked_up_proves_nothing_to_another_tenant",),
+        (f"{_LOADED}::test_what_a_flush_has_looked_up_proves_nothing_to_another_tenant",),
     ),
     Mutant(
         "expression",
         "A foreign key may be set to any expression.",
         "            if not is_proven(value, note.reference, self._target.references_of):",
         "            if value is None:",
-        (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+        (f"{_PROOFS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
     ),
     Mutant(
         "expression-coalesce",
         "One proven part proves a coalesce().",
         "return all(map(self.of, value.clauses))",
         "return any(map(self.of, value.clauses))",
-        (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+        (f"{_PROOFS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
     ),
     Mutant(
         "expression-case",
         "One proven result proves a CASE.",
         "return all(self.of(each) for each in [*results, value.else_] if",
         "return any(self.of(each) for each in [*results, value.else_] if",
-        (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+        (f"{_PROOFS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
     ),
     Mutant(
         "expression-column",
         "Any column called like the parent's key proves a foreign key.",
         "if (*table_key(table), column.name) == (*parent, self._reference.parent_columns[0]):",
         "if column.name == self._reference.parent_columns[0]:",
-        (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+        (f"{_PROOFS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
     ),
     Mutant(
         "writes-as-one",
@@ -782,7 +785,7 @@ MUTANTS: Final = (
         ),
         "        return many(",
         (
-            f"{_FOREIGN_KEYS}::test_a_core_statement_in_batches_looks_up_once",
+            f"{_LOOKUPS}::test_a_core_statement_in_batches_looks_up_once",
             f"{_FOREIGN_KEYS}::test_another_tenants_row_is_refused_in_every_form",
         ),
     ),
