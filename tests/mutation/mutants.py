@@ -34,7 +34,14 @@ class Mutant:
 
 _TESTS: Final = "tests/adapters/sqlalchemy"
 _COMPILER: Final = f"{_TESTS}/compiler/test_compiler.py"
+_PLACEMENT: Final = f"{_TESTS}/compiler/test_placement.py"
+_RAW_PARTS: Final = f"{_TESTS}/compiler/test_raw_parts.py"
+_UPSERTS: Final = f"{_TESTS}/compiler/test_upserts.py"
+_WRITES: Final = f"{_TESTS}/compiler/test_writes.py"
 _FOREIGN_KEYS: Final = f"{_TESTS}/compiler/test_foreign_keys.py"
+_PROOFS: Final = f"{_TESTS}/compiler/test_proofs.py"
+_LOADED: Final = f"{_TESTS}/orm/test_loaded.py"
+_LOOKUPS: Final = f"{_TESTS}/execution/test_lookups.py"
 _PARAMETERS: Final = f"{_TESTS}/compiler/test_parameters.py"
 _CTE_NAMES: Final = f"{_TESTS}/compiler/test_cte_names.py"
 _DIALECTS: Final = f"{_TESTS}/execution/test_dialects.py"
@@ -97,7 +104,7 @@ MUTANTS: Final = (
         "                self.derived[element] = criteria",
         "                pass",
         (
-            f"{_COMPILER}::test_a_full_join_shows_the_tenants_rows_of_both_sides",
+            f"{_PLACEMENT}::test_a_full_join_shows_the_tenants_rows_of_both_sides",
             f"{_COMPILER}::test_every_read_returns_the_tenants_rows_and_loses_none",
         ),
     ),
@@ -106,21 +113,21 @@ MUTANTS: Final = (
         "A column of a derived table is qualified by the schema that it no longer has.",
         'place.get("include_table", True) and table in self._without_schema',
         "False",
-        (f"{_COMPILER}::test_a_full_join_of_tables_with_a_schema_is_confined",),
+        (f"{_PLACEMENT}::test_a_full_join_of_tables_with_a_schema_is_confined",),
     ),
     Mutant(
         "update-delete",
         "UPDATE and DELETE get no predicate on their target.",
         "        final = state.statement = self._with_criteria(final, plan)",
         "        pass",
-        (f"{_COMPILER}::test_an_update_and_a_delete_change_the_tenants_rows_only",),
+        (f"{_WRITES}::test_an_update_and_a_delete_change_the_tenants_rows_only",),
     ),
     Mutant(
         "update-from",
         "The further tables of an UPDATE ... FROM get no predicate.",
         "[final.table, *further_tables(state)]",
         "[final.table]",
-        (f"{_COMPILER}::test_an_update_from_another_table_reads_the_tenants_rows_only",),
+        (f"{_WRITES}::test_an_update_from_another_table_reads_the_tenants_rows_only",),
     ),
     Mutant(
         "insert-filled",
@@ -162,7 +169,7 @@ MUTANTS: Final = (
         "A computed tenant in an INSERT is let through.",
         ("        _refuse_computed(rule)\n    return checked"),
         ("        return value\n    return checked"),
-        (f"{_COMPILER}::test_a_computed_tenant_in_an_insert_is_refused",),
+        (f"{_WRITES}::test_a_computed_tenant_in_an_insert_is_refused",),
     ),
     Mutant(
         "placeholder",
@@ -181,28 +188,28 @@ MUTANTS: Final = (
         "An upsert may change another tenant's row.",
         ("    if plan.where:\n        given = on_conflict"),
         ("    if not plan.where:\n        given = on_conflict"),
-        (f"{_COMPILER}::test_an_upsert_changes_a_row_of_the_tenant_only",),
+        (f"{_UPSERTS}::test_an_upsert_changes_a_row_of_the_tenant_only",),
     ),
     Mutant(
         "upsert-set",
         "An upsert may set the tenant column.",
         "    by_key = _with_tenant(by_key, target, frozenset(), updates=True)\n",
         "    target.checked.update(names)\n",
-        (f"{_COMPILER}::test_an_upsert_that_sets_the_tenant_is_refused",),
+        (f"{_UPSERTS}::test_an_upsert_that_sets_the_tenant_is_refused",),
     ),
     Mutant(
         "set",
         "An UPDATE may set the tenant column.",
         "        if not (updates and _is_same_tenant(completed[key], rule, target)):",
         "        if not updates:",
-        (f"{_COMPILER}::test_a_tenant_column_in_a_set_is_refused",),
+        (f"{_WRITES}::test_a_tenant_column_in_a_set_is_refused",),
     ),
     Mutant(
         "set-parameters",
         "An executemany UPDATE may set the tenant column.",
         "    for passed_key in names_of(passed, target.table).values():",
         "    for passed_key in () if updates else names_of(passed, target.table).values():",
-        (f"{_COMPILER}::test_a_tenant_column_among_the_parameters_of_an_update_is_refused",),
+        (f"{_WRITES}::test_a_tenant_column_among_the_parameters_of_an_update_is_refused",),
     ),
     Mutant(
         "tied",
@@ -211,7 +218,7 @@ MUTANTS: Final = (
         "            if proven is None:",
         (
             f"{_DERIVATION}::test_a_table_with_a_mandatory_key_is_tied",
-            f"{_COMPILER}::test_a_tied_table_is_updated_and_deleted_in_the_tenants_rows_only",
+            f"{_WRITES}::test_a_tied_table_is_updated_and_deleted_in_the_tenants_rows_only",
         ),
     ),
     Mutant(
@@ -262,7 +269,7 @@ MUTANTS: Final = (
         "        and loads.runs.get(state.runid) is connection\n",
         "",
         (
-            f"{_FOREIGN_KEYS}::test_a_detached_parent_made_by_hand_proves_nothing_beside_one_that_was_loaded",
+            f"{_LOADED}::test_a_detached_parent_made_by_hand_proves_nothing_beside_one_that_was_loaded",
         ),
     ),
     Mutant(
@@ -270,21 +277,21 @@ MUTANTS: Final = (
         "An object of an earlier transaction proves a foreign key.",
         "        loads.transaction is _transaction(session)\n",
         "        loads.transaction is not None\n",
-        (f"{_FOREIGN_KEYS}::test_an_object_of_an_earlier_transaction_proves_nothing",),
+        (f"{_LOADED}::test_an_object_of_an_earlier_transaction_proves_nothing",),
     ),
     Mutant(
         "reference-proven-flush",
         "What a flush has looked up holds for another tenant.",
         "return bool(self.session_id) and binding is not None and binding[0] == self._bound",
         "return bool(self.session_id) and binding is not None",
-        (f"{_FOREIGN_KEYS}::test_what_a_flush_has_looked_up_proves_nothing_to_another_tenant",),
+        (f"{_LOADED}::test_what_a_flush_has_looked_up_proves_nothing_to_another_tenant",),
     ),
     Mutant(
         "expression",
         "A foreign key may be set to any expression.",
         "            if not is_proven(value, note.reference, self._target.references_of, upserted):",
         "            if value is None:",
-        (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+        (f"{_PROOFS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
     ),
     Mutant(
         "alias-as-new-row",
@@ -299,21 +306,21 @@ MUTANTS: Final = (
         "One proven part proves a coalesce().",
         "return all(map(self.of, value.clauses))",
         "return any(map(self.of, value.clauses))",
-        (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+        (f"{_PROOFS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
     ),
     Mutant(
         "expression-case",
         "One proven result proves a CASE.",
         "return all(self.of(each) for each in [*results, value.else_] if",
         "return any(self.of(each) for each in [*results, value.else_] if",
-        (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+        (f"{_PROOFS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
     ),
     Mutant(
         "expression-column",
         "Any column called like the parent's key proves a foreign key.",
         "if (*table_key(table), column.name) == (*parent, self._reference.parent_columns[0]):",
         "if column.name == self._reference.parent_columns[0]:",
-        (f"{_FOREIGN_KEYS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+        (f"{_PROOFS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
     ),
     Mutant(
         "writes-as-one",
@@ -378,7 +385,7 @@ MUTANTS: Final = (
         "Raw SQL may reach out of its place.",
         "    _reaches_out,\n",
         "",
-        (f"{_COMPILER}::test_text_with_unbalanced_parentheses_or_quotes_is_refused",),
+        (f"{_RAW_PARTS}::test_text_with_unbalanced_parentheses_or_quotes_is_refused",),
     ),
     Mutant(
         "raw-cascade",
@@ -395,7 +402,7 @@ MUTANTS: Final = (
         "A prefix may make an INSERT a REPLACE.",
         "    _replaces,\n",
         "",
-        (f"{_COMPILER}::test_replace_is_refused_in_any_spelling",),
+        (f"{_WRITES}::test_replace_is_refused_in_any_spelling",),
     ),
     Mutant(
         "raw-construct",
@@ -618,14 +625,14 @@ MUTANTS: Final = (
         "An OR in raw SQL stands beside the predicate.",
         "        own = parenthesize(own)",
         "        pass",
-        (f"{_COMPILER}::test_an_or_in_text_cannot_widen_a_statement",),
+        (f"{_RAW_PARTS}::test_an_or_in_text_cannot_widen_a_statement",),
     ),
     Mutant(
         "parentheses-on",
         "An OR in raw SQL stands beside the predicate of an ON.",
         "settled_first(parenthesize(conjuncts(join.onclause)), settled)",
         "settled_first([join.onclause], settled)",
-        (f"{_COMPILER}::test_an_or_in_text_cannot_widen_a_statement",),
+        (f"{_RAW_PARTS}::test_an_or_in_text_cannot_widen_a_statement",),
     ),
     Mutant(
         "parentheses-value",
@@ -786,7 +793,7 @@ MUTANTS: Final = (
         ),
         "        return many(",
         (
-            f"{_FOREIGN_KEYS}::test_a_core_statement_in_batches_looks_up_once",
+            f"{_LOOKUPS}::test_a_core_statement_in_batches_looks_up_once",
             f"{_FOREIGN_KEYS}::test_another_tenants_row_is_refused_in_every_form",
         ),
     ),

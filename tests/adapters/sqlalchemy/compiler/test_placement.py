@@ -1,4 +1,7 @@
-"""A full join that is grouped by a primary key needs the tables themselves, and is confined."""
+"""A full join shows the tenant's rows of both sides, also if it is grouped by a key.
+
+A join that is grouped by a primary key needs the tables themselves, and is confined.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,25 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Engine, ForeignKey, Integer, MetaData, String, Table, func, select
+from sqlalchemy import (
+    Column,
+    Engine,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    func,
+    or_,
+    select,
+)
 
 from tenantshield_mw import system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
-from tests.databases import database
+from tests.databases import DatabaseName, database
+
+from ..watching import fill
+from .shop import REGION, SALE, SHOP, seed, seen
 
 METADATA = MetaData()
 SHIP = tenant_aware(
@@ -108,3 +125,68 @@ def test_a_full_join_grouped_by_a_key_shows_what_the_tenant_alone_would_see(
         expected = connection.execute(query()).all()
     assert sorted(map(repr, seen)) == sorted(map(repr, expected))
     assert seen
+
+
+# -- joins that are not grouped ----------------------------------------------------
+
+
+def full(left: Any, right: Any, shop_column: Any, sale_column: Any) -> Any:
+    return select(shop_column, sale_column).join_from(
+        left, right, left.c.id == right.c.shop_id, full=True
+    )
+
+
+EXPECTED_FULL = [(1, 11), (2, None), (None, 12)]
+
+
+@pytest.mark.parametrize("where", ["sqlite", "postgresql"])
+def test_a_full_join_shows_the_tenants_rows_of_both_sides(where: DatabaseName) -> None:
+    shop, sale_ = SHOP.alias(), SALE.alias("The Sale")
+    with database(where) as here:
+        engine = seed(here.engine())
+        assert seen(engine, full(SHOP, SALE, SHOP.c.id, SALE.c.id)) == EXPECTED_FULL
+        assert seen(engine, full(shop, sale_, shop.c.id, sale_.c.id)) == EXPECTED_FULL
+        assert seen(engine, full(shop, SALE, shop.c.id, SALE.c.id)) == EXPECTED_FULL
+        nested = select(REGION.c.id, SHOP.c.id, SALE.c.id).select_from(
+            REGION.join(
+                SHOP.join(SALE, SHOP.c.id == SALE.c.shop_id, full=True),
+                or_(REGION.c.id == SHOP.c.id, SHOP.c.id.is_(None)),
+            )
+        )
+        assert seen(engine, nested) == [(1, 1, 11), (1, None, 12), (3, None, 12)]
+        engine.dispose()
+
+
+def test_a_full_join_of_tables_with_a_schema_is_confined() -> None:
+    metadata = MetaData(schema="comp_other")
+    shop = tenant_aware(
+        Table(
+            "comp_kiosk",
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("tenant_id", String(20)),
+        )
+    )
+    sale_ = tenant_aware(
+        Table(
+            "comp_receipt",
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("tenant_id", String(20)),
+            Column("shop_id", Integer),
+        )
+    )
+    with database("postgresql") as here:
+        here.run("CREATE SCHEMA comp_other")
+        engine = here.engine()
+        metadata.create_all(engine)
+        fill(
+            engine,
+            "INSERT INTO comp_other.comp_kiosk VALUES (1, 'acme'), (2, 'acme'), (3, 'globex')",
+            "INSERT INTO comp_other.comp_receipt VALUES (11, 'acme', 1), (12, 'acme', NULL),"
+            " (13, 'globex', 3), (14, 'globex', 1)",
+        )
+        assert seen(engine, full(shop, sale_, shop.c.id, sale_.c.id)) == EXPECTED_FULL
+        filtered = full(shop, sale_, shop.c.id, sale_.c.id).where(sale_.c.id > 0)
+        assert seen(engine, filtered.order_by(shop.c.id)) == [(1, 11), (None, 12)]
+        engine.dispose()
