@@ -36,6 +36,8 @@ class Database:
             the dialect's default schema.
         temporary_schema: the prefix of the schemas whose tables belong to one connection and
             are found before all others; ``None`` if there are none.
+        row_ids: further names, in lower case, under which an integer primary key can be
+            written.
         cuts_names_at: the number of bytes to which a name is cut; ``None`` if it is not.
         exact_text: how to compare texts exactly.
         hash_comments: whether ``#`` begins a comment.
@@ -52,6 +54,7 @@ class Database:
 
     schemas: frozenset[str] = frozenset()
     temporary_schema: str | None = None
+    row_ids: frozenset[str] = frozenset()
     cuts_names_at: int | None = None
     exact_text: ExactText = ExactText.EQUALS
     hash_comments: bool = False
@@ -79,6 +82,7 @@ class Database:
 _SQLITE: Final = Database(
     schemas=frozenset({"main", "temp"}),
     temporary_schema="temp",
+    row_ids=frozenset({"rowid", "_rowid_", "oid"}),
     exact_text=ExactText.BINARY_COLLATION,
     loose_quotes=True,
     fails_on_any_row=True,
@@ -91,12 +95,14 @@ _POSTGRESQL: Final = Database(
     fails_on_any_row=True,
 )
 _MYSQL: Final = Database(
+    row_ids=frozenset({"_rowid"}),
     exact_text=ExactText.BINARY_CAST,
     hash_comments=True,
     reads_changed_table=False,
     on_duplicate_key=True,
 )
 _MARIADB: Final = Database(
+    row_ids=frozenset({"_rowid"}),
     exact_text=ExactText.BINARY_CAST,
     hash_comments=True,
     reads_changed_table=False,

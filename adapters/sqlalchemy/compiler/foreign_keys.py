@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, NoReturn
 
-from sqlalchemy import BindParameter
+from sqlalchemy import BindParameter, Column
 from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.elements import Null
-from sqlalchemy.sql.expression import FromClause
+from sqlalchemy.sql.expression import FromClause, TableClause
 from sqlalchemy.types import TypeEngine
 
+from ..databases import Database
 from ..errors import CrossTenantAccessError, UnguardedStatementError
 from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference, table_label
 from .placement import base_table
@@ -32,6 +33,7 @@ __all__ = [
     "notes_in",
     "refuse_made_by_database",
     "refuse_orphan",
+    "row_ids_of",
     "written_name",
 ]
 
@@ -123,6 +125,8 @@ class Target:
     references_of: ReferencesOf
     prefetched: list[tuple[ReferenceParameter, str]]
     """Collects the notes on the parameters that SQLAlchemy creates for defaults."""
+    row_ids: frozenset[str] = frozenset()
+    """Other names of the primary key, in lower case, which may be one of the sensitive columns."""
     is_plain: bool = False
     """Whether the statement is an ``INSERT`` that fails on a conflict with an existing row."""
     checked: set[str] = field(default_factory=set)
@@ -135,6 +139,18 @@ class Target:
         if isinstance(self.rule, ColumnOwnership):
             names.add(self.rule.column.casefold())
         object.__setattr__(self, "sensitive", frozenset(names))
+
+    def refuse_row_id(self, name: str) -> None:
+        """Refuse to write the primary key under another name.
+
+        Raises:
+            UnguardedStatementError: ``name`` is such a name.
+        """
+        if name in self.row_ids:
+            raise UnguardedStatementError(
+                f"{name} is another name of the primary key of {table_label(self.table)}, which "
+                "cannot be checked: use the column's own name"
+            )
 
     def note(
         self,
@@ -165,6 +181,16 @@ class Target:
         for reference in self.references:
             noting.take(reference)
         return noting.values
+
+
+def row_ids_of(table: TableClause, database: Database) -> frozenset[str]:
+    """Return the names of the primary key that no declared column of ``table`` has."""
+    columns = {
+        column.name.casefold()
+        for column in table.c
+        if isinstance(column, Column) and not column.system
+    }
+    return database.row_ids - columns
 
 
 class _Noting:

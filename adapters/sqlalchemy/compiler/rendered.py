@@ -98,8 +98,8 @@ def check_written(
 
     Raises:
         CrossTenantAccessError: a tenant column was not checked.
-        UnguardedStatementError: a foreign key was not checked, or an assignment is not
-            understood.
+        UnguardedStatementError: a foreign key was not checked, a primary key has another name,
+            or an assignment is not understood.
     """
     places = [
         _Place(target, str(getattr(target.table, "name", "")).casefold(), set())
@@ -127,6 +127,7 @@ def _meant(places: list[_Place], qualifier: str | None) -> Iterator[_Place]:
 
 def _check(place: _Place, name: str, operation: str) -> None:
     target = place.target
+    target.refuse_row_id(name)
     if name in target.sensitive and (name not in target.checked or name in place.written):
         rule = target.rule
         if isinstance(rule, ColumnOwnership) and name == rule.column.casefold():

@@ -88,9 +88,9 @@ def confined_on_duplicate_key(
         # There is no WHERE here, so each column keeps its value if the existing row is another
         # tenant's.
         values = {
-            key: case((is_own, value), else_=table.c[key])
+            # SQLAlchemy leaves out what the table does not list, and warns of it.
+            key: case((is_own, value), else_=table.c[key]) if key in table.c else value
             for key, value in values.items()
-            if key in table.c
         }
     return copy_of(on_duplicate, update=values)
 

@@ -331,6 +331,8 @@ def complete_conflict(values: Iterable[tuple[Any, Any]], target: Target) -> dict
         )
     given = dict(pairs)
     names = names_of(given, target.table)
+    for name in names:
+        target.refuse_row_id(name)
     keys = {column.name.casefold(): column.key for column in target.table.c}
     by_key = {keys.get(name, str(key_of(key))): given[key] for name, key in names.items()}
     by_key = _with_tenant(by_key, target, frozenset(), updates=True)

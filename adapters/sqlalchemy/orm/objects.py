@@ -19,7 +19,7 @@ from ..ownership.registry import registry
 from .flush import end_flush, flush_of
 from .loaded import distrust
 from .mappers import MapperInfo, info_of
-from .sessions import refuse_object_of_other_tenant, serve
+from .sessions import after_undoing, refuse_object_of_other_tenant, serve
 
 __all__ = ["LISTENERS", "listen"]
 
@@ -131,6 +131,10 @@ def _after_flush(session: Any, context: Any) -> None:
     end_flush(session)
 
 
+def _after_soft_rollback(session: Any, transaction: Any) -> None:
+    after_undoing(session)
+
+
 def _before_attach(session: Any, state: InstanceState[Any]) -> None:
     if state.key is not None:
         distrust(session, state)
@@ -146,6 +150,7 @@ def _before_attach(session: Any, state: InstanceState[Any]) -> None:
 LISTENERS: Final[tuple[tuple[Any, str, Callable[..., Any], dict[str, bool]], ...]] = (
     (Session, "after_flush", _after_flush, {}),
     (Session, "before_attach", _before_attach, {"raw": True}),
+    (Session, "after_soft_rollback", _after_soft_rollback, {}),
     (Mapper, "before_insert", before_insert, {"raw": True, "retval": True}),
     (Mapper, "before_update", before_update, {"raw": True, "retval": True}),
     (Mapper, "before_delete", before_delete, {"raw": True, "retval": True}),

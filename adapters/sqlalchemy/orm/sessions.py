@@ -29,6 +29,7 @@ from ..ownership.registry import registry
 from .mappers import info_of
 
 __all__ = [
+    "after_undoing",
     "refuse_object_of_other_tenant",
     "same_scope",
     "serve",
@@ -41,6 +42,11 @@ __all__ = [
 # Session.info is three times as expensive.
 _SERVES: Final = "_tenantshield_serves"
 setattr(Session, _SERVES, None)
+
+# Whether the session was emptied after a savepoint began. Undoing the savepoint would bring
+# back what was deleted in it, in the former scope.
+_EMPTIED: Final = "_tenantshield_emptied"
+setattr(Session, _EMPTIED, False)
 
 
 def serve(session: Any) -> None:
@@ -69,7 +75,15 @@ def serve(session: Any) -> None:
                 "it belongs to, or use another session"
             )
         session.expunge_all()
+        session._tenantshield_emptied = session.in_nested_transaction()
     session._tenantshield_serves = bound
+
+
+def after_undoing(session: Any) -> None:
+    """Empty ``session`` again if a savepoint that was undone began in another scope."""
+    if session._tenantshield_emptied:
+        session.expunge_all()
+        session._tenantshield_emptied = session.in_nested_transaction()
 
 
 def serve_lookup(session: Any, mapper: Mapper[Any]) -> None:

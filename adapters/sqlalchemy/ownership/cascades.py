@@ -90,6 +90,7 @@ def refuse_cascade(
     table: TableClause,
     columns: Collection[Any] | None = None,
     default_schemas: frozenset[str] = frozenset(),
+    verb: str = "",
 ) -> None:
     """Refuse a ``DELETE`` or ``UPDATE`` that reaches other tenants' rows through foreign keys.
 
@@ -98,6 +99,7 @@ def refuse_cascade(
         columns: the columns that an ``UPDATE`` sets, as columns, keys or names; ``None``
             for a ``DELETE``.
         default_schemas: the database's names, in lower case, for its default schema.
+        verb: what an error calls the statement, if it is neither of the two.
 
     Raises:
         UnguardedStatementError: it reaches such rows.
@@ -109,7 +111,7 @@ def refuse_cascade(
     is_tenants = registry.ownership_of(table, default_schemas) is not None
     found = next(reached(edges, table, written, is_tenants=is_tenants), None)
     if found is not None:
-        verb = "DELETE" if columns is None else "UPDATE"
+        verb = verb or ("DELETE" if columns is None else "UPDATE")
         refuse_reached(f"{verb} on {table_label(table)}", found)
 
 

@@ -18,6 +18,8 @@ __all__ = ["cascade_in"]
 _DELETES: Final = re.compile(rf"\b(?:DELETE|MERGE|REPLACE(?!{GAP}*+\())\b", re.IGNORECASE)
 _UPDATES: Final = re.compile(r"\b(?:UPDATE|MERGE)\b", re.IGNORECASE)
 _TRUNCATES: Final = re.compile(r"\bTRUNCATE\b", re.IGNORECASE)
+# SQLite first deletes the rows.
+_DROPS: Final = re.compile(rf"\bDROP{GAP}++TABLE\b", re.IGNORECASE)
 
 # Statements that SQLAlchemy's constructs have rendered, whose target the guard checks, and
 # clauses that only lock rows.
@@ -25,6 +27,12 @@ _NOT_RAW: Final = re.compile(
     rf"\b(?:DELETE{GAP}++FROM|UPDATE(?:{GAP}++ONLY)?){GAP}*+(?={OPEN})"
     rf"|\b(?:FOR|FOR{GAP}++NO{GAP}++KEY){GAP}++UPDATE\b",
     re.IGNORECASE,
+)
+_VERBS: Final = (
+    (_DELETES, "DELETE"),
+    (_UPDATES, "UPDATE"),
+    (_TRUNCATES, "TRUNCATE"),
+    (_DROPS, "DROP TABLE"),
 )
 _WRITES_OVER: Final = re.compile(
     rf"(?:{WRITES_OVER.pattern})(?:{GAP}++KEY{GAP}++UPDATE\b)?+", re.IGNORECASE
@@ -53,7 +61,7 @@ def cascade_in(text: str, dialect: Dialect, *, upserts_are_raw: bool = True) -> 
     if not upserts_are_raw:
         raw = _WRITES_OVER.sub(" ", raw)
     parents = {each.parent.name.casefold(): each.parent for each in edges}
-    for pattern, verb in ((_DELETES, "DELETE"), (_UPDATES, "UPDATE"), (_TRUNCATES, "TRUNCATE")):
+    for pattern, verb in _VERBS:
         if not pattern.search(raw):
             continue
         for name in sorted(unmarked_names(text, parents, dialect)):

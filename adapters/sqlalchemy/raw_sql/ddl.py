@@ -18,6 +18,7 @@ from sqlalchemy.sql.ddl import CreateTable, DropSchema, DropTable, ExecutableDDL
 from sqlalchemy.sql.expression import SelectBase
 
 from ..databases import database_for
+from ..ownership.cascades import refuse_cascade
 from ..ownership.model import table_label
 from ..ownership.registry import registry
 from .checks import RawText, Source, check, refuse
@@ -61,6 +62,9 @@ def dialect_for(
         target: Any = element.element
         if isinstance(target, Table) and registry.ownership_of(target) is not None:
             refuse(Source.DDL, f"drops {table_label(target)}, which deletes every tenant's rows")
+        if isinstance(target, Table):
+            # SQLite first deletes its rows, and what refers to them.
+            refuse_cascade(target, verb="DROP TABLE")
         return plain
     if isinstance(element, DropSchema):
         refuse(Source.DDL, "with DROP SCHEMA may delete every tenant's rows")

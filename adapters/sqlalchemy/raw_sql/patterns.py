@@ -51,16 +51,20 @@ REACHES_UNNAMED: Final = _words(
     r"|\b(?:TO|FROM) PROGRAM\b|\bIMPORT FOREIGN SCHEMA\b"
     r"|\bDROP (?:SCHEMA|DATABASE|OWNED)\b"
     r"|\bpg_stats(?:_ext\w*)?\b|\bpg_statistic\w*|\bpg_mcv_list_items\b|\bsqlite_stat\d"
-    r"|\bpg_buffercache\w*|\bpg_largeobject\b|\bsqlite_dbpage\b"
-    r"|\b(?:mysql|information_schema)`?~\.~`?column_stat"
+    r"|\bpg_buffercache\w*|\bpg_largeobject\b|\bpg_toast\w*|\bsqlite_dbpage\b"
+    r"|\bpg_stat_(?:activity|statements\w*|get_activity)\b|\bpg_(?:prepared_statements|cursors)\b"
+    r"|\bSHOW (?:FULL )?(?:PROCESSLIST|WARNINGS|ERRORS|ENGINE|PROFILES?|EXPLAIN|ANALYZE|BINLOG"
+    r"|RELAYLOG|COUNT)\b"
+    r"|\b(?:mysql|information_schema|performance_schema|sys)`?~\.~`?"
+    r"(?:column_stat|processlist|general_log|slow_log|innodb_(?:trx|lock)|events_|user_variables)"
 )
 """SQL that reaches rows, or values from them, without naming their table: it executes SQL or a
 program that is given as a string, names a table or a file in a string, reads the planner's
-statistics or stored pages, or drops a schema or a database."""
+statistics, stored pages or what other statements were about, or drops a schema or a database."""
 
 UNNAMED: Final = (
     "executes SQL that is given as a string, names a table or a file in a string, reads the "
-    "planner's statistics or stored pages, or drops a schema or database"
+    "planner's statistics, stored pages or other statements, or drops a schema or database"
 )
 """The same in words, which follow a subject."""
 
@@ -77,7 +81,13 @@ WRITES_OVER: Final = _words(r"\bDO UPDATE\b|\bON DUPLICATE\b")
 """A clause that writes over an existing row; one match per clause."""
 
 SCHEMA_ONLY: Final = re.compile(
-    r"\s*(?:PRAGMA\s[^;]*|SHOW\s(?!\s*SELECT\b)[^;()]*"
+    # What SHOW may name, of MySQL's and MariaDB's; PostgreSQL has one word, or these.
+    r"\s*(?:PRAGMA\s[^;]*"
+    r"|SHOW\s+(?:(?:FULL|EXTENDED|GLOBAL|SESSION|LOCAL)\s+)*(?:TABLES?|COLUMNS|FIELDS|CREATE|INDEX"
+    r"|INDEXES|KEYS|VARIABLES|STATUS|DATABASES|SCHEMAS|COLLATION|CHARACTER|CHARSET|ENGINES|PLUGINS"
+    r"|GRANTS|PRIVILEGES|TRIGGERS)\b[^;()]*"
+    r"|SHOW\s+(?:TRANSACTION\s+ISOLATION\s+LEVEL|TIME\s+ZONE|SESSION\s+AUTHORIZATION"
+    r"|(?!(?:PROCESSLIST|WARNINGS|ERRORS|PROFILES?)\b)[\w.]+)\s*"
     r"|DESC(?:RIBE)?\s+(?:[\w$]+|`[^`]+`)(?:\.(?:[\w$]+|`[^`]+`))?);?\s*\Z",
     re.IGNORECASE | re.DOTALL,
 )

@@ -26,7 +26,14 @@ _PART: Final = re.compile(
 )
 # Relations that hold rows of other tables, or values from them. Everything else that reaches
 # rows unnamed is a function call, or needs a word that is not listed below.
-_TELLING: Final = ("pg_", "sqlite_", "column_stat")
+_TELLING: Final = (
+    "pg_",
+    "sqlite_",
+    "column_stat",
+    "information_schema",
+    "performance_schema",
+    "mysql",
+)
 
 # As SQLAlchemy spells them. None begins a write or another kind of statement, names a type that
 # looks up tables (like regclass), or is a function that does more than compute.

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 from sqlalchemy import (
+    Column,
     Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
     case,
+    column,
     func,
     insert,
     literal,
     literal_column,
     null,
     select,
+    table,
     text,
     update,
 )
+from sqlalchemy.dialects import sqlite
 
 from tenantshield_mw import TenantShieldError, UnguardedStatementError
+from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants
 from tests.databases import memory_engine
 
 from ..firms import DEAL, FIRM, TRUSTING, refused, run, seed
@@ -85,3 +95,76 @@ def test_a_key_may_be_set_to_a_key_of_the_same_row(engine: Engine) -> None:
     run(engine, update(DEAL).values(firm_id=DEAL.c.firm_id))
     refused(engine, update(DEAL).values(firm_id=DEAL.c.place_id), None, UnguardedStatementError)
     refused(engine, update(DEAL).values(firm_id=DEAL.c.firm_id + 1), None, UnguardedStatementError)
+
+
+# -- aliases with the name of an upsert's new row ---------------------------------------
+
+
+NAMES = ["new", "inserted", "excluded", "Excluded", "NEW"]
+SHARED = shared_across_tenants(
+    Table(
+        "refs_imported",
+        MetaData(),
+        Column("id", Integer, primary_key=True),
+        Column("tenant_id", String(50)),
+        Column("firm_id", Integer),
+    )
+)
+
+
+@pytest.fixture
+def with_imported(engine: Engine) -> Engine:
+    SHARED.create(engine)
+    fill(engine, "INSERT INTO refs_imported VALUES (11, 'globex', 2)")
+    return engine
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_tables_alias_is_no_new_row(with_imported: Engine, name: str) -> None:
+    bare = table("refs_imported", column("id"), column("tenant_id"), column("firm_id"))
+    for imported in (SHARED.alias(name), bare.alias(name), SHARED.alias("x").alias(name)):
+        mine = update(DEAL).where(DEAL.c.id == imported.c.id)
+        refused(with_imported, mine.values(tenant_id=imported.c.tenant_id))
+        refused(with_imported, mine.ordered_values((DEAL.c.tenant_id, imported.c.tenant_id)))
+        refused(
+            with_imported, mine.values(firm_id=imported.c.firm_id), kind=UnguardedStatementError
+        )
+        one = select(imported.c.firm_id).scalar_subquery()
+        refused(with_imported, update(DEAL).values(firm_id=one), kind=UnguardedStatementError)
+        refused(
+            with_imported,
+            insert(DEAL).from_select(["id", "firm_id"], select(literal(99), imported.c.firm_id)),
+            kind=UnguardedStatementError,
+        )
+        upsert = sqlite.insert(DEAL).values(id=11, firm_id=1)
+        for taken in (imported.c.firm_id, one):
+            refused(
+                with_imported,
+                upsert.on_conflict_do_update(index_elements=["id"], set_={"firm_id": taken}),
+                kind=UnguardedStatementError,
+            )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_parents_alias_of_that_name_is_confined(engine: Engine, name: str) -> None:
+    firm = FIRM.alias(name)
+    own = select(firm.c.id).where(firm.c.id == 2).scalar_subquery()
+    # Another tenant's is not found.
+    with contextlib.suppress(UnguardedStatementError):
+        run(engine, update(DEAL).where(DEAL.c.id == 11).values(firm_id=own))
+    assert rows(engine, "SELECT firm_id FROM refs_deal WHERE id = 11") in ([(1,)], [(None,)])
+
+
+def test_the_new_rows_own_columns_are_taken(engine: Engine) -> None:
+    upsert = sqlite.insert(DEAL).values(id=11, firm_id=3, note="new")
+    new = upsert.excluded
+    run(
+        engine,
+        upsert.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"firm_id": new.firm_id, "note": new.note, "tenant_id": new.tenant_id},
+        ),
+    )
+    assert rows(engine, "SELECT tenant_id, firm_id, note FROM refs_deal WHERE id = 11") == [
+        ("acme", 3, "new")
+    ]
