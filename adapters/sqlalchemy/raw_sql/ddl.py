@@ -1,6 +1,6 @@
 """Decide which DDL needs a system scope.
 
-Creating a table, an index or a constraint reads no rows and needs no tenant, so
+Creating a table, an index or a constraint returns no rows and needs no tenant, so
 ``metadata.create_all()`` just works. Dropping a table deletes every tenant's rows, a view or a
 table created from a query would copy rows past the guard, a temporary table may be read instead
 of another table, and DDL that is given as text can be anything.
