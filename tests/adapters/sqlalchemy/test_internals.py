@@ -297,8 +297,8 @@ def unknown_names(source: str) -> list[tuple[str, int]]:
 
 
 # Arguments of sessions' methods, which are public and have documented names; and what is
-# Python's own.
-NOT_SQLALCHEMYS = {"load", "_getframe"}
+# Python's or a database's own.
+NOT_SQLALCHEMYS = {"load", "_getframe", "_rowid", "_rowid_"}
 
 
 @pytest.mark.parametrize(
