@@ -18,8 +18,10 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import CompileError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy.schema import CreateTable
 
 from tenantshield_mw import ConfigurationError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import (
@@ -241,6 +243,11 @@ def test_on_postgresql_the_rest_of_the_key_is_set_to_null() -> None:
     parent, child = pair(metadata, "keys_nulled", ondelete="SET NULL (parent_id)")
     tenant_aware(parent)
     tenant_aware(child)
+    dialect: Any = postgresql.dialect
+    try:
+        CreateTable(child).compile(dialect=dialect())
+    except CompileError:
+        pytest.skip("this SQLAlchemy takes no list of columns behind SET NULL")
     with database("postgresql") as here:
         engine = here.engine()
         metadata.create_all(engine)
