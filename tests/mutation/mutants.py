@@ -317,8 +317,8 @@ MUTANTS: Final = (
     Mutant(
         "expression-column",
         "Any column called like the parent's key proves a foreign key.",
-        "if (*table_key(table), column.name) == (*parent, self._reference.parent_columns[0]):",
-        "if column.name == self._reference.parent_columns[0]:",
+        "(*table_key(table), column.name) == (*parent, self._reference.parent_columns[0])",
+        "column.name == self._reference.parent_columns[0]",
         (f"{_PROOFS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
     ),
     Mutant(

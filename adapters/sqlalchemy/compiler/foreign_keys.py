@@ -15,11 +15,11 @@ from typing import Any, Final, NamedTuple, NoReturn
 from sqlalchemy import BindParameter, Column
 from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.elements import Null
-from sqlalchemy.sql.expression import FromClause, TableClause
+from sqlalchemy.sql.expression import FromClause
 from sqlalchemy.types import TypeEngine
 
-from ..databases import Database
 from ..errors import CrossTenantAccessError, UnguardedStatementError
+from ..ownership.cascades import is_cascading_parent
 from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference, table_label
 from .placement import base_table
 from .proofs import ReferencesOf, is_proven, refuse_expression
@@ -33,7 +33,6 @@ __all__ = [
     "notes_in",
     "refuse_made_by_database",
     "refuse_orphan",
-    "row_ids_of",
     "written_name",
 ]
 
@@ -126,7 +125,7 @@ class Target:
     prefetched: list[tuple[ReferenceParameter, str]]
     """Collects the notes on the parameters that SQLAlchemy creates for defaults."""
     row_ids: frozenset[str] = frozenset()
-    """Other names of the primary key, in lower case, which may be one of the sensitive columns."""
+    """The database's further names, in lower case, for a primary key, see ``Database``."""
     is_plain: bool = False
     """Whether the statement is an ``INSERT`` that fails on a conflict with an existing row."""
     checked: set[str] = field(default_factory=set)
@@ -140,13 +139,24 @@ class Target:
             names.add(self.rule.column.casefold())
         object.__setattr__(self, "sensitive", frozenset(names))
 
+    def matters(self) -> bool:
+        """Return whether a value could be a tenant, a foreign key or a key that cascades."""
+        table = base_table(self.table)
+        is_sensitive = self.rule is not None or bool(self.references)
+        return is_sensitive or (table is not None and is_cascading_parent(table))
+
+    def _declares(self, name: str) -> bool:
+        columns = getattr(base_table(self.table), "c", ())
+        real = (each for each in columns if isinstance(each, Column) and not each.system)
+        return any(each.name.casefold() == name for each in real)
+
     def refuse_row_id(self, name: str) -> None:
         """Refuse to write the primary key under another name.
 
         Raises:
             UnguardedStatementError: ``name`` is such a name.
         """
-        if name in self.row_ids:
+        if name in self.row_ids and self.matters() and not self._declares(name):
             raise UnguardedStatementError(
                 f"{name} is another name of the primary key of {table_label(self.table)}, which "
                 "cannot be checked: use the column's own name"
@@ -181,16 +191,6 @@ class Target:
         for reference in self.references:
             noting.take(reference)
         return noting.values
-
-
-def row_ids_of(table: TableClause, database: Database) -> frozenset[str]:
-    """Return the names of the primary key that no declared column of ``table`` has."""
-    columns = {
-        column.name.casefold()
-        for column in table.c
-        if isinstance(column, Column) and not column.system
-    }
-    return database.row_ids - columns
 
 
 class _Noting:

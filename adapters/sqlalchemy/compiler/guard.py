@@ -17,14 +17,14 @@ from sqlalchemy.sql.expression import FromClause, TableClause
 
 from ..databases import database_for, default_schemas
 from ..errors import UnguardedStatementError
-from ..ownership.cascades import is_cascading_parent, refuse_cascade
+from ..ownership.cascades import refuse_cascade
 from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference, table_label
 from ..ownership.registry import registry
 from ..raw_sql.marks import marking, without_marks
 from . import writes
 from .cte_names import CteNames
 from .evaluation import conjuncts, may_fail, settled_first
-from .foreign_keys import ReferenceParameter, ReferenceRows, Target, notes_in, row_ids_of
+from .foreign_keys import ReferenceParameter, ReferenceRows, Target, notes_in
 from .parameters import filled
 from .placement import Plan, base_table, leaves
 from .predicates import Predicates, exactly, is_joined
@@ -365,15 +365,13 @@ class StatementGuard:
         table = base_table(element)
         if table is None:
             return Target(element, None, (), self._references_of, [])
-        rule, references = self._ownership_of(table), self._references_of(table)
-        matters = rule or references or is_cascading_parent(table)
         return Target(
             element,
-            rule,
-            references,
+            self._ownership_of(table),
+            self._references_of(table),
             self._references_of,
             self._prefetched,
-            row_ids=row_ids_of(table, self.database) if matters else frozenset(),
+            row_ids=self.database.row_ids,
             is_plain=is_plain,
         )
 

@@ -43,8 +43,10 @@ def check_selected(
 
 def is_new_row(element: Any, table: TableClause | None) -> bool:
     """Return whether ``element`` may stand for the new row of an upsert of ``table``."""
-    written = None if table is None or not _has_its_name(element) else base_table(element)
-    return table is not None and written is not None and table_key(written) == table_key(table)
+    if table is None or not _has_its_name(element):
+        return False
+    written = base_table(element)
+    return written is not None and table_key(written) == table_key(table)
 
 
 def _has_its_name(element: Any) -> bool:
@@ -154,12 +156,9 @@ class _Proof:
             # Its rows are not confined, so they may hold any tenant's keys.
             return False
         parent = (self._reference.parent.schema, self._reference.parent.name)
-        # The new row's, within a subquery of the SET.
-        if _has_its_name(element):
-            return self._is_checked_key(table, column)
-        if (*table_key(table), column.name) == (*parent, self._reference.parent_columns[0]):
-            return True
-        return self._is_checked_key(table, column)
+        is_key = (*table_key(table), column.name) == (*parent, self._reference.parent_columns[0])
+        # Not the key of what may be the new row, within a subquery of the SET.
+        return (is_key and not _has_its_name(element)) or self._is_checked_key(table, column)
 
     def _is_checked_key(self, table: TableClause | None, column: ColumnClause[Any]) -> bool:
         """Return whether ``column`` is itself a foreign key to the parent, checked when written."""

@@ -14,7 +14,6 @@ from sqlalchemy.sql.expression import FromClause, TableClause
 
 from ..databases import Database
 from ..errors import UnguardedStatementError
-from ..ownership.cascades import is_cascading_parent
 from ..ownership.model import ColumnOwnership, Ownership, table_label
 from . import writes
 from .foreign_keys import Target
@@ -46,7 +45,7 @@ def confined_on_conflict(on_conflict: Any, table: Any, guard: Guard) -> Any:
         guard: the statement's guard.
     """
     target = guard.target(table)
-    if not _matters(target):
+    if not target.matters():
         return on_conflict
     given = dict(on_conflict.update_values_to_set)
     values = writes.complete_conflict(given.items(), target)
@@ -76,7 +75,7 @@ def confined_on_duplicate_key(
         UnguardedStatementError: the predicates cannot be sent with many rows.
     """
     target = guard.target(table)
-    if not _matters(target):
+    if not target.matters():
         return on_duplicate
     values = writes.complete_conflict(on_duplicate.update.items(), target)
     guard.refuse_cascade(base_table(table), values)
@@ -93,16 +92,6 @@ def confined_on_duplicate_key(
             for key, value in values.items()
         }
     return copy_of(on_duplicate, update=values)
-
-
-def _matters(target: Target) -> bool:
-    """Return whether what is set could be a tenant, a foreign key or a key that cascades."""
-    table = base_table(target.table)
-    return (
-        target.rule is not None
-        or bool(target.references)
-        or (table is not None and is_cascading_parent(table))
-    )
 
 
 def _has_new_tenant(table: Any, rule: ColumnOwnership, on_duplicate: Any) -> ColumnElement[bool]:
