@@ -6,14 +6,25 @@ Everything that the guard does on some databases only depends on this table.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from typing import Final
 
 from sqlalchemy.engine import Dialect
 
 from .errors import ConfigurationError
 
-__all__ = ["DATABASES", "Database", "ExactText", "database_for", "default_schemas"]
+__all__ = ["DATABASES", "Database", "ExactText", "Risk", "database_for", "default_schemas"]
+
+
+class Risk(IntEnum):
+    """What a condition could do on a row that another condition excludes."""
+
+    NONE = 0
+    """Nothing: it never raises."""
+    LATE = 1
+    """Raise, but only after other conditions of the same ``WHERE`` that compare a column."""
+    FIRST = 2
+    """Raise, or take effect, before any other condition is evaluated."""
 
 
 class ExactText(Enum):
@@ -48,8 +59,15 @@ class Database:
         deletes_while_reading: whether a ``DELETE`` may delete its first row before it has found
             the last one.
         on_duplicate_key: whether upserts are ``ON DUPLICATE KEY UPDATE``, which has no ``WHERE``.
-        fails_on_any_row: whether a condition may be evaluated, and raise, on a row that another
-            condition excludes.
+        sorts_by_price: whether cheap conditions are evaluated before others, whichever the
+            statement names first.
+        fence: what to put behind a subquery, without effect on its rows, so that the database
+            does not move conditions into it.
+        fences_everywhere: whether subqueries outside of ``FROM`` may have that, too.
+        moves_past_limit_of_union: whether conditions are moved into the parts of a ``UNION ALL``
+            even if there is a fence behind it.
+        owned_reached_by: the risk of a condition outside of a subquery that could be evaluated
+            before the subquery compares the tenant column.
     """
 
     schemas: frozenset[str] = frozenset()
@@ -63,7 +81,11 @@ class Database:
     reads_changed_table: bool = True
     deletes_while_reading: bool = True
     on_duplicate_key: bool = False
-    fails_on_any_row: bool = False
+    sorts_by_price: bool = False
+    fence: str
+    fences_everywhere: bool = True
+    moves_past_limit_of_union: bool = False
+    owned_reached_by: Risk = Risk.NONE
 
     def is_temporary(self, schema: str | None) -> bool:
         """Return whether the tables of ``schema`` are temporary ones."""
@@ -85,21 +107,30 @@ _SQLITE: Final = Database(
     row_ids=frozenset({"rowid", "_rowid_", "oid"}),
     exact_text=ExactText.BINARY_COLLATION,
     loose_quotes=True,
-    fails_on_any_row=True,
+    fence="LIMIT -1",
 )
 _POSTGRESQL: Final = Database(
     temporary_schema="pg_temp",
     cuts_names_at=63,  # NAMEDATALEN less one
     groups_by_key=True,
     deletes_while_reading=False,
-    fails_on_any_row=True,
+    sorts_by_price=True,
+    fence="OFFSET 0",
+    owned_reached_by=Risk.FIRST,
 )
+# Not the largest number, which MariaDB takes for no limit.
+_ALL_ROWS: Final = "LIMIT 9223372036854775807"
+
 _MYSQL: Final = Database(
     row_ids=frozenset({"_rowid"}),
     exact_text=ExactText.BINARY_CAST,
     hash_comments=True,
     reads_changed_table=False,
     on_duplicate_key=True,
+    fence=_ALL_ROWS,
+    fences_everywhere=False,
+    moves_past_limit_of_union=True,
+    owned_reached_by=Risk.LATE,
 )
 _MARIADB: Final = Database(
     row_ids=frozenset({"_rowid"}),
@@ -107,6 +138,10 @@ _MARIADB: Final = Database(
     hash_comments=True,
     reads_changed_table=False,
     on_duplicate_key=True,
+    fence=_ALL_ROWS,
+    fences_everywhere=False,
+    moves_past_limit_of_union=True,
+    owned_reached_by=Risk.LATE,
 )
 
 DATABASES: Final = {

@@ -160,6 +160,13 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Use(_COMPILER, "_where_criteria", "_compose_select_body visit_update visit_delete"),
     # If the statement groups by a key, its tables do not become derived tables.
     Use(_COMPILER, "_group_by_clauses", "_compose_select_body"),
+    Use(_COMPILER, "_having_criteria", "_compose_select_body"),
+    # Set operations, and what keeps a subquery apart from the statement around it.
+    Method(_COMPILER, "visit_compound_select", "self cs"),
+    Method(_COMPILER, "for_update_clause", "self select"),
+    Use(_COMPILER, "_has_row_limiting_clause", "_compose_select_body visit_compound_select"),
+    # The columns of a subquery, with their names.
+    Use(_COMPILER, "columns_plus_names", "visit_select"),
     # Raw SQL after the criteria, and hints on tables.
     Use(_COMPILER, "_suffixes", "visit_select"),
     Use(_COMPILER, "_statement_hints", "visit_select"),

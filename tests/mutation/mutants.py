@@ -42,6 +42,8 @@ _FOREIGN_KEYS: Final = f"{_TESTS}/compiler/test_foreign_keys.py"
 _PROOFS: Final = f"{_TESTS}/compiler/test_proofs.py"
 _LOADED: Final = f"{_TESTS}/orm/test_loaded.py"
 _LOOKUPS: Final = f"{_TESTS}/execution/test_lookups.py"
+_EVALUATION: Final = f"{_TESTS}/compiler/test_evaluation.py"
+_FENCES: Final = f"{_TESTS}/compiler/test_fences.py"
 _PARAMETERS: Final = f"{_TESTS}/compiler/test_parameters.py"
 _CTE_NAMES: Final = f"{_TESTS}/compiler/test_cte_names.py"
 _DIALECTS: Final = f"{_TESTS}/execution/test_dialects.py"
@@ -54,6 +56,8 @@ _REGISTRY: Final = f"{_TESTS}/ownership/test_registry.py"
 _CASCADES: Final = f"{_TESTS}/ownership/test_cascades.py"
 _DERIVATION: Final = f"{_TESTS}/ownership/test_derivation.py"
 
+_NOTHING_EVALUATED: Final = "test_nothing_is_evaluated_on_another_tenants_rows"
+
 
 def _leak(way: str) -> str:
     """Return the test of an attack from ``tests/leaks``."""
@@ -65,8 +69,8 @@ MUTANTS: Final = (
     Mutant(
         "where",
         "A SELECT gets no predicate.",
-        "        return self._with_criteria(select, self._plans[select])",
-        "        return select",
+        "        confined = with_criteria(select, plan)",
+        "        confined = select",
         (f"{_COMPILER}::test_every_read_returns_the_tenants_rows_and_loses_none",),
     ),
     Mutant(
@@ -118,7 +122,7 @@ MUTANTS: Final = (
     Mutant(
         "update-delete",
         "UPDATE and DELETE get no predicate on their target.",
-        "        final = state.statement = self._with_criteria(final, plan)",
+        "        final = state.statement = with_criteria(final, plan)",
         "        pass",
         (f"{_WRITES}::test_an_update_and_a_delete_change_the_tenants_rows_only",),
     ),
@@ -622,16 +626,86 @@ MUTANTS: Final = (
     Mutant(
         "parentheses-where",
         "An OR in raw SQL stands beside the predicate.",
-        "        own = parenthesize(own)",
-        "        pass",
+        "parenthesize(statement._where_criteria) if own is None else own",
+        "statement._where_criteria if own is None else own",
         (f"{_RAW_PARTS}::test_an_or_in_text_cannot_widen_a_statement",),
     ),
     Mutant(
         "parentheses-on",
         "An OR in raw SQL stands beside the predicate of an ON.",
-        "settled_first(parenthesize(conjuncts(join.onclause)), settled)",
-        "settled_first([join.onclause], settled)",
+        "*(parenthesize(conjuncts(on)) if own is None else own)",
+        "*([on] if own is None else own)",
         (f"{_RAW_PARTS}::test_an_or_in_text_cannot_widen_a_statement",),
+    ),
+    Mutant(
+        "settled-term",
+        "A condition that may fail is evaluated in any order.",
+        "term if settled is None else only_if(settled, term, false())",
+        "term",
+        (f"{_EVALUATION}::test_a_condition_that_could_fail_sees_this_tenants_rows_alone",),
+    ),
+    Mutant(
+        "settled-owned",
+        "A cheap condition is evaluated before the comparison with the tenant column.",
+        "        if risk is Risk.FIRST and self._sorts_by_price:",
+        "        if False:",
+        (f"{_FENCES}::{_NOTHING_EVALUATED}",),
+    ),
+    Mutant(
+        "settled-computed",
+        "Something in FROM is computed from the rows of every tenant.",
+        "self.settles_tied = self.settles_tied or self._computes_from_tied()",
+        "pass",
+        (f"{_FENCES}::{_NOTHING_EVALUATED}",),
+    ),
+    Mutant(
+        "settled-columns",
+        "Where no fence is allowed, columns are computed from the rows of every tenant.",
+        "            settle_columns(state, plan)",
+        "            pass",
+        (f"{_FENCES}::{_NOTHING_EVALUATED}",),
+    ),
+    Mutant(
+        "settled-having",
+        "A condition of HAVING is moved into the WHERE.",
+        "[only_if(counted, term, false()) if may_fail(term) else term for term in terms]",
+        "terms",
+        (f"{_FENCES}::{_NOTHING_EVALUATED}",),
+    ),
+    Mutant(
+        "fence",
+        "Conditions from outside are moved into a subquery.",
+        '        return f" {self._database.fence}"',
+        '        return ""',
+        (f"{_FENCES}::{_NOTHING_EVALUATED}",),
+    ),
+    Mutant(
+        "fence-columns",
+        "What is computed in a subquery counts as harmless.",
+        "        level.risk = max(level.risk, risk)",
+        "        pass",
+        (f"{_FENCES}::{_NOTHING_EVALUATED}",),
+    ),
+    Mutant(
+        "fence-cte",
+        "A reference to a CTE has no fence.",
+        "        if not Risk.NONE < reached_by <= self._risk():",
+        "        if True:",
+        (f"{_FENCES}::{_NOTHING_EVALUATED}",),
+    ),
+    Mutant(
+        "fence-nested",
+        "What a subquery reads within a subquery does not count.",
+        "        outer.reached_by = least(outer.reached_by, level.reached_by)",
+        "        pass",
+        (f"{_FENCES}::{_NOTHING_EVALUATED}",),
+    ),
+    Mutant(
+        "fence-union-all",
+        "MariaDB moves conditions into the parts of a UNION ALL.",
+        "        if fence and self._guard.database.moves_past_limit_of_union:",
+        "        if False:",
+        (f"{_FENCES}::{_NOTHING_EVALUATED}",),
     ),
     Mutant(
         "parentheses-value",

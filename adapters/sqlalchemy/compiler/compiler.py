@@ -95,27 +95,39 @@ class GuardedCompiler(_Base):
     # statement is rendered.
     def _setup_select_stack(self, select: Any, compile_state: Any, *args: Any, **kw: Any) -> Any:
         froms = super()._setup_select_stack(select, compile_state, *args, **kw)
-        self._guard.enter_select(select, froms)
+        self._guard.enter_select(select, froms, compile_state)
         return froms
 
     # private: renders FROM, WHERE and the following clauses.
     def _compose_select_body(self, text: Any, select: Any, *args: Any, **kw: Any) -> Any:
-        return super()._compose_select_body(text, self._guard.confined(select), *args, **kw)
+        text = super()._compose_select_body(text, self._guard.confined(select), *args, **kw)
+        return self._guard.fenced(select, text)
+
+    # A lock comes last.
+    def for_update_clause(self, select: Any, *args: Any, **kw: Any) -> Any:
+        fence = self._guard.sources.fences.fence(select)
+        return fence + super().for_update_clause(select, *args, **kw)
+
+    def visit_compound_select(self, cs: Any, *args: Any, **kw: Any) -> Any:
+        render = partial(super().visit_compound_select, cs, *args, **kw)
+        return self._guard.sources.render_compound(cs, render)
 
     # -- FROM --------------------------------------------------------------------
 
     def visit_join(self, join: Any, *args: Any, **kw: Any) -> Any:
-        return super().visit_join(self._guard.confined_join(join), *args, **kw)
+        return super().visit_join(self._guard.sources.confined_join(join), *args, **kw)
 
     def visit_table(self, table: Any, *args: Any, **kw: Any) -> Any:
-        return self._guard.render_table(table, partial(super().visit_table, table, *args, **kw), kw)
+        render = partial(super().visit_table, table, *args, **kw)
+        return self._guard.sources.render_table(table, render, kw)
 
     def visit_alias(self, alias: Any, *args: Any, **kw: Any) -> Any:
-        return self._guard.render_alias(alias, partial(super().visit_alias, alias, *args, **kw), kw)
+        render = partial(super().visit_alias, alias, *args, **kw)
+        return self._guard.sources.render_alias(alias, render, kw)
 
     def visit_cte(self, cte: Any, *args: Any, **kw: Any) -> Any:
-        self._guard.enter_cte(cte)
-        return super().visit_cte(cte, *args, **kw)
+        render = partial(super().visit_cte, cte, *args, **kw)
+        return self._guard.sources.render_cte(cte, render, kw)
 
     def tenantshield_visit_column(self, column: Any, *args: Any, **kw: Any) -> Any:
         """Replace ``visit_column()`` in a statement with derived tables for tables in a schema.
@@ -123,7 +135,7 @@ class GuardedCompiler(_Base):
         A derived table has no schema. Other statements do without this override, since they have
         many columns.
         """
-        if not self._guard.has_no_schema(column, kw):
+        if not self._guard.sources.has_no_schema(column, kw):
             return super().visit_column(column, *args, **kw)
         text = super().visit_column(column, *args, **{**kw, "include_table": False})
         return f"{self.preparer.quote(column.table.name)}.{text}"

@@ -4,37 +4,52 @@ A database evaluates the terms of a ``WHERE`` in any order, cheap ones first, an
 is expensive. ``CAST(price AS INTEGER) > 5`` next to the ``EXISTS`` of a tied table is therefore
 evaluated on every tenant's rows, and the error that it raises on another tenant's row reveals
 the value. So such a term is wrapped in ``CASE``, which guarantees that the predicate is evaluated
-first.
+first. Subqueries, into which a database moves terms from outside, are fenced, see ``fences.py``.
 
 https://www.postgresql.org/docs/current/sql-expressions.html#SYNTAX-EXPRESS-EVAL
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, ColumnElement, case, false
+from sqlalchemy import BindParameter, Boolean, ColumnElement, case, false, func
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import (
     BinaryExpression,
     BooleanClauseList,
     Case,
+    Cast,
     ClauseList,
     ColumnClause,
     ExpressionClauseList,
     False_,
+    FunctionFilter,
     Grouping,
     Label,
     Null,
+    Over,
     True_,
     UnaryExpression,
+    WithinGroup,
 )
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.sql.selectable import FromClause, ScalarSelect, SelectBase
+from sqlalchemy.sql.selectable import FromClause, ScalarSelect, Select, SelectBase
 from sqlalchemy.sql.visitors import iterate
 
-__all__ = ["conjuncts", "may_fail", "settled_first"]
+from ..databases import Risk
+
+__all__ = [
+    "conjuncts",
+    "could_be_cheap",
+    "kept_in_groups",
+    "may_fail",
+    "only_if",
+    "risk_of",
+    "risk_of_columns",
+]
+
 
 _COMPARISONS: Final = frozenset(
     {
@@ -74,7 +89,9 @@ _COMPARISONS: Final = frozenset(
 )
 """Operators that never raise, whatever the values in a row."""
 
-_FUNCTIONS: Final = frozenset({"coalesce", "lower", "upper", "length", "char_length", "nullif"})
+_FUNCTIONS: Final = frozenset(
+    {"coalesce", "lower", "upper", "length", "char_length", "nullif", "starts_with"}
+)
 """Functions that never raise, and that may have an index."""
 
 _PLAIN: Final = (
@@ -96,26 +113,158 @@ _PLAIN: Final = (
 _ANYTHING: Final = frozenset({"*", "1"})
 """The literal columns in an ``EXISTS``."""
 
+_FREE: Final = frozenset(
+    {
+        operators.and_,
+        operators.or_,
+        operators.inv,
+        operators.is_,
+        operators.is_not,
+        operators.is_distinct_from,
+        operators.is_not_distinct_from,
+        operators.is_true,
+        operators.is_false,
+    }
+)
+"""Operators that PostgreSQL does not count in the price of a condition."""
 
-def may_fail(condition: Any) -> bool:
+_PATTERNS: Final = frozenset({operators.regexp_match_op, operators.not_regexp_match_op})
+
+_AGGREGATES: Final = frozenset(
+    {
+        *("any_value", "array_agg", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or"),
+        *("count", "every", "group_concat", "json_agg", "json_arrayagg", "json_group_array"),
+        *("json_group_object", "json_object_agg", "json_objectagg", "jsonb_agg"),
+        *("jsonb_object_agg", "max", "min", "std", "stddev", "stddev_pop", "stddev_samp"),
+        *("string_agg", "sum", "total", "var_pop", "var_samp", "variance", "xmlagg"),
+    }
+)
+"""Functions of groups of rows."""
+
+
+def may_fail(condition: Any, rows: Collection[FromClause] = ()) -> bool:
     """Return whether ``condition`` could raise for some value in a row.
 
     Everything could that is not known never to raise.
+
+    Args:
+        condition: the condition.
+        rows: the elements of the ``FROM`` whose rows may be another tenant's.
     """
     # Also in subqueries, which may refer to the row of the enclosing statement.
-    return not all(map(_is_harmless, iterate(condition)))
+    return not all(_is_harmless(part, rows) for part in iterate(condition))
 
 
-def _is_harmless(part: Any) -> bool:
+def _is_harmless(part: Any, rows: Collection[FromClause]) -> bool:
     match part:
         case ColumnClause():
             return not part.is_literal or part.name in _ANYTHING
         case BinaryExpression() | BooleanClauseList() | UnaryExpression():
             return part.operator is None or part.operator in _COMPARISONS
         case FunctionElement():
-            return getattr(part, "name", "").lower() in _FUNCTIONS
+            return _name_of(part) in _FUNCTIONS
+        case ScalarSelect():
+            return not rows or _has_one_row(part.element) or not _refers_to(part, rows)
         case _:
             return isinstance(part, _PLAIN)
+
+
+def _name_of(function: Any) -> str:
+    return str(getattr(function, "name", "")).lower()
+
+
+def _has_one_row(query: Any) -> bool:
+    """Return whether ``query`` cannot raise by returning more than one row."""
+    if query._has_row_limiting_clause:  # private: LIMIT, OFFSET or FETCH
+        return True
+    # A set operation may have more rows even so.
+    columns = list(query.selected_columns) if isinstance(query, Select) else []
+    # private: there is no public way to tell whether a SELECT has a GROUP BY.
+    return bool(columns) and not query._group_by_clauses and all(map(_has_aggregate, columns))
+
+
+def _refers_to(query: Any, rows: Collection[FromClause]) -> bool:
+    return any(isinstance(part, ColumnClause) and part.table in rows for part in iterate(query))
+
+
+def _has_aggregate(column: Any) -> bool:
+    """Return whether ``column`` is computed from groups of rows or a window."""
+    pending = [column]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, FunctionFilter | WithinGroup | Over):
+            return True
+        if isinstance(part, FunctionElement) and _name_of(part) in _AGGREGATES:
+            return True
+        if not isinstance(part, SelectBase | ScalarSelect):
+            pending.extend(part.get_children())
+    return False
+
+
+def risk_of_columns(columns: Iterable[Any], rows: Collection[FromClause]) -> Risk:
+    """Return what ``columns`` could do if they were evaluated before a ``WHERE``.
+
+    An aggregate is not: it is computed from the rows that are left.
+    """
+    return max(
+        (risk_of(each, rows) for each in columns if not _has_aggregate(each)), default=Risk.NONE
+    )
+
+
+def risk_of(condition: Any, rows: Collection[FromClause] = ()) -> Risk:
+    """Return what ``condition`` could do on a row that another condition excludes.
+
+    Args:
+        condition: the condition.
+        rows: the elements of the ``FROM`` whose rows may be another tenant's.
+    """
+    if not may_fail(condition, rows):
+        return Risk.NONE
+    return Risk.FIRST if could_be_cheap(condition) and _is_cheap(condition) else Risk.LATE
+
+
+def could_be_cheap(condition: Any) -> bool:
+    """Return whether ``condition`` is more than a plain comparison; most are not."""
+    if not isinstance(condition, BinaryExpression):
+        return True
+    if condition.operator in _PATTERNS:
+        # One from a column may be malformed.
+        return not isinstance(condition.right, BindParameter)
+    return condition.operator in _FREE or _is_truth(condition)
+
+
+def _is_cheap(condition: Any) -> bool:
+    """Return whether a database that sorts conditions by their price may evaluate this one first.
+
+    PostgreSQL does: a function has the price of a comparison, and more if it is compared with
+    anything. Of equal conditions, a comparison with a constant comes last.
+
+    https://github.com/postgres/postgres/blob/master/src/backend/optimizer/plan/createplan.c
+    (``order_qual_clauses()``)
+    """
+    price = 0
+    for part in iterate(condition):
+        match part:
+            case SelectBase():
+                return False
+            case BinaryExpression():
+                price += part.operator not in _FREE and not _is_truth(part)
+            case FunctionElement():
+                # PostGIS declares higher prices, and finds an index for some of its functions.
+                price += 2 if _name_of(part).startswith("st_") else 1
+            case Cast():
+                price += 1
+            case _:
+                pass
+    return price <= 1
+
+
+def _is_truth(comparison: BinaryExpression[Any]) -> bool:
+    """Return whether ``comparison`` is ``f(x) = true``, which is simplified to ``f(x)``."""
+    if comparison.operator not in (operators.eq, operators.ne):
+        return False
+    sides = (comparison.left, comparison.right)
+    return any(isinstance(side.type, Boolean) for side in sides)
 
 
 def conjuncts(condition: Any) -> Iterator[Any]:
@@ -127,16 +276,17 @@ def conjuncts(condition: Any) -> Iterator[Any]:
         yield condition
 
 
-def settled_first(
-    conditions: Iterable[Any], settled: ColumnElement[bool] | None
-) -> list[ColumnElement[Any]]:
-    """Return ``conditions``, with those that may fail evaluated only after ``settled``.
+def only_if(settled: ColumnElement[bool], value: Any, otherwise: Any = None) -> ColumnElement[Any]:
+    """Return ``value`` where ``settled`` is true, which is evaluated before it."""
+    return case((settled, value), else_=otherwise)
 
-    Args:
-        conditions: the application's own conditions.
-        settled: a condition that is true for this tenant's rows; ``None`` if the order of
-            evaluation does not matter.
+
+def kept_in_groups(conditions: Iterable[Any]) -> list[ColumnElement[Any]]:
+    """Return the conditions of a ``HAVING``, with those that may fail kept there.
+
+    A condition without an aggregate is moved to the ``WHERE``. The number of rows is always at
+    least 0.
     """
-    if settled is None:
-        return list(conditions)
-    return [case((settled, term), else_=false()) if may_fail(term) else term for term in conditions]
+    counted = func.count() >= 0
+    terms = [term for each in conditions for term in conjuncts(each)]
+    return [only_if(counted, term, false()) if may_fail(term) else term for term in terms]

@@ -21,7 +21,7 @@ from sqlalchemy.types import TypeEngine
 from ..errors import CrossTenantAccessError, UnguardedStatementError
 from ..ownership.cascades import is_cascading_parent
 from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference, table_label
-from .placement import base_table
+from .joins import base_table
 from .proofs import ReferencesOf, is_proven, refuse_expression
 
 __all__ = [

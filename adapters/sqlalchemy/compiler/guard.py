@@ -11,32 +11,27 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
-from sqlalchemy import BindParameter, and_
-from sqlalchemy.sql.elements import _truncated_label
+from sqlalchemy import BindParameter
 from sqlalchemy.sql.expression import FromClause, TableClause
 
-from ..databases import database_for, default_schemas
+from ..databases import Risk, database_for, default_schemas
 from ..errors import UnguardedStatementError
 from ..ownership.cascades import refuse_cascade
-from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference, table_label
+from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference
 from ..ownership.registry import registry
 from ..raw_sql.marks import marking, without_marks
 from . import writes
-from .cte_names import CteNames
-from .evaluation import conjuncts, may_fail, settled_first
+from .evaluation import kept_in_groups
+from .fences import settle_columns
 from .foreign_keys import ReferenceParameter, ReferenceRows, Target, notes_in
+from .joins import base_table, leaves
 from .parameters import filled
-from .placement import Plan, base_table, leaves
+from .placement import Plan
 from .predicates import Predicates, exactly, is_joined
 from .raw_parts import RawParts
 from .rendered import check_written
-from .rewriting import (
-    further_tables,
-    parenthesize,
-    select_keys_first,
-    state_of,
-    with_criteria,
-)
+from .rewriting import copy_of, further_tables, select_keys_first, state_of, with_criteria
+from .sources import Sources
 from .upserts import refuse_returning_on_conflict
 
 __all__ = ["StatementGuard"]
@@ -51,6 +46,7 @@ class StatementGuard:
 
     Attributes:
         raw: the raw SQL in the statement.
+        sources: what the statement reads.
         database: the database that the statement is for.
         is_rendering: whether the statement is being rendered.
         has_rendered: whether rendering has begun at least once.
@@ -61,13 +57,12 @@ class StatementGuard:
         self._scans = scans
         self.database = database_for(compiler.dialect)
         self.raw = RawParts(compiler.dialect, scans=scans)
+        self.sources = Sources(self, compiler, scans=scans)
         self.is_rendering = False
         self.has_rendered = False
-        self._cte_names = CteNames(self.database)
         self._schemas = default_schemas(compiler.dialect)
         self._plans: dict[Any, Plan] = {}
         self._binds: dict[tuple[int, str], BindParameter[Any]] = {}
-        self._without_schema: set[FromClause] = set()
         self._prefetched: list[tuple[ReferenceParameter, str]] = []
         self._changed: TableClause | None = None
         self._targets: dict[int, list[Target]] = {}
@@ -122,7 +117,8 @@ class StatementGuard:
 
     # -- ownership and predicates ------------------------------------------------
 
-    def _ownership_of(self, table: TableClause) -> Ownership | None:
+    def ownership_of(self, table: TableClause) -> Ownership | None:
+        """Return who owns the rows of ``table``."""
         return registry.ownership_in_statement(table, self._schemas)
 
     def _references_of(self, table: TableClause) -> tuple[Reference, ...]:
@@ -139,145 +135,60 @@ class StatementGuard:
             return self._binds[key]
 
         exact = partial(exactly, dialect=self._compiler.dialect)
-        return Plan(self._ownership_of, Predicates(bind, exact, self._changed))
+        predicates = Predicates(bind, exact, self._changed)
+        return Plan(self.ownership_of, predicates, sorts_by_price=self.database.sorts_by_price)
 
     def _enter(self, statement: Any, plan: Plan) -> None:
         self._plans[statement] = plan
-        for each in plan.derived:
-            if getattr(each, "schema", None):
-                self._without_schema.add(each)
-                self._compiler.visit_column = self._compiler.tenantshield_visit_column
+        self.sources.enter(plan)
 
-    def _plan(self) -> Plan | None:
+    def plan(self) -> Plan | None:
+        """Return the plan of the innermost statement that is being rendered."""
         return self._plans.get(self.enclosing())
 
     # -- SELECT ------------------------------------------------------------------
 
-    def enter_select(self, select: Any, froms: Any) -> None:
+    def enter_select(self, select: Any, froms: Any, state: Any) -> None:
         """Decide where the predicates of ``select`` go.
 
         Args:
             select: the ``SELECT``.
             froms: the elements of its ``FROM``.
+            state: SQLAlchemy's compile state.
         """
+        # private: the statement around this one.
+        stack = self._compiler.stack
+        fences = self.sources.fences
+        fences.enter(stack[-2]["selectable"] if len(stack) > 1 else None)
         plan = self.new_plan("SELECT")
-        plan.keeps_tables = self.database.groups_by_key and bool(select._group_by_clauses)
+        groups = bool(select._group_by_clauses)
+        plan.keeps_tables = self.database.groups_by_key and groups
         plan.is_joined = is_joined(select)
+        if not plan.is_joined:
+            plan.columns = fences.read_columns(state, froms)
+            plan.settles_tied = groups and plan.columns is not Risk.NONE
         plan.add(froms, select._where_criteria)
+        fences.read_rows(plan)
+        if plan.columns is not Risk.NONE and not groups:
+            settle_columns(state, plan)
         self.raw.add_select(select)
         self._enter(select, plan)
 
     def confined(self, select: Any) -> Any:
         """Return ``select`` with the predicates in its ``WHERE``."""
-        return self._with_criteria(select, self._plans[select])
+        plan = self._plans[select]
+        confined = with_criteria(select, plan)
+        if select._having_criteria and select._group_by_clauses and plan.reads_rows():
+            having = tuple(kept_in_groups(select._having_criteria))
+            confined = copy_of(confined, _having_criteria=having)
+        return confined
 
-    def _with_criteria(self, statement: Any, plan: Plan) -> Any:
-        criteria = statement._where_criteria
-        settled = None
-        if plan.tied and self.database.fails_on_any_row and any(map(may_fail, criteria)):
-            settled = plan.settled()
-        if plan.where or settled is not None:
-            return with_criteria(statement, plan, settled)
-        return statement
-
-    # -- FROM --------------------------------------------------------------------
-
-    def confined_join(self, join: Any) -> Any:
-        """Return ``join`` with the predicates in its ``ON``."""
-        plan = self._plan()
-        if plan is None:
-            return join
-        criteria = plan.on.get(join, ())
-        settled = None
-        if plan.tied and self.database.fails_on_any_row and may_fail(join.onclause):
-            settled = plan.settled(leaves(join))
-        if criteria or settled is not None:
-            own = settled_first(parenthesize(conjuncts(join.onclause)), settled)
-            join = join._clone()  # private: a shallow copy
-            join.onclause = and_(*criteria, *own)
-        return join
-
-    def render_table(
-        self, table: TableClause, render: Callable[[], str], place: Mapping[str, Any]
-    ) -> str:
-        """Return the text of ``table``, as a filtered derived table if the plan requires it.
-
-        Args:
-            table: the table.
-            render: renders it.
-            place: SQLAlchemy's arguments, which describe its place in the statement.
-
-        Raises:
-            UnguardedStatementError: the table cannot be confined in this place.
-        """
-        is_from, in_tstring = place.get("asfrom"), place.get("within_tstring")
-        if not is_from and not place.get("ashint") and not in_tstring:
-            return render()
-        compiler = self._compiler
-        owned = self._ownership_of(table) is not None
-        if is_from and owned:
-            self._cte_names.add_table(table, compiler.preparer.schema_for_object(table))
-        text: str = compiler.preparer.as_table(render) if self.is_rendering else render()
-        self._refuse_long_name(table)
-        if not owned or not (is_from or in_tstring):
-            return text
-        plan = self._plan()
-        if not is_from or plan is None or table not in plan.covered:
-            self._refuse_place(table)
-        # An alias of the table becomes a derived table in render_alias(). The argument may also
-        # be an alias of the subquery that this FROM is part of, which is ignored.
-        alias = place.get("enclosing_alias")
-        if plan is not None and not plan.renders((table, alias, place.get("iscrud"))):
-            self._refuse_place(table)
-        is_aliased = alias is not None and alias.element is table
-        if plan is not None and table in plan.derived and not is_aliased:
-            return self._derived(text, plan.derived[table], table.name)
+    def fenced(self, select: Any, text: str) -> str:
+        """Return ``text``, the body of ``select``, with a fence if it needs one."""
+        fences = self.sources.fences
+        text += fences.fence(select)
+        fences.leave(select)
         return text
-
-    def render_alias(self, alias: Any, render: Callable[[], str], place: Mapping[str, Any]) -> str:
-        """Return the text of ``alias``, see :meth:`render_table`."""
-        text = render()
-        plan = self._plan()
-        if place.get("asfrom"):
-            if plan is not None and alias in plan.derived:
-                return self._derived(text, plan.derived[alias], alias.name)
-        elif place.get("within_tstring"):
-            table = base_table(alias)
-            if table is not None and self._ownership_of(table) is not None:
-                self._refuse_place(table)
-        return text
-
-    def enter_cte(self, cte: Any) -> None:
-        """Refuse a CTE that would be read instead of a table with tenants' rows."""
-        self._cte_names.add_cte(cte)
-
-    def has_no_schema(self, column: Any, place: Mapping[str, Any]) -> bool:
-        """Return whether the table of ``column`` has a schema but is rendered without it."""
-        table = column.table
-        return bool(place.get("include_table", True) and table in self._without_schema)
-
-    def _refuse_long_name(self, table: TableClause) -> None:
-        if self.database.cuts(table.name):
-            raise UnguardedStatementError(
-                f"PostgreSQL cuts a table's name to {self.database.cuts_names_at} bytes, and a "
-                "longer one may become the name of another table: use at most that many bytes"
-            )
-
-    def _refuse_place(self, table: TableClause) -> None:
-        if self._scans:
-            raise UnguardedStatementError(
-                f"{table_label(table)} holds tenants' rows and is used in a place of the "
-                "statement where it cannot be confined to the tenant; select from it in a "
-                "subquery instead"
-            )
-
-    def _derived(self, text: str, criteria: Any, name: Any) -> str:
-        compiler = self._compiler
-        filtered = compiler.process(and_(*criteria))
-        # private: the name with which the element's columns are rendered.
-        if isinstance(name, _truncated_label):
-            name = compiler._truncated_identifier("alias", name)
-        return f"(SELECT * FROM {text} WHERE {filtered}) AS {compiler.preparer.quote(name)}"
 
     # -- INSERT, UPDATE and DELETE -----------------------------------------------
 
@@ -348,10 +259,11 @@ class StatementGuard:
         if not self.database.reads_changed_table:
             self._changed = base_table(final.table)
         tables = [final.table, *further_tables(state)]
-        plan = self.new_plan(operation).add(tables, final._where_criteria)
+        written = set(leaves(final.table))
+        plan = self.new_plan(operation).add(tables, final._where_criteria, written)
         if plan.covered:
             self._writes = True
-        final = state.statement = self._with_criteria(final, plan)
+        final = state.statement = with_criteria(final, plan)
         self._enter(final, plan)
         return state
 
@@ -367,7 +279,7 @@ class StatementGuard:
             return Target(element, None, (), self._references_of, [])
         return Target(
             element,
-            self._ownership_of(table),
+            self.ownership_of(table),
             self._references_of(table),
             self._references_of,
             self._prefetched,

@@ -7,33 +7,39 @@ SQL.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, Final, NoReturn, TypeAlias, cast
 
 from sqlalchemy import ColumnElement, and_, or_
-from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnClause, Grouping
-from sqlalchemy.sql.expression import Alias, FromClause, Join, TableClause, TableSample
-from sqlalchemy.sql.selectable import FromGrouping
+from sqlalchemy.sql.elements import (
+    ColumnClause,
+    TextClause,
+)
+from sqlalchemy.sql.expression import Alias, FromClause, Join, Lateral, TableClause, TableSample
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import FromGrouping, TableValuedAlias
+from sqlalchemy.sql.visitors import iterate
 
-from ..ownership.model import ColumnOwnership, Ownership, ParentKey, ParentOwnership
+from ..databases import Risk
+from ..errors import UnguardedStatementError
+from ..ownership.model import (
+    ColumnOwnership,
+    Ownership,
+    ParentOwnership,
+    table_label,
+)
 from .chains import chain_along
+from .evaluation import could_be_cheap, may_fail, risk_of
+from .joins import Joined, base_table, leaves, ons
 from .predicates import Predicates, column_of
 
-__all__ = ["Plan", "base_table", "leaves"]
+__all__ = ["Plan"]
 
 OwnershipOf: TypeAlias = Callable[[TableClause], Ownership | None]
 Criteria: TypeAlias = list[ColumnElement[bool]]
 
-
-def base_table(element: FromClause) -> TableClause | None:
-    """Return the table that ``element`` is, or is an alias of; ``None`` for anything else.
-
-    Subqueries and CTEs are separate statements with their own plans.
-    """
-    while isinstance(element, Alias | TableSample):
-        element = element.element
-    return element if isinstance(element, TableClause) else None
+_COMPUTED: Final = (Lateral, TableValuedAlias, FunctionElement)
+"""What may be computed from each row of other elements in the same ``FROM``."""
 
 
 class Plan:
@@ -47,31 +53,50 @@ class Plan:
         tied: the elements whose rows belong to a tenant through a parent, with their ownership.
         keeps_tables: whether to avoid derived tables where possible.
         is_joined: whether the guard built the statement and joined tied tables to their parents.
+        columns: what the columns could do on a row that a condition excludes.
+        settles_tied: whether tied tables are replaced by derived tables, since something else in
+            the ``FROM`` is computed from each of their rows and could fail.
     """
 
     __slots__ = (
+        "_criteria_given",
+        "_elements",
         "_predicates",
         "_rendered",
         "_rule_for",
+        "_sorts_by_price",
+        "_written",
+        "columns",
         "covered",
         "derived",
         "is_joined",
         "keeps_tables",
         "on",
+        "owned",
+        "settles_tied",
         "tied",
         "where",
     )
 
-    def __init__(self, ownership_of: OwnershipOf, predicates: Predicates) -> None:
+    def __init__(
+        self, ownership_of: OwnershipOf, predicates: Predicates, *, sorts_by_price: bool = False
+    ) -> None:
         self._rule_for = ownership_of
         self._predicates = predicates
+        self._sorts_by_price = sorts_by_price
+        self._elements: list[FromClause] = []
+        self._criteria_given: tuple[ColumnElement[Any], ...] = ()
+        self._written: Collection[FromClause] = ()
         self.where: Criteria = []
         self.on: dict[Join, Criteria] = {}
         self.derived: dict[FromClause, Criteria] = {}
         self.covered: set[FromClause] = set()
+        self.owned: list[tuple[FromClause, ColumnOwnership]] = []
         self.tied: list[tuple[FromClause, ParentOwnership]] = []
         self.keeps_tables = False
         self.is_joined = False
+        self.columns = Risk.NONE
+        self.settles_tied = False
         self._rendered: set[tuple[object, ...]] = set()
 
     def renders(self, place: tuple[object, ...]) -> bool:
@@ -81,7 +106,10 @@ class Plan:
         return is_first
 
     def add(
-        self, elements: Iterable[FromClause], criteria: Iterable[ColumnElement[Any]] = ()
+        self,
+        elements: Iterable[FromClause],
+        criteria: Iterable[ColumnElement[Any]] = (),
+        written: Collection[FromClause] = (),
     ) -> Plan:
         """Add the elements of a ``FROM``, and return this plan.
 
@@ -89,9 +117,17 @@ class Plan:
             elements: the comma-separated elements.
             criteria: the statement's own criteria, which may already join a foreign key to its
                 parent.
+            written: the elements that the statement changes.
+
+        Raises:
+            UnguardedStatementError: something in the ``FROM`` is computed from each row of a tied
+                table that the statement changes.
         """
-        elements = list(elements)
-        proven = _Joined()
+        self._elements = elements = list(elements)
+        self._criteria_given = criteria = tuple(criteria)
+        self._written = written
+        self.settles_tied = self.settles_tied or self._computes_from_tied()
+        proven = Joined()
         for element in elements:
             proven.walk(element)
         for criterion in criteria:
@@ -100,6 +136,14 @@ class Plan:
             if not self._place_plain_full_join(element):
                 self._place(element, self.where, proven)
         return self
+
+    def _computes_from_tied(self) -> bool:
+        rows = self._rows()
+        tied = {each for each in rows if self._is_tied(each)} if len(rows) > 1 else ()
+        return bool(tied) and any(
+            isinstance(leaf, _COMPUTED) and may_fail(leaf) and _may_refer_to(leaf, tied)
+            for leaf in rows
+        )
 
     def _place_plain_full_join(self, element: FromClause) -> bool:
         """Confine a full join of two tables without derived tables.
@@ -122,7 +166,7 @@ class Plan:
         self.where.append(or_(*both))
         return True
 
-    def _place(self, element: FromClause, sink: Criteria, proven: _Joined) -> None:
+    def _place(self, element: FromClause, sink: Criteria, proven: Joined) -> None:
         if isinstance(element, FromGrouping):
             self._place(element.element, sink, proven)
         elif isinstance(element, Join):
@@ -139,8 +183,16 @@ class Plan:
                     self.on[element] = on
             else:
                 self._place(element.right, sink, proven)
+        elif self.settles_tied and self._is_tied(element):
+            if element in self._written:
+                _refuse_computed(element)
+            self._derive(element)
         else:
             sink.extend(self._criteria(element, proven))
+
+    def _is_tied(self, element: FromClause) -> bool:
+        table = base_table(element)
+        return table is not None and isinstance(self._rule_for(table), ParentOwnership)
 
     def _derive(self, element: FromClause) -> None:
         if isinstance(element, FromGrouping):
@@ -154,7 +206,7 @@ class Plan:
                 self.derived[element] = criteria
 
     def _criteria(
-        self, element: FromClause, proven: _Joined | None
+        self, element: FromClause, proven: Joined | None
     ) -> Iterator[ColumnElement[bool]]:
         table = base_table(element)
         if table is None:
@@ -164,6 +216,7 @@ class Plan:
             return
         self._cover(element)
         if isinstance(rule, ColumnOwnership):
+            self.owned.append((element, rule))
             yield self._predicates.own(element, rule)
             return
         if self.is_joined:
@@ -173,23 +226,52 @@ class Plan:
             if proven is None or not proven.has(element, tie):
                 yield self._predicates.tied(element, chain_along(tie, self._rule_for))
 
-    def settled(self, elements: Iterable[FromClause] | None = None) -> ColumnElement[bool] | None:
-        """Return a condition that is true if each tied row is this tenant's or is missing.
+    def risk(self) -> Risk:
+        """Return what the conditions in ``WHERE`` and ``ON`` could do in a subquery."""
+        terms = [*self._criteria_given, *(on for each in self._elements for on in ons(each))]
+        rows = self._rows()
+        return max((self.columns, *(risk_of(each, rows) for each in terms)))
+
+    def reads_rows(self) -> bool:
+        """Return whether the rows of tenants are read, here or maybe in a subquery."""
+        plain = (base_table(leaf) for each in self._elements for leaf in leaves(each))
+        return bool(self.covered) or any(table is None for table in plain)
+
+    def _rows(self) -> frozenset[FromClause]:
+        return frozenset(leaf for each in self._elements for leaf in leaves(each))
+
+    def settle(
+        self, term: ColumnElement[Any], join: Join | None = None
+    ) -> ColumnElement[bool] | None:
+        """Return what must be true before ``term`` is evaluated; ``None`` if nothing must.
 
         Args:
-            elements: the elements of the ``FROM`` to consider; all of them if left out.
+            term: a condition of the application.
+            join: the join in whose ``ON`` it is.
         """
-        counts = None if elements is None else set(elements)
+        may_come_first = self._sorts_by_price and self.owned and could_be_cheap(term)
+        if not self.tied and not may_come_first:
+            return None
+        risk = risk_of(term, self._rows())
+        if risk is Risk.NONE:
+            return None
+        counts = None if join is None else set(leaves(join))
         found = [
-            or_(
-                column_of(element, tie.columns[0]).is_(None),
-                self._predicates.tied(element, chain_along(tie, self._rule_for)),
-            )
-            for element, ownership in self.tied
+            or_(column_of(element, name).is_(None), criterion)
+            for element, name, criterion in self._owners(risk)
             if counts is None or element in counts
-            for tie in ownership.parent_keys
         ]
         return and_(*found) if found else None
+
+    def _owners(self, risk: Risk) -> Iterator[tuple[FromClause, str, ColumnElement[bool]]]:
+        """Yield the elements that could be another tenant's, with a key and a predicate."""
+        for element, ownership in self.tied:
+            for tie in ownership.parent_keys:
+                chain = chain_along(tie, self._rule_for)
+                yield element, tie.columns[0], self._predicates.tied(element, chain)
+        if risk is Risk.FIRST and self._sorts_by_price:
+            for element, rule in self.owned:
+                yield element, rule.column, self._predicates.own(element, rule)
 
     def _cover(self, element: FromClause) -> None:
         self.covered.add(element)
@@ -198,79 +280,18 @@ class Plan:
             self.covered.add(element)
 
 
-class _Joined:
-    """The foreign keys that the statement itself joins to a guarded parent.
-
-    A tied row that is joined to its parent cannot appear without it, and the parent has a
-    predicate, so a second predicate on the parent is not needed. This holds for inner joins, and
-    for an outer join with the tied table on its nullable side.
-    """
-
-    def __init__(self) -> None:
-        self._leaves: set[FromClause] = set()
-        self._pairs: set[tuple[FromClause, str, FromClause, str]] = set()
-
-    def has(self, element: FromClause, tie: ParentKey) -> bool:
-        # Only a parent in the same FROM is known to get a predicate.
-        parents = {pair[2] for pair in self._pairs if pair[0] == element}
-        return any(
-            base_table(parent) is tie.parent
-            and all(
-                (element, ours, parent, theirs) in self._pairs
-                for ours, theirs in zip(tie.columns, tie.parent_columns, strict=True)
-            )
-            for parent in parents
-        )
-
-    def walk(self, element: FromClause) -> None:
-        if isinstance(element, FromGrouping):
-            self.walk(element.element)
-        elif isinstance(element, Join) and not element.full:
-            self.walk(element.left)
-            self.walk(element.right)
-            if element.onclause is not None:
-                nullable = set(leaves(element.right)) if element.isouter else None
-                self._take(element.onclause, nullable)
-        elif not isinstance(element, Join):
-            self._leaves.add(element)
-
-    def inner(self, criterion: ColumnElement[Any]) -> None:
-        self._take(criterion, None)
-
-    def _take(self, criterion: ColumnElement[Any], nullable: set[FromClause] | None) -> None:
-        for left, right in _equalities(criterion):
-            for child, parent in ((left, right), (right, left)):
-                if child.table is None or parent.table is None:
-                    continue
-                if parent.table in self._leaves and (
-                    nullable is None or (child.table in nullable and parent.table not in nullable)
-                ):
-                    self._pairs.add((child.table, child.name, parent.table, parent.name))
+def _may_refer_to(element: FromClause, rows: Collection[FromClause]) -> bool:
+    return any(
+        part.is_literal or part.table in rows
+        if isinstance(part, ColumnClause)
+        else isinstance(part, TextClause)
+        for part in iterate(element)
+    )
 
 
-def leaves(element: FromClause) -> Iterator[FromClause]:
-    """Yield the elements that ``element`` joins, or ``element`` itself if it is not a join."""
-    if isinstance(element, FromGrouping):
-        yield from leaves(element.element)
-    elif isinstance(element, Join):
-        yield from leaves(element.left)
-        yield from leaves(element.right)
-    else:
-        yield element
-
-
-def _equalities(
-    criterion: Any,
-) -> Iterator[tuple[ColumnClause[Any], ColumnClause[Any]]]:
-    if isinstance(criterion, Grouping):
-        yield from _equalities(criterion.element)
-    elif isinstance(criterion, BooleanClauseList) and criterion.operator is operators.and_:
-        for each in criterion.clauses:
-            yield from _equalities(each)
-    elif (
-        isinstance(criterion, BinaryExpression)
-        and criterion.operator is operators.eq
-        and isinstance(criterion.left, ColumnClause)
-        and isinstance(criterion.right, ColumnClause)
-    ):
-        yield criterion.left, criterion.right
+def _refuse_computed(element: FromClause) -> NoReturn:
+    label = table_label(cast("TableClause", base_table(element)))
+    raise UnguardedStatementError(
+        f"the FROM computes something from each row of {label}, which the statement changes, so "
+        "it would see other tenants' rows; compute it in a subquery that selects from the table"
+    )

@@ -19,7 +19,7 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows, ScalarSelect, SelectSt
 from ..errors import UnguardedStatementError
 from ..ownership.model import Reference, table_key, table_label
 from ..ownership.registry import registry
-from .placement import base_table
+from .joins import base_table
 
 __all__ = ["ReferencesOf", "check_selected", "is_new_row", "is_proven", "refuse_expression"]
 

@@ -20,7 +20,7 @@ from ..ownership.cascades import is_cascading_parent
 from ..ownership.model import ColumnOwnership, table_label
 from ..raw_sql.marks import MARKED
 from .foreign_keys import Target
-from .placement import base_table
+from .joins import base_table
 
 __all__ = ["check_written", "refuse_set"]
 

@@ -6,10 +6,10 @@ Nothing here changes its arguments.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from sqlalchemy import BindParameter, ColumnElement, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, false, select, tuple_
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import (
     BooleanClauseList,
@@ -23,8 +23,9 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.sql.expression import FromClause, SelectBase
 from sqlalchemy.sql.visitors import iterate
 
-from .evaluation import conjuncts, settled_first
-from .placement import Plan, leaves
+from .evaluation import conjuncts, only_if
+from .joins import leaves
+from .placement import Plan
 from .predicates import column_of
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "copy_of",
     "further_tables",
     "is_extension_of",
+    "own_criteria",
     "parenthesize",
     "parenthesize_value",
     "select_keys_first",
@@ -66,23 +68,43 @@ def further_tables(state: Any) -> list[FromClause]:
     return [each for each in state._extra_froms if each not in own]
 
 
-def with_criteria(statement: Any, plan: Plan, settled: ColumnElement[bool] | None = None) -> Any:
+def with_criteria(statement: Any, plan: Plan) -> Any:
     """Return ``statement`` with the plan's criteria before its own.
 
     Args:
         statement: a statement with a ``WHERE``.
         plan: the plan with the criteria.
-        settled: a condition to evaluate before those of its own criteria that could fail.
     """
+    own = own_criteria(statement._where_criteria, plan.settle)
+    if not plan.where and own is None:
+        return statement
     statement = statement._clone()  # private: a shallow copy
-    own = statement._where_criteria
-    if settled is None:
-        own = parenthesize(own)
-    else:
-        terms = (term for each in own for term in conjuncts(each))
-        own = settled_first(parenthesize(terms), settled)
+    own = parenthesize(statement._where_criteria) if own is None else own
     statement._where_criteria = (*plan.where, *own)
     return statement
+
+
+def own_criteria(
+    criteria: Iterable[Any], settle: Callable[[Any], ColumnElement[bool] | None]
+) -> list[Any] | None:
+    """Return the application's conditions, where one must not be evaluated before another.
+
+    Args:
+        criteria: the conditions.
+        settle: returns what must be true before a condition is evaluated; ``None`` if nothing
+            must.
+
+    Returns:
+        ``None`` if the order does not matter for any of them.
+    """
+    terms = [(term, settle(term)) for each in criteria for term in conjuncts(each)]
+    if all(settled is None for _, settled in terms):
+        return None
+    wrapped = zip(parenthesize(term for term, _ in terms), terms, strict=True)
+    return [
+        term if settled is None else only_if(settled, term, false())
+        for term, (_, settled) in wrapped
+    ]
 
 
 def select_keys_first(statement: Any, key: Sequence[str]) -> Any:

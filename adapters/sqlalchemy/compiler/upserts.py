@@ -17,7 +17,8 @@ from ..errors import UnguardedStatementError
 from ..ownership.model import ColumnOwnership, Ownership, table_label
 from . import writes
 from .foreign_keys import Target
-from .placement import Plan, base_table
+from .joins import base_table
+from .placement import Plan
 from .predicates import column_of, same
 from .rewriting import copy_of, parenthesize
 

@@ -24,8 +24,8 @@ from .foreign_keys import (
     refuse_orphan,
     written_name,
 )
+from .joins import base_table
 from .parameters import checked, filled
-from .placement import base_table
 from .proofs import check_selected, is_new_row
 from .rendered import refuse_set
 from .rewriting import parenthesize_value
