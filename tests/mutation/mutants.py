@@ -649,21 +649,21 @@ MUTANTS: Final = (
         "A cheap condition is evaluated before the comparison with the tenant column.",
         "        if risk is Risk.FIRST and self._sorts_by_price:",
         "        if False:",
-        (f"{_FENCES}::{_NOTHING_EVALUATED}",),
+        (f"{_FENCES}::{_NOTHING_EVALUATED}[postgresql-a tenant column: a cheap condition]",),
     ),
     Mutant(
         "settled-computed",
         "Something in FROM is computed from the rows of every tenant.",
         "self.settles_tied = self.settles_tied or self._computes_from_tied()",
         "pass",
-        (f"{_FENCES}::{_NOTHING_EVALUATED}",),
+        (f"{_FENCES}::{_NOTHING_EVALUATED}[postgresql-LATERAL]",),
     ),
     Mutant(
         "settled-columns",
         "Where no fence is allowed, columns are computed from the rows of every tenant.",
         "            settle_columns(state, plan)",
         "            pass",
-        (f"{_FENCES}::{_NOTHING_EVALUATED}",),
+        (f"{_FENCES}::{_NOTHING_EVALUATED}[mariadb-IN with a set operation]",),
     ),
     Mutant(
         "settled-having",
@@ -705,7 +705,7 @@ MUTANTS: Final = (
         "MariaDB moves conditions into the parts of a UNION ALL.",
         "        if fence and self._guard.database.moves_past_limit_of_union:",
         "        if False:",
-        (f"{_FENCES}::{_NOTHING_EVALUATED}",),
+        (f"{_FENCES}::{_NOTHING_EVALUATED}[mariadb-UNION ALL]",),
     ),
     Mutant(
         "parentheses-value",
