@@ -293,9 +293,16 @@ MUTANTS: Final = (
     Mutant(
         "expression",
         "A foreign key may be set to any expression.",
-        "if not is_proven(value, note.reference, self._target.references_of, upserted):",
-        "if value is None:",
+        "        if not proof.of(value):",
+        "        if value is None:",
         (f"{_PROOFS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
+    ),
+    Mutant(
+        "expression-parameter",
+        "A parameter within an expression is not looked up.",
+        "                self.parameters.append(value)",
+        "                pass",
+        (f"{_PROOFS}::test_a_parameter_within_an_expression_is_looked_up",),
     ),
     Mutant(
         "alias-as-new-row",
@@ -356,8 +363,8 @@ MUTANTS: Final = (
     Mutant(
         "from-select-reference",
         "INSERT ... SELECT may select any foreign key.",
-        "            check_selected(source, position, reference, target.references_of)",
-        "            pass",
+        "            found = check_selected(source, position, reference, target.references_of)",
+        "            found = ()",
         (
             f"{_FOREIGN_KEYS}::test_insert_from_select_refuses_references_that_could_be_another_tenants",
         ),

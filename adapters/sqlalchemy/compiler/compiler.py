@@ -18,8 +18,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from ..errors import UnguardedStatementError
 from ..ownership.model import TypedReference
 from ..raw_sql.marks import without_marks
-from .foreign_keys import ReferenceRows
 from .guard import StatementGuard
+from .notes import ReferenceRows
 from .parameters import processor_for, role_of
 from .rewriting import PreparedState
 from .upserts import confined_on_conflict, confined_on_duplicate_key

@@ -2,42 +2,37 @@
 
 If the value of a foreign key is a bound parameter, the parameter is noted when the statement is
 compiled. Its values are looked up in one query before the statement is sent. If the value is an
-expression, it must be provably limited to this tenant's rows (``proofs.py``). A composite
+expression, it must be provably limited to this tenant's rows (``proofs.py``), and the parameters
+in it are noted, too. A composite
 foreign key that includes the tenant needs neither: it cannot refer to another tenant's row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from sqlalchemy import BindParameter, Column
 from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.elements import Null
 from sqlalchemy.sql.expression import FromClause
-from sqlalchemy.types import TypeEngine
 
 from ..errors import CrossTenantAccessError, UnguardedStatementError
 from ..ownership.cascades import is_cascading_parent
-from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference, table_label
+from ..ownership.model import ColumnOwnership, Ownership, Reference, table_label
 from .joins import base_table
-from .proofs import ReferencesOf, is_proven, refuse_expression
+from .notes import Notes, ReferenceParameter, noted_copy, with_note
+from .proofs import Proof, ReferencesOf, refuse_expression
 
 __all__ = [
-    "ReferenceParameter",
-    "ReferenceRows",
     "Target",
     "key_of",
     "names_of",
-    "notes_in",
     "refuse_made_by_database",
     "refuse_orphan",
     "written_name",
 ]
-
-_ATTRIBUTE: Final = "_tenantshield_references"
-_KEY: Final = "_tenantshield_keys"
 
 
 def key_of(key: Any) -> Any:
@@ -89,31 +84,6 @@ def names_of(keys: Iterable[Any], table: FromClause) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class ReferenceParameter:
-    """Notes that a bound parameter holds one column of one row's foreign key."""
-
-    reference: Reference
-    row: object
-    """Identifies the row, or the ``SET``, within the statement."""
-    position: int
-    type_: TypeEngine[Any]
-    """The type of the column."""
-
-
-class ReferenceRows(NamedTuple):
-    """The names of the parameters of one foreign key in a statement, row by row.
-
-    Attributes:
-        rows: the parameters of the foreign key.
-        keys: for a table that refers to itself, the parameters of the referred columns in the
-            same rows.
-    """
-
-    rows: list[tuple[str, ...]]
-    keys: list[tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
 class Target:
     """The table that a statement writes, its ownership and its foreign keys."""
 
@@ -122,8 +92,8 @@ class Target:
     rule: Ownership | None
     references: tuple[Reference, ...]
     references_of: ReferencesOf
-    prefetched: list[tuple[ReferenceParameter, str]]
-    """Collects the notes on the parameters that SQLAlchemy creates for defaults."""
+    notes: Notes
+    """Collects the notes on parameters."""
     row_ids: frozenset[str] = frozenset()
     """The database's further names, in lower case, for a primary key, see ``Database``."""
     is_plain: bool = False
@@ -261,16 +231,15 @@ class _Noting:
                 if value is None or hasattr(value, "__clause_element__"):
                     continue
                 if isinstance(value, BindParameter):
-                    has_note = _ATTRIBUTE in value.__dict__ or _KEY in value.__dict__
-                    noted = value if has_note else _clone(value)
+                    noted = noted_copy(value)
                 elif hasattr(value, "_compiler_dispatch"):
                     continue
                 else:
                     noted = BindParameter(None, value, type_=column.type, unique=True)
-                self.values[place] = _with_note(noted, key, _KEY)
+                self.values[place] = with_note(noted, key, is_key=True)
             elif name in self._coming:
                 bind = BindParameter(self._coming[name], type_=column.type, required=True)
-                self.values[self._coming[name]] = _with_note(bind, key, _KEY)
+                self.values[self._coming[name]] = with_note(bind, key, is_key=True)
                 self._places[name] = self._coming[name]
 
     def _is_written(self, column: Any) -> bool:
@@ -292,7 +261,7 @@ class _Noting:
         elif name in self._coming:
             key = self._coming[name]
             bind = BindParameter(key, type_=column.type, required=True)
-            self.values[key] = _with_note(bind, note)
+            self.values[key] = with_note(bind, note)
             self._places[name] = key
         else:
             self._note_default(self._default_of(column), column, note)
@@ -303,79 +272,29 @@ class _Noting:
                 refuse_orphan(note.reference)
             return value
         if isinstance(value, BindParameter):
-            # A parameter with a note was cloned here before, for another foreign key.
-            has_note = _ATTRIBUTE in value.__dict__ or _KEY in value.__dict__
-            return _with_note(value if has_note else _clone(value), note)
+            return with_note(noted_copy(value), note)
         if hasattr(value, "__clause_element__") or hasattr(value, "_compiler_dispatch"):
-            upserted = None if self._has_defaults else base_table(self._target.table)
-            if not is_proven(value, note.reference, self._target.references_of, upserted):
-                refuse_expression(note.reference)
+            self._prove(value, note.reference)
             return value
-        return _with_note(BindParameter(None, value, type_=column.type, unique=True), note)
+        return with_note(BindParameter(None, value, type_=column.type, unique=True), note)
 
     def _note_default(self, default: Any, column: Any, note: ReferenceParameter) -> None:
         if default is None:
             return
         if default.is_clause_element:
-            if not is_proven(default.arg, note.reference, self._target.references_of):
-                refuse_expression(note.reference)
+            self._prove(default.arg, note.reference)
         elif not self._is_one_of_several and (default.is_scalar or default.is_callable):
             # private: SQLAlchemy names the parameter of a default after the column's key.
-            self._target.prefetched.append((note, column.key))
+            self._target.notes.defaults.append((note, column.key))
         else:
             refuse_expression(note.reference)
 
-
-def _clone(bind: BindParameter[Any]) -> BindParameter[Any]:
-    # private: the clone must keep its name, under which the execution passes the value.
-    clone: BindParameter[Any] = bind._clone(maintain_key=True)
-    return clone
-
-
-def _with_note(
-    bind: BindParameter[Any], note: ReferenceParameter, kind: str = _ATTRIBUTE
-) -> BindParameter[Any]:
-    # SQLAlchemy copies __dict__ when it clones a parameter.
-    bind.__dict__[kind] = (*bind.__dict__.get(kind, ()), note)
-    return bind
-
-
-def notes_in(
-    bind_names: Mapping[BindParameter[Any], str],
-    prefetched: Iterable[tuple[ReferenceParameter, str]],
-) -> dict[TypedReference, ReferenceRows]:
-    """Return the names of the parameters that hold foreign keys, row by row."""
-    found: dict[TypedReference, ReferenceRows] = {}
-    for reference, names, types in _rows(bind_names, _ATTRIBUTE, prefetched):
-        rows = found.setdefault(TypedReference(reference, types), ReferenceRows([], []))
-        rows.rows.append(names)
-    for reference, names, _ in _rows(bind_names, _KEY):
-        for typed, rows in found.items():
-            # Equal values are the same key only if they are converted in the same way.
-            if typed.reference == reference and typed.is_spelled_as_in_parent():
-                rows.keys.append(names)
-    return found
-
-
-def _rows(
-    bind_names: Mapping[BindParameter[Any], str],
-    kind: str,
-    prefetched: Iterable[tuple[ReferenceParameter, str]] = (),
-) -> Iterator[tuple[Reference, tuple[str, ...], tuple[TypeEngine[Any], ...]]]:
-    noted = [
-        # The value is converted by the parameter's type, not by the column's.
-        (note, name, bind.type)
-        for bind, name in bind_names.items()
-        for note in bind.__dict__.get(kind, ())
-    ]
-    found: dict[tuple[Reference, object], dict[int, tuple[str, TypeEngine[Any]]]] = {}
-    for note, name, type_ in [*noted, *((note, name, note.type_) for note, name in prefetched)]:
-        found.setdefault((note.reference, note.row), {})[note.position] = (name, type_)
-    for (reference, _), places in found.items():
-        # A column that is left out is NULL, and then the key refers to no row.
-        if len(places) == len(reference.columns):
-            names, types = zip(*(places[i] for i in sorted(places)), strict=True)
-            yield reference, names, types
+    def _prove(self, value: Any, reference: Reference) -> None:
+        upserted = None if self._has_defaults else base_table(self._target.table)
+        proof = Proof(reference, self._target.references_of, upserted)
+        if not proof.of(value):
+            refuse_expression(reference)
+        self._target.notes.add_within(proof.parameters, reference)
 
 
 def refuse_made_by_database(reference: Reference) -> NoReturn:

@@ -23,8 +23,9 @@ from ..raw_sql.marks import marking, without_marks
 from . import writes
 from .evaluation import kept_in_groups
 from .fences import settle_columns
-from .foreign_keys import ReferenceParameter, ReferenceRows, Target, notes_in
+from .foreign_keys import Target
 from .joins import base_table, leaves
+from .notes import Notes, ReferenceRows
 from .parameters import filled
 from .placement import Plan
 from .predicates import Predicates, exactly, is_joined
@@ -63,7 +64,7 @@ class StatementGuard:
         self._schemas = default_schemas(compiler.dialect)
         self._plans: dict[Any, Plan] = {}
         self._binds: dict[tuple[int, str], BindParameter[Any]] = {}
-        self._prefetched: list[tuple[ReferenceParameter, str]] = []
+        self._notes = Notes()
         self._changed: TableClause | None = None
         self._targets: dict[int, list[Target]] = {}
         self._writes = False
@@ -107,7 +108,7 @@ class StatementGuard:
 
     def references(self) -> dict[TypedReference, ReferenceRows]:
         """Return the names of the parameters that hold foreign keys to be checked."""
-        return notes_in(self._compiler.bind_names, self._prefetched)
+        return self._notes.rows(self._compiler.bind_names)
 
     def enclosing(self) -> Any:
         """Return the innermost statement that is being rendered, or ``None``."""
@@ -276,13 +277,13 @@ class StatementGuard:
         """
         table = base_table(element)
         if table is None:
-            return Target(element, None, (), self._references_of, [])
+            return Target(element, None, (), self._references_of, self._notes)
         return Target(
             element,
             self.ownership_of(table),
             self._references_of(table),
             self._references_of,
-            self._prefetched,
+            self._notes,
             row_ids=self.database.row_ids,
             is_plain=is_plain,
         )

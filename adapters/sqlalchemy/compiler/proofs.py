@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias
 
-from sqlalchemy import CTE, Case, Select, Subquery
+from sqlalchemy import CTE, BindParameter, Case, Select, Subquery
 from sqlalchemy.sql.elements import Cast, ColumnClause, Grouping, Label, Null
 from sqlalchemy.sql.expression import Alias, TableClause
 from sqlalchemy.sql.functions import coalesce, max, min  # noqa: A004  # SQL's own.
@@ -21,7 +21,7 @@ from ..ownership.model import Reference, table_key, table_label
 from ..ownership.registry import registry
 from .joins import base_table
 
-__all__ = ["ReferencesOf", "check_selected", "is_new_row", "is_proven", "refuse_expression"]
+__all__ = ["Proof", "ReferencesOf", "check_selected", "is_new_row", "refuse_expression"]
 
 ReferencesOf: TypeAlias = Callable[[TableClause], tuple[Reference, ...]]
 """Returns the foreign keys of a table that are checked when they are written."""
@@ -29,16 +29,19 @@ ReferencesOf: TypeAlias = Callable[[TableClause], tuple[Reference, ...]]
 
 def check_selected(
     source: Any, position: int, reference: Reference, references_of: ReferencesOf
-) -> None:
+) -> list[BindParameter[Any]]:
     """Refuse an ``INSERT ... SELECT`` whose foreign key could refer to another tenant's row.
+
+    Returns:
+        parameters that may become the foreign key, whose values are still to be looked up.
 
     Raises:
         UnguardedStatementError: the foreign key is composite, or could refer to such a row.
     """
-    if len(reference.columns) > 1 or not _column_is_proven(
-        source, position, reference, references_of
-    ):
+    proof = Proof(reference, references_of)
+    if len(reference.columns) > 1 or not proof.selected(source, position):
         refuse_expression(reference)
+    return proof.parameters
 
 
 def is_new_row(element: Any, table: TableClause | None) -> bool:
@@ -57,31 +60,19 @@ def _has_its_name(element: Any) -> bool:
     )
 
 
-def _column_is_proven(
-    source: Any, position: int, reference: Reference, references_of: ReferencesOf
-) -> bool:
-    return _Proof(reference, references_of).selected(source, position)
+class Proof:
+    """Proves that an expression yields only keys of this tenant's rows, or NULL.
 
-
-def is_proven(
-    value: Any,
-    reference: Reference,
-    references_of: ReferencesOf,
-    upserted: TableClause | None = None,
-) -> bool:
-    """Return whether ``value`` provably yields only keys of this tenant's rows, or NULL.
+    It follows the expression through subqueries to the tables.
 
     Args:
-        value: what a foreign key is set to.
-        reference: the foreign key.
+        reference: the foreign key that is set to the expression.
         references_of: returns the foreign keys of a table.
-        upserted: the table of an upsert in whose ``SET`` the value is.
+        upserted: the table of an upsert in whose ``SET`` the expression is.
+
+    Attributes:
+        parameters: those that the expression may yield: their values are still to be looked up.
     """
-    return _Proof(reference, references_of, upserted).of(value)
-
-
-class _Proof:
-    """One proof, which follows an expression through subqueries to the tables."""
 
     def __init__(
         self,
@@ -93,11 +84,18 @@ class _Proof:
         self._reference = reference
         self._references_of = references_of
         self._seen: set[tuple[int, int]] = set()
+        self.parameters: list[BindParameter[Any]] = []
 
     def selected(self, source: Any, position: int) -> bool:
         """Return whether one column of a ``SELECT``, ``UNION`` or similar is proven."""
         # In there an alias is what the SELECT reads.
-        self._upserted = None
+        upserted, self._upserted = self._upserted, None
+        try:
+            return self._selected(source, position)
+        finally:
+            self._upserted = upserted
+
+    def _selected(self, source: Any, position: int) -> bool:
         parts = getattr(source, "selects", None)
         if parts is not None:
             return all(self.selected(each, position) for each in parts)
@@ -137,9 +135,11 @@ class _Proof:
                 return all(self.of(each) for each in [*results, value.else_] if each is not None)
             case ColumnClause():
                 return self._column(value)
+            case BindParameter():
+                self.parameters.append(value)
+                return True
             case _:
-                # A parameter within an expression is not looked up: give its value directly.
-                # For anything else it is not known what it yields.
+                # It is not known what it yields.
                 return False
 
     def _column(self, column: ColumnClause[Any]) -> bool:

@@ -218,7 +218,8 @@ def _check_selected_references(source: Any, names: list[str], target: Target) ->
         given = [name for name in folded if keys.get(name) in names]
         for name in given:
             position = names.index(keys[name])
-            check_selected(source, position, reference, target.references_of)
+            found = check_selected(source, position, reference, target.references_of)
+            target.notes.add_within(found, reference)
         if reference.owns and not given:
             refuse_orphan(reference)
         defaulted = {name.casefold() for name in reference.made_by_database}

@@ -10,7 +10,8 @@ from sqlalchemy import BindParameter, Integer, Uuid, select, tuple_
 from sqlalchemy.engine import Connection
 from sqlalchemy.types import TypeEngine
 
-from ..compiler.foreign_keys import ReferenceRows, refuse_orphan
+from ..compiler.foreign_keys import refuse_orphan
+from ..compiler.notes import ReferenceRows
 from ..compiler.predicates import column_of
 from ..errors import CrossTenantAccessError
 from ..orm.flush import flush_on

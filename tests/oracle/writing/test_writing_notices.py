@@ -16,6 +16,7 @@ from tenantshield_mw.adapters.sqlalchemy.compiler import (
 )
 from tenantshield_mw.adapters.sqlalchemy.compiler.foreign_keys import Target
 from tenantshield_mw.adapters.sqlalchemy.compiler.guard import StatementGuard
+from tenantshield_mw.adapters.sqlalchemy.compiler.proofs import Proof
 from tenantshield_mw.adapters.sqlalchemy.execution import dialects
 
 from ..oracle import Mismatch
@@ -92,7 +93,7 @@ def _trust_cascades(patch: pytest.MonkeyPatch) -> None:
 
 
 def _trust_expressions(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(foreign_keys, "is_proven", lambda *args: True)
+    patch.setattr(Proof, "of", lambda *args: True)
 
 
 @pytest.mark.parametrize(

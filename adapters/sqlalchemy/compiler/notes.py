@@ -1,0 +1,147 @@
+"""Notes on the bound parameters that hold foreign keys, from compilation to execution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from sqlalchemy import BindParameter
+from sqlalchemy.types import TypeEngine
+
+from ..ownership.model import Reference, TypedReference
+from .proofs import refuse_expression
+
+__all__ = ["Notes", "ReferenceParameter", "ReferenceRows", "noted_copy", "with_note"]
+
+_ATTRIBUTE: Final = "_tenantshield_references"
+_KEY: Final = "_tenantshield_keys"
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceParameter:
+    """Notes that a bound parameter holds one column of one row's foreign key."""
+
+    reference: Reference
+    row: object
+    """Identifies the row, or the ``SET``, within the statement."""
+    position: int
+    type_: TypeEngine[Any]
+    """The type of the column."""
+
+
+class ReferenceRows(NamedTuple):
+    """The names of the parameters of one foreign key in a statement, row by row.
+
+    Attributes:
+        rows: the parameters of the foreign key.
+        keys: for a table that refers to itself, the parameters of the referred columns in the
+            same rows.
+    """
+
+    rows: list[tuple[str, ...]]
+    keys: list[tuple[str, ...]]
+
+
+_Noted: TypeAlias = tuple[ReferenceParameter, str, TypeEngine[Any]]
+"""A note, the name of its parameter, and the parameter's type."""
+
+
+def noted_copy(bind: BindParameter[Any]) -> BindParameter[Any]:
+    """Return a copy of ``bind`` that may get notes; itself, if it has been copied before."""
+    if _ATTRIBUTE in bind.__dict__ or _KEY in bind.__dict__:
+        return bind
+    # private: the clone must keep its name, under which the execution passes the value.
+    clone: BindParameter[Any] = bind._clone(maintain_key=True)
+    return clone
+
+
+def with_note(
+    bind: BindParameter[Any], note: ReferenceParameter, *, is_key: bool = False
+) -> BindParameter[Any]:
+    """Note on ``bind`` that it holds a foreign key, or a column that others refer to.
+
+    Args:
+        bind: the guard's own copy of a parameter; it is changed.
+        note: the note.
+        is_key: whether it holds a column that other rows of the statement may refer to.
+    """
+    kind = _KEY if is_key else _ATTRIBUTE
+    # SQLAlchemy copies __dict__ when it clones a parameter.
+    bind.__dict__[kind] = (*bind.__dict__.get(kind, ()), note)
+    return bind
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """The notes on parameters of one statement that the guard does not create itself.
+
+    Attributes:
+        defaults: the notes on those that SQLAlchemy creates for defaults, with their names.
+        within: the notes on those within an expression.
+    """
+
+    defaults: list[tuple[ReferenceParameter, str]] = field(default_factory=list)
+    within: list[tuple[ReferenceParameter, BindParameter[Any]]] = field(default_factory=list)
+
+    def add_within(self, parameters: Iterable[BindParameter[Any]], reference: Reference) -> None:
+        """Note parameters of an expression, each of which may become the foreign key."""
+        self.within.extend(
+            (ReferenceParameter(reference, object(), 0, bind.type), bind) for bind in parameters
+        )
+
+    def rows(
+        self, bind_names: Mapping[BindParameter[Any], str]
+    ) -> dict[TypedReference, ReferenceRows]:
+        """Return the names of the parameters that hold foreign keys, row by row.
+
+        Args:
+            bind_names: the names of all parameters of the rendered statement.
+
+        Raises:
+            UnguardedStatementError: a parameter was noted that is not in the statement.
+        """
+        found: dict[TypedReference, ReferenceRows] = {}
+        noted = [*_noted(bind_names, _ATTRIBUTE), *self._further(bind_names)]
+        for reference, names, types in _rows(noted):
+            rows = found.setdefault(TypedReference(reference, types), ReferenceRows([], []))
+            rows.rows.append(names)
+        for reference, names, _ in _rows(_noted(bind_names, _KEY)):
+            for typed, rows in found.items():
+                # Equal values are the same key only if they are converted in the same way.
+                if typed.reference == reference and typed.is_spelled_as_in_parent():
+                    rows.keys.append(names)
+        return found
+
+    def _further(self, bind_names: Mapping[BindParameter[Any], str]) -> Iterator[_Noted]:
+        for note, name in self.defaults:
+            yield note, name, note.type_
+        for note, bind in self.within:
+            # SQLAlchemy may have rendered a copy.
+            names = {
+                name for each, name in bind_names.items() if each is bind or each.key == bind.key
+            }
+            if not names:
+                refuse_expression(note.reference)
+            for name in names:
+                yield replace(note, row=object()), name, bind.type
+
+
+def _noted(bind_names: Mapping[BindParameter[Any], str], kind: str) -> Iterator[_Noted]:
+    for bind, name in bind_names.items():
+        for note in bind.__dict__.get(kind, ()):
+            # The value is converted by the parameter's type, not by the column's.
+            yield note, name, bind.type
+
+
+def _rows(
+    noted: Iterable[_Noted],
+) -> Iterator[tuple[Reference, tuple[str, ...], tuple[TypeEngine[Any], ...]]]:
+    found: dict[tuple[Reference, object], dict[int, tuple[str, TypeEngine[Any]]]] = {}
+    for note, name, type_ in noted:
+        found.setdefault((note.reference, note.row), {})[note.position] = (name, type_)
+    for (reference, _), places in found.items():
+        # A column that is left out is NULL, and then the key refers to no row.
+        if len(places) == len(reference.columns):
+            names, types = zip(*(places[i] for i in sorted(places)), strict=True)
+            yield reference, names, types
