@@ -263,7 +263,7 @@ MUTANTS: Final = (
     Mutant(
         "reference-default",
         "A default's foreign key is not looked up.",
-        "            self._target.prefetched.append((note, column.key))",
+        "            self._target.notes.defaults.append((note, column.key))",
         "            pass",
         (f"{_FOREIGN_KEYS}::test_a_default_that_points_at_another_tenants_row_is_refused",),
     ),
