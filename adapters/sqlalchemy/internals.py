@@ -296,6 +296,13 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Method(".orm.loading", "instances", "cursor context"),
     Method(".engine.result:ChunkedIteratorResult", "__init__", "self cursor_metadata chunks"),
     Use(".engine.result:ChunkedIteratorResult", "_yield_per", "yield_per"),
+    # A change to an object that left its session raises.
+    Method(".orm.state:InstanceState", "_modified_event", "self dict_ attr"),
+    Use(".orm.attributes", "_modified_event", "flag_modified"),
+    Use(".orm.attributes:ScalarAttributeImpl", "_modified_event", "set delete", until=_2_1),
+    Use(".orm.attributes:_ScalarAttributeImpl", "_modified_event", "set delete", since=_2_1),
+    # Tells whether an object was read again.
+    Use(".orm.loading", "runid", "_instance_processor"),
     # Recognizes an ordinary query, whose objects prove that their rows are the tenant's.
     Member(".orm.context", "ORMSelectCompileState", until=_2_1),
     Member(".orm.context", "_ORMSelectCompileState", since=_2_1),

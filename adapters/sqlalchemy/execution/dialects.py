@@ -18,7 +18,7 @@ from ..databases import database_for
 from ..errors import ConfigurationError, MissingTenantContextError, UnguardedStatementError
 from ..ownership.registry import registry
 from ..raw_sql.ddl import dialect_for as ddl_dialect_for
-from .transactions import HELD, check_held
+from .transactions import HELD, hold
 
 __all__ = [
     "REVIEWED",
@@ -163,7 +163,6 @@ def dialect_for(connection: Connection, options: Any, own_options: Any = None) -
     Raises:
         MissingTenantContextError: the statement is marked as reviewed, but no tenant is in
             scope.
-        ScopeMismatchError: the transaction belongs to another scope.
     """
     plain = connection.engine.dialect
     binding = current_binding()
@@ -183,7 +182,7 @@ def dialect_for(connection: Connection, options: Any, own_options: Any = None) -
     ):
         return cast("Dialect", cached[1])
     if HELD in attributes:
-        check_held(connection)
+        hold(connection, attributes[HELD])
     if registry.is_empty or (binding is not None and type(binding[0]) is SystemContext):
         return plain
     if REVIEWED in options or (own_options and REVIEWED in own_options):

@@ -5,33 +5,36 @@ This is the part of row-level security that every statement needs; the rest is i
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from sqlalchemy.engine import Connection
 
-from tenantshield_mw.context import current_bound, describe, is_same_scope
+from tenantshield_mw.context import current_bound, is_same_scope
 
-from ..errors import ScopeMismatchError
-
-__all__ = ["HELD", "check_held"]
+__all__ = ["HELD", "Transactions", "hold"]
 
 HELD: Final = "_tenantshield_held"
 """The attribute of a dialect whose transactions send the tenant to the database, and the key in
 a connection's ``info`` for a tuple with the binding that was sent."""
 
 
-def check_held(connection: Connection) -> None:
-    """Check that the open transaction, if any, belongs to the current scope.
+class Transactions(Protocol):
+    """What such a dialect has in that attribute."""
 
-    Raises:
-        ScopeMismatchError: the transaction began in another scope.
+    def tell_again(self, connection: Connection) -> None:
+        """Tell the database the current scope, in a transaction that began in another."""
+
+
+def hold(connection: Connection, transactions: Transactions) -> None:
+    """Make the open transaction, if any, that of the current scope.
+
+    Args:
+        connection: the connection that is about to execute a statement.
+        transactions: what tells its database.
     """
     if not connection.in_transaction():
         return
     held = connection.info.get(HELD)
     bound = current_bound()
-    if held is not None and held[0] is not bound and not is_same_scope(held[0], bound):
-        raise ScopeMismatchError(
-            f"a transaction that began in {describe(held[0])} is used in {describe(bound)}: "
-            "commit it or roll it back in its own scope"
-        )
+    if held is None or (held[0] is not bound and not is_same_scope(held[0], bound)):
+        transactions.tell_again(connection)

@@ -11,14 +11,15 @@ from sqlalchemy import Column
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction, loading, sync
 
-from tenantshield_mw.context import current_binding
+from tenantshield_mw.context import bind, current_binding, unbind
 
+from ..execution.transactions import HELD, hold
 from ..internals import LAZY_LOADER, hook
 from ..ownership.model import ColumnOwnership
 from ..ownership.registry import registry
 from .flush import begin_flush, end_flush
 from .loaded import note_load
-from .sessions import same_scope, serve, serve_lookup, serve_merge, serve_object
+from .sessions import flush_scope, same_scope, serve, serve_lookup, serve_merge, serve_object
 
 __all__ = ["hook_sessions"]
 
@@ -46,7 +47,12 @@ def _hook_connections() -> None:
         binding = current_binding()
         if binding is not None and binding[0] is not session._tenantshield_serves:
             serve(session)
-        return connection_for_bind(self, bind, execution_options)
+        connection = connection_for_bind(self, bind, execution_options)
+        # Here as well as before each statement, since the caller may open a cursor.
+        transactions = connection.dialect.__dict__.get(HELD)
+        if transactions is not None:
+            hold(connection, transactions)
+        return connection
 
     hook(SessionTransaction, serving_connection)
 
@@ -82,14 +88,20 @@ def _hook_writes() -> None:
     @functools.wraps(flush)
     def serving_flush(self: Any, *args: Any, **kw: Any) -> Any:
         binding = current_binding()
-        if binding is not None and binding[0] is not self._tenantshield_serves:
-            serve(self)
+        own = None
+        if binding is None or binding[0] is not self._tenantshield_serves:
+            own = flush_scope(self)
+            if own is None:
+                serve(self)
+        entered = None if own is None else bind(own)
         begin_flush(self)
         try:
             return flush(self, *args, **kw)
         finally:
             if self._tenantshield_flush is not None:
                 end_flush(self)
+            if entered is not None:
+                unbind(entered)
 
     # private: the bulk operations.
     @functools.wraps(bulk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Table
+from sqlalchemy import Column, Table
 from sqlalchemy.orm import Mapper
 from sqlalchemy.types import TypeEngine
 
@@ -18,13 +18,34 @@ __all__ = ["MapperInfo", "attributes_of", "info_of"]
 class MapperInfo:
     """The part of the registry that concerns one mapper."""
 
-    __slots__ = ("generation", "is_noted", "is_referred_to", "own", "references", "registry")
+    __slots__ = (
+        "_mapper",
+        "_to_owned",
+        "computed",
+        "generation",
+        "is_noted",
+        "is_owned",
+        "is_referred_to",
+        "own",
+        "references",
+        "registry",
+    )
 
     def __init__(self, mapper: Mapper[Any]) -> None:
         tables = [table for table in mapper.tables if isinstance(table, Table)]
         self.generation = registry.generation
         self.registry = mapper.registry
         self.own = _own_column(mapper, tables)
+        self.is_owned = any(registry.ownership_of(table) is not None for table in tables)
+        """Whether its objects belong to tenants."""
+        self.computed = [
+            each.key
+            for each in mapper.column_attrs
+            if not all(isinstance(column, Column) for column in each.columns)
+        ]
+        """The attributes that a query computes, maybe from tenants' rows."""
+        self._mapper = mapper
+        self._to_owned: list[str] | None = None
         self.references = [
             (TypedReference(reference, _types(table, reference.columns)), attributes)
             for table in tables
@@ -34,6 +55,15 @@ class MapperInfo:
         self.is_referred_to = any(map(registry.is_referred_to, tables))
         self.is_noted = self.is_referred_to or bool(self.references)
         """Whether a flush notes new objects."""
+
+    @property
+    def to_owned(self) -> list[str]:
+        """The relationships to objects that belong to tenants."""
+        if self._to_owned is None:
+            self._to_owned = [
+                each.key for each in self._mapper.relationships if info_of(each.mapper).is_owned
+            ]
+        return self._to_owned
 
 
 _INFO: Final = "_tenantshield_info"

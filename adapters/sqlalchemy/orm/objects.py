@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import event
 from sqlalchemy.engine import Connection
@@ -19,6 +19,7 @@ from ..ownership.registry import registry
 from .flush import end_flush, flush_of
 from .loaded import distrust
 from .mappers import MapperInfo, info_of
+from .moving import come_back, forget_scope, is_unseen
 from .sessions import after_undoing, refuse_object_of_other_tenant, serve
 
 __all__ = ["LISTENERS", "listen"]
@@ -66,7 +67,9 @@ def before_insert(mapper: Mapper[Any], connection: Connection, state: InstanceSt
 
 def before_update(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> Any:
     """Refuse to update an object whose tenant is not the one in scope."""
-    if not registry.is_empty and not _is_system():
+    if _is_system():
+        forget_scope(state)
+    elif not registry.is_empty:
         info = info_of(mapper)
         if info.references:
             flush = flush_of(connection, state)
@@ -79,6 +82,9 @@ def before_update(mapper: Mapper[Any], connection: Connection, state: InstanceSt
 def before_delete(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> Any:
     """Refuse to delete an object whose tenant is not the one in scope."""
     if not registry.is_empty and not _is_system():
+        if is_unseen(state):
+            # A DELETE that finds no row would only be a warning; this raises.
+            cast("Session", state.session).refresh(state.obj())
         _check_own(info_of(mapper), state, "DELETE")
     return EXT_CONTINUE
 
@@ -143,6 +149,7 @@ def _before_attach(session: Any, state: InstanceState[Any]) -> None:
         serve(session)
     if state.key is not None:
         refuse_object_of_other_tenant(session, state)
+    come_back(state)
 
 
 # Raw listeners get the state itself, and those with a return value are called without a

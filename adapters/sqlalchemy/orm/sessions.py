@@ -7,15 +7,17 @@ reaches the database calls :func:`serve` first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Table
 from sqlalchemy.orm import InstanceState, Mapper, Session
+from sqlalchemy.orm.attributes import instance_state
 
 from tenantshield_mw.context import (
     Bound,
+    SystemContext,
     current_binding,
     current_bound,
     describe,
@@ -27,9 +29,11 @@ from ..errors import CrossTenantAccessError, MissingTenantContextError, ScopeMis
 from ..ownership.model import table_label
 from ..ownership.registry import registry
 from .mappers import info_of
+from .moving import belongs, has_left, move
 
 __all__ = [
     "after_undoing",
+    "flush_scope",
     "refuse_object_of_other_tenant",
     "same_scope",
     "serve",
@@ -52,8 +56,7 @@ setattr(Session, _EMPTIED, False)
 def serve(session: Any) -> None:
     """Make ``session`` serve the current scope.
 
-    A session that served another scope is emptied first. If it holds work that is not
-    flushed yet this is refused, since the work would be lost.
+    A session that served another scope keeps only what belongs to this one, see ``moving.py``.
 
     Raises:
         ScopeMismatchError: it holds pending work of another scope.
@@ -68,21 +71,52 @@ def serve(session: Any) -> None:
     if serves is bound:
         return
     if serves is not None and not is_same_scope(serves, bound):
-        if session.new or session.dirty or session.deleted:
+        if not all(belongs(state, bound) for state in _pending(session)):
             raise ScopeMismatchError(
                 f"this session holds pending work of {describe(serves)} and is used in "
                 f"{describe(bound)}: flush and commit it, or roll it back, in the scope that "
                 "it belongs to, or use another session"
             )
-        session.expunge_all()
+        move(session, serves, bound)
         session._tenantshield_emptied = session.in_nested_transaction()
     session._tenantshield_serves = bound
 
 
+def _pending(session: Any) -> Iterator[InstanceState[Any]]:
+    return map(instance_state, (*session.new, *session.dirty, *session.deleted))
+
+
+def flush_scope(session: Any) -> Bound:
+    """Return the scope in which the pending work of ``session`` is to be flushed, if another.
+
+    A tenant's pending work is flushed in its own scope if a query in a system scope, which could
+    reach the same rows, would otherwise be sent without it.
+
+    Raises:
+        MissingTenantContextError: no tenant is in scope, and the work concerns tenants' rows.
+            Nothing is lost, as it would be if the flush itself failed.
+    """
+    serves, bound = session._tenantshield_serves, current_bound()
+    if bound is None:
+        _refuse_without_scope(session)
+    if not isinstance(serves, TenantContext) or not isinstance(bound, SystemContext):
+        return None
+    return None if all(belongs(state, bound) for state in _pending(session)) else serves
+
+
+def _refuse_without_scope(session: Any) -> None:
+    for state in _pending(session):
+        if info_of(state.mapper).is_owned:
+            raise MissingTenantContextError(
+                f"a {state.class_.__name__} is to be written, and no tenant is in scope; flush "
+                "the session in tenant_scope(...)"
+            )
+
+
 def after_undoing(session: Any) -> None:
-    """Empty ``session`` again if a savepoint that was undone began in another scope."""
+    """Move objects again if a savepoint that was undone began in another scope."""
     if session._tenantshield_emptied:
-        session.expunge_all()
+        move(session, None, session._tenantshield_serves)
         session._tenantshield_emptied = session.in_nested_transaction()
 
 
@@ -148,16 +182,16 @@ def serve_object(state: InstanceState[Any]) -> None:
     """Check that an object may load more in the current scope.
 
     Raises:
-        ScopeMismatchError: it was loaded in another scope, and what it refers to would be
-            looked up under the wrong tenant.
+        ScopeMismatchError: it left its session, which went on in another scope; what it refers
+            to would be looked up under the wrong tenant.
     """
-    bound = current_bound()
     session: Any = state.session
-    serves = None if session is None else session._tenantshield_serves
-    if bound is not None and serves is not None and not is_same_scope(serves, bound):
+    if session is not None:
+        serve(session)
+    why = has_left(state)
+    if why and state.session_id is None:
         raise ScopeMismatchError(
-            f"a {state.class_.__name__} that was loaded in {describe(serves)} is to load more "
-            f"in {describe(bound)}: load it in the scope that it belongs to"
+            f"a {state.class_.__name__} {why}: load it again in the scope that it belongs to"
         )
 
 

@@ -1,16 +1,18 @@
 """Tells the database the tenant at the start of each transaction.
 
-The settings last until the end of the transaction, so a connection that returns to a pool,
+If the scope changes within a transaction, the next statement is preceded by the new settings.
+They last until the end of the transaction, so a connection that returns to a pool,
 SQLAlchemy's or PgBouncer's, carries none of them along. Each transaction sets all of them,
 so a value that was left behind in the session has no effect.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.exc import DBAPIError
 
 from tenantshield_mw.context import Bound, SystemContext, current_binding
 from tenantshield_mw.tenant import TenantContext
@@ -41,6 +43,7 @@ _SET_ROLE: Final = f"{_SET_LOCALLY}, set_config('role', %s, true)"
 _IS_EXEMPT: Final = (
     "(SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user)::text"
 )
+_OWN_ROLE: Final = "SELECT set_config('role', 'none', true)"
 _SET_AND_NAME: Final = f"{_SET_LOCALLY}, current_user"
 _SET_AND_PROVE: Final = f"{_SET_AND_NAME}, {_IS_EXEMPT}"
 _NOTHING: Final = ("",) * len(_KINDS)
@@ -49,10 +52,10 @@ _NOTHING: Final = ("",) * len(_KINDS)
 def enforce(engine: Engine | AsyncEngine, *, system_role: str | None = None) -> None:
     """Make every transaction of ``engine`` tell the database its tenant.
 
-    A transaction belongs to the tenant that is in scope when it begins, until it ends.
-    Without a tenant in scope, the database shows none of the tenants' rows.
+    The database shows the rows of the tenant in scope, and none of the tenants' rows without
+    one. If the scope changes within a transaction, it is told before the next statement.
 
-    A transaction that begins in a system scope switches to ``system_role`` until it ends.
+    In a system scope a transaction switches to ``system_role``, and back with the scope.
     The engine's role must be a member of that role. Anyone who can inject SQL could then
     switch to it too. To prevent that, omit ``system_role`` and run system scopes on a
     separate engine that logs in as such a role and is not passed to this function.
@@ -70,8 +73,6 @@ def enforce(engine: Engine | AsyncEngine, *, system_role: str | None = None) -> 
             that no policy applies to it; or a system scope is in force without a
             ``system_role``; or the connection is in ``AUTOCOMMIT``, where settings do not
             last beyond one statement.
-        ScopeMismatchError: the tenant in scope is not the one with which the transaction
-            began.
     """
     dialect = (engine if isinstance(engine, Engine) else engine.sync_engine).dialect
     if dialect.name != "postgresql" or dialect.driver not in SENDERS:
@@ -111,8 +112,27 @@ class _Transactions:
             begin_twophase(connection, xid)
             self._tell(connection.connection)
 
+        roll_back = dialect.do_rollback_to_savepoint
+
+        def do_rollback_to_savepoint(connection: Connection, name: str) -> None:
+            roll_back(connection, name)
+            # This has undone the settings since the savepoint.
+            connection.info.pop(HELD, None)
+
         dialect.do_begin, dialect.do_begin_twophase = do_begin, do_begin_twophase
+        dialect.do_rollback_to_savepoint = do_rollback_to_savepoint
         setattr(dialect, HELD, self)
+
+    def tell_again(self, connection: Connection) -> None:
+        """Tell the database the current scope, in a transaction that began in another."""
+        dbapi_connection = connection.connection
+        errors: type[Exception] = cast("Any", self._dialect.loaded_dbapi).Error
+        try:
+            if not dbapi_connection.autocommit:
+                self._send(dbapi_connection, _OWN_ROLE, ())
+            self._tell(dbapi_connection)
+        except errors as error:
+            raise DBAPIError.instance(_SET, (), error, errors, dialect=self._dialect) from error
 
     def _tell(self, dbapi_connection: Any) -> None:
         info = dbapi_connection.info

@@ -348,11 +348,11 @@ def test_a_session_with_pending_work_refuses_another_tenant_and_drops_nothing(
     )
 
 
-def test_pending_work_refuses_the_system_scope_too(session: Session) -> None:
+def test_pending_work_refuses_what_would_move_it_to_a_system_scope(session: Session) -> None:
     with tenant_scope("acme"):
         pend_new(session)
     with system_scope("by the way"), pytest.raises(ScopeMismatchError, match="a system scope"):
-        session.execute(select(Owner))
+        session.add(Owner(id=6))
 
 
 def test_pending_work_without_a_scope_is_kept(session: Session, engine: Engine) -> None:

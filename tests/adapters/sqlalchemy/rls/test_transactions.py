@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from tenantshield_mw import ConfigurationError, ScopeMismatchError, system_scope, tenant_scope
+from tenantshield_mw import ConfigurationError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
 from tests.databases import memory_engine
 
@@ -39,7 +39,7 @@ def tables(base: RlsDatabase) -> None:
 
 
 def names(session: Session) -> list[str]:
-    return [name for (name,) in by_cursor(session, NAMES)]
+    return sorted(name for (name,) in by_cursor(session, NAMES))
 
 
 def test_each_transaction_of_a_session_shows_its_tenants_rows(client: Client) -> None:
@@ -130,16 +130,23 @@ def test_a_system_scope_without_a_role_for_it_is_refused(base: RlsDatabase) -> N
         client.close()
 
 
-def test_another_tenant_in_an_open_transaction_is_refused(client: Client) -> None:
+def test_the_database_is_told_a_new_scope_before_the_next_statement(
+    client: Client, base: RlsDatabase
+) -> None:
     def change(session: Session) -> None:
         with tenant_scope("acme"):
-            session.execute(text("SELECT 1"))
-        with tenant_scope("globex"), pytest.raises(ScopeMismatchError, match="commit it"):
-            session.execute(text("SELECT 1"))
-        with pytest.raises(ScopeMismatchError):
-            session.execute(text("SELECT 1"))
-        with system_scope("to see all"), pytest.raises(ScopeMismatchError):
-            session.execute(text("SELECT 1"))
+            assert names(session) == ["acme"]
+            begun = session.get_transaction()
+            with tenant_scope("globex"):
+                assert names(session) == ["globex"]
+                with system_scope("to see all"):
+                    assert names(session) == ["acme", "globex"]
+                    assert session.scalar(text("SELECT current_user")) == base.system
+                assert names(session) == ["globex"]
+            assert names(session) == ["acme"]
+            assert session.scalar(text("SELECT current_user")) == base.app
+            assert session.get_transaction() is begun
+        assert names(session) == []
         with tenant_scope("acme"):
             session.commit()
         with tenant_scope("globex"):
@@ -148,11 +155,41 @@ def test_another_tenant_in_an_open_transaction_is_refused(client: Client) -> Non
     client.session(change)
 
 
-def test_a_transaction_without_a_tenant_is_not_used_on_under_one(client: Client) -> None:
+def test_a_savepoint_that_is_undone_undoes_no_scope(client: Client) -> None:
+    def change(session: Session) -> None:
+        with tenant_scope("acme"):
+            savepoint = session.begin_nested()
+            with tenant_scope("globex"):
+                assert names(session) == ["globex"]
+                savepoint.rollback()
+                assert names(session) == ["globex"]
+            savepoint = session.begin_nested()
+            with system_scope("to see all"):
+                assert names(session) == ["acme", "globex"]
+                savepoint.rollback()
+            assert names(session) == ["acme"]
+
+    client.session(change)
+
+
+def test_a_failed_transaction_says_so_in_another_scope(client: Client) -> None:
+    def change(session: Session) -> None:
+        with tenant_scope("acme"):
+            with pytest.raises(DBAPIError):
+                session.execute(text("SELECT 1 / 0"))
+            with tenant_scope("globex"), pytest.raises(DBAPIError, match=r"(?i)transaction"):
+                session.execute(text("SELECT 1"))
+            session.rollback()
+            assert names(session) == ["acme"]
+
+    client.session(change)
+
+
+def test_a_transaction_without_a_tenant_goes_on_under_one(client: Client) -> None:
     def change(session: Session) -> None:
         session.execute(text("SELECT 1"))
-        with tenant_scope("acme"), pytest.raises(ScopeMismatchError, match="no scope"):
-            session.execute(text("SELECT 1"))
+        with tenant_scope("acme"):
+            assert names(session) == ["acme"]
 
     client.session(change)
 

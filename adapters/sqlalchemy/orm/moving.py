@@ -1,0 +1,163 @@
+"""What stays in a session that goes on in another scope.
+
+Objects of the new scope's tenant and of shared tables stay, so that a program can look up a user
+in a system scope and go on with it in the user's own. Others leave: what they have loaded can
+still be read, and a change to them raises, since no session would write it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy.orm import InstanceState, Session
+from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.orm.collections import collection_adapter
+
+from tenantshield_mw.context import Bound, SystemContext, describe
+from tenantshield_mw.tenant import TenantContext
+
+from ..errors import ScopeMismatchError
+from .mappers import info_of
+
+__all__ = ["belongs", "come_back", "forget_scope", "has_left", "is_unseen", "move"]
+
+_LEFT: Final = "_tenantshield_left"
+"""In the ``__dict__`` of a state: the scope that the object belonged to when it left."""
+_OF: Final = "_tenantshield_of"
+"""There: the scope of a tenant in which the object was last seen, if its columns do not tell, and
+the query that had read it then."""
+_UNSEEN: Final = "_tenantshield_unseen"
+"""There: the object stayed without any values, so its row may be another tenant's."""
+# private: called before an attribute is changed, and by flag_modified().
+_CHANGE: Final = "_modified_event"
+
+
+def move(session: Session, former: Bound, bound: Bound) -> None:
+    """Take the objects that are not ``bound``'s out of ``session``, which has no pending work.
+
+    Args:
+        session: the session.
+        former: the scope in which it was used; ``None`` if that is not known.
+        bound: the scope in which it goes on.
+    """
+    states = [instance_state(each) for each in session.identity_map.values()]
+    if isinstance(former, TenantContext):
+        for state in states:
+            _keep_scope(state, former)
+    leaving = [state for state in states if not _stays(state, bound)]
+    for state in leaving:
+        session.expunge(state.obj())
+        state.__dict__[_LEFT] = former
+        state.__dict__[_CHANGE] = partial(_refuse_change, state)
+    for state in states:
+        if _LEFT not in state.__dict__:
+            _forget_others(session, state, bound)
+
+
+def _keep_scope(state: InstanceState[Any], scope: TenantContext) -> None:
+    """Note that an object was seen in the scope of a tenant."""
+    if info_of(state.mapper).is_owned:
+        # private: the number of the query that last read it.
+        state.__dict__[_OF] = (scope, state.runid)
+
+
+def forget_scope(state: InstanceState[Any]) -> None:
+    """Note that an object is written in a system scope, where it may go to another tenant."""
+    state.__dict__.pop(_OF, None)
+
+
+def belongs(state: InstanceState[Any], bound: Bound) -> bool:
+    """Return whether an object is known to be ``bound``'s, or everybody's."""
+    info = info_of(state.mapper)
+    if not info.is_owned:
+        return True
+    if not isinstance(bound, TenantContext):
+        return False
+    if info.own is None:
+        return _was_seen_in(state, bound)
+    ownership, attribute = info.own
+    given = state.dict.get(attribute)
+    return (
+        given is not None
+        and attribute not in state.committed_state
+        and ownership.is_same_tenant(given, bound.tenant_id)
+    )
+
+
+def _stays(state: InstanceState[Any], bound: Bound) -> bool:
+    if isinstance(bound, SystemContext) or belongs(state, bound):
+        return True
+    if not state.dict.keys() & state.mapper.column_attrs.keys():
+        # It holds nothing of its row, which is read again in the new scope, and not found
+        # there if it is another tenant's.
+        state.__dict__[_UNSEEN] = True
+        return True
+    own = info_of(state.mapper).own
+    if own is not None and state.dict.get(own[1]) is not None:
+        return False
+    return _was_seen_in(state, bound)
+
+
+def _was_seen_in(state: InstanceState[Any], bound: Bound) -> bool:
+    return bool(state.__dict__.get(_OF) == (bound, state.runid))
+
+
+def _forget_others(session: Session, state: InstanceState[Any], bound: Bound) -> None:
+    """Expire what an object that stays has loaded in the former scope and would not in this one."""
+    info = info_of(state.mapper)
+    gone = [key for key in info.computed if key in state.dict]
+    gone += [
+        key
+        for key in info.to_owned
+        if key in state.dict and not (info.is_owned and _all_stay(state, key, bound))
+    ]
+    if gone:
+        session.expire(state.obj(), gone)
+
+
+def _all_stay(state: InstanceState[Any], key: str, bound: Bound) -> bool:
+    """Return whether all objects to which a loaded relationship refers stay as well."""
+    if isinstance(bound, SystemContext):
+        return True
+    value = state.dict[key]
+    if not state.mapper.relationships[key].uselist:
+        value = () if value is None else (value,)
+    else:
+        value = collection_adapter(value)
+    return all(instance_state(each).session_id is not None for each in value)
+
+
+def _refuse_change(
+    state: InstanceState[Any], values: Any, attribute: Any, *args: Any, **kw: Any
+) -> None:
+    if attribute is not None and not attribute.send_modified_events:
+        # A relationship that is never written.
+        return
+    if state.key is not None and state.session_id is None:
+        raise ScopeMismatchError(
+            f"a {state.class_.__name__} {has_left(state)}: this change would not be written. Make "
+            "it in the scope that the object belongs to, before the session is used in another "
+            "one, or load the object again"
+        )
+    # It has become a new object, by make_transient() for example.
+    come_back(state)
+    state._modified_event(values, attribute, *args, **kw)
+
+
+def come_back(state: InstanceState[Any]) -> None:
+    """Allow changes to an object that enters a session."""
+    if _LEFT in state.__dict__:
+        del state.__dict__[_LEFT], state.__dict__[_CHANGE]
+
+
+def has_left(state: InstanceState[Any]) -> str:
+    """Return in words why an object is in no session; empty if it did not leave one."""
+    if _LEFT not in state.__dict__:
+        return ""
+    return f"was loaded in {describe(state.__dict__[_LEFT])}, and its session went on in another"
+
+
+def is_unseen(state: InstanceState[Any]) -> bool:
+    """Return, once, whether an object stayed in its session though nothing of it was loaded."""
+    return bool(state.__dict__.pop(_UNSEEN, False))
