@@ -47,6 +47,7 @@ _FENCES: Final = f"{_TESTS}/compiler/test_fences.py"
 _PARAMETERS: Final = f"{_TESTS}/compiler/test_parameters.py"
 _CTE_NAMES: Final = f"{_TESTS}/compiler/test_cte_names.py"
 _DIALECTS: Final = f"{_TESTS}/execution/test_dialects.py"
+_MOVING: Final = f"{_TESTS}/orm/test_moving.py"
 _SESSIONS: Final = f"{_TESTS}/orm/test_sessions.py"
 _INSTALL: Final = f"{_TESTS}/test_install.py"
 _SCOPE_RULES: Final = f"{_TESTS}/test_scope_rules.py"
@@ -473,14 +474,56 @@ MUTANTS: Final = (
     Mutant(
         "session-emptied",
         "A session keeps the objects of the tenant that it served.",
-        "            )\n        session.expunge_all()",
-        "            )",
+        "        move(session, serves, bound)",
+        "        pass",
         (f"{_SESSIONS}::test_get_does_not_answer_with_the_first_tenants_object",),
+    ),
+    Mutant(
+        "moving-known",
+        "Every object stays in a session that goes on in another scope.",
+        "    if isinstance(bound, SystemContext) or belongs(state, bound):",
+        "    if True:",
+        (f"{_SESSIONS}::test_get_does_not_answer_with_the_first_tenants_object",),
+    ),
+    Mutant(
+        "moving-seen",
+        "A tied object stays whichever tenant's scope it was seen in.",
+        "    return bool(state.__dict__.get(_OF) == (bound, state.runid))",
+        "    return bool(state.__dict__.get(_OF))",
+        (f"{_MOVING}::test_a_tied_object_of_another_tenant_leaves_after_a_system_scope",),
+    ),
+    Mutant(
+        "moving-lost",
+        "A change to an object that has left its session is accepted and lost.",
+        "    if state.key is not None and state.session_id is None:",
+        "    if False:",
+        (f"{_MOVING}::test_a_change_to_an_object_that_has_left_raises",),
+    ),
+    Mutant(
+        "moving-collections",
+        "A shared object keeps a collection of the former tenant's objects.",
+        "        if key in state.dict and not (info.is_owned and _all_stay(state, key, bound))",
+        "        if False",
+        (f"{_MOVING}::test_a_shared_object_forgets_tenants_rows",),
+    ),
+    Mutant(
+        "moving-flush",
+        "A tenant's pending work is flushed in a system scope.",
+        "        entered = None if own is None else bind(own)",
+        "        entered = None",
+        (f"{_MOVING}::test_pending_work_is_flushed_in_its_own_scope",),
+    ),
+    Mutant(
+        "moving-unseen",
+        "The deletion of an object that another tenant has is dropped with a warning.",
+        "        if is_unseen(state):",
+        "        if False:",
+        (f"{_MOVING}::test_an_expired_object_of_another_tenant_is_not_deleted",),
     ),
     Mutant(
         "session-pending",
         "A session with pending work may serve another tenant.",
-        "        if session.new or session.dirty or session.deleted:",
+        "        if not all(belongs(state, bound) for state in _pending(session)):",
         "        if session.deleted:",
         (
             f"{_SESSIONS}::test_a_session_with_pending_work_refuses_another_tenant_and_drops_nothing",
@@ -489,8 +532,8 @@ MUTANTS: Final = (
     Mutant(
         "session-statement",
         "A statement of a session does not ask whom it serves.",
-        ("            serve(session)\n        return connection_for_bind("),
-        ("            pass\n        return connection_for_bind("),
+        "            serve(session)\n        connection = connection_for_bind(",
+        "            pass\n        connection = connection_for_bind(",
         (
             f"{_SESSIONS}::test_get_does_not_answer_with_what_the_first_tenants_query_has_loaded",
             f"{_SESSIONS}::test_a_query_with_identical_rows_is_not_answered_from_memory",
