@@ -90,6 +90,13 @@ class Line(Base):
     order: Mapped[Order] = relationship(back_populates="lines")
 
 
+@tenant_aware
+class Note(Base):
+    __tablename__ = "move_note"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tenant_id: Mapped[str] = mapped_column(String(20))
+
+
 Plan.number = column_property(  # type: ignore[attr-defined]
     select(func.count(User.id)).where(User.plan_id == Plan.id).scalar_subquery()
 )
@@ -99,6 +106,7 @@ SEED = (
     "INSERT INTO move_plan VALUES (1, 'free')",
     "INSERT INTO move_user VALUES (1, 'a', 1, 'ann'), (2, 'b', 1, 'bob')",
     "INSERT INTO move_order VALUES (11, 'a', 1), (12, 'b', 2)",
+    "INSERT INTO move_note VALUES (21, 'a'), (22, 'b')",
     "INSERT INTO move_line VALUES (111, 11, 'la'), (112, 12, 'lb')",
 )
 
@@ -444,14 +452,14 @@ def test_an_expired_object_of_another_tenant_is_not_changed(here: Database, engi
 def test_an_expired_object_of_another_tenant_is_not_deleted(here: Database, engine: Engine) -> None:
     with Session(engine) as session:
         with system_scope("login"):
-            line = session.get_one(Line, 112)
+            note = session.get_one(Note, 22)
             session.commit()
         with tenant_scope("a"):
             session.get(User, 1)
-            session.delete(line)
+            session.delete(note)
             with pytest.raises(InvalidRequestError, match="Could not refresh"):
                 session.commit()
-    assert here.read("SELECT id FROM move_line ORDER BY id") == [(111,), (112,)]
+    assert here.read("SELECT id FROM move_note ORDER BY id") == [(21,), (22,)]
 
 
 def test_after_the_scope_what_is_loaded_can_be_read_and_nothing_is_lost(
