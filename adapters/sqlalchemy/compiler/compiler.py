@@ -87,7 +87,7 @@ class GuardedCompiler(_Base):
     ) -> str:
         column: str = element.left._compiler_dispatch(self, **kw)
         tenant: str = element.right._compiler_dispatch(self, **kw)
-        return f"{column}{element.after_column} = {tenant}"
+        return f"{element.before_column}{column}{element.after_column} = {tenant}"
 
     # -- SELECT ------------------------------------------------------------------
 

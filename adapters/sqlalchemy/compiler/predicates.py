@@ -13,9 +13,7 @@ from sqlalchemy import (
     BindParameter,
     Boolean,
     ColumnElement,
-    LargeBinary,
     and_,
-    cast,
     literal_column,
     select,
 )
@@ -60,16 +58,22 @@ class TenantEquality(BinaryExpression[Any]):
     """``column = :tenant``, with a visit method of its own, since most statements have one.
 
     Attributes:
-        after_column: what stands behind the column, such as a collation.
+        before_column: what stands before the column, such as a function and its parenthesis.
+        after_column: what stands behind it, such as a collation.
     """
 
     __visit_name__ = "tenantshield_equality"
     inherit_cache = False
 
     def __init__(
-        self, column: ColumnElement[Any], tenant: ColumnElement[Any], after_column: str = ""
+        self,
+        column: ColumnElement[Any],
+        tenant: ColumnElement[Any],
+        after_column: str = "",
+        before_column: str = "",
     ) -> None:
         super().__init__(column, tenant, operators.eq, type_=_IS_BOOLEAN)
+        self.before_column = before_column
         self.after_column = after_column
 
 
@@ -89,8 +93,12 @@ def exactly(
         return TenantEquality(column, tenant)
     exact_text = database_for(dialect).exact_text
     if exact_text is ExactText.BINARY_CAST:
-        # The first term can use an index, the second compares exactly.
-        return and_(TenantEquality(column, tenant), same(cast(column, LargeBinary), tenant))
+        # The first term can use an index, the second compares the bytes, in the character set of
+        # the parameter.
+        return and_(
+            TenantEquality(column, tenant),
+            TenantEquality(column, tenant, " USING utf8mb4) AS BINARY)", "CAST(CONVERT("),
+        )
     if exact_text is ExactText.BINARY_COLLATION:
         # The table in the database may have another collation than the model. An index on a
         # column without a collation is still used.
