@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import ForeignKeyConstraint, MetaData, Table
 
 from tenantshield_mw import TenantShieldError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import (
@@ -14,6 +14,7 @@ from tenantshield_mw.adapters.sqlalchemy import (
     rls,
     shared_across_tenants,
     tenant_aware,
+    tenant_foreign_key,
 )
 from tenantshield_mw.context import carry_tenant
 from tests.policy_database import is_refused_by_policy
@@ -41,6 +42,9 @@ class _Ours(Protection):
     def shared(self, model: T) -> T:
         return shared_across_tenants(model)
 
+    def tenant_key(self, column: str, parent: str) -> ForeignKeyConstraint:
+        return tenant_foreign_key(column, f"{parent}.id")
+
     def scope(self, tenant: Any) -> AbstractContextManager[Any]:
         return SessionScope() if tenant is None else tenant_scope(tenant)
 
@@ -58,4 +62,10 @@ class _Ours(Protection):
 
 
 def protection(*, has_policies: bool = False) -> Protection:
-    return _Ours(refusals=(TenantShieldError,), has_policies=has_policies)
+    features = Protection.features | {"tenant_keys"}
+    return _Ours(
+        refusals=(TenantShieldError,),
+        has_policies=has_policies,
+        # The database compares the tenant as it is, and so a policy takes no such type.
+        features=features - {"converts"} if has_policies else features,
+    )
