@@ -61,7 +61,18 @@ class Protection:
     theirs: Any = "bravo"
     own: Any = PlainColumn
     features: frozenset[str] = frozenset(
-        "ties core columns keys concrete ambient unbound system fills converts".split()
+        [
+            "ties",
+            "core",
+            "columns",
+            "keys",
+            "concrete",
+            "ambient",
+            "unbound",
+            "system",
+            "fills",
+            "converts",
+        ]
     )
     refusals: tuple[type[Exception], ...] = ()
     has_policies: bool = False
@@ -93,9 +104,7 @@ class Protection:
 
     def tenant_key(self, column: str, parent: str) -> ForeignKeyConstraint:
         """Return a foreign key to ``parent`` that includes the tenant."""
-        return ForeignKeyConstraint(
-            [self.key, column], [f"{parent}.{self.key}", f"{parent}.id"]
-        )
+        return ForeignKeyConstraint([self.key, column], [f"{parent}.{self.key}", f"{parent}.id"])
 
     def finish(self, models: Any) -> None:
         """Do what is to be done once all models are there."""
