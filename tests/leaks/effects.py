@@ -37,6 +37,7 @@ from .protections import Protection
 __all__ = ["Guid", "define_effects", "elsewhere"]
 
 CASCADE: dict[str, Any] = {"onupdate": "CASCADE", "ondelete": "CASCADE"}
+MARIADB: Any = ("mysql", "mariadb")
 
 
 class Guid(TypeDecorator[uuid.UUID]):
@@ -101,7 +102,7 @@ def _with_actions(p: Protection, base: Any) -> Iterator[Any]:
         __tablename__ = "acct_stock"
         __table_args__ = (
             ForeignKeyConstraint(["part_code"], ["acct_part.code"], **CASCADE).ddl_if(
-                dialect=("mysql", "mariadb")
+                dialect=MARIADB
             ),
         )
         id: Mapped[int] = mapped_column(primary_key=True)

@@ -209,6 +209,7 @@ _SEED: Final[Mapping[str, tuple[str, list[tuple[Any, ...]]]]] = {
     ),
 }
 
+_NOBODY: Final = object()
 _MINE: Final[Mapping[str, Any]] = {"shop_no": MY_SHOP, "org_uuid": MY_TOKEN.hex}
 """The caller, in tenant columns of types that the other tables do not have."""
 
@@ -254,7 +255,7 @@ class _Owners:
     def of(self, name: str, row: Row) -> Any:
         """Return the tenant; ``None`` for a shared row; a ``set`` where parents disagree."""
         column = self._columns[name]
-        if column in _MINE and row[column] == _MINE[column]:
+        if column is not None and row[column] == _MINE.get(column, _NOBODY):
             return self._mine
         if column is not None:
             return row[column] if row[column] is not None else "nobody"

@@ -238,13 +238,6 @@ def _(hand: Hand, m: Models) -> None:
         hand.session.commit()
 
 
-@legitimate("converted tenant: the tenant as a UUID", **CONVERTED)
-def _(hand: Hand, m: Models) -> None:
-    with hand.scope(MY_TOKEN):
-        assert hand.session.scalars(select(m.Device.name)).all() == ["own phone"]
-        hand.session.commit()
-
-
 @legitimate(
     "converted tenant: new rows, by a flush and by statements",
     then=(

@@ -71,22 +71,26 @@ def told(hand: Hand, act: Callable[[], Any]) -> list[Any]:
         return [f"bravo's row made it fail: {error.orig}"]
 
 
-def reading(name: str, statement: Callable[[Hand, Models], Any], **options: Any) -> None:
+def reading(
+    name: str, statement: Callable[[Hand, Models], Any], needs: str = "ties", **options: Any
+) -> None:
     def run(hand: Hand, m: Models) -> Any:
         return told(hand, lambda: len(hand.session.execute(statement(hand, m)).all()))
 
     run.__module__ = __name__
-    path(f"evaluated: {name}", **{"needs": "ties", **options})(run)
+    path(f"evaluated: {name}", needs=needs, **options)(run)
 
 
-def writing(name: str, statement: Callable[[Hand, Models], Any], **options: Any) -> None:
+def writing(
+    name: str, statement: Callable[[Hand, Models], Any], needs: str = "ties", **options: Any
+) -> None:
     def run(hand: Hand, m: Models) -> Any:
         found = told(hand, lambda: hand.session.execute(statement(hand, m)) and None)
         hand.session.rollback()
         return found
 
     run.__module__ = __name__
-    path(f"evaluated: {name}", **{"needs": "ties", **options})(run)
+    path(f"evaluated: {name}", needs=needs, **options)(run)
 
 
 def lines(m: Models) -> Any:

@@ -17,7 +17,8 @@ AT_ONCE: Final[dict[str, Any]] = {"only": "mariadb", "why": "changes one table a
 # Several tables at once.
 
 
-def pair(m: Models) -> tuple[Table, Table, Any]:
+def pair(m: Models) -> Any:
+    """Return two tables, and what joins the caller's row of the one to that of the other."""
     invoice, customer = m.Invoice.__table__, m.Customer.__table__
     return invoice, customer, (invoice.c.customer_id == customer.c.id) & (invoice.c.id == 1)
 
