@@ -247,7 +247,7 @@ def _with_tenants(p: Protection, base: Any) -> Iterator[Any]:
 
         __tablename__ = "acct_device"
         id: Mapped[int] = mapped_column(primary_key=True)
-        org_uuid: Mapped[Any] = mapped_column(Guid if "converts" in p.features else CHAR(32))
+        org_uuid: Mapped[uuid.UUID] = mapped_column(Guid)
         name: Mapped[str] = mapped_column(String(80))
 
     yield from (Badge, Counter, Device)

@@ -221,7 +221,11 @@ def _(hand: Hand, m: Models) -> None:
 
 # A type that converts the tenant.
 
-CONVERTED: Final[dict[str, Any]] = {"tenant": "own", "needs": "columns converts ambient"}
+CONVERTED: Final[dict[str, Any]] = {
+    "tenant": "own",
+    "needs": "columns converts ambient",
+    "why_not": {"policies": "the database compares the tenant as it is in the scope"},
+}
 PHONES = "SELECT id, name FROM acct_device ORDER BY id"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from sqlalchemy import ForeignKeyConstraint, MetaData, Table
+from sqlalchemy import ForeignKeyConstraint, MetaData, Table, TypeDecorator
 
 from tenantshield_mw import TenantShieldError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import (
@@ -52,7 +52,14 @@ class _Ours(Protection):
         return system_scope("to see whether it sees everything")
 
     def policies(self, metadata: MetaData) -> list[str]:
-        return rls.policy_statements(metadata) if self.has_policies else []
+        if not self.has_policies:
+            return []
+        # The database compares the tenant as it is in the scope, not as a type converts it.
+        taken = MetaData()
+        for table in metadata.sorted_tables:
+            if not any(isinstance(each.type, TypeDecorator) for each in table.columns):
+                table.to_metadata(taken)
+        return rls.policy_statements(taken)
 
     def is_refusal(self, error: Exception) -> bool:
         return super().is_refusal(error) or (self.has_policies and is_refused_by_policy(error))
@@ -62,10 +69,8 @@ class _Ours(Protection):
 
 
 def protection(*, has_policies: bool = False) -> Protection:
-    features = Protection.features | {"tenant_keys"}
     return _Ours(
         refusals=(TenantShieldError,),
         has_policies=has_policies,
-        # The database compares the tenant as it is, and so a policy takes no such type.
-        features=features - {"converts"} if has_policies else features,
+        features=Protection.features | {"tenant_keys"},
     )

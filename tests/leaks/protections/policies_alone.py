@@ -71,9 +71,4 @@ print(json.dumps([SCHEMA, protection.policies(Models(protection).metadata)]))
 
 
 def protection() -> Protection:
-    return _PoliciesAlone(
-        own=FilledColumn,
-        refusals=(TenantShieldError,),
-        has_policies=True,
-        features=Protection.features - {"converts"},
-    )
+    return _PoliciesAlone(own=FilledColumn, refusals=(TenantShieldError,), has_policies=True)
