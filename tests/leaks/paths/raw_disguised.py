@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -212,24 +213,25 @@ def idle(hand: Hand) -> Generator[None, None, None]:
 @contextmanager
 def waiting(hand: Hand) -> Generator[None, None, None]:
     """Let another connection wait in a statement that holds a value of another's."""
+    lock = f"acct_{uuid.uuid4().hex}"
     with hand.driver() as holder, hand.driver() as other:
         cursor, blocked = holder.cursor(), other.cursor()
-        cursor.execute("SELECT get_lock('acct', 1)")
+        cursor.execute(f"SELECT get_lock('{lock}', 1)")
         thread = threading.Thread(
-            target=lambda: blocked.execute("SELECT get_lock('acct', 30), 'bravo secret'")
+            target=lambda: blocked.execute(f"SELECT get_lock('{lock}', 30), 'bravo secret'")
         )
         thread.start()
-        found = 0
-        while not found:
+        waits = 0
+        while not waits and thread.is_alive():
             cursor.execute(
                 "SELECT count(*) FROM information_schema.processlist "
-                "WHERE state LIKE 'User lock%' AND info LIKE '%acct%30%secret%'"
+                f"WHERE state LIKE 'User lock%' AND info LIKE '%{lock}%secret%'"
             )
-            (found,) = cursor.fetchone()
+            (waits,) = cursor.fetchone()
         try:
             yield
         finally:
-            cursor.execute("SELECT release_lock('acct')")
+            cursor.execute(f"SELECT release_lock('{lock}')")
             thread.join()
 
 
