@@ -99,7 +99,7 @@ def named(name: str, sql: str, **options: Any) -> None:
     path(f"function: {name}", **{**POSTGRESQL, **options})(run)
 
 
-QUERY = "SELECT 'x'::tsquery, plainto_tsquery('simple', note) FROM acct_invoice WHERE id > 400"
+QUERY = "SELECT 'x'::tsquery, plainto_tsquery('simple', note) FROM acct_invoice WHERE id = 401"
 
 told("ts_rewrite()", lambda: func.ts_rewrite(cast(literal("x"), TSQUERY), QUERY))
 told(

@@ -331,7 +331,6 @@ for cascade_name, (cascade_key, cascade_options) in CASCADED.items():
 @path(
     "set: a key that tenants' rows follow, of a bare table() in another case",
     "write",
-    beyond_policies=FOLLOWS,
     **NO_CASE,
 )
 def _(hand: Hand, m: Models) -> Any:
