@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm.exc import DetachedInstanceError, ObjectDeletedError, StaleDataError
 
-from tests.leaks.catalogue import NOTHING, path
+from tests.leaks.catalogue import IN_MEMORY, NOTHING, path
 from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 
@@ -59,14 +59,19 @@ def enter(name: str, undo: Undo) -> None:
             undo(hand, kept)
         return kept
 
-    @path(f"savepoint: undone {name}, get()", sees=NOTHING, **OWN)
+    @path(f"savepoint: undone {name}, get()", sees=NOTHING, beyond_policies=IN_MEMORY, **OWN)
     def _(hand: Hand, m: Models) -> Any:
         kept = deleted(hand, m)
         with hand.scope(hand.mine):
             found = hand.session.get(m.Posting, 401)
             return [None if found is None else found.id, kept is None]
 
-    @path(f"savepoint: undone {name}, the session's objects", sees=NOTHING, **OWN)
+    @path(
+        f"savepoint: undone {name}, the session's objects",
+        sees=NOTHING,
+        beyond_policies=IN_MEMORY,
+        **OWN,
+    )
     def _(hand: Hand, m: Models) -> Any:
         kept = deleted(hand, m)
         with hand.scope(hand.mine):
