@@ -112,6 +112,21 @@ class Hand:
             self.session.rollback()
             self._store.change(back)
 
+    @contextmanager
+    def enforcing(self) -> Generator[Any, None, None]:
+        """Yield a connection on which SQLite enforces foreign keys, as the others do always."""
+        with self.engine.connect() as connection:
+            if self.database == "sqlite":
+                cursor = connection.connection.cursor()
+                cursor.execute("PRAGMA foreign_keys = ON")
+                cursor.close()
+            try:
+                yield connection
+                connection.commit()
+            finally:
+                if self.database == "sqlite":
+                    connection.invalidate()
+
     def named(self, sql: str) -> str:
         """Return ``sql`` with this run's names in it, and this database's quotes."""
         return self._store.named(sql)

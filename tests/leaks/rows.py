@@ -9,7 +9,11 @@ from sqlalchemy import Table
 
 from .schema import MY_TOKEN, THEIR_TOKEN, Models, is_theirs
 
-__all__ = ["Content", "copies", "crossings", "not_mine", "seed"]
+__all__ = ["MY_SHOP", "THEIR_SHOP", "Content", "copies", "crossings", "not_mine", "seed"]
+
+MY_SHOP: Final = 7
+THEIR_SHOP: Final = 2**31 - 1
+"""The largest that the column holds."""
 
 Row: TypeAlias = dict[str, Any]
 Content: TypeAlias = dict[str, list[Row]]
@@ -57,13 +61,13 @@ _SEED: Final[Mapping[str, tuple[str, list[tuple[Any, ...]]]]] = {
     ),
     "invoice_tag": ("invoice_id, tag_id", [(1, 1), (900, 900), (401, 401)]),
     "InvoiceLine": (
-        "id, invoice_id, text, quantity",
+        "id, invoice_id, text, quantity, price",
         [
-            (1, 1, "own line", 1),
-            (2, 2, "own second line", 2),
-            (900, 900, "own third line", 3),
-            (401, 401, "bravo line", 77100),
-            (402, 402, "bravo second line", 77200),
+            (1, 1, "own line", 1, "7"),
+            (2, 2, "own second line", 2, "3"),
+            (900, 900, "own third line", 3, "9"),
+            (401, 401, "bravo line", 77100, "bravo 77100"),
+            (402, 402, "bravo second line", 77200, "bravo 77200"),
         ],
     ),
     "LineNote": (
@@ -136,7 +140,78 @@ _SEED: Final[Mapping[str, tuple[str, list[tuple[Any, ...]]]]] = {
         "id, own, body",
         [(1, 0, "own note"), (900, 0, "own other note"), (401, 1, "bravo note")],
     ),
+    "Unit": ("code, name", [("pc", "Piece"), ("kg", "Kilo"), ("lb", "Pound")]),
+    "Price": (
+        "id, own, unit, label",
+        [
+            (1, 0, "pc", "own price"),
+            (900, 0, "kg", "own other price"),
+            (401, 1, "pc", "bravo price"),
+            (402, 1, "lb", "bravo other price"),
+        ],
+    ),
+    "Part": (
+        "id, own, code, label",
+        [(1, 0, "A", "own part"), (900, 0, "B", "own other part"), (401, 1, "A", "bravo part")],
+    ),
+    "Stock": (
+        "id, own, part_code, label",
+        [(1, 0, "A", "own stock"), (900, 0, None, "own rest"), (401, 1, "A", "bravo stock")],
+    ),
+    "Featured": (
+        "id, invoice_id, customer_id, headline",
+        [(1, 1, 1, "first"), (2, 401, 401, "second")],
+    ),
+    "Node": (
+        "id, own, parent_id, code",
+        [(1, 0, None, "own-one"), (2, 0, 1, "own-two"), (401, 1, None, "bravo-one")],
+    ),
+    "Sample": (
+        "id, own, base, customer_id, label",
+        [(1, 0, 1, 1, "own sample"), (900, 0, 2, 2, "own rest"), (401, 1, 401, 401, "bravo one")],
+    ),
+    "Errand": (
+        "id, own, account_id, text",
+        [(1, 0, 1, "own errand"), (2, 0, 1, "own walk"), (401, 1, 401, "bravo errand")],
+    ),
+    "Document": ("id, title", [(1, "Terms"), (2, "Prices")]),
+    "Contract": (
+        "id, own, title",
+        [(3, 0, "own contract"), (900, 0, "own lease"), (401, 1, "bravo contract")],
+    ),
+    "Slot": (
+        "id, own, code, label",
+        [(1, 0, "own-am", "own morning"), (401, 1, "bravo-am", "bravo morning")],
+    ),
+    "Shelf": (
+        "code, own, title",
+        [("Key", 0, "own shelf"), ("Low", 0, "own low shelf"), ("KEY", 1, "bravo shelf")],
+    ),
+    "Book": (
+        "id, shelf_code, title",
+        [(1, "Key", "own book"), (900, "Low", "own guide"), (401, "KEY", "bravo book")],
+    ),
+    "Booking": (
+        "id, own, begins, ends, label",
+        [(1, 0, 1, 5, "own booking"), (401, 1, 1000, 2000, "bravo booking")],
+    ),
+    "Badge": (
+        "id, org_id, name",
+        [(1, "alfa", "own badge"), (401, "bravo", "bravo badge")],
+    ),
+    "Counter": (
+        "id, shop_no, name",
+        [(1, MY_SHOP, "own counter"), (401, THEIR_SHOP, "bravo counter")],
+    ),
+    "Device": (
+        "id, org_uuid, name",
+        [(1, MY_TOKEN.hex, "own phone"), (401, THEIR_TOKEN.hex, "bravo phone")],
+    ),
 }
+
+_NOBODY: Final = object()
+_MINE: Final[Mapping[str, Any]] = {"shop_no": MY_SHOP, "org_uuid": MY_TOKEN.hex}
+"""The caller, in tenant columns of types that the other tables do not have."""
 
 
 def table_of(m: Models, name: str) -> Table:
@@ -168,8 +243,9 @@ class _Owners:
     def __init__(self, m: Models, content: Content) -> None:
         self._tables = {table.fullname: table for table in m.metadata.tables.values()}
         self._content = content
+        self._mine = m.mine
         self._columns = {
-            name: next((each for each in (m.key, "org_id") if each in table.c), None)
+            name: next((each for each in (m.key, "org_id", *_MINE) if each in table.c), None)
             for name, table in self._tables.items()
         }
 
@@ -179,27 +255,41 @@ class _Owners:
     def of(self, name: str, row: Row) -> Any:
         """Return the tenant; ``None`` for a shared row; a ``set`` where parents disagree."""
         column = self._columns[name]
+        if column is not None and row[column] == _MINE.get(column, _NOBODY):
+            return self._mine
         if column is not None:
             return row[column] if row[column] is not None else "nobody"
         owners = {owner for owner, _ in self._parents(name, row) if owner is not None}
         return owners.pop() if len(owners) == 1 else (frozenset(owners) or None)
 
     def _parents(self, name: str, row: Row) -> Iterator[tuple[Any, str]]:
+        for parent, found in self._referred(name, row):
+            yield from ((self.of(parent, each), parent) for each in found)
+
+    def _referred(self, name: str, row: Row) -> Iterator[tuple[str, list[Row]]]:
+        """Yield a parent table and the rows of it, for each key that is not NULL."""
         for constraint in self._tables[name].foreign_key_constraints:
             pairs = [(each.parent.name, each.column.name) for each in constraint.elements]
             if any(row[ours] is None for ours, _ in pairs):
                 continue
             parent = constraint.referred_table.fullname
-            for candidate in self._content[parent]:
-                if all(candidate[theirs] == row[ours] for ours, theirs in pairs):
-                    yield self.of(parent, candidate), parent
+            yield (
+                parent,
+                [
+                    each
+                    for each in self._content[parent]
+                    if all(each[theirs] == row[ours] for ours, theirs in pairs)
+                ],
+            )
 
     def crossings(self) -> Iterator[str]:
         for name, rows in self._content.items():
             for row in rows:
                 owner = self.of(name, row)
-                for parents_owner, parent in self._parents(name, row):
-                    if parents_owner not in (None, owner):
+                for parent, found in self._referred(name, row):
+                    owners = {self.of(parent, each) for each in found}
+                    # Two tenants may have the same value, where it is no key.
+                    if owners and not owners & {None, owner}:
                         yield f"a row of {name} refers to another tenant's row of {parent}"
 
 

@@ -42,6 +42,7 @@ from sqlalchemy.orm import (
     relationship,
 )
 
+from .effects import define_effects, elsewhere
 from .protections import Protection
 
 __all__ = ["MY_TOKEN", "SCHEMA", "THEIR_TOKEN", "Models", "is_theirs"]
@@ -164,6 +165,7 @@ def _define(m: Models, p: Protection) -> None:
         invoice_id: Mapped[int] = mapped_column(ForeignKey("acct_invoice.id"))
         text: Mapped[str] = mapped_column(String(80))
         quantity: Mapped[int] = mapped_column(default=1)
+        price: Mapped[str | None] = mapped_column(String(20))
         invoice: Mapped[Any] = relationship("Invoice", back_populates="lines")
         notes: Mapped[list[Any]] = relationship("LineNote")
 
@@ -261,6 +263,7 @@ def _define(m: Models, p: Protection) -> None:
         __table_args__ = (UniqueConstraint(p.key, "id"),)
         id: Mapped[int] = mapped_column(primary_key=True)
         name: Mapped[str] = mapped_column(String(80))
+        errands: Mapped[list[Any]] = relationship("Errand", back_populates="account")
 
     @p.aware
     class Posting(own, Base):
@@ -300,6 +303,9 @@ def _define(m: Models, p: Protection) -> None:
     )
 
     p.aware_table(note)
+    for effect in define_effects(p, Base):
+        setattr(m, effect.__name__, effect)
+    m.note_elsewhere = elsewhere(p)
     for each in list(locals().values()):
         if isinstance(each, type) and issubclass(each, Base):
             setattr(m, each.__name__, each)

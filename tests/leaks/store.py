@@ -80,13 +80,18 @@ class Store:
         for table in self.models.metadata.sorted_tables:
             keys = list(self.seed[table.fullname][0])
             names = ", ".join(f'"{key}"' for key in keys)
-            self._cursor.execute(self.named(f"SELECT {names} FROM {_quoted(table)}"))
+            self._cursor.execute(self.named(f"SELECT {names} FROM {self._alone(table)}"))
             rows = [
                 {key: _kept(value) for key, value in zip(keys, row, strict=True)}
                 for row in self._cursor.fetchall()
             ]
             content[table.fullname] = sorted(rows, key=_order)
         return content
+
+    def _alone(self, table: Table) -> str:
+        """Return the name of ``table``, without the tables that inherit from it."""
+        only = "ONLY " if self.database.name == "postgresql" else ""
+        return f"{only}{_quoted(table)}"
 
     def _attached(self) -> str:
         return f"{self.database.url.database}.{SCHEMA}"
@@ -129,9 +134,12 @@ class Store:
         mark = "?" if self.database.name == "sqlite" else "%s"
         self._cursor.execute("BEGIN")
         for table in tables:
-            self._cursor.execute(self.named(f"DELETE FROM {_quoted(table)}"))
+            self._cursor.execute(self.named(f"DELETE FROM {self._alone(table)}"))
         for table in tables:
-            rows = self.seed[table.fullname]
+            rows = [
+                {key: value for key, value in row.items() if table.c[key].computed is None}
+                for row in self.seed[table.fullname]
+            ]
             keys = ", ".join(f'"{key}"' for key in rows[0])
             marks = ", ".join([mark] * len(rows[0]))
             self._cursor.execute(

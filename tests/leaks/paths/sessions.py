@@ -22,7 +22,7 @@ def session_path(name: str, kind: Any = "read", **options: Any) -> Callable[[Any
     return path(f"session: {name}", kind, **{**OWN, **options})
 
 
-@session_path("get() under the second tenant", sees=NOTHING)
+@session_path("get() under the second tenant", beyond_policies=IN_MEMORY, sees=NOTHING)
 def _(hand: Hand, m: Models) -> Any:
     with hand.scope(hand.theirs):
         kept = hand.session.get(m.Invoice, 401)
@@ -31,7 +31,12 @@ def _(hand: Hand, m: Models) -> Any:
         return [found, kept is found]
 
 
-@session_path("get() of a tied row under the second tenant", sees=NOTHING, needs="ambient ties")
+@session_path(
+    "get() of a tied row under the second tenant",
+    beyond_policies=IN_MEMORY,
+    sees=NOTHING,
+    needs="ambient ties",
+)
 def _(hand: Hand, m: Models) -> Any:
     with hand.scope(hand.theirs):
         kept = hand.session.get(m.InvoiceLine, 401)
@@ -92,7 +97,11 @@ def _(hand: Hand, m: Models) -> Any:
         return kept.private
 
 
-@session_path("iteration over the identity map under the second tenant", sees=NOTHING)
+@session_path(
+    "iteration over the identity map under the second tenant",
+    beyond_policies=IN_MEMORY,
+    sees=NOTHING,
+)
 def _(hand: Hand, m: Models) -> Any:
     with hand.scope(hand.theirs):
         kept = hand.session.scalars(select(m.Invoice)).all()
@@ -101,7 +110,7 @@ def _(hand: Hand, m: Models) -> Any:
         return [list(hand.session), kept and None]
 
 
-@session_path("merge under the second tenant", sees=NOTHING, errors=GONE)
+@session_path("merge under the second tenant", beyond_policies=IN_MEMORY, sees=NOTHING, errors=GONE)
 def _(hand: Hand, m: Models) -> Any:
     with hand.scope(hand.theirs):
         kept = hand.session.get(m.Invoice, 401)
@@ -231,7 +240,7 @@ def _(hand: Hand, m: Models) -> Any:
         return [hand.session.get(m.Invoice, 401), kept is None]
 
 
-@session_path("a session reused inside a savepoint", sees=NOTHING)
+@session_path("a session reused inside a savepoint", beyond_policies=IN_MEMORY, sees=NOTHING)
 def _(hand: Hand, m: Models) -> Any:
     with hand.scope(hand.theirs):
         kept = hand.session.get(m.Invoice, 401)
@@ -242,7 +251,7 @@ def _(hand: Hand, m: Models) -> Any:
         return [found, kept is None]
 
 
-@session_path("a nested scope inside of the session's own", sees=NOTHING)
+@session_path("a nested scope inside of the session's own", beyond_policies=IN_MEMORY, sees=NOTHING)
 def _(hand: Hand, m: Models) -> Any:
     with hand.scope(hand.mine):
         hand.session.get(m.Invoice, 1)
@@ -251,7 +260,7 @@ def _(hand: Hand, m: Models) -> Any:
         return [hand.session.get(m.Invoice, 401), kept is None]
 
 
-@session_path("scoped_session, two tenants in turn", sees=NOTHING)
+@session_path("scoped_session, two tenants in turn", beyond_policies=IN_MEMORY, sees=NOTHING)
 def _(hand: Hand, m: Models) -> Any:
     registry = scoped_session(sessionmaker(hand.engine))
     try:
@@ -263,7 +272,7 @@ def _(hand: Hand, m: Models) -> Any:
         registry.remove()
 
 
-@session_path("a Session subclass that overrides get_bind", sees=NOTHING)
+@session_path("a Session subclass that overrides get_bind", beyond_policies=IN_MEMORY, sees=NOTHING)
 def _(hand: Hand, m: Models) -> Any:
     class Routed(Session):
         def get_bind(self, *args: Any, **kw: Any) -> Any:
@@ -317,7 +326,11 @@ def _(hand: Hand, m: Models) -> Any:
         event.remove(m.Invoice, "load", loaded)
 
 
-@session_path("a first-level cache of joined rows under the second tenant", sees=NOTHING)
+@session_path(
+    "a first-level cache of joined rows under the second tenant",
+    beyond_policies=IN_MEMORY,
+    sees=NOTHING,
+)
 def _(hand: Hand, m: Models) -> Any:
     with hand.scope(hand.theirs):
         loaded = select(m.Invoice).options(joinedload(m.Invoice.customer))

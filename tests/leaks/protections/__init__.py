@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, Final, TypeVar
 
-from sqlalchemy import MetaData, String, Table
+from sqlalchemy import ForeignKeyConstraint, MetaData, String, Table
 from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column
 
 __all__ = ["PEERS", "Protection", "load", "remembered"]
@@ -49,7 +49,9 @@ class Protection:
             ``concrete`` (concrete inheritance), ``ambient`` (a tenant is in scope for
             code, not for one session object), ``unbound`` (a scope without a tenant inside
             of one that has one), ``system`` (a scope that sees all tenants), ``fills`` (the
-            tenant may be left out of every statement, not of new objects alone).
+            tenant may be left out of every statement, not of new objects alone),
+            ``tenant_keys`` (foreign keys in which the tenant is part of the reference),
+            ``converts`` (a tenant column whose type converts the tenant).
         has_policies: whether the database has policies, and the application a role for which
             they hold.
     """
@@ -59,7 +61,18 @@ class Protection:
     theirs: Any = "bravo"
     own: Any = PlainColumn
     features: frozenset[str] = frozenset(
-        {"ties", "core", "columns", "keys", "concrete", "ambient", "unbound", "system", "fills"}
+        [
+            "ties",
+            "core",
+            "columns",
+            "keys",
+            "concrete",
+            "ambient",
+            "unbound",
+            "system",
+            "fills",
+            "converts",
+        ]
     )
     refusals: tuple[type[Exception], ...] = ()
     has_policies: bool = False
@@ -88,6 +101,10 @@ class Protection:
     def shared(self, model: T) -> T:
         """Mark ``model`` as the same for all tenants."""
         return model
+
+    def tenant_key(self, column: str, parent: str) -> ForeignKeyConstraint:
+        """Return a foreign key to ``parent`` that includes the tenant."""
+        return ForeignKeyConstraint([self.key, column], [f"{parent}.{self.key}", f"{parent}.id"])
 
     def finish(self, models: Any) -> None:
         """Do what is to be done once all models are there."""

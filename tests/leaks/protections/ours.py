@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import ForeignKeyConstraint, MetaData, Table, TypeDecorator
 
 from tenantshield_mw import TenantShieldError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import (
@@ -14,6 +14,7 @@ from tenantshield_mw.adapters.sqlalchemy import (
     rls,
     shared_across_tenants,
     tenant_aware,
+    tenant_foreign_key,
 )
 from tenantshield_mw.context import carry_tenant
 from tests.policy_database import is_refused_by_policy
@@ -41,6 +42,9 @@ class _Ours(Protection):
     def shared(self, model: T) -> T:
         return shared_across_tenants(model)
 
+    def tenant_key(self, column: str, parent: str) -> ForeignKeyConstraint:
+        return tenant_foreign_key(column, f"{parent}.id")
+
     def scope(self, tenant: Any) -> AbstractContextManager[Any]:
         return SessionScope() if tenant is None else tenant_scope(tenant)
 
@@ -48,7 +52,14 @@ class _Ours(Protection):
         return system_scope("to see whether it sees everything")
 
     def policies(self, metadata: MetaData) -> list[str]:
-        return rls.policy_statements(metadata) if self.has_policies else []
+        if not self.has_policies:
+            return []
+        # The database compares the tenant as it is in the scope, not as a type converts it.
+        taken = MetaData()
+        for table in metadata.sorted_tables:
+            if not any(isinstance(each.type, TypeDecorator) for each in table.columns):
+                table.to_metadata(taken)
+        return rls.policy_statements(taken)
 
     def is_refusal(self, error: Exception) -> bool:
         return super().is_refusal(error) or (self.has_policies and is_refused_by_policy(error))
@@ -58,4 +69,8 @@ class _Ours(Protection):
 
 
 def protection(*, has_policies: bool = False) -> Protection:
-    return _Ours(refusals=(TenantShieldError,), has_policies=has_policies)
+    return _Ours(
+        refusals=(TenantShieldError,),
+        has_policies=has_policies,
+        features=Protection.features | {"tenant_keys"},
+    )
