@@ -66,6 +66,7 @@ class Database:
         fences_everywhere: whether subqueries outside of ``FROM`` may have that, too.
         moves_past_limit_of_union: whether conditions are moved into the parts of a ``UNION ALL``
             even if there is a fence behind it.
+        sorts_first: whether rows may be sorted before an ``EXISTS`` has excluded some.
         owned_reached_by: the risk of a condition outside of a subquery that could be evaluated
             before the subquery compares the tenant column.
     """
@@ -85,6 +86,7 @@ class Database:
     fence: str
     fences_everywhere: bool = True
     moves_past_limit_of_union: bool = False
+    sorts_first: bool = False
     owned_reached_by: Risk = Risk.NONE
 
     def is_temporary(self, schema: str | None) -> bool:
@@ -130,6 +132,7 @@ _MYSQL: Final = Database(
     fence=_ALL_ROWS,
     fences_everywhere=False,
     moves_past_limit_of_union=True,
+    sorts_first=True,
     owned_reached_by=Risk.LATE,
 )
 _MARIADB: Final = Database(
@@ -141,6 +144,7 @@ _MARIADB: Final = Database(
     fence=_ALL_ROWS,
     fences_everywhere=False,
     moves_past_limit_of_union=True,
+    sorts_first=True,
     owned_reached_by=Risk.LATE,
 )
 

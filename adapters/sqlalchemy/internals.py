@@ -161,6 +161,8 @@ INTERNALS: Final[tuple[Name, ...]] = (
     # If the statement groups by a key, its tables do not become derived tables.
     Use(_COMPILER, "_group_by_clauses", "_compose_select_body"),
     Use(_COMPILER, "_having_criteria", "_compose_select_body"),
+    Use(_COMPILER, "_order_by_clauses", "_compose_select_body"),
+    Member(".sql.selectable:Select", "_distinct"),
     # Set operations, and what keeps a subquery apart from the statement around it.
     Method(_COMPILER, "visit_compound_select", "self cs"),
     Method(_COMPILER, "for_update_clause", "self select"),

@@ -25,7 +25,7 @@ from .evaluation import only_if, risk_of_columns
 from .joins import leaves
 from .placement import Plan
 
-__all__ = ["Fences", "least", "settle_columns"]
+__all__ = ["Fences", "least", "settle_columns", "sorts_by_risk"]
 
 
 @dataclass(slots=True)
@@ -173,3 +173,18 @@ def settle_columns(state: Any, plan: Plan) -> None:
     state.columns_plus_names = [
         (*names, settled(column), repeated) for *names, column, repeated in state.columns_plus_names
     ]
+
+
+def sorts_by_risk(select: Any, state: Any) -> bool:
+    """Return whether the rows of ``select`` are sorted by something that could fail.
+
+    Args:
+        select: the ``SELECT``.
+        state: SQLAlchemy's compile state.
+    """
+    sorted_by = (*select._order_by_clauses, *select._group_by_clauses)
+    if not sorted_by and not select._distinct:
+        return False
+    # They may be named by a label.
+    columns = [column for *_, column, _ in state.columns_plus_names]
+    return risk_of_columns((*sorted_by, *columns), ()) is not Risk.NONE

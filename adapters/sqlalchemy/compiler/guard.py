@@ -22,7 +22,7 @@ from ..ownership.registry import registry
 from ..raw_sql.marks import marking, without_marks
 from . import writes
 from .evaluation import kept_in_groups
-from .fences import settle_columns
+from .fences import settle_columns, sorts_by_risk
 from .foreign_keys import Target
 from .joins import base_table, leaves
 from .notes import Notes, ReferenceRows
@@ -167,7 +167,9 @@ class StatementGuard:
         plan.is_joined = is_joined(select)
         if not plan.is_joined:
             plan.columns = fences.read_columns(state, froms)
-            plan.settles_tied = groups and plan.columns is not Risk.NONE
+            plan.settles_tied = (groups and plan.columns is not Risk.NONE) or (
+                self.database.sorts_first and sorts_by_risk(select, state)
+            )
         plan.add(froms, select._where_criteria)
         fences.read_rows(plan)
         if plan.columns is not Risk.NONE and not groups:
@@ -198,10 +200,12 @@ class StatementGuard:
         compiler = self._compiler
         state = state_of(statement, compiler, kw)
         target = self.target(state.statement.table, is_plain=_is_plain(state.statement))
+        table = base_table(state.statement.table)
+        if self.is_rendering and (target.rule or (table is not None and registry.is_known(table))):
+            # Its name may be that of a tenants' table, in another database.
+            compiler.preparer.targets.add(state.statement.table)
         if target.rule is not None:
             self._writes = True
-            if self.is_rendering:
-                compiler.preparer.targets.add(state.statement.table)
             refuse_returning_on_conflict(state, target.rule, self.database)
         if target.rule is not None or target.references:
             writes.complete_insert(state, target, compiler.column_keys)

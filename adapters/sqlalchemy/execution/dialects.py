@@ -18,6 +18,7 @@ from ..databases import database_for
 from ..errors import ConfigurationError, MissingTenantContextError, UnguardedStatementError
 from ..ownership.registry import registry
 from ..raw_sql.ddl import dialect_for as ddl_dialect_for
+from ..raw_sql.ddl import refuse_stand_in
 from .transactions import HELD, hold
 
 __all__ = [
@@ -204,10 +205,11 @@ def dialect_for_ddl(connection: Connection, element: ExecutableDDLElement, optio
     """
     plain = connection.engine.dialect
     dialect = dialect_for(connection, options, element.get_execution_options())
-    if dialect is plain or dialect is guarded_dialect(plain, reviewed=True):
-        return plain
     given = {**connection.get_execution_options(), **element.get_execution_options(), **options}
     schemas = (given.get("schema_translate_map") or {}).values()
+    if dialect is plain or dialect is guarded_dialect(plain, reviewed=True):
+        refuse_stand_in(element, plain, schemas)
+        return plain
     return ddl_dialect_for(element, plain, dialect, schemas)
 
 

@@ -10,7 +10,9 @@ from sqlalchemy.sql import crud
 
 from ..compiler.compiler import GuardedCompiler
 from ..internals import hook
+from ..ownership.registry import registry
 from ..raw_sql import checks
+from ..raw_sql.ddl import refuse_stand_in_text
 from .dialects import compiled_again, dialect_for, dialect_for_ddl, reads_raw_sql
 from .lookups import check_references
 
@@ -146,6 +148,8 @@ def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
     if compiled is None:
         if reads_raw_sql(dialect):
             checks.check(checks.RawText(statement, checks.Source.DRIVER_SQL, dialect))
+        elif not registry.is_empty:
+            refuse_stand_in_text(statement, dialect)
     elif context is not None and getattr(compiled, "tenantshield_references", None):
         check_references(
             context.root_connection,
@@ -194,6 +198,8 @@ def hook_executions() -> None:
         self: Connection, dialect: Dialect, context: Any, statement: Any, parameters: Any
     ) -> Any:
         compiled = context.compiled
+        if context.is_text and not registry.is_empty:
+            refuse_stand_in_text(context.statement, dialect)
         if compiled is None or getattr(compiled, "tenantshield_references", None):
             check(self, dialect, context.statement, context.cursor, context)
         return single(self, dialect, context, statement, parameters)

@@ -23,7 +23,7 @@ from ..ownership.model import table_label
 from ..ownership.registry import registry
 from .checks import RawText, Source, check, refuse
 
-__all__ = ["dialect_for"]
+__all__ = ["dialect_for", "refuse_stand_in", "refuse_stand_in_text"]
 
 _TOUCHES_ROWS: Final = re.compile(
     r"\b(?:SELECT|INSERT|UPDATE|DELETE|REPLACE|MERGE|COPY|TRUNCATE|DROP\s+TABLE|VIEW|TABLE\s+\S+\s+AS)\b",
@@ -34,6 +34,15 @@ _LASTING: Final = re.compile(r"\s*CREATE\s+(?:(?:UNLOGGED|FOREIGN)\s+)?TABLE\b",
 _TEMPORARY: Final = re.compile(
     r"\s*CREATE\s+(?:(?:GLOBAL|LOCAL)\s+)?TEMP(?:ORARY)?\s+TABLE\b", re.IGNORECASE
 )
+
+
+_CREATED: Final = re.compile(
+    r"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:(?:GLOBAL|LOCAL)\s+)?(?P<temporary>TEMP(?:ORARY)?\s+)?"
+    r"(?:RECURSIVE\s+)?(?:TABLE|VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?"
+    r"(?:(?P<schema>[^\s.(]+)\s*\.\s*)?(?P<name>[^\s.(]+)",
+    re.IGNORECASE,
+)
+_QUOTES: Final = "\"`[]'"
 
 
 def dialect_for(
@@ -53,7 +62,7 @@ def dialect_for(
     Raises:
         UnguardedStatementError: the DDL would read or write tenants' rows.
     """
-    _refuse_stand_in(element, plain, schemas)
+    refuse_stand_in(element, plain, schemas)
     if any(isinstance(value, SelectBase) for value in vars(element).values()):
         # Compiled under the guard, it fails if it would write a tenant's identifier into a
         # stored query, and passes if it selects only from shared tables.
@@ -78,7 +87,7 @@ def dialect_for(
     return plain
 
 
-def _refuse_stand_in(
+def refuse_stand_in(
     element: ExecutableDDLElement, plain: Dialect, schemas: Collection[str | None]
 ) -> None:
     """Refuse a temporary table or view with the name of a table that holds tenants' rows.
@@ -104,6 +113,27 @@ def _refuse_stand_in(
         refuse(
             Source.DDL,
             f"creates something that would be read instead of {table_label(table)}, which holds "
+            "tenants' rows",
+            "give it another name",
+        )
+
+
+def refuse_stand_in_text(text: str, dialect: Dialect) -> None:
+    """Refuse SQL that creates a temporary table or view with the name of a tenants' table.
+
+    In a system scope, too: the connection would keep it when it serves a tenant.
+
+    Raises:
+        UnguardedStatementError: it does.
+    """
+    found = _CREATED.match(text)
+    if found is None or found["name"].strip(_QUOTES).casefold() not in registry.names():
+        return
+    schema = (found["schema"] or "").strip(_QUOTES)
+    if found["temporary"] or database_for(dialect).is_temporary(schema):
+        refuse(
+            Source.DRIVER_SQL,
+            "creates something that would be read instead of a table of that name, which holds "
             "tenants' rows",
             "give it another name",
         )

@@ -52,11 +52,12 @@ REACHES_UNNAMED: Final = _words(
     r"|\bDROP (?:SCHEMA|DATABASE|OWNED)\b"
     r"|\bpg_stats(?:_ext\w*)?\b|\bpg_statistic\w*|\bpg_mcv_list_items\b|\bsqlite_stat\d"
     r"|\bpg_buffercache\w*|\bpg_largeobject\b|\bpg_toast\w*|\bsqlite_dbpage\b"
-    r"|\bpg_stat_(?:activity|statements\w*|get_activity)\b|\bpg_(?:prepared_statements|cursors)\b"
+    r"|\bpg_stat_(?:activity|statements\w*|get_activity|get_backend_\w+)\b|\bpg_(?:prepared_statements|cursors)\b"
     r"|\bSHOW (?:FULL )?(?:PROCESSLIST|WARNINGS|ERRORS|ENGINE|PROFILES?|EXPLAIN|ANALYZE|BINLOG"
     r"|RELAYLOG|COUNT)\b"
     r"|\b(?:mysql|information_schema|performance_schema|sys)`?~\.~`?"
-    r"(?:column_stat|processlist|general_log|slow_log|innodb_(?:trx|lock)|events_|user_variables)"
+    r"(?:column_stat|processlist|general_log|slow_log|innodb_(?:trx|lock|ft_)|events_|user_variables"
+    r"|(?:x\$)?(?:session|statement))"
 )
 """SQL that reaches rows, or values from them, without naming their table: it executes SQL or a
 program that is given as a string, names a table or a file in a string, reads the planner's
