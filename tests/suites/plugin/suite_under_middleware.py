@@ -25,7 +25,7 @@ if not hasattr(_pytest.monkeypatch, "notset"):
 outcomes: dict[str, str] = {}
 
 
-def resolve(request: Any) -> str:  # noqa: ARG001
+def resolve(request: Any) -> str:
     return "acme"
 
 
@@ -36,14 +36,10 @@ def wsgi(app: Any) -> Any:
 def wrap_flask() -> None:
     from flask import Flask
 
-    create: Any = Flask.__init__
+    def call(self: Flask, environ: Any, start_response: Any) -> Any:
+        return wsgi(self.wsgi_app)(environ, start_response)
 
-    @wraps(create)
-    def create_wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
-        create(self, *args, **kwargs)
-        self.wsgi_app = wsgi(self.wsgi_app)
-
-    Flask.__init__ = create_wrapped  # type: ignore[method-assign]
+    Flask.__call__ = call  # type: ignore[method-assign]
 
 
 def wrap_flask_adapter() -> None:
@@ -95,7 +91,9 @@ WRAP: dict[str, Callable[[], None]] = {
 }
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    # Of pytest-timeout, which Werkzeug's suite uses.
+    config.addinivalue_line("markers", "timeout(seconds)")
     WRAP[os.environ["TENANTSHIELD_WRAP"]]()
 
 
