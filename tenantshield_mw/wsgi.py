@@ -10,7 +10,8 @@ from .context import Binding, binding_var
 from .directory import Lookup, TenantDirectory
 from .errors import ConfigurationError, TenantResolutionError
 from .exempt import Exempt, exemption
-from .mount import Mounted, mount_environ
+from .mount import Mounted, mount_environ, mount_of
+from .preflight import blocking_preflight_prefix, is_preflight
 from .refusal import (
     OnMissingTenant,
     check_on_missing_tenant,
@@ -45,6 +46,9 @@ class TenantSessionMiddlewareWSGI:
 
     All of it happens in the server's own ``contextvars.Context``: what the application sets in
     other context variables is the server's to see, as without the middleware.
+
+    A CORS preflight runs without a tenant, since it cannot name one; the application answers
+    it.
 
     Args:
         app: the application.
@@ -81,9 +85,11 @@ class TenantSessionMiddlewareWSGI:
     __slots__ = (
         "_inner",
         "_is_exempt",
+        "_mount",
         "_on_missing_tenant",
         "_on_refused",
         "_resolve",
+        "_resolver",
         "_vary",
         "app",
     )
@@ -105,6 +111,8 @@ class TenantSessionMiddlewareWSGI:
             raise ConfigurationError("app must be a WSGI application, a callable")
         check_on_missing_tenant(on_missing_tenant)
         self.app = app
+        self._resolver = resolve_tenant
+        self._mount = mount_of(resolve_tenant)
         self._resolve = blocking_admission(resolve_tenant, directory, authorize, timeout)
         self._on_missing_tenant: OnMissingTenant = on_missing_tenant
         self._is_exempt = exemption(exempt)
@@ -121,6 +129,13 @@ class TenantSessionMiddlewareWSGI:
         if self._is_exempt is not None and self._is_exempt(environ):
             tenant = None
             app = self.app
+        elif environ.get("REQUEST_METHOD") == "OPTIONS" and is_preflight(environ):
+            tenant = None
+            app = self.app
+            if self._mount is not None:
+                prefix = blocking_preflight_prefix(self._resolver, self._mount, environ)
+                if prefix:
+                    mount_environ(environ, prefix)
         else:
             app = self._inner
             try:

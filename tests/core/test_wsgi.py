@@ -335,7 +335,8 @@ def test_a_body_that_is_closed_in_the_middle_of_a_step_does_not_run_on_under_the
                 result.close()
             return super().__next__()
 
-    body, result = Closed(), None
+    body = Closed()
+    result: Any = None
     result = around(body.app)(as_environ(headers=ACME), start)
     for _ in range(2):
         next(iter(result))
