@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from greenlet import getcurrent, greenlet
+from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 from werkzeug.test import create_environ
 
 from tenantshield_mw import TenantSessionMiddlewareWSGI, resolvers, try_current_tenant
@@ -20,7 +20,8 @@ def tenant_id() -> Any:
 
 def wait() -> None:
     """Let the other greenlets run, as a socket of such a server does."""
-    getcurrent().parent.switch()
+    hub: Any = getcurrent().parent
+    hub.switch()
 
 
 def app(environ: Any, start_response: Any) -> Iterator[bytes]:
