@@ -68,6 +68,9 @@ def _refuse_string(value: str) -> NoReturn:
 class TenantContext:
     """One tenant, as bound to a scope; immutable.
 
+    It has no text: ``str()``, ``format()`` and f-strings raise. A cache key or a file name is made
+    of ``tenant_id``; a message may have ``{tenant!r}``.
+
     Args:
         tenant_id: the identifier, see :func:`check_tenant_id`.
         attributes: more about the tenant for the application (plan, region, display
@@ -98,6 +101,14 @@ class TenantContext:
     def __repr__(self) -> str:
         # Attributes may hold secrets, so logs show only the identifier.
         return f"TenantContext({self.tenant_id!r})"
+
+    def __str__(self) -> NoReturn:
+        # Text without the identifier would be the same for all tenants, and a cache key made of
+        # it would mix them up; the text of repr() may change, and is not what anybody means.
+        raise TypeError(
+            "a TenantContext has no text: give tenant.tenant_id, for example in a cache key, or "
+            "repr(tenant) in a message, as in f'{tenant!r}'"
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TenantContext):
