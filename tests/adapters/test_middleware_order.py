@@ -30,7 +30,13 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tenantshield_mw import ConfigurationError, resolvers, system_scope, try_current_tenant
+from tenantshield_mw import (
+    ConfigurationError,
+    TenantSessionMiddleware,
+    resolvers,
+    system_scope,
+    try_current_tenant,
+)
 from tenantshield_mw.adapters.flask import TenantShield
 from tenantshield_mw.adapters.litestar import TenantShieldPlugin
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
@@ -172,6 +178,27 @@ class TestStarletteAndFastAPI:
         app = make()
         install(app, resolve_tenant=resolver)
         app.add_middleware(added)
+
+
+async def test_fastapis_documentation_needs_no_tenant_if_it_is_exempt() -> None:
+    app = FastAPI()
+    install(app, resolve_tenant=BY_HEADER, exempt=["/docs", "/openapi.json"])
+    async with under_uvicorn(app) as address, client(address) as http:
+        paths = ("/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc")
+        assert [(await http.get(path)).status_code for path in paths] == [200, 200, 200, 400]
+
+
+async def test_cors_around_the_middleware_itself_covers_refusals() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError
+
+    wrapped = CORSMiddleware(
+        TenantSessionMiddleware(app, resolve_tenant=BY_HEADER), allow_origins=["https://a.test"]
+    )
+    async with under_uvicorn(wrapped) as address, client(address) as http:
+        refused = await http.get("/", headers=ORIGIN)
+    assert code_of(refused) == "tenant_missing"
+    assert refused.headers[ALLOWED] == "https://a.test"
 
 
 def alchemy_app(make: Any, aa: Any, url: str, *, install_first: bool) -> Starlette:
