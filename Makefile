@@ -35,7 +35,7 @@ CHECKED = noxfile.py $(foreach folder,tests benchmarks examples,\
 	$(if $(shell find $(folder) -name '*.py'),$(folder)))
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest test-core test-postgresql test-python test-wheel static format bench leaks mutants fuzz soak \
+.PHONY: help demo test test-lowest test-core test-postgresql test-python test-suites test-wheel static format bench leaks mutants fuzz soak \
 	screenshots servers wheel lock clean
 
 help:
@@ -43,6 +43,7 @@ help:
 	@echo 'make test-lowest  the suite on the lowest releases of the dependencies'
 	@echo 'make test-core    the tests of the core, without any extras installed'
 	@echo 'make test-postgresql  the tests that need PostgreSQL, on each release installed from Debian'
+	@echo 'make test-suites  the frameworks'"'"' own suites, with the middleware around their apps'
 	@echo 'make wheel        build the wheel into dist/'
 	@echo 'make test-python SUITE=trixie  the suite on the Python of another Debian (Debian, root)'
 	@echo 'make test-wheel   import every public name of the wheel from empty environments'
@@ -96,6 +97,11 @@ test-postgresql: $(VENV)/.test
 		$(PY) -m tests.other_postgresql $$programs $(SPREAD) tests/adapters/sqlalchemy tests/leaks \
 			tests/oracle -k 'postgres or rls or alembic or doctor or citus or policies' $(ARGS); \
 	done
+
+# The frameworks' own suites, from their source distributions, must have the same outcome with the
+# middleware around their apps as without.
+test-suites: $(VENV)/.test
+	$(PY) -m tests.suites
 
 # The Python of another Debian release, in a separate root in build/: PYTHON=python3.15 for another
 # version than that release's default, TARGET=test-core for another target.

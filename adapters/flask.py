@@ -23,7 +23,7 @@ from tenantshield_mw import (
     tenant_scope,
 )
 from tenantshield_mw.options import ALREADY, WSGIOptions, reusable
-from tenantshield_mw.refusal import REFUSED, logged_refusal_for
+from tenantshield_mw.refusal import REFUSAL_KEY, REFUSED, logged_refusal_for, start_refusal
 from tenantshield_mw.resolution import SyncResolver
 from tenantshield_mw.resolvers.identifier import Kind, parser_for
 
@@ -67,7 +67,8 @@ class TenantShield:
 
     or without ``app``, with ``tenants.init_app(app)`` in the application factory. Errors in the
     app become refusals, unless the app has an error handler for their class, which may be added
-    later.
+    later. The answer to a refused request passes through the app's ``after_request`` functions,
+    which may add CORS headers.
 
     Args:
         app: the application; ``None`` to call :meth:`init_app` later.
@@ -101,13 +102,37 @@ class TenantShield:
         """
         if _EXTENSION in app.extensions:
             raise ConfigurationError(ALREADY)
-        middleware = TenantSessionMiddlewareWSGI(app.wsgi_app, **self._kept)
+        answer = self._kept.get("on_refused") or _answer_refused
+        options = {**self._kept, "on_refused": _through_flask(app, answer)}
+        middleware = TenantSessionMiddlewareWSGI(app.wsgi_app, **options)
         handled = app.error_handler_spec[None][None]
         for kind in REFUSED:
             if kind not in handled:
                 app.register_error_handler(kind, _refuse)
         app.extensions[_EXTENSION] = self
         app.wsgi_app = middleware  # type: ignore[method-assign]
+
+
+def _answer_refused(environ: Any, start_response: Any) -> Any:
+    return start_refusal(environ[REFUSAL_KEY], environ, start_response)
+
+
+def _through_flask(app: Flask, answer: Any) -> Any:
+    """Return a WSGI app that gives the app's ``after_request`` functions the answer to a refused
+    request, as they get every other response. CORS headers come from there.
+    """
+
+    def answer_through_flask(environ: Any, start_response: Any) -> Any:
+        response: Any = app.response_class.from_app(answer, environ)
+        try:
+            with app.request_context(environ):
+                response = app.process_response(response)
+        # That the request was refused must not depend on what fails without a tenant.
+        except Exception:
+            _logger.exception("the app failed to process the answer to a refused request")
+        return response(environ, start_response)
+
+    return answer_through_flask
 
 
 def _refuse(error: Exception) -> Response:

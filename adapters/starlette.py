@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,6 +26,8 @@ from tenantshield_mw import (
 from tenantshield_mw.options import ALREADY, ASGIOptions, reusable
 from tenantshield_mw.refusal import POLICY_VIOLATION, REFUSED, logged_refusal_for, send_refusal
 from tenantshield_mw.resolution import Resolver
+from tenantshield_mw.resolvers.principal import PrincipalAttribute
+from tenantshield_mw.resolvers.session import SessionEntry
 
 if TYPE_CHECKING:
     from fastapi.security.base import SecurityBase
@@ -41,9 +44,11 @@ def install(app: Starlette, *, resolve_tenant: Resolver, **options: Unpack[ASGIO
 
         install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=["/health"])
 
-    Starlette runs middleware that is added later outside this one, without the tenant. The
-    tenant is in ``request.state.tenant``, which is ``None`` if a request runs without one.
-    Errors in the app become refusals, see :func:`add_refusal_handlers`.
+    Middleware that was added before runs inside, with the tenant, and what is added later runs
+    outside, without it. Only Starlette's ``CORSMiddleware`` always runs outside, so that it
+    answers preflights and adds its headers to refusals. The tenant is in
+    ``request.state.tenant``, which is ``None`` if a request runs without one. Errors in the app
+    become refusals, see :func:`add_refusal_handlers`.
 
     Args:
         app: a Starlette or FastAPI application.
@@ -51,15 +56,19 @@ def install(app: Starlette, *, resolve_tenant: Resolver, **options: Unpack[ASGIO
         **options: the middleware's other arguments.
 
     Raises:
-        ConfigurationError: an argument is invalid, or ``app`` already has the middleware.
+        ConfigurationError: an argument is invalid, or ``app`` already has the middleware;
+            when the app starts, Advanced Alchemy's middleware is outside.
         TypeError: the middleware has no such argument.
     """
     if any(each is TenantSessionMiddleware for each, *_ in app.user_middleware):
         raise ConfigurationError(ALREADY)
     # Starlette creates its middleware on the first request; a mistake must show now.
     kept = reusable(TenantSessionMiddleware, resolve_tenant=resolve_tenant, **options)
-    app.add_middleware(_TenantInState)
+    _check_inside(app, resolve_tenant)
+    app.add_middleware(_TenantInState, starlette=app)
     app.add_middleware(TenantSessionMiddleware, **kept)
+    # A stable sort: the rest keeps its order.
+    app.user_middleware.sort(key=lambda each: not _is_cors(each.cls))
     add_refusal_handlers(app)
 
 
@@ -81,10 +90,53 @@ def add_refusal_handlers(app: Starlette) -> None:
         app.exception_handlers.setdefault(kind, _refuse)
 
 
+def _is_cors(middleware: object) -> bool:
+    return isinstance(middleware, type) and issubclass(middleware, CORSMiddleware)
+
+
+# By their modules, which need packages of their own.
+_NEEDED: Final[dict[type, str]] = {
+    SessionEntry: "starlette.middleware.sessions",
+    PrincipalAttribute: "starlette.middleware.authentication",
+}
+
+
+def _check_inside(app: Starlette, resolver: object) -> None:
+    module = _NEEDED.get(type(resolver))
+    for each, *_ in app.user_middleware:
+        if module is not None and getattr(each, "__module__", "") == module:
+            raise ConfigurationError(
+                f"the resolver reads what {each.__name__} puts into the request, which must "
+                f"therefore run outside the tenant middleware: add {each.__name__} after install()"
+            )
+
+
+def _commits(middleware: object) -> bool:
+    """Return whether a middleware is Advanced Alchemy's, which may commit after the response and
+    hides the error if it cannot.
+    """
+    module = str(getattr(middleware, "__module__", ""))
+    return module.startswith("advanced_alchemy.extensions.")
+
+
+def _check_order(app: Starlette) -> None:
+    for each, *_ in app.user_middleware:
+        if each is TenantSessionMiddleware:
+            return
+        if _commits(each):
+            raise ConfigurationError(
+                "Advanced Alchemy's middleware is outside the tenant middleware, so it would "
+                "commit without a tenant: call install() after AdvancedAlchemy(...) was given "
+                "the app"
+            )
+
+
 class _TenantInState:
     """Puts the tenant that the middleware has bound into ``request.state``."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, starlette: Starlette) -> None:
+        # Starlette creates its middleware when the app starts; by now all of it was added.
+        _check_order(starlette)
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -23,7 +23,7 @@ from .resolution import (
     is_awaitable,
     tenant_of,
 )
-from .tenant import TenantContext
+from .tenant import TenantContext, with_claims
 
 __all__ = ["Authorize", "admission", "blocking_admission"]
 
@@ -58,6 +58,7 @@ def admission(
         if found is not None:
             listed = found.find(named.tenant_id, blocking=False)
             tenant = listed if isinstance(listed, TenantContext) else await listed
+            tenant = with_claims(tenant, named.claims)
         if authorize is not None:
             allowed: object = authorize(scope, tenant)
             _check_allowed(await allowed if is_awaitable(allowed) else allowed)
@@ -90,6 +91,7 @@ def blocking_admission(
             listed = found.find(named.tenant_id, blocking=True)
             tenant = tenant_of(listed, if_awaitable=CANNOT_AWAIT)
             assert tenant is not None
+            tenant = with_claims(tenant, named.claims)
         if authorize is not None:
             _check_allowed(authorize(environ, tenant))
         return _mounted(mount, environ, named, tenant)

@@ -10,7 +10,8 @@ from .context import bind, binding_var, unbind
 from .directory import Lookup, TenantDirectory
 from .errors import ConfigurationError, TenantResolutionError
 from .exempt import Exempt, exemption
-from .mount import Mounted, mounted_scope
+from .mount import Mounted, mount_of, mounted_scope
+from .preflight import is_preflight, preflight_prefix
 from .refusal import (
     OnMissingTenant,
     check_on_missing_tenant,
@@ -45,6 +46,9 @@ class TenantSessionMiddleware:
 
     The server's ``receive()`` and ``send()``, and those of middleware around this one, run
     without it: a server may start the next request from there.
+
+    A CORS preflight runs without a tenant, since it cannot name one; the application's CORS
+    middleware answers it.
 
     Args:
         app: the application.
@@ -81,9 +85,11 @@ class TenantSessionMiddleware:
 
     __slots__ = (
         "_is_exempt",
+        "_mount",
         "_on_missing_tenant",
         "_on_refused",
         "_resolve",
+        "_resolver",
         "_vary",
         "_wrap_channel",
         "app",
@@ -106,6 +112,8 @@ class TenantSessionMiddleware:
             raise ConfigurationError("app must be an ASGI 3 application, a callable")
         check_on_missing_tenant(on_missing_tenant)
         self.app = app
+        self._resolver = resolve_tenant
+        self._mount = mount_of(resolve_tenant)
         self._resolve = admission(resolve_tenant, directory, authorize, timeout)
         self._on_missing_tenant: OnMissingTenant = on_missing_tenant
         self._is_exempt = exemption(exempt)
@@ -127,6 +135,12 @@ class TenantSessionMiddleware:
         if self._is_exempt is not None and self._is_exempt(scope):
             tenant = None
             wrap = _plain_channel
+        elif scope.get("method") == "OPTIONS" and is_preflight(scope):
+            tenant = None
+            wrap = _plain_channel
+            if self._mount is not None:
+                prefix = await preflight_prefix(self._resolver, self._mount, scope)
+                scope = mounted_scope(scope, prefix) if prefix else scope
         else:
             wrap = self._wrap_channel if scope["type"] == "http" else _plain_channel
             try:

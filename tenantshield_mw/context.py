@@ -322,13 +322,18 @@ def current_tenant() -> TenantContext:
     Raises:
         MissingTenantContextError: no tenant is in scope, or only a system scope.
     """
-    tenant = try_current_tenant()
-    if tenant is None:
+    bound = current_bound()
+    if isinstance(bound, TenantContext):
+        return bound
+    if bound is None:
         raise MissingTenantContextError(
             "no tenant is in scope; wrap the app in TenantSessionMiddleware, or the "
             "code in tenant_scope(...)"
         )
-    return tenant
+    raise MissingTenantContextError(
+        "a system scope is active, which is for all tenants and names none; enter "
+        "tenant_scope(...) inside it for the code that works for one"
+    )
 
 
 def carry_tenant(function: Callable[P, R]) -> Callable[P, R]:

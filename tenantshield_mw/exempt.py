@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from .errors import ConfigurationError
 from .request import Request, path
@@ -13,6 +13,10 @@ __all__ = ["Exempt", "exemption"]
 
 Exempt: TypeAlias = Iterable[str] | Callable[[Any], bool]
 """Paths, or a predicate that takes the raw ASGI scope or the raw WSGI environ."""
+
+
+# In wildcards, and in the routes of frameworks.
+_PATTERN: Final = frozenset("*{}<>")
 
 
 def exemption(exempt: Exempt) -> Callable[[Request], bool] | None:
@@ -50,6 +54,12 @@ def _checked_path(entry: object) -> str:
         raise ConfigurationError(
             "each path in exempt must be a str that begins with '/' and has neither a query "
             'nor a fragment, as in exempt=["/health"]'
+        )
+    if not _PATTERN.isdisjoint(entry):
+        raise ConfigurationError(
+            "the paths in exempt are no patterns: each covers everything below it, so give "
+            'exempt=["/docs"] for "/docs/*" and "/docs/{page}"; for anything else, give a '
+            "predicate"
         )
     trimmed = entry.rstrip("/")
     if not trimmed:

@@ -26,7 +26,7 @@ _HOLDERS: Final = frozenset(
     {"_pytest", "anyio", "contextlib", "litestar", "pytest_asyncio", "tenantshield_mw"}
 )
 """The packages that resume a generator once to set up and once to tear down. This one is among
-them for WSGI apps that are generators: the middleware runs each in a context of its own."""
+them for WSGI apps that are generators: the middleware keeps the bindings of each apart."""
 
 _YIELDS: Final = frozenset({1, 2})
 """The argument of RESUME after ``yield`` and ``yield from``; 3 is ``await`` (``dis``)."""

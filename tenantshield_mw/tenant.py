@@ -9,7 +9,7 @@ from uuid import UUID
 
 from .errors import TenantResolutionError
 
-__all__ = ["MAX_TENANT_ID_LENGTH", "TenantContext", "TenantId", "check_tenant_id"]
+__all__ = ["MAX_TENANT_ID_LENGTH", "TenantContext", "TenantId", "check_tenant_id", "with_claims"]
 
 TenantId: TypeAlias = str | int | UUID
 """Identifies a tenant: a ``str``, an ``int`` (never a ``bool``) or a ``uuid.UUID``."""
@@ -17,7 +17,7 @@ TenantId: TypeAlias = str | int | UUID
 MAX_TENANT_ID_LENGTH: Final = 255
 """The longest tenant identifier of type ``str``, in characters."""
 
-_NO_ATTRIBUTES: Final[Mapping[str, Any]] = MappingProxyType({})
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def check_tenant_id(value: object) -> TenantId:
@@ -68,26 +68,38 @@ def _refuse_string(value: str) -> NoReturn:
 class TenantContext:
     """One tenant, as bound to a scope; immutable.
 
+    It has no text: ``str()``, ``format()`` and f-strings raise. A cache key or a file name is made
+    of ``tenant_id``; a message may have ``{tenant!r}``.
+
     Args:
         tenant_id: the identifier, see :func:`check_tenant_id`.
         attributes: more about the tenant for the application (plan, region, display
             name). Copied into a read-only mapping; not part of equality.
+        claims: the verified claims of the token that named the tenant
+            (:func:`~tenantshield_mw.resolvers.jwt_claim`), about the caller; otherwise empty.
+            The same applies to them.
 
     Raises:
         TenantResolutionError: ``tenant_id`` cannot name a tenant.
     """
 
-    __slots__ = ("attributes", "tenant_id")
+    __slots__ = ("attributes", "claims", "tenant_id")
 
     tenant_id: TenantId
     attributes: Mapping[str, Any]
+    claims: Mapping[str, Any]
 
-    def __init__(self, tenant_id: TenantId, attributes: Mapping[str, Any] = _NO_ATTRIBUTES) -> None:
+    def __init__(
+        self,
+        tenant_id: TenantId,
+        attributes: Mapping[str, Any] = _NOTHING,
+        claims: Mapping[str, Any] = _NOTHING,
+    ) -> None:
         _set_tenant_id(self, check_tenant_id(tenant_id))
         _set_attributes(
-            self,
-            attributes if attributes is _NO_ATTRIBUTES else MappingProxyType(dict(attributes)),
+            self, attributes if attributes is _NOTHING else MappingProxyType(dict(attributes))
         )
+        _set_claims(self, claims if claims is _NOTHING else MappingProxyType(dict(claims)))
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"TenantContext is immutable: cannot set {name!r}")
@@ -96,8 +108,16 @@ class TenantContext:
         raise AttributeError(f"TenantContext is immutable: cannot delete {name!r}")
 
     def __repr__(self) -> str:
-        # Attributes may hold secrets, so logs show only the identifier.
+        # Attributes and claims may hold secrets, so logs show only the identifier.
         return f"TenantContext({self.tenant_id!r})"
+
+    def __str__(self) -> NoReturn:
+        # Text without the identifier would be the same for all tenants, and a cache key made of
+        # it would mix them up; the text of repr() may change, and is not what anybody means.
+        raise TypeError(
+            "a TenantContext has no text: give tenant.tenant_id, for example in a cache key, or "
+            "repr(tenant) in a message, as in f'{tenant!r}'"
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TenantContext):
@@ -108,10 +128,16 @@ class TenantContext:
         return hash(self.tenant_id)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (TenantContext, (self.tenant_id, dict(self.attributes)))
+        return (TenantContext, (self.tenant_id, dict(self.attributes), dict(self.claims)))
 
 
 # The slots' own setters cost about half of ``object.__setattr__``, on a path that every
 # request takes.
 _set_tenant_id = TenantContext.__dict__["tenant_id"].__set__
 _set_attributes = TenantContext.__dict__["attributes"].__set__
+_set_claims = TenantContext.__dict__["claims"].__set__
+
+
+def with_claims(tenant: TenantContext, claims: Mapping[str, Any]) -> TenantContext:
+    """Return ``tenant`` with ``claims``, or as it is if there are none."""
+    return TenantContext(tenant.tenant_id, tenant.attributes, claims) if claims else tenant

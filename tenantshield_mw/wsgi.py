@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Final, final
 
 from .admission import Authorize, blocking_admission
-from .context import binding_var
+from .context import Binding, binding_var
 from .directory import Lookup, TenantDirectory
 from .errors import ConfigurationError, TenantResolutionError
 from .exempt import Exempt, exemption
-from .mount import Mounted, mount_environ
+from .mount import Mounted, mount_environ, mount_of
+from .preflight import blocking_preflight_prefix, is_preflight
 from .refusal import (
     OnMissingTenant,
     check_on_missing_tenant,
@@ -29,18 +29,26 @@ if TYPE_CHECKING:
 
 __all__ = ["TenantSessionMiddlewareWSGI"]
 
+# Bound once, as in the ASGI middleware.
+_get: Final = binding_var.get
 _set: Final = binding_var.set
+_reset: Final = binding_var.reset
 
 
 class TenantSessionMiddlewareWSGI:
     """Bind each request of a WSGI application to its tenant.
 
-    The application is called, and its body iterated and closed, in a ``contextvars.Context``
-    of the request's own, in which the tenant is bound. The tenant is also in the environ
-    under
+    The tenant is bound while the application's call runs, and at each step and the close of
+    its body; in between, the server runs without it. The tenant is also in the environ under
     :data:`~tenantshield_mw.request.TENANT_KEY`::
 
         app = TenantSessionMiddlewareWSGI(app, resolve_tenant=resolvers.header("X-Tenant-ID"))
+
+    All of it happens in the server's own ``contextvars.Context``: what the application sets in
+    other context variables is the server's to see, as without the middleware.
+
+    A CORS preflight runs without a tenant, since it cannot name one; the application answers
+    it.
 
     Args:
         app: the application.
@@ -77,9 +85,11 @@ class TenantSessionMiddlewareWSGI:
     __slots__ = (
         "_inner",
         "_is_exempt",
+        "_mount",
         "_on_missing_tenant",
         "_on_refused",
         "_resolve",
+        "_resolver",
         "_vary",
         "app",
     )
@@ -101,6 +111,8 @@ class TenantSessionMiddlewareWSGI:
             raise ConfigurationError("app must be a WSGI application, a callable")
         check_on_missing_tenant(on_missing_tenant)
         self.app = app
+        self._resolver = resolve_tenant
+        self._mount = mount_of(resolve_tenant)
         self._resolve = blocking_admission(resolve_tenant, directory, authorize, timeout)
         self._on_missing_tenant: OnMissingTenant = on_missing_tenant
         self._is_exempt = exemption(exempt)
@@ -114,15 +126,16 @@ class TenantSessionMiddlewareWSGI:
         Raises:
             ConfigurationError: the resolver returned an awaitable.
         """
-        context = copy_context()
-        return context.run(self._serve, context, environ, start_response)
-
-    def _serve(
-        self, context: Context, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
         if self._is_exempt is not None and self._is_exempt(environ):
             tenant = None
             app = self.app
+        elif environ.get("REQUEST_METHOD") == "OPTIONS" and is_preflight(environ):
+            tenant = None
+            app = self.app
+            if self._mount is not None:
+                prefix = blocking_preflight_prefix(self._resolver, self._mount, environ)
+                if prefix:
+                    mount_environ(environ, prefix)
         else:
             app = self._inner
             try:
@@ -137,9 +150,9 @@ class TenantSessionMiddlewareWSGI:
                 else:
                     tenant = tenant_of(answer, if_awaitable=CANNOT_AWAIT)
             except (TenantResolutionError, TimeoutError) as error:
-                return self._refuse(error, context, environ, start_response)
+                return self._refuse(error, environ, start_response)
             if tenant is None and self._on_missing_tenant != "allow_unbound":
-                return self._refuse(None, context, environ, start_response)
+                return self._refuse(None, environ, start_response)
 
         # Middleware may change the environ (PEP 3333, "environ Variables"), and middleware
         # further out may read what the app puts there: no copy.
@@ -147,38 +160,49 @@ class TenantSessionMiddlewareWSGI:
         wrapper: Any = environ.get("wsgi.file_wrapper")
         if wrapper is not None and not isinstance(wrapper, type):
             wrapper = environ["wsgi.file_wrapper"] = _RecordingFileWrapper(wrapper)
-        # The context is the request's own: there is no outer binding to keep or restore.
-        _set((tenant, None, None))
-        body = app(environ, start_response)
-        kind = type(body)
-        if kind is list or kind is tuple or (wrapper is not None and _is_file(body, wrapper)):
-            return body
-        return _BoundBody(body, context)
+        # The app does not see the server's bindings, and the token also removes bindings that
+        # the app has left.
+        token = _set((tenant, None, None))
+        try:
+            body = app(environ, start_response)
+            kind = type(body)
+            if kind is list or kind is tuple or (wrapper is not None and _is_file(body, wrapper)):
+                return body
+            return _BoundBody(body, _get())
+        finally:
+            _reset(token)
 
     def _refuse(
         self,
         error: TenantResolutionError | TimeoutError | None,
-        context: Context,
         environ: WSGIEnvironment,
         start_response: StartResponse,
     ) -> Iterable[bytes]:
         refusal = refusal_or_error(error, self._on_missing_tenant)
         if self._on_refused is None:
             return start_refusal(refusal, environ, start_response, self._vary)
-        _set((None, None, None))
-        body = self._on_refused(refusal, environ, start_response)
-        return body if type(body) is list else _BoundBody(body, context)
+        token = _set((None, None, None))
+        try:
+            body = self._on_refused(refusal, environ, start_response)
+            return body if type(body) is list else _BoundBody(body, _get())
+        finally:
+            _reset(token)
 
 
 @final
 class _BoundBody:
-    """A body that is iterated and closed in its request's context."""
+    """A body that is iterated and closed under its request's binding.
 
-    __slots__ = ("_body", "_closed", "_next", "_run")
+    The binding is put in place for each step and taken out again, with the scopes that the body
+    holds open from one step to the next. So bodies that are iterated in turn, in one context or
+    in several, never see each other's.
+    """
 
-    def __init__(self, body: Iterable[bytes], context: Context) -> None:
+    __slots__ = ("_binding", "_body", "_closed", "_next")
+
+    def __init__(self, body: Iterable[bytes], binding: Binding | None) -> None:
         self._body = body
-        self._run = context.run
+        self._binding = binding
         self._closed = False
         self._next: Callable[[], bytes] = self._first
 
@@ -186,7 +210,13 @@ class _BoundBody:
         return self
 
     def __next__(self) -> bytes:
-        return self._run(self._next)
+        token = _set(self._binding)
+        try:
+            return self._next()
+        finally:
+            if not self._closed:
+                self._binding = _get()
+            _reset(token)
 
     def _first(self) -> bytes:
         self._next = iter(self._body).__next__
@@ -196,12 +226,14 @@ class _BoundBody:
         if self._closed:
             return
         self._closed = True
+        token = _set(self._binding)
+        self._binding = None
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
-                self._run(close)
+                close()
         finally:
-            self._run(_set, None)
+            _reset(token)
 
 
 @final

@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text()
 ASGI_CHECK = """
 import asyncio
 
-async def status_and_body(headers):
+async def status_and_body(headers, path="/"):
     sent = []
     async def receive():
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -27,8 +27,8 @@ async def status_and_body(headers):
         sent.append(message)
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET",
-        "scheme": "http", "path": "/", "raw_path": b"/", "query_string": b"", "root_path": "",
-        "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
+        "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "root_path": "", "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
     }
     await app(scope, receive, send)
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
@@ -40,7 +40,10 @@ assert asyncio.run(status_and_body([]))[0] == 400
 # What each block has to do once it ran. It runs by itself, in an interpreter of its own,
 # since a table that it marks as tenant-aware is marked for the whole process.
 CHECKS = {
-    "Any ASGI app": ASGI_CHECK,
+    "Any ASGI app": ASGI_CHECK
+    + """
+assert asyncio.run(status_and_body([], "/health")) == (200, b"healthy")
+""",
     "Any WSGI app": """
 from wsgiref.util import setup_testing_defaults
 

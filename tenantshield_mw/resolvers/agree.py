@@ -16,7 +16,7 @@ from tenantshield_mw.resolution import (
     is_awaitable,
     tenant_of,
 )
-from tenantshield_mw.tenant import TenantContext
+from tenantshield_mw.tenant import TenantContext, with_claims
 from tenantshield_mw.vary import declared_by
 
 __all__ = ["Agree", "agree"]
@@ -53,6 +53,8 @@ class Agree:
                     type(answer.tenant_id) is not type(named.tenant_id)
                 ):
                     raise TenantResolutionError(_DIFFERENT)
+                elif answer.claims and not named.claims:
+                    named = with_claims(named, answer.claims)
             elif answer is not None:
                 if over_asgi(request) and is_awaitable(answer):
                     return _go_on(request, named, answer, remaining)
@@ -82,7 +84,7 @@ def _agreed(
     if named is None:
         return tenant
     if named == tenant:
-        return named
+        return named if named.claims else with_claims(named, tenant.claims)
     raise TenantResolutionError(_DIFFERENT)
 
 

@@ -15,7 +15,7 @@ from tenantshield_mw.tenant import TenantContext, TenantId
 from .extra import required
 from .identifier import Kind, parser_for, reader_for
 
-__all__ = ["Cookie", "cookie"]
+__all__ = ["Cookie", "content_of", "cookie", "value_reader"]
 
 # RFC 6265 section 4.1.1.
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -30,7 +30,51 @@ Named: TypeAlias = tuple[TenantContext, float]
 """The tenant, and when the cookie was signed, in seconds since 1970; 0 if it is not signed."""
 
 
-def _content(value: str) -> str:
+def value_reader(name: object, caller: str, example: str) -> Callable[[bytes], str | None]:
+    """Return a function that finds a cookie's value in a ``Cookie`` field; ``None`` if it is not
+    there. The function raises :class:`TenantResolutionError` if the value is not the only one.
+
+    Args:
+        name: the cookie's name.
+        caller: the function that takes the name, for the error.
+        example: how it is called, for the error.
+
+    Raises:
+        ConfigurationError: ``name`` is not a cookie's name.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{caller} takes a cookie's name, made of letters, digits, '-' and '_', as in {example}"
+        )
+    after_comma = re.compile(rf",[ \t]*{re.escape(name)}[ \t]*=")
+
+    def read(field: bytes) -> str | None:
+        text = field.decode("latin-1")
+        # Some servers, mostly WSGI ones, join a split field with a comma. A comma may also be
+        # part of a value, so the end of the cookie before it is not known.
+        if "," in text and after_comma.search(text):
+            raise TenantResolutionError("the tenant's cookie follows a comma")
+        first: str | None = None
+        for pair in text.split(";"):
+            key, equals, value = pair.partition("=")
+            if equals and key.strip(_BLANK) == name:
+                value = value.strip(_BLANK)
+                if first is not None and first != value:
+                    raise TenantResolutionError(
+                        "the tenant's cookie is repeated with different values"
+                    )
+                first = value
+        return first
+
+    return read
+
+
+def content_of(value: str) -> str:
+    """Return a cookie's value without its quotes.
+
+    Raises:
+        TenantResolutionError: it has characters that RFC 6265 section 4.1.1 does not allow.
+    """
     plain = _VALUE.fullmatch(value)
     if plain is None:
         raise TenantResolutionError("the tenant's cookie has characters that are not allowed")
@@ -64,7 +108,7 @@ def _verifying(serializer: Any, kind: Kind) -> Memo[str, Named]:
 
     def verified(value: str) -> Named:
         try:
-            payload, signed_at = serializer.loads(_content(value), return_timestamp=True)
+            payload, signed_at = serializer.loads(content_of(value), return_timestamp=True)
         except bad_data:
             raise TenantResolutionError("the signature of the tenant's cookie is invalid") from None
         return parse(payload), signed_at.timestamp()
@@ -77,12 +121,11 @@ class Cookie:
     """What :func:`cookie` returns."""
 
     __slots__ = (
-        "_after_comma",
         "_field",
         "_known",
         "_max_age",
-        "_name",
         "_now",
+        "_read",
         "_serializer",
     )
 
@@ -96,15 +139,9 @@ class Cookie:
         kind: Kind,
         now: Callable[[], float],
     ) -> None:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ConfigurationError(
-                'cookie() takes the cookie\'s name, made of letters, digits, "-" and "_", as '
-                'in cookie("tenant")'
-            )
+        self._read = value_reader(name, "cookie()", 'cookie("tenant")')
         # RFC 9113 section 8.2.3: this joins a Cookie field that was split.
         self._field = HeaderField("Cookie", self._named, joint=b"; ", length=_REMEMBERED_LENGTH)
-        self._name = name
-        self._after_comma = re.compile(rf",[ \t]*{re.escape(name)}[ \t]*=")
         self._max_age = max_age
         self._now = now
         self._serializer: Any = None
@@ -116,7 +153,7 @@ class Cookie:
             raise ConfigurationError("max_age needs a secret: only a signed cookie has a timestamp")
         else:
             read = reader_for(kind)
-            self._known = Memo(lambda value: (TenantContext(read(_content(value))), 0.0))
+            self._known = Memo(lambda value: (TenantContext(read(content_of(value))), 0.0))
 
     def __call__(self, request: Request) -> TenantContext | None:
         """Return the tenant; ``None`` if the request does not have the cookie.
@@ -136,22 +173,8 @@ class Cookie:
         return tenant
 
     def _named(self, field: bytes) -> Named | None:
-        text = field.decode("latin-1")
-        # Some servers, mostly WSGI ones, join a split field with a comma. A comma may also be
-        # part of a value, so the end of the cookie before it is not known.
-        if "," in text and self._after_comma.search(text):
-            raise TenantResolutionError("the tenant's cookie follows a comma")
-        first: str | None = None
-        for pair in text.split(";"):
-            key, equals, value = pair.partition("=")
-            if equals and key.strip(_BLANK) == self._name:
-                value = value.strip(_BLANK)
-                if first is not None and first != value:
-                    raise TenantResolutionError(
-                        "the tenant's cookie is repeated with different values"
-                    )
-                first = value
-        return None if first is None else self._known[first]
+        value = self._read(field)
+        return None if value is None else self._known[value]
 
     def sign(self, tenant_id: TenantId) -> str:
         """Return the cookie's value for ``tenant_id``, signed now.

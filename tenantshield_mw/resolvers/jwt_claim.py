@@ -13,9 +13,10 @@ from tenantshield_mw.errors import (
     TenantUnauthenticatedError,
     TenantUnavailableError,
 )
-from tenantshield_mw.request import Request
+from tenantshield_mw.request import HeaderField, Request
 from tenantshield_mw.tenant import TenantContext
 
+from .cookie import content_of, value_reader
 from .credentials import credentials_in
 from .extra import required
 from .identifier import Kind, parser_for
@@ -36,7 +37,16 @@ _CHALLENGE: Final = 'Bearer error="invalid_token"'
 class JwtClaim:
     """What :func:`jwt_claim` returns."""
 
-    __slots__ = ("_arguments", "_claim", "_jwt", "_key_for", "_parse", "_token", "varies_on")
+    __slots__ = (
+        "_arguments",
+        "_claim",
+        "_cookie",
+        "_jwt",
+        "_key_for",
+        "_parse",
+        "_token",
+        "varies_on",
+    )
 
     def __init__(
         self,
@@ -44,6 +54,7 @@ class JwtClaim:
         keys: tuple[Any, Any],
         algorithms: tuple[str, ...],
         header: str,
+        cookie: str | None,
         kind: Kind,
         **arguments: Any,
     ) -> None:
@@ -55,7 +66,12 @@ class JwtClaim:
         self._token = credentials_in(header, "Bearer")
         self._key_for = _keys(self._jwt, keys, algorithms)
         self._arguments: dict[str, Any] = {"algorithms": list(algorithms), **arguments}
-        self.varies_on = (header,)
+        self._cookie: HeaderField[str | None] | None = None
+        self.varies_on: tuple[str, ...] = (header,)
+        if cookie is not None:
+            read = value_reader(cookie, "jwt_claim()'s cookie", 'cookie="token"')
+            self._cookie = HeaderField("Cookie", read, joint=b"; ")
+            self.varies_on += ("Cookie",)
 
     def __call__(self, request: Request) -> TenantContext | None:
         """Return the tenant; ``None`` if the request has no token.
@@ -67,6 +83,8 @@ class JwtClaim:
             TenantUnavailableError: the keys could not be fetched.
         """
         token = self._token(request)
+        if self._cookie is not None:
+            token = self._with_cookie(self._cookie(request), token)
         if token is None:
             return None
         try:
@@ -77,7 +95,17 @@ class JwtClaim:
             raise TenantUnauthenticatedError("the token is invalid", challenge=_CHALLENGE) from None
         if self._claim not in claims:
             raise TenantResolutionError("the token has no claim that names a tenant")
-        return self._parse(claims[self._claim])
+        tenant = self._parse(claims[self._claim])
+        return TenantContext(tenant.tenant_id, claims=claims)
+
+    @staticmethod
+    def _with_cookie(value: str | None, token: bytes | None) -> bytes | None:
+        if value is None:
+            return token
+        in_cookie = content_of(value).encode("ascii")
+        if token is not None and token != in_cookie:
+            raise TenantResolutionError("the header and the cookie hold different tokens")
+        return in_cookie
 
 
 def _checked_algorithms(jwt: Any, algorithms: object) -> tuple[str, ...]:
@@ -231,9 +259,13 @@ def jwt_claim(
     leeway: float = 0,
     require: Iterable[str] = (),
     header: str = "Authorization",
+    cookie: str | None = None,
     type: Kind = str,  # noqa: A002
 ) -> JwtClaim:
     """Return a resolver that reads the tenant id from a claim of a bearer token.
+
+    All claims of the token are then in :attr:`TenantContext.claims
+    <tenantshield_mw.TenantContext>`, also for ``authorize`` and with a directory.
 
     Signature, ``exp``, ``nbf``, ``iat``, ``aud`` and ``iss`` are checked (PyJWT, RFC 7519
     section 4.1); a token that fails is refused with 401. Needs the extra ``jwt``.
@@ -254,6 +286,10 @@ def jwt_claim(
         leeway: how much clocks may differ, in seconds; at least 0.
         require: claims that a token must have; ``("exp",)`` refuses tokens that never expire.
         header: the header that holds ``Bearer`` and the token.
+        cookie: the name of a cookie that may hold the token instead, for websockets, to which
+            browsers add no headers of the page's own. Set it with ``SameSite``, and check
+            ``Origin`` where other sites must not connect. A header and a cookie with different
+            tokens are refused.
         type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns.
 
     Raises:
@@ -271,6 +307,7 @@ def jwt_claim(
         (key, jwks),
         named,
         header,
+        cookie,
         type,
         audience=_names("audience", audience),
         issuer=_names("issuer", issuer),

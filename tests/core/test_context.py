@@ -113,6 +113,18 @@ def test_a_system_scope_is_logged_when_it_is_entered(caplog: pytest.LogCaptureFi
     assert [record.getMessage() for record in caplog.records] == ["system scope: billing run"]
 
 
+def test_in_a_system_scope_the_error_names_it() -> None:
+    with pytest.raises(MissingTenantContextError, match="no tenant is in scope"):
+        current_tenant()
+    with (
+        system_scope("billing run"),
+        pytest.raises(MissingTenantContextError, match="a system scope is active"),
+    ):
+        current_tenant()
+    with tenant_scope("acme"), system_scope("billing run"), tenant_scope("globex"):
+        assert current_tenant().tenant_id == "globex"
+
+
 def test_a_system_scope_has_no_tenant() -> None:
     with tenant_scope("acme"):
         with system_scope("billing run") as system:

@@ -107,6 +107,15 @@ def test_an_invalid_path_is_refused_at_construction(middleware: Any, exempt: Any
         middleware(Seen().asgi, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=exempt)
 
 
+@pytest.mark.parametrize("middleware", [TenantSessionMiddleware, TenantSessionMiddlewareWSGI])
+@pytest.mark.parametrize("pattern", ["/docs*", "/docs/*", "/docs/{page}", "/docs/<page>"])
+def test_a_pattern_which_would_match_nothing_is_refused_with_the_fix(
+    middleware: Any, pattern: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=r'no patterns: .* exempt=\["/docs"\]'):
+        middleware(Seen().asgi, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=[pattern])
+
+
 @pytest.mark.parametrize("root", ["/", "//"])
 def test_the_root_which_would_exempt_everything_is_refused(root: str) -> None:
     with pytest.raises(ConfigurationError, match="every path"):

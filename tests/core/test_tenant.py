@@ -137,3 +137,16 @@ def test_a_context_survives_pickling_and_copying() -> None:
 
 def test_a_context_shows_its_identifier_and_hides_its_attributes() -> None:
     assert repr(TenantContext("acme", {"secret": "hunter2"})) == "TenantContext('acme')"
+
+
+@pytest.mark.parametrize(
+    "text", [str, format, "{}".format, "tenant-%s".__mod__, lambda tenant: f"page of {tenant}"]
+)
+def test_its_text_which_would_end_in_a_cache_key_is_an_error_with_the_fix(text: Any) -> None:
+    with pytest.raises(TypeError, match=r"tenant\.tenant_id"):
+        text(TenantContext("acme"))
+
+
+def test_a_message_may_have_its_representation() -> None:
+    tenant = TenantContext("acme")
+    assert f"{tenant!r}" == "%r" % tenant == "TenantContext('acme')"  # noqa: UP031

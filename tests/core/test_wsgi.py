@@ -1,4 +1,4 @@
-"""The WSGI middleware: one context per request, for the call, the body and its close."""
+"""The WSGI middleware: the tenant is bound in the call, each step of the body and its close."""
 
 from __future__ import annotations
 
@@ -243,41 +243,118 @@ def test_a_body_that_is_dropped_leaves_nothing_behind() -> None:
     assert gone() is None
 
 
-def test_what_the_app_sets_in_any_context_variable_stays_within_the_request() -> None:
+def test_the_call_the_body_and_the_server_share_a_context() -> None:
+    # Flask's test client ends after the call what the app began in it.
+    tokens: list[Any] = []
     seen: list[str] = []
 
+    def resolver(environ: Any) -> str:
+        tokens.append(variable.set("by the resolver"))
+        return "acme"
+
     def app(environ: Any, start_response: Any) -> Iterator[bytes]:
-        variable.set("by the call")
+        tokens.append(variable.set("by the call"))
         start_response("200 OK", [])
 
         def body() -> Iterator[bytes]:
             seen.append(variable.get())
-            variable.set("by the body")
+            tokens.append(variable.set("by the body"))
             yield b""
-            seen.append(variable.get())
 
         return body()
 
-    call_wsgi(around(app), as_environ(headers=ACME))
-    assert seen == ["by the call", "by the body"]
-    assert variable.get() == "unset"
-
-
-def test_what_the_resolver_sets_is_seen_by_the_app_and_not_by_the_server() -> None:
-    seen: list[str] = []
-
-    def resolver(environ: Any) -> str:
-        variable.set("by the resolver")
-        return "acme"
-
-    def app(environ: Any, start_response: Any) -> list[bytes]:
-        seen.append(variable.get())
-        start_response("200 OK", [])
-        return []
-
     call_wsgi(TenantSessionMiddlewareWSGI(app, resolve_tenant=resolver), as_environ())
-    assert seen == ["by the resolver"]
+    assert seen == ["by the call"]
+    for left in ("by the body", "by the call", "by the resolver"):
+        assert variable.get() == left
+        variable.reset(tokens.pop())
     assert variable.get() == "unset"
+
+
+def test_nothing_stays_bound_after_a_call_a_step_or_a_close_that_raises() -> None:
+    def failing(environ: Any, start_response: Any) -> Iterable[bytes]:
+        tenant_scope("left open").__enter__()
+        raise LookupError
+
+    body = Body(fails=True, close_fails=True)
+    with tenant_scope("server"):
+        with pytest.raises(LookupError):
+            around(failing)(as_environ(headers=ACME), start)
+        assert tenant_id() == "server"
+        result: Any = around(body.app)(as_environ(headers=ACME), start)
+        for step in (result.__next__, result.close):
+            with pytest.raises(LookupError):
+                step()
+            assert tenant_id() == "server"
+    assert tenant_id() is None
+
+
+def test_nothing_stays_bound_after_an_app_that_answers_refused_requests() -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        tenant_scope("left open").__enter__()
+        start_response("403 Forbidden", [])
+        return map(bytes, [b"a", b"b"])
+
+    with tenant_scope("server"):
+        result: Any = around(lambda *_: [], on_refused=app)(as_environ(), start)
+        assert tenant_id() == "server"
+        next(result)
+        assert tenant_id() == "server"
+
+
+def test_a_scope_that_the_call_leaves_open_covers_the_body_and_nothing_else() -> None:
+    scope = tenant_scope("of the call")
+
+    class Closing(Body):
+        def close(self) -> None:
+            super().close()
+            scope.__exit__(None, None, None)
+            self.noted.append(("closed", tenant_id()))
+
+    body = Closing()
+
+    def app(environ: Any, start_response: Any) -> Body:
+        scope.__enter__()
+        return body.app(environ, start_response)
+
+    result: Any = around(app)(as_environ(headers=ACME), start)
+    assert tenant_id() is None
+    next(result)
+    assert tenant_id() is None
+    result.close()
+    assert body.noted == [
+        *((what, "of the call") for what in ("iter", "next", "close")),
+        ("closed", "acme"),
+    ]
+
+
+def test_a_body_that_is_closed_in_the_middle_of_a_step_does_not_run_on_under_the_tenant() -> None:
+    class Closed(Body):
+        def __next__(self) -> bytes:
+            if result is not None and not self.noted.count(("close", "acme")):
+                result.close()
+            return super().__next__()
+
+    body = Closed()
+    result: Any = None
+    result = around(body.app)(as_environ(headers=ACME), start)
+    for _ in range(2):
+        next(iter(result))
+    assert body.noted[-1] == ("next", None)
+
+
+def test_a_thread_that_a_handler_starts_has_no_tenant() -> None:
+    seen: list[Any] = []
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        thread = threading.Thread(target=lambda: seen.append(tenant_id()))
+        thread.start()
+        thread.join()
+        yield tenant_bytes()
+
+    assert call_wsgi(around(app), as_environ(headers=ACME)).body == b"acme"
+    assert seen == [None]
 
 
 def test_what_the_server_set_is_seen_by_the_app_but_not_its_tenant() -> None:
