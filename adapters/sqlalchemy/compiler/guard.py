@@ -201,8 +201,8 @@ class StatementGuard:
         state = state_of(statement, compiler, kw)
         target = self.target(state.statement.table, is_plain=_is_plain(state.statement))
         table = base_table(state.statement.table)
-        if self.is_rendering and (target.rule or (table is not None and registry.is_known(table))):
-            # Its name may be that of a tenants' table, in another database.
+        is_apart = table is not None and registry.is_apart(table)
+        if self.is_rendering and (target.rule is not None or is_apart):
             compiler.preparer.targets.add(state.statement.table)
         if target.rule is not None:
             self._writes = True

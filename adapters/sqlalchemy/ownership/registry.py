@@ -203,6 +203,10 @@ class Registry:
         """Return whether this very ``table`` is in a ``MetaData`` with declarations."""
         return self._state.tables.get(table_key(table)) is table
 
+    def is_apart(self, table: TableClause) -> bool:
+        """Return whether ``table`` was declared to be another one than its name says."""
+        return self._state.is_apart(table)
+
     def names(self) -> frozenset[str]:
         """Return the names, case folded, of all tables that raw SQL must not name."""
         return self._state.kept_from_raw_sql
