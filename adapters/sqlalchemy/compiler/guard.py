@@ -123,7 +123,7 @@ class StatementGuard:
         return registry.ownership_in_statement(table, self._schemas)
 
     def _references_of(self, table: TableClause) -> tuple[Reference, ...]:
-        return registry.references_of(table, self._schemas)
+        return registry.references_of(table, self._schemas, self.database.exact_text)
 
     def new_plan(self, operation: str) -> Plan:
         """Return an empty plan for a part of the statement, named ``operation`` in errors."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeAlias
 
-from sqlalchemy import CTE, BindParameter, Case, Select, Subquery
+from sqlalchemy import CTE, BindParameter, Case, Delete, Insert, Select, Subquery, Update
 from sqlalchemy.sql.elements import Cast, ColumnClause, Grouping, Label, Null
 from sqlalchemy.sql.expression import Alias, TableClause
 from sqlalchemy.sql.functions import coalesce, max, min  # noqa: A004  # SQL's own.
@@ -101,6 +101,10 @@ class Proof:
             return all(self.selected(each, position) for each in parts)
         if isinstance(source, SelectStatementGrouping):
             return self.selected(source.element, position)
+        if isinstance(source, Insert | Update | Delete):
+            # A CTE that writes: what it returns are rows of this tenant.
+            returned = list(source.exported_columns)
+            return position < len(returned) and self.of(returned[position])
         if not isinstance(source, Select):
             return False
         selected = list(source.selected_columns)

@@ -20,7 +20,16 @@ from tenantshield_mw.tenant import TenantContext
 from ..errors import ScopeMismatchError
 from .mappers import info_of
 
-__all__ = ["belongs", "come_back", "forget_scope", "has_left", "is_unseen", "move"]
+__all__ = [
+    "belongs",
+    "come_back",
+    "forget_scope",
+    "has_left",
+    "is_unknown",
+    "is_unseen",
+    "move",
+    "read_again",
+]
 
 _LEFT: Final = "_tenantshield_left"
 """In the ``__dict__`` of a state: the scope that the object belonged to when it left."""
@@ -143,6 +152,27 @@ def _refuse_change(
     # It has become a new object, by make_transient() for example.
     come_back(state)
     state._modified_event(values, attribute, *args, **kw)
+
+
+def is_unknown(state: InstanceState[Any], bound: Bound) -> bool:
+    """Return whether it is not known whose object this is, which is in no session.
+
+    It may have been loaded in another tenant's scope and kept in a cache or a pickle.
+    """
+    info = info_of(state.mapper)
+    is_tied = info.is_owned and info.own is None
+    return is_tied and isinstance(bound, TenantContext) and not _was_seen_in(state, bound)
+
+
+def read_again(session: Session, state: InstanceState[Any]) -> None:
+    """Expire what an object has loaded but not changed, so that it is read in the new scope."""
+    loaded = state.mapper.column_attrs.keys()
+    keys = [key for key in loaded if key in state.dict and key not in state.committed_state]
+    if not state.committed_state:
+        session.expire(state.obj())
+    elif keys:
+        session.expire(state.obj(), keys)
+    state.__dict__[_UNSEEN] = True
 
 
 def come_back(state: InstanceState[Any]) -> None:

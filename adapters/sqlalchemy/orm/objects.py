@@ -19,7 +19,7 @@ from ..ownership.registry import registry
 from .flush import end_flush, flush_of
 from .loaded import distrust
 from .mappers import MapperInfo, info_of
-from .moving import come_back, forget_scope, is_unseen
+from .moving import come_back, forget_scope, is_unknown, is_unseen, read_again
 from .sessions import after_undoing, refuse_object_of_other_tenant, serve
 
 __all__ = ["LISTENERS", "listen"]
@@ -152,11 +152,17 @@ def _before_attach(session: Any, state: InstanceState[Any]) -> None:
     come_back(state)
 
 
+def _detached_to_persistent(session: Any, state: InstanceState[Any]) -> None:
+    if is_unknown(state, session._tenantshield_serves):
+        read_again(session, state)
+
+
 # Raw listeners get the state itself, and those with a return value are called without a
 # wrapper. Both are for speed, since they are called for each object.
 LISTENERS: Final[tuple[tuple[Any, str, Callable[..., Any], dict[str, bool]], ...]] = (
     (Session, "after_flush", _after_flush, {}),
     (Session, "before_attach", _before_attach, {"raw": True}),
+    (Session, "detached_to_persistent", _detached_to_persistent, {"raw": True}),
     (Session, "after_soft_rollback", _after_soft_rollback, {}),
     (Mapper, "before_insert", before_insert, {"raw": True, "retval": True}),
     (Mapper, "before_update", before_update, {"raw": True, "retval": True}),

@@ -29,7 +29,7 @@ from ..errors import CrossTenantAccessError, MissingTenantContextError, ScopeMis
 from ..ownership.model import table_label
 from ..ownership.registry import registry
 from .mappers import info_of
-from .moving import belongs, has_left, move
+from .moving import belongs, has_left, is_unknown, move
 
 __all__ = [
     "after_undoing",
@@ -70,8 +70,14 @@ def serve(session: Any) -> None:
     serves = session._tenantshield_serves
     if serves is bound:
         return
-    if serves is not None and not is_same_scope(serves, bound):
-        if not all(belongs(state, bound) for state in _pending(session)):
+    if serves is None:
+        # Whatever was added before any scope; what is new belongs to the scope that flushes it.
+        moves, pending = bool(session.identity_map), (*session.dirty, *session.deleted)
+    else:
+        moves = not is_same_scope(serves, bound)
+        pending = (*session.new, *session.dirty, *session.deleted) if moves else ()
+    if moves:
+        if not all(belongs(instance_state(each), bound) for each in pending):
             raise ScopeMismatchError(
                 f"this session holds pending work of {describe(serves)} and is used in "
                 f"{describe(bound)}: flush and commit it, or roll it back, in the scope that "
@@ -157,6 +163,11 @@ def serve_merge(session: Any, state: InstanceState[Any], *, load: bool) -> None:
     _complete_key(state)
     if not load:
         refuse_object_of_other_tenant(session, state)
+        if is_unknown(state, session._tenantshield_serves):
+            raise CrossTenantAccessError(
+                f"a {state.class_.__name__} belongs to a tenant through another table, so it does "
+                "not tell whose it is: merge it with load=True"
+            )
 
 
 def _complete_key(state: InstanceState[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Table
@@ -23,11 +24,13 @@ from sqlalchemy.types import (
 
 from tenantshield_mw.tenant import TenantId
 
+from ..databases import ExactText
 from ..errors import ConfigurationError
 from .limits import Acceptance, acceptance_of, are_sent_alike
 
 __all__ = [
     "ColumnOwnership",
+    "Folded",
     "Ownership",
     "ParentKey",
     "ParentOwnership",
@@ -39,6 +42,7 @@ __all__ = [
     "table_key",
     "table_label",
     "tenant_id_type",
+    "without_tenant",
 ]
 
 TableKey: TypeAlias = tuple[str | None, str]
@@ -92,6 +96,15 @@ class ParentOwnership:
         return table_label(self.table)
 
 
+class Folded(Enum):
+    """Where a text may be equal to another one, such as to itself in lower case."""
+
+    BY_DEFAULT = auto()
+    """Where the default collation folds case."""
+    DECLARED = auto()
+    """Where collations may fold case, since the column has one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A foreign key whose value must be looked up before it is written."""
@@ -107,6 +120,15 @@ class Reference:
     """The names of the columns for which the database itself writes a default."""
     is_computed: bool = False
     """Whether the database computes one of the columns, so that a statement cannot set it."""
+    folded: Folded | None = None
+    """For the further columns of a foreign key that includes the tenant: where the database takes
+    different tenants for equal, so that they must be looked up."""
+
+    def matters_on(self, exact_text: ExactText) -> bool:
+        """Return whether it must be looked up on a database that compares texts in this way."""
+        if self.folded is None or exact_text is ExactText.BINARY_CAST:
+            return True
+        return self.folded is Folded.DECLARED and exact_text is ExactText.BINARY_COLLATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +185,30 @@ def carries_tenant(key: ParentKey, child: Ownership | None, parent: Ownership) -
         and isinstance(parent, ColumnOwnership)
         and (child.column, parent.column) in set(zip(key.columns, key.parent_columns, strict=True))
     )
+
+
+def without_tenant(
+    key: ParentKey, child: ColumnOwnership, parent: ColumnOwnership
+) -> tuple[tuple[str, ...], tuple[str, ...], Folded | None]:
+    """Return the columns of a foreign key that includes the tenant, without it.
+
+    Returns:
+        its columns, the parent's, and where different tenants may be equal, if anywhere.
+    """
+    pairs = [
+        pair
+        for pair in zip(key.columns, key.parent_columns, strict=True)
+        if pair != (child.column, parent.column)
+    ]
+    collations = {getattr(each.type_, "collation", None) for each in (child, parent)}
+    folded: Folded | None = None
+    if child.python_type is str and not all(map(_is_binary, collations)):
+        folded = Folded.BY_DEFAULT if collations == {None} else Folded.DECLARED
+    return tuple(ours for ours, _ in pairs), tuple(theirs for _, theirs in pairs), folded
+
+
+def _is_binary(collation: str | None) -> bool:
+    return collation is not None and collation.casefold().endswith(("_bin", "binary"))
 
 
 def column_ownership(table: Table, column: str) -> ColumnOwnership:

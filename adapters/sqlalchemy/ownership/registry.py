@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import MetaData, Table
 from sqlalchemy.sql.expression import TableClause
 
+from ..databases import ExactText
 from ..errors import ConfigurationError
 from .derivation import has_foreign_key_to
 from .model import (
@@ -155,15 +156,20 @@ class Registry:
         return self.ownership_of(table, default_schemas)
 
     def references_of(
-        self, table: TableClause, default_schemas: frozenset[str] = frozenset()
+        self,
+        table: TableClause,
+        default_schemas: frozenset[str] = frozenset(),
+        exact_text: ExactText = ExactText.EQUALS,
     ) -> tuple[Reference, ...]:
         """Return the foreign keys of ``table`` that must be checked when they are written.
 
         Args:
             table: any table construct, compared by schema and name.
             default_schemas: the database's names, in lower case, for its default schema.
+            exact_text: how the database compares texts: where it takes different ones for equal,
+                a foreign key that includes the tenant does not keep to it.
         """
-        return self._state.references_of(table, default_schemas)
+        return self._state.references_of(table, default_schemas, exact_text)
 
     def is_referred_to(self, table: Table) -> bool:
         """Return whether a foreign key that must be checked refers to ``table``."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 from weakref import ReferenceType, ref
 
 from sqlalchemy import MetaData, Table, util
 from sqlalchemy.sql.expression import TableClause
 
+from ..databases import ExactText
 from ..errors import ConfigurationError, UnguardedStatementError
 from .derivation import (
     derive_all,
@@ -27,6 +28,7 @@ from .model import (
     carries_tenant,
     table_key,
     table_label,
+    without_tenant,
 )
 from .schema_effects import refused_tables
 
@@ -105,7 +107,9 @@ class State:
     _by_folded: dict[frozenset[str], dict[TableKey, TableKey]] = field(
         default_factory=dict, init=False
     )
-    _references: dict[TableKey, tuple[Reference, ...]] = field(default_factory=dict, init=False)
+    _references: dict[tuple[TableKey, ExactText], tuple[Reference, ...]] = field(
+        default_factory=dict, init=False
+    )
 
     def knows(self, metadata: MetaData) -> bool:
         """Return whether something was declared in ``metadata``."""
@@ -238,18 +242,24 @@ class State:
                 raise ConfigurationError(reason)
 
     def references_of(
-        self, table: TableClause, default_schemas: frozenset[str] = frozenset()
+        self,
+        table: TableClause,
+        default_schemas: frozenset[str] = frozenset(),
+        exact_text: ExactText = ExactText.EQUALS,
     ) -> tuple[Reference, ...]:
         """Return the foreign keys of ``table`` that must be checked when they are written."""
         if self.is_apart(table):
             return ()
         key = self.resolve(table, default_schemas)
-        references = self._references.get(key)
+        references = self._references.get((key, exact_text))
         if references is None:
             known = self.find(key)
-            if known is None:
-                return tuple(self._find_references(table)) if isinstance(table, Table) else ()
-            references = self._references[key] = tuple(self._find_references(known))
+            if known is None and not isinstance(table, Table):
+                return ()
+            found = self._find_references(cast("Table", table) if known is None else known)
+            references = tuple(each for each in found if each.matters_on(exact_text))
+            if known is not None:
+                self._references[key, exact_text] = references
         return references
 
     def _find_references(self, table: Table) -> Iterator[Reference]:
@@ -261,17 +271,25 @@ class State:
         )
         for _, key in foreign_keys(table, self.find):
             parent = self.ownership_of(table_key(key.parent), key.parent)
-            if parent is None or carries_tenant(key, ownership, parent):
+            if parent is None:
                 continue
+            names, parent_names, folded = key.columns, key.parent_columns, None
+            if carries_tenant(key, ownership, parent):
+                names, parent_names, folded = without_tenant(
+                    key, cast("ColumnOwnership", ownership), cast("ColumnOwnership", parent)
+                )
+                if not names or folded is None:
+                    continue
             owns = key.columns in owning
             if owns or table_key(table) not in self.unchecked:
-                columns = [each for each in table.columns if each.name in key.columns]
+                columns = [each for each in table.columns if each.name in names]
                 yield Reference(
                     table_label(table),
-                    key.columns,
+                    names,
                     key.parent,
-                    key.parent_columns,
+                    parent_names,
                     owns,
                     frozenset(each.name for each in columns if is_made_by_database(each)),
                     any(each.computed is not None for each in columns),
+                    folded,
                 )

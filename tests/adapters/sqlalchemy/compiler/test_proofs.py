@@ -32,7 +32,7 @@ from sqlalchemy.dialects import sqlite
 
 from tenantshield_mw import TenantShieldError, UnguardedStatementError
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants
-from tests.databases import memory_engine
+from tests.databases import database, memory_engine, require
 
 from ..firms import DEAL, FIRM, TRUSTING, refused, run, seed
 from ..watching import fill, rows
@@ -160,6 +160,32 @@ def test_a_literal_key_is_selected_for_each_new_row(engine: Engine) -> None:
     refused(engine, insert(DEAL).from_select(["id", "firm_id"], copied))
     both = union_all(select(literal(300), literal(1)), select(literal(301), literal(2)))
     refused(engine, insert(DEAL).from_select(["id", "firm_id"], both))
+
+
+def test_a_row_may_refer_to_one_that_the_statement_writes() -> None:
+    """A CTE that writes returns this tenant's rows."""
+    require("postgresql")
+    with database("postgresql") as here:
+        engine = here.engine()
+        seed(engine)
+        made = insert(FIRM).values(id=5, name="new").returning(FIRM.c.id).cte("made")
+        run(engine, insert(DEAL).from_select(["id", "firm_id"], select(literal(20), made.c.id)))
+        moved = update(DEAL).values(note="x").returning(DEAL.c.id, DEAL.c.firm_id).cte("moved")
+        copied = select(moved.c.id + 100, moved.c.firm_id)
+        run(engine, insert(DEAL).from_select(["id", "firm_id"], copied))
+        assert rows(engine, "SELECT id, firm_id FROM refs_deal WHERE id > 12 ORDER BY id") == [
+            (20, 5),
+            (111, 1),
+            (120, 5),
+        ]
+        trusting = insert(TRUSTING).values(id=1, firm_id=2).returning(TRUSTING.c.firm_id)
+        copied = select(literal(30), trusting.cte("t").c.firm_id)
+        refused(
+            engine,
+            insert(DEAL).from_select(["id", "firm_id"], copied),
+            kind=UnguardedStatementError,
+        )
+        engine.dispose()
 
 
 def test_a_key_may_be_set_to_a_key_of_the_same_row(engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from typing import Any, Literal
@@ -97,7 +98,7 @@ class Note(Base):
     tenant_id: Mapped[str] = mapped_column(String(20))
 
 
-Plan.number = column_property(  # type: ignore[attr-defined]
+Plan.number = column_property(
     select(func.count(User.id)).where(User.plan_id == Plan.id).scalar_subquery()
 )
 
@@ -382,6 +383,63 @@ def test_a_tied_object_that_went_to_another_tenant_leaves(engine: Engine) -> Non
         session.get(User, 1)
         assert line not in session
         assert session.get(Line, 111) is None
+
+
+ENTER: dict[str, Callable[[Session, Line], Any]] = {
+    "add": lambda session, line: session.add(line),
+    "unpickled": lambda session, line: session.add(pickle.loads(pickle.dumps(line))),
+    "merge": lambda session, line: session.merge(line),
+}
+
+
+@pytest.mark.parametrize("enter", ENTER)
+def test_a_tied_object_from_a_cache_is_read_again(engine: Engine, enter: str) -> None:
+    with tenant_scope("b"), Session(engine) as session:
+        line = session.get_one(Line, 112)
+        session.expunge_all()
+    with tenant_scope("a"), Session(engine, autoflush=False) as session:
+        ENTER[enter](session, line)
+        assert enter == "merge" or session.get(Line, 112) is None
+    with tenant_scope("b"), Session(engine) as session:
+        ENTER[enter](session, line)
+        assert session.get_one(Line, 112).text == "lb"
+
+
+def test_an_own_tied_object_is_changed_elsewhere_and_added(here: Database, engine: Engine) -> None:
+    with tenant_scope("a"), Session(engine) as session:
+        line = session.get_one(Line, 111)
+    line.text = "changed"
+    with tenant_scope("a"), Session(engine) as session:
+        session.add(line)
+        session.commit()
+    line.text = "lost"
+    with tenant_scope("b"), Session(engine) as session:
+        session.add(line)
+        with pytest.raises(Exception, match="matched|not present"):
+            session.commit()
+    assert here.read("SELECT text FROM move_line ORDER BY id") == [("changed",), ("lb",)]
+
+
+def test_a_tied_object_is_not_merged_without_loading(engine: Engine) -> None:
+    with tenant_scope("b"), Session(engine) as session:
+        line = session.get_one(Line, 112)
+    with (
+        tenant_scope("a"),
+        Session(engine) as session,
+        pytest.raises(CrossTenantAccessError, match="load=True"),
+    ):
+        session.merge(line, load=False)
+
+
+def test_what_was_added_before_any_scope_does_not_answer(engine: Engine) -> None:
+    with tenant_scope("b"), Session(engine) as session:
+        user, line = session.get_one(User, 2), session.get_one(Line, 112)
+        session.expunge_all()
+    with Session(engine) as session:
+        session.add_all([user, line])
+        with tenant_scope("a"):
+            assert session.get(User, 2) is None
+            assert session.get(Line, 112) is None
 
 
 # -- what stays in memory ----------------------------------------------------------------------
