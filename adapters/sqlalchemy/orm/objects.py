@@ -19,7 +19,7 @@ from ..ownership.registry import registry
 from .flush import end_flush, flush_of
 from .loaded import distrust
 from .mappers import MapperInfo, info_of
-from .moving import come_back, forget_scope, is_unknown, is_unseen, read_again
+from .moving import come_back, forget_scope, has_left, is_unknown, is_unseen, read_again
 from .sessions import after_undoing, refuse_object_of_other_tenant, serve
 
 __all__ = ["LISTENERS", "listen"]
@@ -149,11 +149,12 @@ def _before_attach(session: Any, state: InstanceState[Any]) -> None:
         serve(session)
     if state.key is not None:
         refuse_object_of_other_tenant(session, state)
-    come_back(state)
 
 
 def _detached_to_persistent(session: Any, state: InstanceState[Any]) -> None:
-    if is_unknown(state, session._tenantshield_serves):
+    # Changes that it had when it left may have been rolled back.
+    if has_left(state) or is_unknown(state, session._tenantshield_serves):
+        come_back(state)
         read_again(session, state)
 
 
