@@ -60,6 +60,11 @@ class GuardedCompiler(_Base):
         """The names of the parameters that hold foreign keys to be checked."""
         return self._guard.references()
 
+    @property
+    def tenantshield_skips_rows(self) -> bool:
+        """Whether the statement may insert fewer rows than it is given."""
+        return self._guard.skips_rows
+
     # private: the processors by parameter name, called for each value of each execution.
     @util.memoized_property
     def _bind_processors(self) -> Any:

@@ -7,9 +7,10 @@ rendered. ``placement.py`` decides where the predicates go, ``predicates.py`` bu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BindParameter
 from sqlalchemy.sql.expression import FromClause, TableClause
@@ -37,6 +38,12 @@ from .upserts import refuse_returning_on_conflict
 
 __all__ = ["StatementGuard"]
 
+# As it is rendered, since the application may have replaced a part of the text.
+_SKIPS_ROWS: Final = re.compile(
+    r"\bINSERT\s+(?:\w+\s+){0,3}?(?:OR\s+\w+|IGNORE)\s|\bON\s+(?:CONFLICT|DUPLICATE)\b",
+    re.IGNORECASE,
+)
+
 
 class StatementGuard:
     """Confines one statement.
@@ -51,6 +58,7 @@ class StatementGuard:
         database: the database that the statement is for.
         is_rendering: whether the statement is being rendered.
         has_rendered: whether rendering has begun at least once.
+        skips_rows: whether the statement may insert fewer rows than it is given.
     """
 
     def __init__(self, compiler: Any, *, scans: bool) -> None:
@@ -61,6 +69,7 @@ class StatementGuard:
         self.sources = Sources(self, compiler, scans=scans)
         self.is_rendering = False
         self.has_rendered = False
+        self.skips_rows = False
         self._schemas = default_schemas(compiler.dialect)
         self._plans: dict[Any, Plan] = {}
         self._binds: dict[tuple[int, str], BindParameter[Any]] = {}
@@ -89,6 +98,8 @@ class StatementGuard:
             self.is_rendering = False
         for name in raw_names:
             self.raw.add(name)
+        if self._targets and _SKIPS_ROWS.search(text):
+            self.skips_rows = self._notes.skips_rows = True
         covers = any(plan.covered for plan in self._plans.values())
         self.raw.check(text, covers=covers, writes=self._writes)
         return self._without_marks(text)

@@ -72,17 +72,20 @@ def with_note(
     return bind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Notes:
     """The notes on parameters of one statement that the guard does not create itself.
 
     Attributes:
         defaults: the notes on those that SQLAlchemy creates for defaults, with their names.
         within: the notes on those within an expression.
+        skips_rows: whether the statement may insert fewer rows than it is given, so that a row
+            that it names proves nothing.
     """
 
     defaults: list[tuple[ReferenceParameter, str]] = field(default_factory=list)
     within: list[tuple[ReferenceParameter, BindParameter[Any]]] = field(default_factory=list)
+    skips_rows: bool = False
 
     def add_within(self, parameters: Iterable[BindParameter[Any]], reference: Reference) -> None:
         """Note parameters of an expression, each of which may become the foreign key."""
@@ -106,7 +109,8 @@ class Notes:
         for reference, names, types in _rows(noted):
             rows = found.setdefault(TypedReference(reference, types), ReferenceRows([], []))
             rows.rows.append(names)
-        for reference, names, _ in _rows(_noted(bind_names, _KEY)):
+        keys = () if self.skips_rows else _noted(bind_names, _KEY)
+        for reference, names, _ in _rows(keys):
             for typed, rows in found.items():
                 # Equal values are the same key only if they are converted in the same way.
                 if typed.reference == reference and typed.is_spelled_as_in_parent():

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeAlias
 from sqlalchemy import CTE, BindParameter, Case, Delete, Insert, Select, Subquery, Update
 from sqlalchemy.sql.elements import Cast, ColumnClause, Grouping, Label, Null
 from sqlalchemy.sql.expression import Alias, TableClause
-from sqlalchemy.sql.functions import coalesce, max, min  # noqa: A004  # SQL's own.
+from sqlalchemy.sql.functions import FunctionElement, coalesce, max, min  # noqa: A004  # SQL's own.
 from sqlalchemy.sql.selectable import AliasedReturnsRows, ScalarSelect, SelectStatementGrouping
 
 from ..errors import UnguardedStatementError
@@ -129,11 +129,8 @@ class Proof:
                 return repr(value.type) == repr(value.clause.type) and self.of(value.clause)
             case ScalarSelect():
                 return self.selected(value.element, 0)
-            case coalesce():
-                return all(map(self.of, value.clauses))
-            case max() | min():
-                (argument,) = value.clauses
-                return self.of(argument)
+            case FunctionElement():
+                return self._function(value)
             case Case():
                 results = [result for _, result in value.whens]
                 return all(self.of(each) for each in [*results, value.else_] if each is not None)
@@ -145,6 +142,17 @@ class Proof:
             case _:
                 # It is not known what it yields.
                 return False
+
+    def _function(self, function: Any) -> bool:
+        arguments = list(function.clauses)
+        if isinstance(function, coalesce):
+            return all(map(self.of, arguments))
+        if str(getattr(function, "name", "")).lower() == "nullif":
+            # Its first argument or NULL.
+            del arguments[1:]
+        elif not isinstance(function, max | min):
+            return False
+        return len(arguments) == 1 and self.of(arguments[0])
 
     def _column(self, column: ColumnClause[Any]) -> bool:
         element = column.table

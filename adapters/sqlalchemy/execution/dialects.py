@@ -19,7 +19,7 @@ from ..errors import ConfigurationError, MissingTenantContextError, UnguardedSta
 from ..ownership.registry import registry
 from ..raw_sql.ddl import dialect_for as ddl_dialect_for
 from ..raw_sql.ddl import refuse_stand_in
-from .transactions import HELD, hold
+from ..transactions import HELD, hold
 
 __all__ = [
     "REVIEWED",

@@ -10,6 +10,7 @@ from sqlalchemy.sql import crud
 
 from ..compiler.compiler import GuardedCompiler
 from ..internals import hook
+from ..orm.flush import flush_on
 from ..ownership.registry import registry
 from ..raw_sql import checks
 from ..raw_sql.ddl import refuse_stand_in_text
@@ -150,11 +151,17 @@ def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
             checks.check(checks.RawText(statement, checks.Source.DRIVER_SQL, dialect))
         elif not registry.is_empty:
             refuse_stand_in_text(statement, dialect)
-    elif context is not None and getattr(compiled, "tenantshield_references", None):
+        return
+    if getattr(compiled, "tenantshield_skips_rows", False):
+        flush = flush_on(context.root_connection)
+        if flush is not None:
+            flush.distrust_new()
+    if getattr(compiled, "tenantshield_references", None):
         check_references(
             context.root_connection,
             compiled.tenantshield_references,
             context.compiled_parameters,
+            context.execution_options,
         )
 
 
@@ -200,7 +207,11 @@ def hook_executions() -> None:
         compiled = context.compiled
         if context.is_text and not registry.is_empty:
             refuse_stand_in_text(context.statement, dialect)
-        if compiled is None or getattr(compiled, "tenantshield_references", None):
+        if (
+            compiled is None
+            or context.isinsert
+            or getattr(compiled, "tenantshield_references", None)
+        ):
             check(self, dialect, context.statement, context.cursor, context)
         return single(self, dialect, context, statement, parameters)
 

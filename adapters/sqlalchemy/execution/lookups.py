@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Integer, Uuid, select, tuple_
+from sqlalchemy import BindParameter, Enum, Integer, String, Uuid, select, tuple_
 from sqlalchemy.engine import Connection
 from sqlalchemy.types import TypeEngine
 
@@ -29,6 +29,7 @@ def check_references(
     connection: Connection,
     rows: Mapping[TypedReference, ReferenceRows],
     parameters: Iterable[Mapping[str, Any]],
+    options: Mapping[str, Any],
 ) -> None:
     """Check that the foreign keys of a statement refer to this tenant's rows.
 
@@ -36,24 +37,30 @@ def check_references(
         connection: the connection on which the statement will be sent.
         rows: the names of the parameters, by foreign key.
         parameters: the parameters of each execution.
+        options: the execution options of the statement.
 
     Raises:
-        CrossTenantAccessError: a foreign key refers to a row that this tenant does not have.
+        CrossTenantAccessError: a foreign key refers to a row that this tenant does not have, or
+            is not of the column's type.
     """
     parameters = list(parameters)
+    moved = options.get("schema_translate_map")
+    where = {"schema_translate_map": moved} if moved else {}
     for written, (names, keys) in rows.items():
         reference = written.reference
         wanted = _values(reference, names, parameters)
+        is_plain = _check_types(written, wanted, names, parameters)
         if keys and wanted:
             wanted -= _values_of_own_rows(names, keys, parameters)
         if not wanted:
             continue
-        flush = flush_on(connection)
+        # What a session knows is of the tables' own schemas.
+        flush = flush_on(connection) if is_plain and not where else None
         if flush is not None:
             wanted = flush.unproven(written, wanted)
             if not wanted:
                 continue
-        if not _all_there(connection, written, list(wanted)):
+        if not _all_there(connection, written, list(wanted), where):
             raise CrossTenantAccessError(
                 f"a foreign key of {reference.label} ({', '.join(reference.columns)}) refers to a "
                 f"row of {table_label(reference.parent)} that this tenant does not have; refer to "
@@ -102,17 +109,65 @@ def _values(
     return values
 
 
+def _check_types(
+    written: TypedReference,
+    values: Iterable[tuple[Any, ...]],
+    names: list[tuple[str, ...]],
+    parameters: list[Mapping[str, Any]],
+) -> bool:
+    """Refuse values that the database would convert to a text, or that only Python takes for equal.
+
+    The number 42 is found as ``"042"`` on MariaDB and stored as ``"42"``, which may be another
+    tenant's key. ``1`` and ``1.0`` are one value of a set, and may be two texts.
+
+    Returns:
+        whether the types are SQLAlchemy's own, so that equal values are the same key.
+    """
+    texts = [
+        position
+        for position, type_ in enumerate(written.types)
+        if isinstance(type_, String) and not isinstance(type_, Enum)
+    ]
+    if any(not isinstance(value[position], str) for value in values for position in texts):
+        reference = written.reference
+        raise CrossTenantAccessError(
+            f"a foreign key of {reference.label} ({', '.join(reference.columns)}) is no text, "
+            "unlike its column: which key the database would make of it is not known; give a "
+            "string"
+        )
+    if all(map(_is_own, written.types)):
+        return True
+    seen: dict[Any, str] = {}
+    for each in parameters:
+        for row in names:
+            value = tuple(map(each.__getitem__, row))
+            if seen.setdefault(value, repr(value)) != repr(value):
+                raise CrossTenantAccessError(
+                    f"foreign keys of {written.reference.label} are equal, but not the same: give "
+                    "them all as one type"
+                )
+    return False
+
+
+def _is_own(type_: TypeEngine[Any]) -> bool:
+    # The application's own types may convert a value in any way.
+    return type(type_).__module__.startswith("sqlalchemy.")
+
+
 def _all_there(
-    connection: Connection, written: TypedReference, wanted: list[tuple[Any, ...]]
+    connection: Connection,
+    written: TypedReference,
+    wanted: list[tuple[Any, ...]],
+    options: Mapping[str, Any],
 ) -> bool:
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
-        found = {_as_stored(each, written) for each in _found(connection, written, chunk)}
+        found = {_as_stored(each, written) for each in _found(connection, written, chunk, options)}
         # The database may return a key in another spelling than it was given. Counting the rows
         # would not do: one value may match several, as the number 1 matches "1" and "01" on
         # MariaDB. So a key that seems to be missing is looked up on its own.
         missing = (each for each in chunk if _as_stored(each, written) not in found)
-        if not all(_found(connection, written, [each]) for each in missing):
+        if not all(_found(connection, written, [each], options) for each in missing):
             return False
     return True
 
@@ -123,8 +178,7 @@ def _as_stored(key: tuple[Any, ...], written: TypedReference) -> tuple[Any, ...]
 
 
 def _value_as_stored(value: Any, type_: TypeEngine[Any]) -> Any:
-    # The application's own types may convert a value in any way.
-    if type(value) is not str or not type(type_).__module__.startswith("sqlalchemy."):
+    if type(value) is not str or not _is_own(type_):
         return value
     if isinstance(type_, Integer):
         # Only this spelling: databases differ in how they read "01" or "1.0".
@@ -135,7 +189,10 @@ def _value_as_stored(value: Any, type_: TypeEngine[Any]) -> Any:
 
 
 def _found(
-    connection: Connection, written: TypedReference, wanted: list[tuple[Any, ...]]
+    connection: Connection,
+    written: TypedReference,
+    wanted: list[tuple[Any, ...]],
+    options: Mapping[str, Any],
 ) -> set[tuple[Any, ...]]:
     """Return those of the keys ``wanted`` that this tenant has, as the database spells them."""
     parent = written.reference.parent
@@ -153,4 +210,5 @@ def _found(
     else:
         criterion = tuple_(*columns).in_(wanted)
     # The guard confines this query like any other.
-    return set(map(tuple, connection.execute(select(*columns).where(criterion))))
+    found = select(*columns).where(criterion)
+    return set(map(tuple, connection.execute(found, execution_options=options)))

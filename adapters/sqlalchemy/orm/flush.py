@@ -82,6 +82,7 @@ class Flush:
         "_places",
         "_proven",
         "_session",
+        "_trusts_new",
         "session_id",
     )
 
@@ -95,6 +96,7 @@ class Flush:
         self._proven: dict[TypedReference, set[Values]] = {}
         # By mapper and not by foreign key, since a Reference takes long to hash.
         self._places: dict[MapperInfo, list[set[Values]]] = {}
+        self._trusts_new = True
         self.session_id = session.hash_key
         """The session's ``hash_key``, which is its objects' ``session_id``; 0 after the end."""
 
@@ -126,7 +128,7 @@ class Flush:
             values: its attributes.
             is_new: whether it is inserted.
         """
-        if is_new and info.is_referred_to:
+        if is_new and self._trusts_new and info.is_referred_to:
             # By the time that this is queried its row is inserted under this tenant. An
             # object to be updated may have been made by hand, with any primary key.
             self._objects.append(state)
@@ -139,6 +141,11 @@ class Flush:
             given = _plain_values(values, attributes)
             if given is not None:
                 wanted.add(given)
+
+    def distrust_new(self) -> None:
+        """Note that an INSERT may skip rows, so that a new object may have none."""
+        self._trusts_new = False
+        self._objects.clear()
 
     def unproven(self, written: TypedReference, values: set[Values]) -> set[Values]:
         """Return which of ``values``, and of those noted for later, must be looked up."""

@@ -13,10 +13,10 @@ from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction, l
 
 from tenantshield_mw.context import bind, current_binding, unbind
 
-from ..execution.transactions import HELD, hold
 from ..internals import LAZY_LOADER, hook
 from ..ownership.model import ColumnOwnership
 from ..ownership.registry import registry
+from ..transactions import HELD, hold
 from .flush import begin_flush, end_flush
 from .loaded import note_load
 from .sessions import flush_scope, same_scope, serve, serve_lookup, serve_merge, serve_object

@@ -208,7 +208,7 @@ def without_tenant(
 
 
 def _is_binary(collation: str | None) -> bool:
-    return collation is not None and collation.casefold().endswith(("_bin", "binary"))
+    return collation is not None and collation.casefold().rpartition("_")[2] in ("bin", "binary")
 
 
 def column_ownership(table: Table, column: str) -> ColumnOwnership:

@@ -74,6 +74,9 @@ def dialect_for(
         if isinstance(target, Table):
             # SQLite first deletes its rows, and what refers to them.
             refuse_cascade(target, verb="DROP TABLE")
+            if not registry.is_apart(target):
+                # What is rendered may be another name, if it is not quoted.
+                check(RawText(str(element.compile(dialect=plain)), Source.DDL, plain))
         return plain
     if isinstance(element, DropSchema):
         refuse(Source.DDL, "with DROP SCHEMA may delete every tenant's rows")
@@ -94,6 +97,9 @@ def refuse_stand_in(
 
     The connection would read it instead of the table, and keeps it in the pool.
     """
+    if isinstance(element, DDL):
+        refuse_stand_in_text(str(element.statement), plain)
+        return
     # A table or view created from a query, new in 2.1, has this attribute.
     is_temporary: bool | None = getattr(element, "temporary", None)
     if is_temporary is None and not isinstance(element, CreateTable):

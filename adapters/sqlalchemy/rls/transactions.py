@@ -18,7 +18,7 @@ from tenantshield_mw.context import Bound, SystemContext, current_binding
 from tenantshield_mw.tenant import TenantContext
 
 from ..errors import ConfigurationError
-from ..execution.transactions import HELD
+from ..transactions import HELD
 from .drivers import SENDERS, check_driver
 from .policies import SETTINGS
 

@@ -55,6 +55,7 @@ PROVEN: dict[str, Any] = {
         (literal(1) == 1, select(FIRM.c.id).where(FIRM.c.id == 1).scalar_subquery()),
         else_=null(),
     ),
+    "nullif": func.nullif(select(FIRM.c.id).where(FIRM.c.id == 1).scalar_subquery(), 2),
     "coalesce": func.coalesce(select(FIRM.c.id).where(FIRM.c.id == 1).scalar_subquery(), null()),
 }
 
@@ -62,6 +63,7 @@ UNPROVEN: dict[str, Any] = {
     "a number in raw SQL": literal_column("2"),
     "text": text("2"),
     "a function": func.abs(-2),
+    "the second argument of nullif": func.nullif(literal_column("2"), FIRM.c.id),
     "arithmetic": literal(1) + 1,
     "arithmetic on the parent": select(FIRM.c.id + 1).where(FIRM.c.id == 1).scalar_subquery(),
     "an aggregate plus one": select(func.max(FIRM.c.id) - 1).scalar_subquery(),

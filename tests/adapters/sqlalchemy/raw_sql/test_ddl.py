@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -90,6 +91,52 @@ def test_create_all_works_with_and_without_a_tenant(where: DatabaseName, scoped:
         METADATA.create_all(engine)
         assert rows(engine, "SELECT * FROM ddl_file") == []
         engine.dispose()
+
+
+@pytest.mark.parametrize("name", ["main.ddl_file", '"main"."ddl_file"', "ddl_shared, ddl_file"])
+def test_a_table_is_dropped_by_the_name_that_is_rendered(engine: Engine, name: str) -> None:
+    other = Table(name, MetaData(), Column("id", Integer), quote=False)
+    with (
+        tenant_scope("acme"),
+        engine.begin() as connection,
+        sent(engine) as statements,
+        pytest.raises(UnguardedStatementError),
+    ):
+        connection.execute(DropTable(other))
+    assert statements == []
+    assert has_files(engine)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TEMPORARY TABLE ddl_file (id int)",
+        'create temp table if not exists "DDL_FILE" as select 1 as id',
+        "CREATE TABLE temp.ddl_file (id int)",
+        "CREATE TEMP VIEW ddl_file AS SELECT 1 AS id",
+    ],
+)
+def test_no_stand_in_is_left_by_a_system_scope(engine: Engine, sql: str) -> None:
+    runs: tuple[Callable[[Any], Any], ...] = (
+        lambda connection: connection.execute(text(sql)),
+        lambda connection: connection.exec_driver_sql(sql),
+        lambda connection: connection.execute(ddl(sql)),
+    )
+    for run in runs:
+        with (
+            system_scope("make a copy"),
+            engine.begin() as connection,
+            sent(engine) as statements,
+            pytest.raises(UnguardedStatementError, match="another name"),
+        ):
+            run(connection)
+        assert statements == []
+
+
+def test_a_system_scope_makes_temporary_tables_of_another_name(engine: Engine) -> None:
+    with system_scope("make a copy"), engine.begin() as connection:
+        connection.execute(text("CREATE TEMPORARY TABLE copy AS SELECT * FROM ddl_file"))
+        assert connection.scalar(text("SELECT count(*) FROM copy")) == 2
 
 
 def test_indexes_are_made_and_dropped_without_a_tenant(engine: Engine) -> None:
