@@ -298,6 +298,8 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Method(".orm.loading", "instances", "cursor context"),
     Method(".engine.result:ChunkedIteratorResult", "__init__", "self cursor_metadata chunks"),
     Use(".engine.result:ChunkedIteratorResult", "_yield_per", "yield_per"),
+    # Takes some objects out of a session, and not those to which they refer.
+    Method(_SESSION, "_expunge_states", "self states"),
     # A change to an object that left its session raises.
     Method(".orm.state:InstanceState", "_modified_event", "self dict_ attr"),
     Use(".orm.attributes", "_modified_event", "flag_modified"),

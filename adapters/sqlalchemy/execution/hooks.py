@@ -145,13 +145,13 @@ def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
         UnguardedStatementError: the statement is driver SQL that cannot be confined to the
             tenant.
     """
-    compiled = None if context is None else context.compiled
-    if compiled is None:
+    if context is None or context.compiled is None:
         if reads_raw_sql(dialect):
             checks.check(checks.RawText(statement, checks.Source.DRIVER_SQL, dialect))
         elif not registry.is_empty:
             refuse_stand_in_text(statement, dialect)
         return
+    compiled = context.compiled
     if getattr(compiled, "tenantshield_skips_rows", False):
         flush = flush_on(context.root_connection)
         if flush is not None:

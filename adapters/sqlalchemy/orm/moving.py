@@ -55,8 +55,9 @@ def move(session: Session, former: Bound, bound: Bound) -> None:
         for state in states:
             _keep_scope(state, former)
     leaving = [state for state in states if not _stays(state, bound)]
+    # private: expunge() would take objects along that stay.
+    session._expunge_states(leaving)
     for state in leaving:
-        session.expunge(state.obj())
         state.__dict__[_LEFT] = former
         state.__dict__[_CHANGE] = partial(_refuse_change, state)
     for state in states:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import (
     make_transient,
     mapped_column,
     relationship,
+    selectinload,
 )
 from sqlalchemy.orm.attributes import flag_modified
 
@@ -68,7 +69,7 @@ class User(Base):
     plan_id: Mapped[int | None] = mapped_column(ForeignKey("move_plan.id"))
     name: Mapped[str] = mapped_column(String(20))
     plan: Mapped[Plan | None] = relationship(back_populates="users")
-    orders: Mapped[list[Order]] = relationship(back_populates="user")
+    orders: Mapped[list[Order]] = relationship(back_populates="user", cascade="all")
 
 
 @tenant_aware
@@ -78,7 +79,7 @@ class Order(Base):
     tenant_id: Mapped[str] = mapped_column(String(20))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("move_user.id"))
     user: Mapped[User | None] = relationship(back_populates="orders")
-    lines: Mapped[list[Line]] = relationship(back_populates="order")
+    lines: Mapped[list[Line]] = relationship(back_populates="order", cascade="all, delete-orphan")
 
 
 class Line(Base):
@@ -164,6 +165,65 @@ def test_a_user_of_a_system_scope_is_changed_in_its_tenants(here: Database, engi
     assert names(here) == ["changed", "bob"]
     kinds = [each.split()[0] for each in statements if "set_config" not in each]
     assert kinds == ["SELECT", "SELECT", "UPDATE"]
+
+
+def test_loaded_collections_move_with_their_objects(here: Database, engine: Engine) -> None:
+    everything = select(User).options(selectinload(User.orders).selectinload(Order.lines))
+    with Session(engine) as session:
+        with system_scope("look"):
+            ann, bob = session.scalars(everything.order_by(User.id)).all()
+        with tenant_scope("a"):
+            assert session.get(User, 1) is ann
+            assert [order.id for order in ann.orders] == [11]
+            ann.orders[0].lines[0].text = "changed"
+            with pytest.raises(ScopeMismatchError):
+                bob.orders[0].user_id = 1
+            session.commit()
+        with tenant_scope("b"):
+            assert [user.id for user in session.scalars(everything)] == [2]
+    assert here.read("SELECT text FROM move_line ORDER BY id") == [("changed",), ("lb",)]
+
+
+class Folder(Base):
+    """Tied to its user; its files tell whose they are."""
+
+    __tablename__ = "move_folder"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    user_id: Mapped[int] = mapped_column(ForeignKey("move_user.id"))
+    files: Mapped[list[File]] = relationship(back_populates="folder", cascade="all")
+
+
+@tenant_aware
+class File(Base):
+    __tablename__ = "move_file"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tenant_id: Mapped[str] = mapped_column(String(20))
+    folder_id: Mapped[int] = mapped_column(ForeignKey("move_folder.id"))
+    name: Mapped[str] = mapped_column(String(20))
+    folder: Mapped[Folder] = relationship(back_populates="files")
+
+
+@pytest.mark.parametrize("loads_back", [True, False])
+def test_an_object_stays_though_what_refers_to_it_leaves(
+    here: Database, engine: Engine, loads_back: bool
+) -> None:
+    here.run(
+        "INSERT INTO move_folder VALUES (31, 1)",
+        "INSERT INTO move_file VALUES (41, 'a', 31, 'old')",
+    )
+    with Session(engine) as session:
+        with system_scope("look"):
+            file = session.get_one(File, 41)
+            folder = session.get_one(Folder, 31)
+            assert folder.files == [file]
+            if loads_back:
+                assert file.folder is folder
+        with tenant_scope("a"):
+            session.get(User, 1)
+            file.name = "new"
+            assert file.folder.id == 31
+            session.commit()
+    assert here.read("SELECT name FROM move_file") == [("new",)]
 
 
 def test_a_question_in_between_loses_nothing(here: Database, engine: Engine) -> None:
