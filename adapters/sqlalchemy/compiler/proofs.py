@@ -125,8 +125,14 @@ class Proof:
             case Label() | Grouping():
                 return self.of(value.element)
             case Cast():
-                # A cast to another type may truncate the value to another key.
-                return repr(value.type) == repr(value.clause.type) and self.of(value.clause)
+                # A cast to another type may truncate the value to another key, and so may one of a
+                # parameter, which has the type without having been converted to it.
+                given = len(self.parameters)
+                return (
+                    repr(value.type) == repr(value.clause.type)
+                    and self.of(value.clause)
+                    and len(self.parameters) == given
+                )
             case ScalarSelect():
                 return self.selected(value.element, 0)
             case FunctionElement():

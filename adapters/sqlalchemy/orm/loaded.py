@@ -14,9 +14,10 @@ from sqlalchemy.orm.attributes import instance_state
 from tenantshield_mw.context import current_bound
 from tenantshield_mw.tenant import TenantContext
 
+from ..compiler.joins import base_table
 from .mappers import info_of
 
-__all__ = ["distrust", "note_load", "was_loaded_here"]
+__all__ = ["distrust", "is_strange", "note_load", "was_loaded_here"]
 
 # private: the ORM's side of a compiled SELECT; renamed with an underscore in 2.1.
 _Selected: Final[Any] = getattr(
@@ -51,9 +52,11 @@ def note_load(cursor: Any, query: Any) -> None:
         cursor: SQLAlchemy's result, whose rows are about to become objects.
         query: the ORM's context of the query.
     """
+    session = query.session
+    if _is_strange(query.compile_state):
+        session._tenantshield_strange |= {query.runid}
     if not _is_ordinary(cursor, query.compile_state):
         return
-    session = query.session
     transaction = _transaction(session)
     loads = session._tenantshield_loads
     if loads is None or loads.transaction is not transaction:
@@ -61,6 +64,32 @@ def note_load(cursor: Any, query: Any) -> None:
     elif len(loads.runs) >= MOST_LOADS:
         loads.runs.clear()
     loads.runs[query.runid] = cursor.context.root_connection
+
+
+_STRANGE: Final = "_tenantshield_strange"
+setattr(Session, _STRANGE, frozenset())
+
+
+def _is_strange(compiled: Any) -> bool:
+    """Return whether a query may fill objects with other values than those of their table.
+
+    An object of a shared table may so have values that were computed from a tenant's rows.
+    """
+    if type(compiled) is not _Selected:
+        return True
+    for entity in compiled._entities:
+        mapper = getattr(entity, "mapper", None)
+        selectable = getattr(entity, "selectable", None)
+        if mapper is None or selectable is None or selectable is mapper.local_table:
+            continue
+        if base_table(selectable) not in mapper.tables:
+            return True
+    return False
+
+
+def is_strange(session: Any, state: InstanceState[Any]) -> bool:
+    """Return whether an object was last filled by such a query."""
+    return state.runid in session._tenantshield_strange
 
 
 def distrust(session: Any, state: InstanceState[Any]) -> None:

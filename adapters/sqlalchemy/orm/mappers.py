@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Table
 from sqlalchemy.orm import Mapper
+from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import TypeEngine
 
 from ..ownership.model import ColumnOwnership, TypedReference
@@ -36,7 +37,9 @@ class MapperInfo:
         self.generation = registry.generation
         self.registry = mapper.registry
         self.own = _own_column(mapper, tables)
-        self.is_owned = any(registry.ownership_of(table) is not None for table in tables)
+        # A class may be mapped to a subquery.
+        read = tables or [each for each in iterate(mapper.local_table) if isinstance(each, Table)]
+        self.is_owned = any(registry.ownership_of(table) is not None for table in read)
         """Whether its objects belong to tenants."""
         self.computed = [
             each.key

@@ -18,6 +18,7 @@ from tenantshield_mw.context import Bound, SystemContext, describe
 from tenantshield_mw.tenant import TenantContext
 
 from ..errors import ScopeMismatchError
+from .loaded import is_strange
 from .mappers import info_of
 
 __all__ = [
@@ -116,7 +117,8 @@ def _was_seen_in(state: InstanceState[Any], bound: Bound) -> bool:
 def _forget_others(session: Session, state: InstanceState[Any], bound: Bound) -> None:
     """Expire what an object that stays has loaded in the former scope and would not in this one."""
     info = info_of(state.mapper)
-    gone = [key for key in info.computed if key in state.dict]
+    computed = state.mapper.column_attrs.keys() if is_strange(session, state) else info.computed
+    gone = [key for key in computed if key in state.dict and key not in state.committed_state]
     gone += [
         key
         for key in info.to_owned

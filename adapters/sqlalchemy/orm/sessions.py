@@ -137,13 +137,13 @@ def serve_lookup(session: Any, mapper: Mapper[Any]) -> None:
     if binding is not None and binding[0] is not None:
         if session._tenantshield_serves is not binding[0]:
             serve(session)
-    elif session._tenantshield_serves is not None:
+    elif session._tenantshield_serves is not None and info_of(mapper).is_owned:
         table = mapper.local_table
-        if isinstance(table, Table) and registry.ownership_of(table) is not None:
-            raise MissingTenantContextError(
-                f"{table_label(table)} holds tenants' rows, and no tenant is in scope; wrap the "
-                "code in tenant_scope(...)"
-            )
+        what = table_label(table) if isinstance(table, Table) else mapper.class_.__name__
+        raise MissingTenantContextError(
+            f"{what} holds tenants' rows, and no tenant is in scope; wrap the code in "
+            "tenant_scope(...)"
+        )
 
 
 def serve_merge(session: Any, state: InstanceState[Any], *, load: bool) -> None:

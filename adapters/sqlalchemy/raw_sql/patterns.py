@@ -56,8 +56,8 @@ REACHES_UNNAMED: Final = _words(
     r"|\bSHOW (?:FULL )?(?:PROCESSLIST|WARNINGS|ERRORS|ENGINE|PROFILES?|EXPLAIN|ANALYZE|BINLOG"
     r"|RELAYLOG|COUNT)\b"
     r"|\b(?:mysql|information_schema|performance_schema|sys)`?~\.~`?"
-    r"(?:column_stat|processlist|general_log|slow_log|innodb_(?:trx|lock|ft_)|events_|user_variables"
-    r"|(?:x\$)?(?:session|statement))"
+    r"(?:column_stat|processlist|general_log|slow_log|innodb_(?:trx|lock|ft_)|events_|user_variables|threads"
+    r"|(?:x\$)?(?:session|statement|processlist))"
 )
 """SQL that reaches rows, or values from them, without naming their table: it executes SQL or a
 program that is given as a string, names a table or a file in a string, reads the planner's

@@ -33,6 +33,7 @@ _TELLING: Final = (
     "information_schema",
     "performance_schema",
     "mysql",
+    "sys.",
 )
 
 # As SQLAlchemy spells them. None begins a write or another kind of statement, names a type that

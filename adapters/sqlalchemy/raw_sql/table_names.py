@@ -68,6 +68,10 @@ _TOKEN: Final = re.compile(
 _AHEAD_OF_A_TABLE: Final = frozenset(
     "from join into update table only using exists references ignore in".split()  # noqa: SIM905
 )
+_ENDS_TABLES: Final = frozenset(
+    """set where group having window order limit offset fetch for union except intersect returning
+    select values""".split()  # noqa: SIM905
+)
 
 # Names of functions and types, and keywords, that SQLAlchemy's compilers render. In raw SQL they
 # may also be the name of a table, without quotes.
@@ -144,9 +148,12 @@ def _places(text: str) -> Iterator[tuple[int, str, str]]:
     """Yield the position of each marked name, the token before it and the token after it.
 
     The token before it, and before its qualifiers, is ``keyword`` for a keyword that a table
-    follows, even with parentheses in between; otherwise a sign or an empty string.
+    follows, even with parentheses in between, and for a comma between tables; otherwise a sign or
+    an empty string.
     """
-    ahead = origin = ""
+    ahead = origin = word = ""
+    # For each open parenthesis, whether commas in it separate tables.
+    lists = [False]
     is_name = is_dotted = False
     waiting: tuple[int, str] | None = None
     for token in _TOKEN.finditer(text):
@@ -160,16 +167,33 @@ def _places(text: str) -> Iterator[tuple[int, str, str]]:
             is_dotted = is_name and found == "."
             is_name = False
             if not is_dotted and (found != "(" or ahead != "keyword"):
-                ahead = found
+                ahead = "keyword" if found == "," and lists[-1] else found
+            if found == "(":
+                lists.append(False)
+            elif found == ")" and len(lists) > 1:
+                lists.pop()
             continue
         if not is_dotted:
             origin = ahead
         is_name, is_dotted = True, False
         if kind == "name":
             waiting = (token.start(), origin)
-        ahead = "keyword" if found.casefold() in _AHEAD_OF_A_TABLE else ""
+        before, word = word, found.casefold()
+        if kind == "word":
+            lists[-1] = _lists_tables(before, word, lists[-1])
+        ahead = "keyword" if word in _AHEAD_OF_A_TABLE else ""
     if waiting is not None:
         yield (*waiting, "")
+
+
+def _lists_tables(before: str, word: str, now: bool) -> bool:
+    """Return whether commas separate tables after ``word``, which follows the word ``before``."""
+    if word in ("from", "using"):
+        return before != "distinct" or now
+    if word == "update":
+        # Not in FOR UPDATE and ON DUPLICATE KEY UPDATE.
+        return before not in ("for", "key")
+    return now and word not in _ENDS_TABLES
 
 
 def _without_values(text: str, names: Collection[str], dialect: Dialect) -> str:

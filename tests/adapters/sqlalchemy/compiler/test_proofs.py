@@ -64,6 +64,8 @@ UNPROVEN: dict[str, Any] = {
     "text": text("2"),
     "a function": func.abs(-2),
     "the second argument of nullif": func.nullif(literal_column("2"), FIRM.c.id),
+    "a cast of a parameter": cast(literal("3rest", String(1)), String(1)),
+    "a cast of a parameter to the column's type": cast(3, Integer),
     "arithmetic": literal(1) + 1,
     "arithmetic on the parent": select(FIRM.c.id + 1).where(FIRM.c.id == 1).scalar_subquery(),
     "an aggregate plus one": select(func.max(FIRM.c.id) - 1).scalar_subquery(),
@@ -100,7 +102,6 @@ WITH_PARAMETER: dict[str, Any] = {
     "coalesce": lambda key: func.coalesce(null(), key),
     "case": lambda key: case((literal(1) == 1, key), else_=null()),
     "the else of a case": lambda key: case((literal(1) == 2, 1), else_=key),
-    "cast": lambda key: cast(key, Integer),
     "a subquery": lambda key: select(literal(key)).scalar_subquery(),
     "a subquery with a union": lambda key: union_all(
         select(literal(key)), select(FIRM.c.id).where(FIRM.c.id == 0)

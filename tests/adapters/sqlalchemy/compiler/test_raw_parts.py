@@ -260,3 +260,58 @@ def test_a_construct_cannot_widen_a_statement(engine: Engine) -> None:
 
 def test_a_construct_without_any_table_works(engine: Engine) -> None:
     assert len(seen(engine, select(SHOP.c.id, Moment()))) == 2
+
+
+class Spelled(ColumnElement[Any]):
+    """A construct of the application that renders names as SQLAlchemy documents it."""
+
+    inherit_cache = False
+    type = String()
+
+    def __init__(self, template: str) -> None:
+        self.template = template
+
+
+@compiles(Spelled)
+def _spelled(element: Any, compiler: Any, **kw: Any) -> str:
+    names = {"shop": "comp_shop", "region": "comp_region", "id": "id", "as": "comp_sale"}
+    quote = compiler.preparer.quote
+    text: str = element.template.format(**{key: quote(name) for key, name in names.items()})
+    return text
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "(SELECT min({shop}.name) FROM {region}, {shop})",
+        "(SELECT min({shop}.name) FROM {region} AS r, {shop} AS s)",
+        "(SELECT min(s.name) FROM {region} JOIN {region} AS r ON r.{id} = 1, {shop} AS s)",
+        "(SELECT min(s.name) FROM (SELECT 1, 2) AS x, {shop} AS s)",
+        "(SELECT 1 IS DISTINCT FROM 2, min({shop}.name) FROM {region}, {shop})",
+    ],
+)
+def test_a_table_of_an_own_construct_is_found_after_a_comma(
+    any_engine: Engine, template: str
+) -> None:
+    own = Spelled(template)
+    for statement in (
+        select(own),
+        select(SHOP.c.id, own),
+        select(REGION.c.id).where(own > "a"),
+        update(SHOP).values(name=own),
+        insert(SHOP).values(id=9, name=own),
+    ):
+        refused(any_engine, statement)
+
+
+def test_columns_may_have_the_name_of_a_table(any_engine: Engine) -> None:
+    """A comma between columns is not one between tables."""
+    named = select(
+        SHOP.c.id.label("comp_sale"), SHOP.c.name.label("comp_item"), Spelled("1 AS {as}")
+    )
+    inner = select(SHOP.c.id.label("comp_sale"), SHOP.c.name.label("comp_item")).subquery()
+    ordered = select(inner.c.comp_sale, inner.c.comp_item).order_by(
+        inner.c.comp_item, inner.c.comp_sale
+    )
+    assert len(seen(any_engine, named)) == 2
+    assert seen(any_engine, ordered) == [(1, "a1"), (2, "a2")]

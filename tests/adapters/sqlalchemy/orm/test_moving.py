@@ -15,6 +15,7 @@ from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
     Session,
+    aliased,
     column_property,
     make_transient,
     mapped_column,
@@ -520,6 +521,56 @@ def test_a_shared_object_forgets_tenants_rows(engine: Engine) -> None:
             assert session.get(Plan, 1) is plan
             assert [user.name for user in plan.users] == ["bob"]
             assert plan.number == 1  # type: ignore[attr-defined]
+
+
+STRANGE: dict[str, Callable[[Any], Any]] = {
+    "from_statement": lambda rows: select(Company).from_statement(rows),
+    "adapt_on_names": lambda rows: select(aliased(Company, rows.subquery(), adapt_on_names=True)),
+}
+
+
+@pytest.mark.parametrize("how", STRANGE)
+def test_a_shared_object_forgets_what_was_computed_from_tenants_rows(
+    engine: Engine, how: str
+) -> None:
+    own = select(Company.id, User.name.label("name")).join(User, User.tenant_id == Company.id)
+    with Session(engine) as session:
+        with tenant_scope("a"):
+            company = session.scalars(STRANGE[how](own)).one()
+            assert company.name == "ann"
+        with tenant_scope("b"):
+            session.get(User, 2)
+            assert session.get_one(Company, "a") is company
+            assert company.name == "A"
+
+
+class Ordering:
+    """Mapped to a join."""
+
+    number: int
+
+
+_USERS, _ORDERS = Base.metadata.tables["move_user"], Base.metadata.tables["move_order"]
+Base.registry.map_imperatively(
+    Ordering,
+    _USERS.join(_ORDERS),
+    properties={
+        "user_number": [_USERS.c.id, _ORDERS.c.user_id],
+        "number": _ORDERS.c.id,
+        "user_tenant": _USERS.c.tenant_id,
+        "order_tenant": _ORDERS.c.tenant_id,
+    },
+)
+
+
+def test_a_class_mapped_to_a_join_is_not_answered_without_a_scope(engine: Engine) -> None:
+    with Session(engine) as session:
+        with tenant_scope("b"):
+            assert session.get_one(Ordering, (2, 12)).number == 12
+        with pytest.raises(MissingTenantContextError, match="Ordering"):
+            session.get(Ordering, (2, 12))
+        with tenant_scope("a"):
+            assert session.get(Ordering, (2, 12)) is None
 
 
 def test_a_change_to_a_shared_object_is_written_in_any_scope(
