@@ -13,7 +13,13 @@ from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import BindParameter
-from sqlalchemy.sql.expression import FromClause, TableClause
+from sqlalchemy.sql.expression import (
+    FromClause,
+    SelectBase,
+    TableClause,
+    TextClause,
+    UpdateBase,
+)
 
 from ..databases import Risk, database_for, default_schemas
 from ..errors import UnguardedStatementError
@@ -101,7 +107,8 @@ class StatementGuard:
         if self._targets and _SKIPS_ROWS.search(text):
             self.skips_rows = self._notes.skips_rows = True
         covers = any(plan.covered for plan in self._plans.values())
-        self.raw.check(text, covers=covers, writes=self._writes)
+        is_own = not isinstance(compiler.statement, SelectBase | UpdateBase | TextClause)
+        self.raw.check(text, covers=covers, writes=self._writes, is_own=is_own)
         return self._without_marks(text)
 
     def _without_marks(self, text: str) -> str:

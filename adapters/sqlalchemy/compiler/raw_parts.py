@@ -17,7 +17,7 @@ from ..ownership.registry import registry
 from ..raw_sql.checks import RawText, Source, check, refuse, refuse_named
 from ..raw_sql.marks import without_marks
 from ..raw_sql.patterns import begins_a_clause, ends_a_select, is_one_value, stands_alone
-from ..raw_sql.table_names import misplaced
+from ..raw_sql.table_names import misplaced, named_anywhere
 from .rewriting import is_extension_of
 
 __all__ = ["RawParts"]
@@ -41,18 +41,21 @@ class RawParts:
         self._open_ended = False
         self.guarded_upserts = 0
 
-    def check(self, text: str, *, covers: bool, writes: bool) -> None:
+    def check(self, text: str, *, covers: bool, writes: bool, is_own: bool) -> None:
         """Refuse a statement whose raw parts cannot be confined.
 
         Args:
             text: the statement, with the marks (``raw_sql/marks.py``).
             covers: whether it reads or changes tenants' rows.
             writes: whether it writes them.
+            is_own: whether it is a statement of the application's own.
 
         Raises:
             UnguardedStatementError: a raw part cannot be confined.
         """
         if self._scans:
+            if is_own:
+                refuse_named(named_anywhere(text, registry.names()), Source.STATEMENT)
             check(
                 RawText(
                     text,

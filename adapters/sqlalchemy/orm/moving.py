@@ -38,7 +38,8 @@ _OF: Final = "_tenantshield_of"
 """There: the scope of a tenant in which the object was last seen, if its columns do not tell, and
 the query that had read it then."""
 _UNSEEN: Final = "_tenantshield_unseen"
-"""There: the object stayed without any values, so its row may be another tenant's."""
+"""There: the object stayed without any values, so its row may be another tenant's; and the query
+that had read it before."""
 # private: called before an attribute is changed, and by flag_modified().
 _CHANGE: Final = "_modified_event"
 
@@ -68,7 +69,7 @@ def move(session: Session, former: Bound, bound: Bound) -> None:
 
 def _keep_scope(state: InstanceState[Any], scope: TenantContext) -> None:
     """Note that an object was seen in the scope of a tenant."""
-    if info_of(state.mapper).is_owned:
+    if info_of(state.mapper).is_owned and state.__dict__.get(_UNSEEN) != state.runid:
         # private: the number of the query that last read it.
         state.__dict__[_OF] = (scope, state.runid)
 
@@ -85,14 +86,12 @@ def belongs(state: InstanceState[Any], bound: Bound) -> bool:
         return True
     if not isinstance(bound, TenantContext):
         return False
-    if info.own is None:
+    if info.own is None or state.dict.get(info.own[1]) is None:
         return _was_seen_in(state, bound)
     ownership, attribute = info.own
-    given = state.dict.get(attribute)
-    return (
-        given is not None
-        and attribute not in state.committed_state
-        and ownership.is_same_tenant(given, bound.tenant_id)
+    given = state.dict[attribute]
+    return attribute not in state.committed_state and ownership.is_same_tenant(
+        given, bound.tenant_id
     )
 
 
@@ -102,7 +101,7 @@ def _stays(state: InstanceState[Any], bound: Bound) -> bool:
     if not state.dict.keys() & state.mapper.column_attrs.keys():
         # It holds nothing of its row, which is read again in the new scope, and not found
         # there if it is another tenant's.
-        state.__dict__[_UNSEEN] = True
+        state.__dict__[_UNSEEN] = state.runid
         return True
     own = info_of(state.mapper).own
     if own is not None and state.dict.get(own[1]) is not None:
@@ -175,7 +174,7 @@ def read_again(session: Session, state: InstanceState[Any]) -> None:
         session.expire(state.obj())
     elif keys:
         session.expire(state.obj(), keys)
-    state.__dict__[_UNSEEN] = True
+    state.__dict__[_UNSEEN] = state.runid
 
 
 def come_back(state: InstanceState[Any]) -> None:
@@ -193,4 +192,4 @@ def has_left(state: InstanceState[Any]) -> str:
 
 def is_unseen(state: InstanceState[Any]) -> bool:
     """Return, once, whether an object stayed in its session though nothing of it was loaded."""
-    return bool(state.__dict__.pop(_UNSEEN, False))
+    return bool(state.__dict__.pop(_UNSEEN, None) == state.runid)

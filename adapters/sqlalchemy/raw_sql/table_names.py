@@ -22,7 +22,7 @@ from .functions import literals_for_functions
 from .marks import CLOSE, CLOSE_TABLE, MARKED, OPEN
 from .patterns import DOUBTFUL, GAP, REACHES_UNNAMED
 
-__all__ = ["misplaced", "unmarked_names", "without_literals"]
+__all__ = ["misplaced", "named_anywhere", "unmarked_names", "without_literals"]
 
 # Bound parameters in the forms that compilers render, before they become positional.
 _PARAMETER: Final = re.compile(r"%\(\w+\)s|(?<![:\w]):\w+")
@@ -66,7 +66,8 @@ _TOKEN: Final = re.compile(
     re.IGNORECASE,
 )
 _AHEAD_OF_A_TABLE: Final = frozenset(
-    "from join into update table only using exists references ignore in".split()  # noqa: SIM905
+    """from join into update table only using exists references ignore in insert replace truncate
+    straight_join handler copy lock""".split()  # noqa: SIM905
 )
 _ENDS_TABLES: Final = frozenset(
     """set where group having window order limit offset fetch for union except intersect returning
@@ -138,6 +139,14 @@ def misplaced(text: str, names: Collection[str], *, in_lists: bool = False) -> s
         if start in doubtful
         and (before == "keyword" or after == "(" or (in_lists and before == ","))
     }
+
+
+def named_anywhere(text: str, names: Collection[str]) -> set[str]:
+    """Return those of ``names`` that ``text`` contains and the guard has not rendered as a table's.
+
+    For a statement that is none of SQLAlchemy's: what stands before a table in it is not known.
+    """
+    return {plain for each in _OTHER_NAME.finditer(text) if (plain := _unquoted(each[1])) in names}
 
 
 def _unquoted(name: str) -> str:

@@ -274,7 +274,7 @@ class Spelled(ColumnElement[Any]):
 
 @compiles(Spelled)
 def _spelled(element: Any, compiler: Any, **kw: Any) -> str:
-    names = {"shop": "comp_shop", "region": "comp_region", "id": "id", "as": "comp_sale"}
+    names = {"shop": "comp_shop", "region": "comp_region", "id": "id"}
     quote = compiler.preparer.quote
     text: str = element.template.format(**{key: quote(name) for key, name in names.items()})
     return text
@@ -304,11 +304,45 @@ def test_a_table_of_an_own_construct_is_found_after_a_comma(
         refused(any_engine, statement)
 
 
+class Statement(Executable, ClauseElement):
+    """A statement of the application's own."""
+
+    inherit_cache = False
+
+    def __init__(self, template: str) -> None:
+        self.template = template
+
+
+@compiles(Statement)
+def _statement(element: Any, compiler: Any, **kw: Any) -> str:
+    name: str = compiler.preparer.format_table(SHOP)
+    return element.template.format(name)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "TRUNCATE {}",
+        "REPLACE {} VALUES (3, 'acme', 'x', 1)",
+        "INSERT {} VALUES (9, 'acme', 'x', 1)",
+        "LOCK {}",
+        "ANALYZE {}",
+        "COPY {} TO '/tmp/x'",
+        "TRUNCATE comp_region, {}",
+        "SELECT row_to_json({0}) FROM comp_region, {0}",
+        "SELECT * FROM comp_region STRAIGHT_JOIN {}",
+    ],
+)
+def test_a_statement_of_the_applications_own_names_no_table(
+    any_engine: Engine, template: str
+) -> None:
+    refused(any_engine, Statement(template))
+    assert len(rows(any_engine, "SELECT id FROM comp_shop")) == 4
+
+
 def test_columns_may_have_the_name_of_a_table(any_engine: Engine) -> None:
     """A comma between columns is not one between tables."""
-    named = select(
-        SHOP.c.id.label("comp_sale"), SHOP.c.name.label("comp_item"), Spelled("1 AS {as}")
-    )
+    named = select(SHOP.c.id.label("comp_sale"), SHOP.c.name.label("comp_item"))
     inner = select(SHOP.c.id.label("comp_sale"), SHOP.c.name.label("comp_item")).subquery()
     ordered = select(inner.c.comp_sale, inner.c.comp_item).order_by(
         inner.c.comp_item, inner.c.comp_sale

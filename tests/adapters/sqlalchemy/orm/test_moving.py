@@ -603,6 +603,29 @@ def test_an_expired_object_is_read_in_the_new_scope_or_not_found(
     assert names(here) == ["changed", "bob"]
 
 
+@pytest.mark.parametrize("forget", ["commit", "expire", "rollback"])
+@pytest.mark.parametrize("model", [User, Line])
+def test_an_expired_object_is_changed_after_another_scope(
+    here: Database, engine: Engine, model: Any, forget: str
+) -> None:
+    number, attribute = (1, "name") if model is User else (111, "text")
+    with Session(engine) as session:
+        with tenant_scope("a"):
+            held = session.get_one(model, number)
+            if forget == "expire":
+                session.expire(held)
+            else:
+                getattr(session, forget)()
+        with tenant_scope("b"):
+            assert session.get(User, 2) is not None
+        with tenant_scope("a"):
+            setattr(held, attribute, "changed")
+            session.commit()
+    assert (here.read(f"SELECT {attribute} FROM {model.__tablename__} WHERE id = {number}")) == [
+        ("changed",)
+    ]
+
+
 def test_an_expired_object_of_another_tenant_is_not_changed(here: Database, engine: Engine) -> None:
     with Session(engine) as session:
         with system_scope("login"):
