@@ -46,6 +46,10 @@ _LISTS_VALUES_BY: Final = frozenset({"order", "group", "partition"})
 _CALLS_NOTHING: Final = frozenset(
     "from join into update table only using exists references".split()  # noqa: SIM905
 )
+_NO_FUNCTIONS: Final = _CALLS_NOTHING | frozenset(
+    """as in and or not where having on when then else case select distinct all union except
+    intersect lateral any over values set by returning""".split()  # noqa: SIM905
+)
 _TOKEN_ON_SQLITE: Final = re.compile(
     r"""(?P<gap>\s++)|(?P<value>'(?:[^']|'')*+')|(?P<quoted>"(?:[^"]|"")*+"|`(?:[^`]|``)*+`"""
     r"""|\[[^\]]*+\])|(?P<word>\w++)|(?P<sign>[\s\S])"""
@@ -161,9 +165,8 @@ def _places(text: str) -> Iterator[tuple[int, str, str]]:
     an empty string.
     """
     ahead = origin = word = ""
-    # For each open parenthesis, whether commas in it separate tables.
-    lists = [False]
-    is_name = is_dotted = False
+    clauses = _Clauses()
+    is_name = is_dotted = is_word = False
     waiting: tuple[int, str] | None = None
     for token in _TOKEN.finditer(text):
         kind, found = token.lastgroup, token[0]
@@ -175,12 +178,11 @@ def _places(text: str) -> Iterator[tuple[int, str, str]]:
         if kind == "sign":
             is_dotted = is_name and found == "."
             is_name = False
-            if not is_dotted and (found != "(" or ahead != "keyword"):
-                ahead = "keyword" if found == "," and lists[-1] else found
-            if found == "(":
-                lists.append(False)
-            elif found == ")" and len(lists) > 1:
-                lists.pop()
+            # A table may be in parentheses, but not behind IN.
+            if not is_dotted and (found != "(" or ahead != "keyword" or word == "in"):
+                ahead = "keyword" if found == "," and clauses.lists_tables else found
+            clauses.take_sign(found, word if is_word else "")
+            is_word = False
             continue
         if not is_dotted:
             origin = ahead
@@ -188,21 +190,49 @@ def _places(text: str) -> Iterator[tuple[int, str, str]]:
         if kind == "name":
             waiting = (token.start(), origin)
         before, word = word, found.casefold()
-        if kind == "word":
-            lists[-1] = _lists_tables(before, word, lists[-1])
-        ahead = "keyword" if word in _AHEAD_OF_A_TABLE else ""
+        is_word = kind == "word"
+        is_keyword = clauses.take_word(before, word) if is_word else False
+        ahead = "keyword" if is_keyword and word in _AHEAD_OF_A_TABLE else ""
     if waiting is not None:
         yield (*waiting, "")
 
 
-def _lists_tables(before: str, word: str, now: bool) -> bool:
-    """Return whether commas separate tables after ``word``, which follows the word ``before``."""
-    if word in ("from", "using"):
-        return before != "distinct" or now
-    if word == "update":
-        # Not in FOR UPDATE and ON DUPLICATE KEY UPDATE.
-        return before not in ("for", "key")
-    return now and word not in _ENDS_TABLES
+class _Clauses:
+    """The clauses that the words of a text begin, in each of its open parentheses."""
+
+    def __init__(self) -> None:
+        self._lists = [False]
+        self._calls = [False]
+
+    @property
+    def lists_tables(self) -> bool:
+        """Whether a comma separates tables here."""
+        return self._lists[-1]
+
+    def take_sign(self, sign: str, word: str) -> None:
+        """Take a sign, and the word before it."""
+        if sign == "(":
+            self._lists.append(False)
+            self._calls.append(bool(word) and word not in _NO_FUNCTIONS)
+        elif sign == ")" and len(self._lists) > 1:
+            self._lists.pop()
+            self._calls.pop()
+
+    def take_word(self, before: str, word: str) -> bool:
+        """Take a word, and return whether it is a keyword as it stands here."""
+        if word == "select":
+            self._calls[-1] = False
+        # As in IS DISTINCT FROM and EXTRACT(year FROM ...).
+        if word == "from" and (before == "distinct" or self._calls[-1]):
+            return False
+        if word in ("from", "using"):
+            self._lists[-1] = True
+        elif word == "update":
+            # Not in FOR UPDATE and ON DUPLICATE KEY UPDATE.
+            self._lists[-1] = before not in ("for", "key")
+        elif word in _ENDS_TABLES:
+            self._lists[-1] = False
+        return True
 
 
 def _without_values(text: str, names: Collection[str], dialect: Dialect) -> str:

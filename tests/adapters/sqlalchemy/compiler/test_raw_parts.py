@@ -349,3 +349,12 @@ def test_columns_may_have_the_name_of_a_table(any_engine: Engine) -> None:
     )
     assert len(seen(any_engine, named)) == 2
     assert seen(any_engine, ordered) == [(1, "a1"), (2, "a2")]
+
+
+def test_nor_is_from_always_followed_by_a_table(any_engine: Engine) -> None:
+    inner = select(
+        SHOP.c.id.label("comp_sale"), SHOP.c.id.label("comp_item"), SHOP.c.name
+    ).subquery()
+    sale, item = inner.c.comp_sale, inner.c.comp_item
+    assert seen(any_engine, select(sale).where(sale.is_distinct_from(item))) == []
+    assert seen(any_engine, select(sale).where(literal(1).in_([sale, item]))) == [(1,)]
