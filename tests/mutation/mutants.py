@@ -250,7 +250,7 @@ MUTANTS: Final = (
     Mutant(
         "reference-lookup",
         "A foreign key is not looked up.",
-        "        if not _all_there(connection, written, list(wanted)):",
+        "        if not _all_there(connection, written, list(wanted), where):",
         "        if not wanted:",
         (f"{_FOREIGN_KEYS}::test_another_tenants_row_is_refused_in_every_form",),
     ),
@@ -315,8 +315,8 @@ MUTANTS: Final = (
     Mutant(
         "expression-coalesce",
         "One proven part proves a coalesce().",
-        "return all(map(self.of, value.clauses))",
-        "return any(map(self.of, value.clauses))",
+        "return all(map(self.of, arguments))",
+        "return any(map(self.of, arguments))",
         (f"{_PROOFS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
     ),
     Mutant(
@@ -523,7 +523,7 @@ MUTANTS: Final = (
     Mutant(
         "session-pending",
         "A session with pending work may serve another tenant.",
-        "        if not all(belongs(state, bound) for state in _pending(session)):",
+        "        if not all(belongs(instance_state(each), bound) for each in pending):",
         "        if session.deleted:",
         (
             f"{_SESSIONS}::test_a_session_with_pending_work_refuses_another_tenant_and_drops_nothing",
@@ -559,8 +559,8 @@ MUTANTS: Final = (
     Mutant(
         "identity-map-unbound",
         "Without a tenant, get() answers from memory.",
-        "    elif session._tenantshield_serves is not None:\n",
-        "    elif session is None:\n",
+        "    elif session._tenantshield_serves is not None and info_of(mapper).is_owned:",
+        "    elif session is None:",
         (f"{_SESSIONS}::test_without_a_scope_memory_does_not_answer",),
     ),
     Mutant(

@@ -301,17 +301,22 @@ def insert_for_another(session: Session, turn: Turn) -> None:
 
 
 def use_anothers_scope(session: Session, turn: Turn) -> None:
-    """Try to read and insert in another scope than the transaction's."""
+    """Read in another scope within the transaction, and try to insert that tenant's row after it."""
     assert turn.client.foreigner is not None
     other = turn.client.foreigner.tenant
     session.connection()
     try:
         with tenant_scope(other):
-            session.connection().execute(select(Entry.owner)).all()
+            seen = set(session.connection().execute(select(Entry.owner)).scalars())
     except ScopeMismatchError:
+        # There is work that was not flushed.
         turn.client.tally.refused += 1
     else:
-        turn.client.tally.wrong["another's scope within a transaction"] += 1
+        if not seen <= {other}:
+            turn.client.tally.wrong["another's scope within a transaction"] += 1
+    seen = set(session.connection().execute(select(Entry.owner)).scalars())
+    if not seen <= {turn.client.tenant}:
+        turn.client.tally.wrong["the own scope after another's"] += 1
     row = {"tenant_id": other, "owner": other, "name": turn.client.fresh(), "token": "harm"}
     try:
         session.execute(insert(Entry), row)
