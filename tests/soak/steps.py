@@ -301,7 +301,7 @@ def insert_for_another(session: Session, turn: Turn) -> None:
 
 
 def use_anothers_scope(session: Session, turn: Turn) -> None:
-    """Read in another scope within the transaction, and try to insert that tenant's row after it."""
+    """Read in another scope within the transaction, and insert that tenant's row outside of it."""
     assert turn.client.foreigner is not None
     other = turn.client.foreigner.tenant
     session.connection()
