@@ -138,10 +138,10 @@ class Fences:
         Call it when everything but a lock has been rendered.
         """
         level = self._levels[-1]
-        # private: LIMIT, OFFSET or FETCH.
-        if level.is_part or level.is_fenced or statement._has_row_limiting_clause:
+        if level.is_recursive or level.is_part or level.is_fenced or not level.is_exposed():
             return ""
-        if level.is_recursive or not level.is_exposed():
+        # private: LIMIT, OFFSET or FETCH.
+        if statement._has_row_limiting_clause:
             return ""
         level.is_fenced = True
         return f" {self._database.fence}"

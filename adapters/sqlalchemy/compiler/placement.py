@@ -126,6 +126,11 @@ class Plan:
         self._elements = elements = list(elements)
         self._criteria_given = criteria = tuple(criteria)
         self._written = written
+        is_single = len(elements) == 1 and isinstance(elements[0], TableClause | Alias)
+        if is_single and not self.settles_tied:
+            # Nothing else is joined to it.
+            self.where.extend(self._criteria(elements[0], None))
+            return self
         self.settles_tied = self.settles_tied or self._computes_from_tied()
         proven = Joined()
         for element in elements:
@@ -239,6 +244,10 @@ class Plan:
 
     def _rows(self) -> frozenset[FromClause]:
         return frozenset(leaf for each in self._elements for leaf in leaves(each))
+
+    def may_settle(self) -> bool:
+        """Return whether :meth:`settle` could return anything."""
+        return bool(self.tied) or (self._sorts_by_price and bool(self.owned))
 
     def settle(
         self, term: ColumnElement[Any], join: Join | None = None

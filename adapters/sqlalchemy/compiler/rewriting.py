@@ -75,7 +75,7 @@ def with_criteria(statement: Any, plan: Plan) -> Any:
         statement: a statement with a ``WHERE``.
         plan: the plan with the criteria.
     """
-    own = own_criteria(statement._where_criteria, plan.settle)
+    own = own_criteria(statement._where_criteria, plan.settle) if plan.may_settle() else None
     if not plan.where and own is None:
         return statement
     statement = statement._clone()  # private: a shallow copy

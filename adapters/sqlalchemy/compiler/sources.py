@@ -70,7 +70,9 @@ class Sources:
         if plan is None:
             return join
         criteria = plan.on.get(join, ())
-        own = own_criteria([join.onclause], partial(plan.settle, join=join))
+        own = None
+        if plan.may_settle():
+            own = own_criteria([join.onclause], partial(plan.settle, join=join))
         if criteria or own is not None:
             on = join.onclause
             join = join._clone()  # private: a shallow copy
