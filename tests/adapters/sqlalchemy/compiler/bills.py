@@ -98,7 +98,23 @@ def cheap(c: Connection, table: Any = bill) -> Any:
     return number(c, table.c.name) > 0
 
 
-def seen(engine: Engine, make: Callable[[Connection], Any]) -> list[Any]:
+Query = Callable[[Connection], Any]
+
+
+class Queries(dict[str, tuple[Query, list[Any]]]):
+    """Statements by their names, with what acme sees."""
+
+    def query(self, name: str, *expected: Any) -> Callable[[Query], Query]:
+        """Return a decorator that enters a function that makes a statement."""
+
+        def enter(make: Query) -> Query:
+            self[name] = (make, list(expected))
+            return make
+
+        return enter
+
+
+def seen(engine: Engine, make: Query) -> list[Any]:
     """Return what acme's statement returns, sorted; single values without their tuple."""
     with tenant_scope("acme"), engine.connect() as connection:
         found = connection.execute(make(connection)).all()

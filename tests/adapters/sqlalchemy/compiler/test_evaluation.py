@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,20 +21,12 @@ from sqlalchemy import (
 
 from tenantshield_mw import tenant_scope
 
-from .bills import bill, engine, line, note, risky, seen
+from .bills import Queries, bill, engine, line, note, risky, seen
 
 __all__ = ["engine"]
 
-Query = Callable[[Connection], Any]
-QUERIES: dict[str, tuple[Query, list[Any]]] = {}
-
-
-def query(name: str, *expected: Any) -> Callable[[Query], Query]:
-    def enter(make: Query) -> Query:
-        QUERIES[name] = (make, list(expected))
-        return make
-
-    return enter
+QUERIES = Queries()
+query = QUERIES.query
 
 
 @query("a condition on the table", 1)
