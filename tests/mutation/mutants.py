@@ -523,7 +523,7 @@ MUTANTS: Final = (
     Mutant(
         "session-pending",
         "A session with pending work may serve another tenant.",
-        "        if not all(belongs(instance_state(each), bound) for each in pending):",
+        "        if not all(belongs(each, bound) for each in pending):",
         "        if session.deleted:",
         (
             f"{_SESSIONS}::test_a_session_with_pending_work_refuses_another_tenant_and_drops_nothing",

@@ -13,7 +13,7 @@ https://mariadb.com/kb/en/condition-pushdown-into-derived-table-optimization/
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -116,9 +116,7 @@ class Fences:
         if not level.is_nested:
             return Risk.NONE
         rows = frozenset(leaf for each in froms for leaf in leaves(each))
-        # private: the columns, each with its names.
-        columns = (column for *_, column, _ in state.columns_plus_names)
-        risk = risk_of_columns(columns, rows)
+        risk = risk_of_columns(_columns_of(state), rows)
         if not (level.is_from or self._database.fences_everywhere):
             return risk
         level.risk = max(level.risk, risk)
@@ -146,15 +144,17 @@ class Fences:
         level.is_fenced = True
         return f" {self._database.fence}"
 
-    def leave(self, statement: Any) -> None:
-        """End the innermost ``SELECT`` or set operation."""
+    def leave(self, statement: Any) -> str:
+        """End the innermost ``SELECT`` or set operation, and return its :meth:`fence`."""
+        fence = self.fence(statement)
         level = self._levels.pop()
         if not self._levels or level.is_fenced or statement._has_row_limiting_clause:
-            return
+            return fence
         outer = self._levels[-1]
         if level.is_part:
             outer.risk = max(outer.risk, level.risk)
         outer.reached_by = least(outer.reached_by, level.reached_by)
+        return fence
 
 
 def least(first: Risk, second: Risk) -> Risk:
@@ -185,6 +185,10 @@ def sorts_by_risk(select: Any, state: Any) -> bool:
     sorted_by = (*select._order_by_clauses, *select._group_by_clauses)
     if not sorted_by and not select._distinct:
         return False
-    # They may be named by a label.
-    columns = [column for *_, column, _ in state.columns_plus_names]
-    return risk_of_columns((*sorted_by, *columns), ()) is not Risk.NONE
+    # Columns may be named by a label.
+    return risk_of_columns((*sorted_by, *_columns_of(state)), ()) is not Risk.NONE
+
+
+def _columns_of(state: Any) -> Iterator[Any]:
+    # private: the columns of the compile state of a SELECT, each with its names.
+    return (column for *_, column, _ in state.columns_plus_names)

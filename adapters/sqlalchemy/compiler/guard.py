@@ -206,10 +206,7 @@ class StatementGuard:
 
     def fenced(self, select: Any, text: str) -> str:
         """Return ``text``, the body of ``select``, with a fence if it needs one."""
-        fences = self.sources.fences
-        text += fences.fence(select)
-        fences.leave(select)
-        return text
+        return text + self.sources.fences.leave(select)
 
     # -- INSERT, UPDATE and DELETE -----------------------------------------------
 

@@ -6,10 +6,10 @@ Nothing here changes its arguments.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from sqlalchemy import BindParameter, ColumnElement, false, select, tuple_
+from sqlalchemy import BindParameter, false, select, tuple_
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import (
     BooleanClauseList,
@@ -20,7 +20,7 @@ from sqlalchemy.sql.elements import (
     TextClause,
     True_,
 )
-from sqlalchemy.sql.expression import FromClause, SelectBase
+from sqlalchemy.sql.expression import FromClause, Join, SelectBase
 from sqlalchemy.sql.visitors import iterate
 
 from .evaluation import conjuncts, only_if
@@ -75,7 +75,7 @@ def with_criteria(statement: Any, plan: Plan) -> Any:
         statement: a statement with a ``WHERE``.
         plan: the plan with the criteria.
     """
-    own = own_criteria(statement._where_criteria, plan.settle) if plan.may_settle() else None
+    own = own_criteria(statement._where_criteria, plan)
     if not plan.where and own is None:
         return statement
     statement = statement._clone()  # private: a shallow copy
@@ -84,20 +84,20 @@ def with_criteria(statement: Any, plan: Plan) -> Any:
     return statement
 
 
-def own_criteria(
-    criteria: Iterable[Any], settle: Callable[[Any], ColumnElement[bool] | None]
-) -> list[Any] | None:
+def own_criteria(criteria: Iterable[Any], plan: Plan, join: Join | None = None) -> list[Any] | None:
     """Return the application's conditions, where one must not be evaluated before another.
 
     Args:
         criteria: the conditions.
-        settle: returns what must be true before a condition is evaluated; ``None`` if nothing
-            must.
+        plan: the plan of the statement.
+        join: the join in whose ``ON`` they are.
 
     Returns:
         ``None`` if the order does not matter for any of them.
     """
-    terms = [(term, settle(term)) for each in criteria for term in conjuncts(each)]
+    if not plan.may_settle():
+        return None
+    terms = [(term, plan.settle(term, join)) for each in criteria for term in conjuncts(each)]
     if all(settled is None for _, settled in terms):
         return None
     wrapped = zip(parenthesize(term for term, _ in terms), terms, strict=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import and_
@@ -70,9 +69,7 @@ class Sources:
         if plan is None:
             return join
         criteria = plan.on.get(join, ())
-        own = None
-        if plan.may_settle():
-            own = own_criteria([join.onclause], partial(plan.settle, join=join))
+        own = own_criteria([join.onclause], plan, join)
         if criteria or own is not None:
             on = join.onclause
             join = join._clone()  # private: a shallow copy
@@ -166,8 +163,7 @@ class Sources:
         """Return the text of a set operation."""
         self.fences.enter(self._guard.enclosing())
         text = render()
-        fence = self.fences.fence(compound)
-        self.fences.leave(compound)
+        fence = self.fences.leave(compound)
         if fence and self._guard.database.moves_past_limit_of_union:
             return f"SELECT * FROM ({text}) AS tenantshield_fenced{fence}"
         return text + fence

@@ -11,7 +11,6 @@ from sqlalchemy.sql import crud
 from ..compiler.compiler import GuardedCompiler
 from ..internals import hook
 from ..orm.flush import flush_on
-from ..ownership.registry import registry
 from ..raw_sql import checks
 from ..raw_sql.ddl import refuse_stand_in_text
 from .dialects import compiled_again, dialect_for, dialect_for_ddl, reads_raw_sql
@@ -148,10 +147,12 @@ def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
     if context is None or context.compiled is None:
         if reads_raw_sql(dialect):
             checks.check(checks.RawText(statement, checks.Source.DRIVER_SQL, dialect))
-        elif not registry.is_empty:
+        else:
             refuse_stand_in_text(statement, dialect)
         return
     compiled = context.compiled
+    if context.is_text:
+        refuse_stand_in_text(statement, dialect)
     if getattr(compiled, "tenantshield_skips_rows", False):
         flush = flush_on(context.root_connection)
         if flush is not None:
@@ -205,10 +206,9 @@ def hook_executions() -> None:
         self: Connection, dialect: Dialect, context: Any, statement: Any, parameters: Any
     ) -> Any:
         compiled = context.compiled
-        if context.is_text and not registry.is_empty:
-            refuse_stand_in_text(context.statement, dialect)
         if (
             compiled is None
+            or context.is_text
             or context.isinsert
             or getattr(compiled, "tenantshield_references", None)
         ):

@@ -128,7 +128,7 @@ def _check_types(
         for position, type_ in enumerate(written.types)
         if isinstance(type_, String) and not isinstance(type_, Enum)
     ]
-    if any(not isinstance(value[position], str) for value in values for position in texts):
+    if texts and not all(isinstance(value[each], str) for value in values for each in texts):
         reference = written.reference
         raise CrossTenantAccessError(
             f"a foreign key of {reference.label} ({', '.join(reference.columns)}) is no text, "

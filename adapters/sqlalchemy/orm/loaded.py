@@ -54,7 +54,7 @@ def note_load(cursor: Any, query: Any) -> None:
     """
     session = query.session
     if _is_strange(query.compile_state):
-        session._tenantshield_strange |= {query.runid}
+        _note_strange(session, query.runid)
     if not _is_ordinary(cursor, query.compile_state):
         return
     transaction = _transaction(session)
@@ -67,7 +67,16 @@ def note_load(cursor: Any, query: Any) -> None:
 
 
 _STRANGE: Final = "_tenantshield_strange"
-setattr(Session, _STRANGE, frozenset())
+setattr(Session, _STRANGE, None)
+
+
+def _note_strange(session: Any, runid: int) -> None:
+    strange = session._tenantshield_strange
+    if strange is None:
+        strange = session._tenantshield_strange = set()
+    elif len(strange) >= MOST_LOADS:
+        strange.intersection_update(each.runid for each in session.identity_map.all_states())
+    strange.add(runid)
 
 
 def _is_strange(compiled: Any) -> bool:
@@ -89,7 +98,8 @@ def _is_strange(compiled: Any) -> bool:
 
 def is_strange(session: Any, state: InstanceState[Any]) -> bool:
     """Return whether an object was last filled by such a query."""
-    return state.runid in session._tenantshield_strange
+    strange: set[int] | None = session._tenantshield_strange
+    return strange is not None and state.runid in strange
 
 
 def distrust(session: Any, state: InstanceState[Any]) -> None:

@@ -7,6 +7,7 @@ still be read, and a change to them raises, since no session would write it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
 
@@ -117,7 +118,7 @@ def _forget_others(session: Session, state: InstanceState[Any], bound: Bound) ->
     """Expire what an object that stays has loaded in the former scope and would not in this one."""
     info = info_of(state.mapper)
     computed = state.mapper.column_attrs.keys() if is_strange(session, state) else info.computed
-    gone = [key for key in computed if key in state.dict and key not in state.committed_state]
+    gone = _unchanged(state, computed)
     gone += [
         key
         for key in info.to_owned
@@ -125,6 +126,11 @@ def _forget_others(session: Session, state: InstanceState[Any], bound: Bound) ->
     ]
     if gone:
         session.expire(state.obj(), gone)
+
+
+def _unchanged(state: InstanceState[Any], keys: Iterable[str]) -> list[str]:
+    """Return those of the attributes ``keys`` that are loaded and have no pending change."""
+    return [key for key in keys if key in state.dict and key not in state.committed_state]
 
 
 def _all_stay(state: InstanceState[Any], key: str, bound: Bound) -> bool:
@@ -168,11 +174,9 @@ def is_unknown(state: InstanceState[Any], bound: Bound) -> bool:
 
 def read_again(session: Session, state: InstanceState[Any]) -> None:
     """Expire what an object has loaded but not changed, so that it is read in the new scope."""
-    loaded = state.mapper.column_attrs.keys()
-    keys = [key for key in loaded if key in state.dict and key not in state.committed_state]
     if not state.committed_state:
         session.expire(state.obj())
-    elif keys:
+    elif keys := _unchanged(state, state.mapper.column_attrs.keys()):
         session.expire(state.obj(), keys)
     state.__dict__[_UNSEEN] = state.runid
 

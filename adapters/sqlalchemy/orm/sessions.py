@@ -70,14 +70,12 @@ def serve(session: Any) -> None:
     serves = session._tenantshield_serves
     if serves is bound:
         return
-    if serves is None:
-        # Whatever was added before any scope; what is new belongs to the scope that flushes it.
-        moves, pending = bool(session.identity_map), (*session.dirty, *session.deleted)
-    else:
-        moves = not is_same_scope(serves, bound)
-        pending = (*session.new, *session.dirty, *session.deleted) if moves else ()
-    if moves:
-        if not all(belongs(instance_state(each), bound) for each in pending):
+    # Something may have been added before any scope.
+    is_used = serves is not None or session.identity_map
+    if is_used and not is_same_scope(serves, bound):
+        # What is new without a scope belongs to the scope that flushes it.
+        pending = (each for each in _pending(session) if serves is not None or each.key is not None)
+        if not all(belongs(each, bound) for each in pending):
             raise ScopeMismatchError(
                 f"this session holds pending work of {describe(serves)} and is used in "
                 f"{describe(bound)}: flush and commit it, or roll it back, in the scope that "
