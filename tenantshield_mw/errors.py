@@ -39,7 +39,7 @@ class CrossTenantAccessError(TenantShieldError):
 
 
 class ScopeMismatchError(TenantShieldError):
-    """A session or transaction of one tenant was used under another."""
+    """Work of one tenant, or a result of it, was used under another."""
 
 
 class UnguardedStatementError(TenantShieldError):
