@@ -60,10 +60,15 @@ class GuardedCompiler(_Base):
         """The names of the parameters that hold foreign keys to be checked."""
         return self._guard.references()
 
-    @property
+    @util.memoized_property
     def tenantshield_skips_rows(self) -> bool:
         """Whether the statement may insert fewer rows than it is given."""
         return self._guard.skips_rows
+
+    @util.memoized_property
+    def tenantshield_is_checked(self) -> bool:
+        """Whether there is something to check before each execution."""
+        return bool(self.tenantshield_references) or self.tenantshield_skips_rows
 
     # private: the processors by parameter name, called for each value of each execution.
     @util.memoized_property

@@ -105,6 +105,9 @@ class Notes:
             UnguardedStatementError: a parameter was noted that is not in the statement.
         """
         found: dict[TypedReference, ReferenceRows] = {}
+        given = any(_ATTRIBUTE in bind.__dict__ for bind in bind_names)
+        if not (given or self.defaults or self.within):
+            return found
         noted = [*_noted(bind_names, _ATTRIBUTE), *self._further(bind_names)]
         for reference, names, types in _rows(noted):
             rows = found.setdefault(TypedReference(reference, types), ReferenceRows([], []))

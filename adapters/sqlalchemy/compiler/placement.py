@@ -144,11 +144,11 @@ class Plan:
 
     def _computes_from_tied(self) -> bool:
         rows = self._rows()
-        tied = {each for each in rows if self._is_tied(each)} if len(rows) > 1 else ()
-        return bool(tied) and any(
-            isinstance(leaf, _COMPUTED) and may_fail(leaf) and _may_refer_to(leaf, tied)
-            for leaf in rows
-        )
+        computed = [each for each in rows if isinstance(each, _COMPUTED)]
+        if not computed:
+            return False
+        tied = {each for each in rows if self._is_tied(each)}
+        return bool(tied) and any(may_fail(each) and _may_refer_to(each, tied) for each in computed)
 
     def _place_plain_full_join(self, element: FromClause) -> bool:
         """Confine a full join of two tables without derived tables.

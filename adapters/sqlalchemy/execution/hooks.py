@@ -209,8 +209,7 @@ def hook_executions() -> None:
         if (
             compiled is None
             or context.is_text
-            or context.isinsert
-            or getattr(compiled, "tenantshield_references", None)
+            or getattr(compiled, "tenantshield_is_checked", False)
         ):
             check(self, dialect, context.statement, context.cursor, context)
         return single(self, dialect, context, statement, parameters)

@@ -153,6 +153,8 @@ def named_anywhere(text: str, names: Collection[str]) -> set[str]:
     return {plain for each in _OTHER_NAME.finditer(text) if (plain := _unquoted(each[1])) in names}
 
 
+# Called for each name in each new statement, and these recur.
+@lru_cache(maxsize=4_096)
 def _unquoted(name: str) -> str:
     return name.strip('"`[]').replace('""', '"').replace("``", "`").casefold()
 
