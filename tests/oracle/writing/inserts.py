@@ -14,6 +14,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.expression import ClauseElement, TableClause
+from sqlalchemy.sql.visitors import iterate
 
 from .choosing import Statements, attribute_of, avoided_in, labelled, name_of, string_key
 from .literals import SHARED
@@ -49,7 +51,22 @@ def write_insert_many(made: Statements) -> Write:
         {key: made.value(spot, place) for key, spot in zip(keys, spots, strict=True)}
         for _ in range(2 + made.upto(1))
     ]
+    if made.database == "mariadb" and any(
+        _reads(value, table) for row in rows for value in row.values()
+    ):
+        # Whether such a value sees the rows inserted before it in the same statement depends on
+        # MariaDB's plan for the subquery, so the guard's EXISTS changes it.
+        made.is_loose = True
     return made.write("insert many values", insert(made.written(table)).values(rows), table)
+
+
+def _reads(value: Any, table: Table) -> bool:
+    """Return whether ``value`` is an expression that reads ``table``."""
+    return isinstance(value, ClauseElement) and any(
+        getattr(each, "name", None) == table.name
+        for each in iterate(value)
+        if isinstance(each, TableClause)
+    )
 
 
 def write_executemany(made: Statements) -> Write:
