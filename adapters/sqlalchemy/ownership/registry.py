@@ -7,6 +7,7 @@ reflected ``Table`` or a bare ``table("invoice")`` is the same table.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from threading import Lock
 from typing import Any, Final
@@ -100,6 +101,12 @@ class Registry:
                 metadatas=state.metadatas_with(table.metadata),
             )
 
+    def observe(self, tables: Iterable[Table] | None) -> None:
+        """Observe ``tables`` from now on instead of protecting them; ``None`` for all."""
+        keys = None if tables is None else frozenset(map(table_key, tables))
+        with self._lock:
+            self._renew(observed=keys)
+
     def table_added(self, metadata: MetaData) -> None:
         """Renew what is derived, if ``metadata`` is known."""
         with self._lock:
@@ -118,6 +125,16 @@ class Registry:
         """Return one of the tables that were declared with a tenant column, if there is one."""
         declared = self._state.declared.values()
         return next((each for each in declared if isinstance(each, ColumnOwnership)), None)
+
+    @property
+    def observes_all(self) -> bool:
+        """Whether all tables are observed instead of protected."""
+        return self._state.observed is None
+
+    def is_observed(self, table: TableClause) -> bool:
+        """Return whether ``table`` is observed instead of protected."""
+        observed = self._state.observed
+        return observed is None or table_key(table) in observed
 
     def is_shared(self, table: TableClause) -> bool:
         """Return whether ``table`` was declared as shared across tenants."""
