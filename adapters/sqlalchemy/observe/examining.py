@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
-from sqlalchemy import BindParameter
+from sqlalchemy import BindParameter, Delete, Update, literal_column, select
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.sql.expression import FromClause, TableClause, TextClause
 
@@ -59,12 +59,14 @@ class ExaminingGuard(StatementGuard):
     Attributes:
         touched: the tables with tenants' rows.
         plans: the plan of each ``SELECT``, ``UPDATE`` and ``DELETE``, with the operation.
+        targets: the tables with a tenant column into which rows are inserted.
     """
 
     def __init__(self, compiler: Any, *, scans: bool) -> None:
         super().__init__(compiler, scans=scans)
         self.touched: dict[TableClause, str] = {}
         self.plans: list[tuple[str, Plan]] = []
+        self.targets: list[ColumnOwnership] = []
         guards = _GUARDS.get()
         if guards is not None:
             guards.append(self)
@@ -75,10 +77,21 @@ class ExaminingGuard(StatementGuard):
             self.touched.setdefault(table, "INSERT")
         return found
 
+    def insert_state(self, statement: Any, kw: Mapping[str, Any]) -> Any:
+        state = super().insert_state(statement, kw)
+        table = base_table(state.statement.table)
+        rule = None if table is None else self.ownership_of(table)
+        if isinstance(rule, ColumnOwnership):
+            self.targets.append(rule)
+        return state
+
     def new_plan(self, operation: str) -> Plan:
         plan = super().new_plan(operation)
         self.plans.append((operation, plan))
         return plan
+
+
+Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,9 @@ class Finding:
     detail: str
 
 
+LookAgain: TypeAlias = Callable[[Rows], list[Finding]]
+
+
 @dataclass
 class Verdict:
     """What the guard would do with a statement.
@@ -98,10 +114,13 @@ class Verdict:
     Attributes:
         findings: what differs from what the statement does without it.
         is_observed: whether the statement runs as it was: all its tables are observed.
+        look_again: examines the parameters that were sent, with those that SQLAlchemy filled
+            in, and returns what the guard would do with these.
     """
 
     findings: list[Finding] = field(default_factory=list)
     is_observed: bool = False
+    look_again: LookAgain = lambda _: []
 
 
 _classes: Final[dict[type[Dialect], type[Dialect]]] = {}
@@ -128,8 +147,10 @@ def _examining(guarded: Dialect) -> Dialect:
 def examine(
     connection: Connection,
     statement: Any,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Rows,
     options: Mapping[str, Any],
+    *,
+    follows: bool,
 ) -> Verdict:
     """Return what the guard would do with ``statement``, which is not sent.
 
@@ -138,6 +159,8 @@ def examine(
         statement: the statement.
         rows: the parameters of each execution; empty if there are none.
         options: the execution options of the call.
+        follows: whether SQLAlchemy wrote it for objects that were read before, so that it need
+            not compare the tenant if it reaches this tenant's rows.
     """
     own_options = statement.get_execution_options()
     reviewed = bool(options.get(REVIEWED) or own_options.get(REVIEWED))
@@ -166,9 +189,24 @@ def examine(
     if not isinstance(current_bound(), TenantContext):
         verdict.findings += _without_scope(guard)
         return verdict
-    verdict.findings += _confined(guard, values, compiled)
-    verdict.findings += _values_refused(guard, compiled, values)
+    if follows:
+        verdict.findings += _out_of_reach(connection, statement, rows, moved)
+    else:
+        verdict.findings += _confined(guard, values, compiled)
+        verdict.findings += _writes_over(guard)
+    verdict.findings += _values_refused(compiled, values)
     verdict.findings += _references_refused(connection, compiled, values, moved)
+
+    def look_again(sent: Rows) -> list[Finding]:
+        filled = [_values(compiled, each) for each in sent]
+        return [
+            *_tenants_refused(guard, compiled, sent),
+            *_values_refused(compiled, filled),
+            *_references_refused(connection, compiled, filled, moved),
+        ]
+
+    if guard.targets:
+        verdict.look_again = look_again
     return verdict
 
 
@@ -226,9 +264,7 @@ def _without_scope(guard: ExaminingGuard) -> Iterator[Finding]:
         yield Finding(table_label(table), read.get(table, operation), "refused", NO_SCOPE)
 
 
-def _confined(
-    guard: ExaminingGuard, values: Sequence[Mapping[str, Any]], compiled: Any
-) -> Iterator[Finding]:
+def _confined(guard: ExaminingGuard, values: Rows, compiled: Any) -> Iterator[Finding]:
     bound = cast("TenantContext", current_bound())
 
     def is_tenants(rule: ColumnOwnership, bind: BindParameter[Any]) -> bool:
@@ -251,9 +287,59 @@ def _confined(
             yield Finding(label, operation, "confined", f"does not compare {what}")
 
 
-def _values_refused(
-    guard: ExaminingGuard, compiled: Any, values: Sequence[Mapping[str, Any]]
+def _writes_over(guard: ExaminingGuard) -> Iterator[Finding]:
+    """Find an upsert that has no plan, as on MySQL and MariaDB, whose clause has no ``WHERE``."""
+    if guard.raw.guarded_upserts and not any(each == "INSERT" for each, _ in guard.plans):
+        for rule in guard.targets:
+            detail = f"writes over a row in the way without comparing {rule.key}"
+            yield Finding(rule.label, "INSERT", "confined", detail)
+
+
+def _out_of_reach(
+    connection: Connection, statement: Any, rows: Rows, options: Mapping[str, Any]
 ) -> Iterator[Finding]:
+    """Find the rows that a flush changes or deletes, and that are not this tenant's."""
+    if not isinstance(statement, Update | Delete):
+        return
+    table: Any = statement.table
+    found = select(literal_column("1")).select_from(table)
+    if statement.whereclause is not None:
+        found = found.where(statement.whereclause)
+    moved = {key: options[key] for key in ("schema_translate_map",) if key in options}
+    entered = IS_EXAMINING.set(True)
+    try:
+        for row in rows or [{}]:
+            if connection.execute(found, row, execution_options=moved).first() is None:
+                detail = "changes a row that is not of the tenant in scope"
+                yield Finding(table_label(table), _operation_of(statement), "refused", detail)
+                return
+    finally:
+        IS_EXAMINING.reset(entered)
+
+
+def _tenants_refused(guard: ExaminingGuard, compiled: Any, sent: Rows) -> Iterator[Finding]:
+    """Find the tenants that an ``INSERT`` wrote, by the names of their columns."""
+    bound = cast("TenantContext", current_bound())
+    for rule in guard.targets:
+        # SQLAlchemy adds a number to the names of all rows but the first in multiple VALUES.
+        written = [
+            value
+            for row in sent
+            for name, value in row.items()
+            if name == rule.key or name.startswith(f"{rule.key}_m")
+        ]
+        filled = (role_of(each) for each in compiled.bind_names)
+        if not written and any(
+            each and each.kind == "fill" and each.operation == "INSERT" and each.rule is rule
+            for each in filled
+        ):
+            yield Finding(rule.label, "INSERT", "confined", f"does not set {rule.key}")
+        if not all(rule.is_same_tenant(each, bound.tenant_id) for each in written):
+            detail = f"{rule.key} is not the tenant in scope"
+            yield Finding(rule.label, "INSERT", "refused", detail)
+
+
+def _values_refused(compiled: Any, values: Rows) -> Iterator[Finding]:
     for bind, name in compiled.bind_names.items():
         role = role_of(bind)
         if role is None or role.kind != "check":
@@ -271,7 +357,7 @@ def _values_refused(
 def _references_refused(
     connection: Connection,
     compiled: Any,
-    values: Sequence[Mapping[str, Any]],
+    values: Rows,
     options: Mapping[str, Any],
 ) -> Iterator[Finding]:
     references = compiled.tenantshield_references

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Table
 from sqlalchemy import inspect as inspect_mapping
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Compiled, Connection
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import Mapper, loading
 
@@ -22,7 +22,7 @@ from ..ownership.registry import registry
 from ..raw_sql.checks import RawText, Source, check
 from ..transactions import HELD
 from .examining import IS_EXAMINING, REFUSALS, Finding, examine, names_only_observed
-from .places import current_place
+from .places import Place, current_place
 from .reports import OnReport, Report, Reports, log
 
 __all__ = ["Observation", "observe", "running"]
@@ -86,25 +86,26 @@ class Observation:
         self._replaced.append((owner, name, getattr(owner, name)))
         setattr(owner, name, function)
 
-    def _report(self, findings: list[Finding]) -> None:
-        if not findings:
-            return
-        place = current_place()
+    def _report(self, findings: list[Finding], place: Place) -> None:
         for each in dict.fromkeys(findings):
-            # The statement that read the objects was reported, if it had to be.
-            if not (place.follows and each.effect == "confined"):
-                self._reports.add(place, each.table, each.operation, each.effect, each.detail)
+            self._reports.add(place, each.table, each.operation, each.effect, each.detail)
 
-    def _lets_through(
-        self, connection: Connection, statement: Any, parameters: Any, options: Any
-    ) -> bool:
-        if _is_as_usual(connection):
-            return False
+    def _run(
+        self, guarded: Any, connection: Connection, executed: Any, parameters: Any, options: Any
+    ) -> Any:
+        """Execute a statement as it was if all its tables are observed, else under the guard."""
+        statement = executed.statement if isinstance(executed, Compiled) else executed
+        if statement is None or _is_as_usual(connection):
+            return guarded(connection, executed, parameters, options)
         rows = [parameters] if isinstance(parameters, dict) else list(parameters or ())
-        verdict = examine(connection, statement, rows, options)
-        if verdict.is_observed:
-            self._report(verdict.findings)
-        return verdict.is_observed
+        place = current_place()
+        verdict = examine(connection, statement, rows, options, follows=place.follows)
+        if not verdict.is_observed:
+            return guarded(connection, executed, parameters, options)
+        self._report(verdict.findings, place)
+        result = guarded.__wrapped__(connection, executed, parameters, options)
+        self._report(verdict.look_again(result.context.compiled_parameters), place)
+        return result
 
     # -- in place of the guard's hooks, each of which has what it replaced as __wrapped__ --------
 
@@ -113,9 +114,7 @@ class Observation:
 
         @functools.wraps(guarded)
         def observed(connection: Connection, elem: Any, parameters: Any, options: Any) -> Any:
-            if self._lets_through(connection, elem, parameters, options):
-                return guarded.__wrapped__(connection, elem, parameters, options)
-            return guarded(connection, elem, parameters, options)
+            return self._run(guarded, connection, elem, parameters, options)
 
         self._replace(Connection, "_execute_clauseelement", observed)
 
@@ -127,12 +126,7 @@ class Observation:
 
         @functools.wraps(guarded)
         def observed(connection: Connection, compiled: Any, parameters: Any, options: Any) -> Any:
-            statement = compiled.statement
-            if statement is not None and self._lets_through(
-                connection, statement, parameters, options
-            ):
-                return guarded.__wrapped__(connection, compiled, parameters, options)
-            return guarded(connection, compiled, parameters, options)
+            return self._run(guarded, connection, compiled, parameters, options)
 
         self._replace(Connection, "_execute_compiled", observed)
 
@@ -145,7 +139,7 @@ class Observation:
                 try:
                     dialect_for_ddl(connection, element, options)
                 except REFUSALS as error:
-                    self._report([Finding("", "DDL", "refused", str(error))])
+                    self._report([Finding("", "DDL", "refused", str(error))], current_place())
                     return guarded.__wrapped__(connection, element, parameters, options)
             return guarded(connection, element, parameters, options)
 
@@ -168,7 +162,9 @@ class Observation:
                     check(RawText(statement, Source.DRIVER_SQL, dialect))
                 except REFUSALS as error:
                     if names_only_observed(statement, dialect):
-                        self._report([Finding("", "raw SQL", "refused", str(error))])
+                        self._report(
+                            [Finding("", "raw SQL", "refused", str(error))], current_place()
+                        )
                         plain: Any = guarded
                         return plain.__wrapped__(
                             connection, statement, parameters, execution_options
