@@ -302,7 +302,7 @@ def _out_of_reach(
     if not isinstance(statement, Update | Delete):
         return
     table: Any = statement.table
-    found = select(literal_column("1")).select_from(table)
+    found: Any = select(literal_column("1")).select_from(table)
     if statement.whereclause is not None:
         found = found.where(statement.whereclause)
     moved = {key: options[key] for key in ("schema_translate_map",) if key in options}
