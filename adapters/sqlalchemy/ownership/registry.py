@@ -50,18 +50,21 @@ class Registry:
 
     # -- declaring ---------------------------------------------------------------
 
-    def declare_column(self, table: Table, column: str) -> None:
-        """Declare that ``column`` of ``table`` (a name or a key) holds the tenant."""
-        self._declare(table, column_ownership(table, column))
+    def declare_column(self, table: Table, column: str, *, implied: bool = False) -> None:
+        """Declare that ``column`` of ``table`` (a name or a key) holds the tenant.
 
-    def declare_through(self, table: Table, parent: str) -> None:
+        A declaration that is ``implied`` by a mixin or a base gives way to one of the model's own.
+        """
+        self._declare(table, column_ownership(table, column), implied=implied)
+
+    def declare_through(self, table: Table, parent: str, *, implied: bool = False) -> None:
         """Declare that a row of ``table`` belongs to its parent's tenant."""
         if not has_foreign_key_to(table, parent):
             raise ConfigurationError(
                 f"{table_label(table)} has no foreign key to {parent!r}: name the table "
                 "that its foreign key refers to, or give it a tenant column"
             )
-        self._declare(table, Through(table, parent))
+        self._declare(table, Through(table, parent), implied=implied)
 
     def declare_shared(self, table: Table) -> None:
         """Declare that ``table`` is the same for all tenants, on purpose.
@@ -83,11 +86,13 @@ class Registry:
         with self._lock:
             self._renew(unchecked=self._state.unchecked | {table_key(table)})
 
-    def _declare(self, table: Table, declaration: Declaration) -> None:
+    def _declare(self, table: Table, declaration: Declaration, *, implied: bool = False) -> None:
         key = table_key(table)
         with self._lock:
             state = self._state
-            earlier = state.declared.get(key)
+            earlier = None if key in state.implied else state.declared.get(key)
+            if earlier is not None and implied and earlier.table is table:
+                return
             if earlier is not None and not agree(earlier, declaration):
                 raise ConfigurationError(
                     f"{table_label(table)} is declared twice and differently: a table is "
@@ -98,6 +103,7 @@ class Registry:
                 )
             self._renew(
                 declared={**state.declared, key: declaration},
+                implied=state.implied | {key} if implied else state.implied - {key},
                 metadatas=state.metadatas_with(table.metadata),
             )
 
