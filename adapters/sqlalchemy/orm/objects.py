@@ -94,6 +94,8 @@ def _check_own(info: MapperInfo, state: InstanceState[Any], operation: str) -> N
         return
     ownership, attribute = info.own
     tenant_id = tenant_id_for(ownership, operation)
+    if ownership.shared_rows is not None:
+        _refuse_shared(ownership, attribute, state, operation)
     given = state.dict.get(attribute)
     if attribute in state.committed_state and not _is_set_to_itself(ownership, state, tenant_id):
         raise CrossTenantAccessError(
@@ -104,6 +106,21 @@ def _check_own(info: MapperInfo, state: InstanceState[Any], operation: str) -> N
         raise CrossTenantAccessError(
             f"{operation} on {ownership.label}: {attribute} of the object is not the tenant in "
             "scope"
+        )
+
+
+def _refuse_shared(
+    ownership: ColumnOwnership, attribute: str, state: InstanceState[Any], operation: str
+) -> None:
+    """Refuse to write an object that is a row which every tenant reads."""
+    # Read from the row if it is not known: the statement would find no row to change.
+    given = getattr(state.obj(), attribute)
+    history = state.attrs[attribute].history
+    before = history.deleted[0] if history.deleted else given
+    if ownership.is_shared(before):
+        raise CrossTenantAccessError(
+            f"{operation} on {ownership.label}: the object is a row that every tenant reads, and "
+            'no tenant writes; change it inside system_scope("why")'
         )
 
 
