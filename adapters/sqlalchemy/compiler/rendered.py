@@ -21,7 +21,7 @@ from ..ownership.model import ColumnOwnership, may_be_shared, table_label
 from ..ownership.registry import registry
 from ..raw_sql.marks import MARKED
 from .foreign_keys import Target
-from .joins import base_table
+from .joins import base_table, leaves
 
 __all__ = ["check_written", "refuse_set"]
 
@@ -106,6 +106,7 @@ def check_written(
         _Place(target, str(getattr(target.table, "name", "")).casefold(), set())
         for target in targets
     ]
+    changed = set(leaves(places[0].target.table)) if places else set()
     for _, expression, *_ in rendered:
         written = _parse(expression)
         if written is None:
@@ -113,7 +114,7 @@ def check_written(
                 _refuse_unknown(places, operation)
             continue
         for place in _meant(places, written.qualifier):
-            if place is not places[0] and place.name == written.qualifier:
+            if place.name == written.qualifier and place.target.table not in changed:
                 _refuse_further(place)
             _check(place, written.name, operation)
     return [

@@ -15,6 +15,7 @@ from ..ownership.model import (
     ParentKey,
     Reference,
     carries_tenant,
+    may_be_shared,
     table_key,
 )
 from ..ownership.registry import registry

@@ -102,7 +102,8 @@ class Registry:
                 raise ConfigurationError(
                     f"{table_label(table)} is declared twice and differently: a table is "
                     "either tenant-aware (by one column, or through one parent, and with the same "
-                    "shared_rows) or shared across tenants; of two tables of this name in different databases, one "
+                    "shared_rows) or shared across tenants; of two tables of this name in "
+                    "different databases, one "
                     "may be tenant-aware by a column and the other, in a MetaData of its own, "
                     "shared"
                 )
