@@ -63,7 +63,7 @@ class Chat(Base):
 
 
 def linked(name: str, **keys: str) -> Table:
-    columns = [
+    columns: list[Column[Any]] = [
         Column(key, ForeignKey(parent), nullable=False, primary_key=True, autoincrement=False)
         for key, parent in keys.items()
     ]
@@ -100,6 +100,6 @@ SEED: Final = (
 TABLES: Final[dict[str, Table]] = {each.name: each for each in Base.metadata.sorted_tables}
 
 
-def table(model: Any) -> Table:
+def table_of(model: Any) -> Table:
     found: Table = model if isinstance(model, Table) else model.__table__
     return found

@@ -181,9 +181,9 @@ def test_doctor_finds_a_unique_reference_to_shared_rows() -> None:
     metadata = MetaData()
     tenant_aware(table("srd_shelf", metadata=metadata, nullable=True), shared_rows=null())
     tenant_aware(table("srd_case", metadata=metadata))
-    key = Column("shelf_id", ForeignKey("srd_shelf.id"), unique=True)
+    key: Column[int] = Column("shelf_id", ForeignKey("srd_shelf.id"), unique=True)
     tenant_aware(table("srd_place", key, metadata=metadata))
-    own = Column("case_id", ForeignKey("srd_case.id"), unique=True)
+    own: Column[int] = Column("case_id", ForeignKey("srd_case.id"), unique=True)
     tenant_aware(table("srd_label", own, metadata=metadata))
     telling = {name for kind, name in found(metadata) if kind == "unique-without-tenant"}
     assert telling == {"srd_place"}

@@ -51,7 +51,7 @@ def here(made: PolicyDatabase) -> PolicyDatabase:
     return made
 
 
-def run(here: PolicyDatabase, sql: str, tenant: str = "acme") -> list[tuple[Any, ...]] | int:
+def run(here: PolicyDatabase, sql: str, tenant: str = "acme") -> Any:
     with here.app_dbapi() as connection:
         connection.execute("SELECT set_config('tenantshield.text', %s, false)", [tenant])
         cursor = connection.execute(sql)

@@ -35,12 +35,12 @@ from tenantshield_mw import (
 from tenantshield_mw.adapters.sqlalchemy.errors import UnguardedStatementError
 from tests.databases import Database
 
-from .models import MATCH, SCORE, TABLES, USED, Chat, Offer, Price, Provider, Template
+from .models import MATCH, SCORE, TABLES, USED, Chat, Offer, Price, Provider, Template, table_of
 
 Sides = list[tuple[Any, ...]]
 
 WITH_SHARED = ("sr_provider", "sr_template", "sr_offer", "sr_price", "sr_match", "sr_score")
-P, T, F = Provider.__table__, Template.__table__, Offer.__table__
+P, T, F = map(table_of, (Provider, Template, Offer))
 
 
 def contents(here: Database) -> dict[str, Sides]:
@@ -186,7 +186,7 @@ def test_an_update_that_joins_the_parent_reaches_no_shared_row(
 
 
 def test_an_update_reads_shared_rows_of_further_tables(engine: Engine, here: Database) -> None:
-    chat = Chat.__table__
+    chat = table_of(Chat)
     run(engine, update(chat).values(name=P.c.name).where(chat.c.provider_id == P.c.id))
     assert here.read("SELECT name FROM sr_chat ORDER BY id") == [("shared",), ("glo",)]
 
@@ -195,7 +195,7 @@ def test_an_update_of_several_tables_writes_no_shared_row(engine: Engine, here: 
     if here.name != "mariadb":
         pytest.skip("only MariaDB writes several tables at once")
     before = contents(here)
-    chat = Chat.__table__
+    chat = table_of(Chat)
     statement = update(chat).values({chat.c.name: "x", P.c.name: "y"})
     with pytest.raises(UnguardedStatementError, match="of its own"):
         run(engine, statement.where(chat.c.provider_id == P.c.id))
