@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Column
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction, loading, sync
+from sqlalchemy.orm.attributes import instance_state
 
 from tenantshield_mw.context import bind, current_binding, unbind
 
@@ -19,6 +20,8 @@ from ..ownership.registry import registry
 from ..transactions import HELD, hold
 from .flush import begin_flush, end_flush
 from .loaded import note_load
+from .mappers import info_of
+from .moving import forget_computed
 from .sessions import flush_scope, same_scope, serve, serve_lookup, serve_merge, serve_object
 
 __all__ = ["hook_sessions"]
@@ -60,6 +63,7 @@ def _hook_connections() -> None:
 def _hook_memory() -> None:
     identity_lookup = Session._identity_lookup
     merge = Session._merge
+    iterate = Session.__iter__
 
     # private: get() and many-to-one loading look here first, and send no SQL on a hit.
     @functools.wraps(identity_lookup)
@@ -70,11 +74,24 @@ def _hook_memory() -> None:
     # private: merge() takes what it finds in the identity map.
     @functools.wraps(merge)
     def serving_merge(self: Session, state: InstanceState[Any], *args: Any, **kw: Any) -> Any:
-        serve_merge(self, state, load=kw.get("load", True))
-        return merge(self, state, *args, **kw)
+        load = kw.get("load", True)
+        serve_merge(self, state, load=load)
+        merged = merge(self, state, *args, **kw)
+        # merge() copies what the given object has.
+        own = instance_state(merged)
+        if not info_of(own.mapper).is_owned:
+            forget_computed(self, own, relationships=not load)
+        return merged
+
+    # A session iterates over the objects that it has in memory.
+    @functools.wraps(iterate)
+    def serving_iteration(self: Session) -> Iterator[object]:
+        serve(self)
+        return iterate(self)
 
     hook(Session, serving_lookup)
     hook(Session, serving_merge)
+    hook(Session, serving_iteration)
 
 
 def _hook_writes() -> None:

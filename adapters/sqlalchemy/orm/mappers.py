@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final, TypeGuard
 
 from sqlalchemy import Column, Table
-from sqlalchemy.orm import Mapper
+from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import TypeEngine
 
@@ -61,12 +61,26 @@ class MapperInfo:
 
     @property
     def to_owned(self) -> list[str]:
-        """The relationships to objects that belong to tenants."""
+        """The relationships to objects that belong to tenants, or through rows that do."""
         if self._to_owned is None:
             self._to_owned = [
-                each.key for each in self._mapper.relationships if info_of(each.mapper).is_owned
+                each.key for each in self._mapper.relationships if _reaches_owned(each)
             ]
         return self._to_owned
+
+
+def _reaches_owned(relationship: RelationshipProperty[Any]) -> bool:
+    if info_of(relationship.mapper).is_owned:
+        return True
+    given = (
+        relationship.secondary,
+        relationship.primaryjoin,
+        relationship.secondaryjoin,
+        relationship.entity.selectable,
+    )
+    parts = {part for each in given if each is not None for part in iterate(each)}
+    tables = parts | {getattr(each, "table", None) for each in parts}
+    return any(is_protected(each) and registry.ownership_of(each) is not None for each in tables)
 
 
 def is_protected(table: Any) -> TypeGuard[Table]:

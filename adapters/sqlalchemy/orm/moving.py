@@ -25,6 +25,7 @@ from .mappers import info_of
 __all__ = [
     "belongs",
     "come_back",
+    "forget_computed",
     "forget_scope",
     "has_left",
     "is_unknown",
@@ -84,7 +85,8 @@ def belongs(state: InstanceState[Any], bound: Bound) -> bool:
     """Return whether an object is known to be ``bound``'s to write, or of a shared table."""
     info = info_of(state.mapper)
     if not info.is_owned:
-        return True
+        # A changed relationship through tenants' rows is a change to these.
+        return state.committed_state.keys().isdisjoint(info.to_owned)
     if not isinstance(bound, TenantContext) or (state.key is not None and _is_shared_row(state)):
         return False
     if info.own is None or state.dict.get(info.own[1]) is None:
@@ -133,13 +135,37 @@ def _forget_others(session: Session, state: InstanceState[Any], bound: Bound) ->
     info = info_of(state.mapper)
     computed = state.mapper.column_attrs.keys() if is_strange(session, state) else info.computed
     gone = _unchanged(state, computed)
-    # What belongs to everybody refers to other objects in each tenant's scope.
-    is_tenants = info.is_owned and not _is_shared_row(state)
-    gone += [
-        key
-        for key in info.to_owned
-        if key in state.dict and not (is_tenants and _all_stay(state, key, bound))
-    ]
+    if info.is_owned and not _is_shared_row(state):
+        gone += [
+            key
+            for key in info.to_owned
+            if key in state.dict and not (_is_to_owned(state, key) and _all_stay(state, key, bound))
+        ]
+    else:
+        # What belongs to everybody refers to other objects in each tenant's scope, also to
+        # others that belong to everybody: a query may have chosen these by a tenant's rows.
+        gone += _unchanged(state, state.mapper.relationships.keys())
+    if gone:
+        session.expire(state.obj(), gone)
+
+
+def _is_to_owned(state: InstanceState[Any], key: str) -> bool:
+    return info_of(state.mapper.relationships[key].mapper).is_owned
+
+
+def forget_computed(session: Session, state: InstanceState[Any], *, relationships: bool) -> None:
+    """Expire what an object has that another scope may have computed or chosen.
+
+    Args:
+        session: the session that it entered.
+        state: the object's state.
+        relationships: whether the objects that it refers to were taken as they were.
+    """
+    info = info_of(state.mapper)
+    # Also where merge() has set it, since it is never written.
+    gone = [key for key in info.computed if key in state.dict]
+    if relationships:
+        gone += _unchanged(state, state.mapper.relationships.keys())
     if gone:
         session.expire(state.obj(), gone)
 
@@ -184,8 +210,10 @@ def is_unknown(state: InstanceState[Any], bound: Bound) -> bool:
     It may have been loaded in another tenant's scope and kept in a cache or a pickle.
     """
     info = info_of(state.mapper)
-    is_tied = info.is_owned and info.own is None
-    return is_tied and isinstance(bound, TenantContext) and not _was_seen_in(state, bound)
+    if not info.is_owned or not isinstance(bound, TenantContext):
+        return False
+    tells = info.own is not None and state.dict.get(info.own[1]) is not None
+    return not tells and not _was_seen_in(state, bound)
 
 
 def read_again(session: Session, state: InstanceState[Any]) -> None:

@@ -19,7 +19,15 @@ from ..ownership.registry import registry
 from .flush import end_flush, flush_of
 from .loaded import distrust
 from .mappers import MapperInfo, info_of
-from .moving import come_back, forget_scope, has_left, is_unknown, is_unseen, read_again
+from .moving import (
+    come_back,
+    forget_computed,
+    forget_scope,
+    has_left,
+    is_unknown,
+    is_unseen,
+    read_again,
+)
 from .sessions import after_undoing, refuse_object_of_other_tenant, serve
 
 __all__ = ["LISTENERS", "listen"]
@@ -203,6 +211,9 @@ def _detached_to_persistent(session: Any, state: InstanceState[Any]) -> None:
     if has_left(state) or is_unknown(state, session._tenantshield_serves):
         come_back(state)
         read_again(session, state)
+    elif not info_of(state.mapper).is_owned:
+        # From a cache, perhaps, and loaded in another scope.
+        forget_computed(session, state, relationships=True)
 
 
 # Raw listeners get the state itself, and those with a return value are called without a

@@ -163,8 +163,7 @@ def serve_merge(session: Any, state: InstanceState[Any], *, load: bool) -> None:
         refuse_object_of_other_tenant(session, state)
         if is_unknown(state, session._tenantshield_serves):
             raise CrossTenantAccessError(
-                f"a {state.class_.__name__} belongs to a tenant through another table, so it does "
-                "not tell whose it is: merge it with load=True"
+                f"a {state.class_.__name__} does not tell whose it is: merge it with load=True"
             )
 
 
