@@ -551,7 +551,7 @@ def test_a_column_may_have_the_name_of_such_a_setting(name: str) -> None:
     with tenant_scope("acme"), here.begin() as connection:
         connection.execute(members.insert().values({"id": 1, name: "a"}))
         connection.execute(update(members).values({name: "b"}))
-        aliased = members.alias("m")
+        aliased: Any = members.alias("m")
         connection.execute(update(aliased).values({name: aliased.c[name] + "c"}))
         upsert = sqlite.insert(members).values({"id": 1, name: "d"})
         connection.execute(
