@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +13,9 @@ from typing import Final
 
 import httpx
 
-from tests.databases import Database, DatabaseName
+from tests.databases import Database, DatabaseName, database
 
-from .operations import Operation, operations_of
+from .operations import Operation, in_order, operations_of
 from .sweep import Seed
 
 __all__ = ["APPLICATIONS", "Application"]
@@ -125,4 +129,121 @@ PROJECTS: Final = Application(
     ),
 )
 
-APPLICATIONS: Final = (PROJECTS,)
+# -- Flask, Flask-SQLAlchemy, Flask-Login, Flask-Admin ----------------------------
+
+
+def _shop_environ(database: Database) -> dict[str, str]:
+    return {
+        "DATABASE_URL": database.url.render_as_string(hide_password=False),
+        "SECRET_KEY": "a secret",
+    }
+
+
+def _shop_seed(client: httpx.Client, tenant: str) -> None:
+    def post(path: str, **form: object) -> int:
+        return int(client.post(path, data=form).raise_for_status().json()["id"])
+
+    boss = f"boss@{tenant}.test"
+    post("/register", company=tenant, email=boss, password=PASSWORD)
+    client.post("/logout").raise_for_status()
+    post("/login", email=boss, password=PASSWORD)
+    for number in (1, 2):
+        supplier = post("/suppliers", name=f"{tenant} supplies {number}")
+        name = f"article {number} of {tenant}"
+        item = post("/items", supplier_id=supplier, name=name, price=len(tenant), stock=number)
+        post("/orders", item_id=item, quantity=number, note=f"the secret of {tenant}")
+
+
+_ROUTE: Final = re.compile(r"^\S+ +(\w+(?:, \w+)*) +(/\S*) *$", re.MULTILINE)
+_CONVERTER: Final = re.compile(r"<(?:\w+:)?(\w+)>")
+
+_SHOP_FORMS: Final[Mapping[str, Mapping[str, object]]] = {
+    "/suppliers": {"name": "e"},
+    "/items": {"supplier_id": 1, "name": "e", "price": 1, "stock": 1},
+    "/items/{item_id}/price": {"price": 1},
+    "/items/discount": {"supplier_id": 1, "amount": 1},
+    "/orders": {"item_id": 1, "quantity": 1, "note": "e"},
+    "/manage/item/new/": {"supplier": 1, "name": "e", "price": 1, "stock": 1},
+    "/manage/item/edit/": {"supplier": 1, "name": "e", "price": 1, "stock": 1},
+    "/manage/item/delete/": {"manage_item": 1, "id": 1},
+    "/manage/item/action/": {"action": "delete", "rowid": 1},
+    "/manage/supplier/new/": {"name": "e"},
+    "/manage/supplier/edit/": {"name": "e"},
+}
+_SHOP_QUERIES: Final[Mapping[str, Mapping[str, object]]] = {
+    "/items": {"search": "e"},
+    "/manage/item/": {"search": "e"},
+    "/manage/item/details/": {"id": 1},
+    "/manage/item/edit/": {"id": 1},
+    "/manage/supplier/details/": {"id": 1},
+    "/manage/supplier/edit/": {"id": 1},
+}
+
+
+def _shop_operations(client: httpx.Client, folder: Path) -> list[Operation]:
+    """Return what Flask's own command lists."""
+    with database("sqlite") as unused:
+        environ = {**os.environ, **_shop_environ(unused)}
+        command = [sys.executable, "-m", "flask", "--app", "app", "routes"]
+        listed = subprocess.run(
+            command, cwd=folder, env=environ, capture_output=True, text=True, check=True
+        ).stdout
+    return in_order(
+        [
+            Operation(
+                method,
+                path,
+                _SHOP_QUERIES.get(path, {}),
+                _SHOP_FORMS.get(path, {}) if method == "POST" else {},
+                form=True,
+            )
+            for methods, rule in _ROUTE.findall(listed)
+            # The client is to stay who it is.
+            if "static" not in rule and rule not in ("/register", "/login", "/logout")
+            for path in [_CONVERTER.sub(r"{\1}", rule).replace("{export_type}", "csv")]
+            for method in methods.split(", ")
+            if method not in ("HEAD", "OPTIONS")
+        ]
+    )
+
+
+SHOP: Final = Application(
+    "flask_admin_app",
+    "sqlite",
+    _shop_environ,
+    ("flask", "--app", "app", "run", "--port", "0"),
+    _shop_seed,
+    _shop_operations,
+    tables={
+        "supplier_id": "supplier",
+        "item_id": "item",
+        "supplier": "supplier",
+        "id": "item",
+        "rowid": "item",
+    },
+    leaks=(
+        "GET /items/{item_id}",
+        "DELETE /items/{item_id}",
+        "GET /items",
+        "POST /items",
+        "POST /items/discount",
+        "GET /suppliers/{supplier_id}/items",
+        "GET /orders",
+        "POST /orders",
+        "GET /orders.csv",
+        "GET /report",
+        # Flask-Admin counts and gets rows past get_query(), and offers all of them in forms.
+        "GET /manage/item/",
+        "GET /manage/item/details/",
+        "GET /manage/item/edit/",
+        "POST /manage/item/edit/",
+        "GET /manage/item/new/",
+        "POST /manage/item/new/",
+        "GET /manage/supplier/",
+        "GET /manage/supplier/details/",
+        "GET /manage/supplier/edit/",
+        "POST /manage/supplier/edit/",
+    ),
+)
+
+APPLICATIONS: Final = (PROJECTS, SHOP)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from pathlib import Path
 
-collect_ignore = [str(each.parent) for each in Path(__file__).parent.glob("*/protect.diff")]
+collect_ignore = [str(each.parent) for each in Path(__file__).parent.glob("*/pytest.ini")]
