@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
@@ -35,7 +35,7 @@ class Application:
         seed: creates rows of a tenant.
         operations: what can be requested, from a client and its folder.
         tables: the tables whose ids parameters and fields hold, by the names of these.
-        status_only: the paths whose answers differ each time.
+        status_only: the operations whose answers differ each time.
         leaks: the operations that reach another tenant's rows before the diff.
     """
 
@@ -110,7 +110,7 @@ PROJECTS: Final = Application(
         "assignee_id": "users",
     },
     # A token has the time in it.
-    status_only=("/sign-up", "/token"),
+    status_only=("POST /sign-up", "POST /token"),
     leaks=(
         "GET /projects/{project_id}",
         "GET /projects/{project_id}/tasks",
@@ -246,4 +246,54 @@ SHOP: Final = Application(
     ),
 )
 
-APPLICATIONS: Final = (PROJECTS, SHOP)
+# -- Litestar, Advanced Alchemy --------------------------------------------------
+
+
+def _magazine_environ(database: Database) -> dict[str, str]:
+    return {"DATABASE_URL": database.async_url.render_as_string(hide_password=False)}
+
+
+def _magazine_seed(client: httpx.Client, tenant: str) -> None:
+    def post(path: str, body: object) -> Any:
+        return client.post(path, json=body).raise_for_status().json()
+
+    client.headers.pop("X-API-Key", None)
+    chief = post("/sign-up", {"magazine": tenant, "name": f"chief of {tenant}"})
+    client.headers["X-API-Key"] = chief["key"]
+    for number in (1, 2):
+        title = f"secret {number} of {tenant}"
+        new = {"title": title, "words": len(tenant), "author_id": chief["id"]}
+        article = post("/articles", new)["id"]
+        post(f"/articles/{article}/comments", {"text": f"opinion {number} of {tenant}"})
+
+
+def _described(client: httpx.Client, folder: Path) -> list[Operation]:
+    return operations_of(client.get("/schema/openapi.json").raise_for_status().json())
+
+
+MAGAZINES: Final = Application(
+    "litestar_repositories",
+    "sqlite",
+    _magazine_environ,
+    ("uvicorn", "app.main:app", "--port", "0"),
+    _magazine_seed,
+    _described,
+    tables={"article_id": "article", "author_id": "editor", "comment_id": "comment"},
+    # A key is random.
+    status_only=("POST /sign-up", "POST /editors"),
+    leaks=(
+        "GET /articles",
+        "POST /articles",
+        "GET /articles/{article_id}",
+        "PATCH /articles/{article_id}",
+        "DELETE /articles/{article_id}",
+        "GET /articles/{article_id}/comments",
+        "POST /articles/{article_id}/comments",
+        "POST /articles/{article_id}/count-words",
+        "DELETE /comments",
+        "GET /articles/export",
+        "GET /articles/statistics",
+    ),
+)
+
+APPLICATIONS: Final = (PROJECTS, SHOP, MAGAZINES)

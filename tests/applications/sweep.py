@@ -179,12 +179,12 @@ def leaks_of(
         both: where both tenants have rows.
         alone: where only Globex has.
         tables: the tables whose ids parameters and fields hold, by the names of these.
-        status_only: the paths whose answers differ each time.
+        status_only: the operations whose answers differ each time.
     """
     found: list[Leak] = []
     references = both.references(both.rows())
     for operation in operations:
-        shown = 1 if operation.path in status_only else 3
+        shown = 1 if str(operation) in status_only else 3
         for request in _requests(operation, both, tables):
             answer = both.answer(request)
             if answer[0] >= 500:
