@@ -14,7 +14,7 @@ from .patterns import GAP
 __all__ = ["Places", "contains"]
 
 _BEFORE_A_TABLE: Final = (
-    r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE|ONLY|USING|EXISTS|REFERENCES|IGNORE|IN)\b"
+    r"\b(?:FROM|JOIN|STRAIGHT_JOIN|INTO|UPDATE|TABLE|ONLY|USING|EXISTS|REFERENCES|IGNORE|IN)\b"
 )
 _TABLE_AHEAD: Final = re.compile(rf"{_BEFORE_A_TABLE}(?:{GAP}|\()*+", re.IGNORECASE)
 _INSERTS_INTO: Final = re.compile(r"\b(?:into|table|references|on)\s+(?:[\w.\"`]+\.\s*)?")
@@ -64,6 +64,7 @@ _PHRASES: Final[dict[str, frozenset[str]]] = {
     "without": frozenset({"time", "timestamp"}),
     "zone": frozenset({"time"}),
 }
+_LISTED: Final = ",("
 _WORDS_AND_SIGNS: Final = re.compile(rf"(?P<gap>{GAP}++)|(?P<word>\w++)|(?P<sign>[\s\S])")
 
 _BEGINS: Final = frozenset({"select", "values", "with"})
@@ -93,12 +94,16 @@ class Places:
                 continue
             if token.lastgroup == "word":
                 found[token.start()] = previous
-            previous = token[0]
+            # A table may be in parentheses behind a comma.
+            is_listed = token[0] == "(" and previous in (",", _LISTED)
+            previous = _LISTED if is_listed else token[0]
         return found
 
     def _may_follow(self, name: str, start: int) -> bool:
         """Return whether what stands before a word may come before something else than a table."""
         previous = self._previous.get(start, "")
+        if previous == _LISTED:
+            return False
         if not previous.replace("_", "a").isalnum() or previous.isdecimal():
             return True
         return previous in _BEFORE_NO_TABLE or previous in _PHRASES.get(name, ())
@@ -123,7 +128,8 @@ class Places:
         if before == "." and self.after(start + len(name)) != "(":
             return False
         # SQLite treats some of these as names where nothing else is allowed.
-        return (name in _BEGINS and before == "(") or start not in self._behind_a_keyword
+        begins = name in _BEGINS and before == "(" and self.after(start + len(name)) != ")"
+        return begins or start not in self._behind_a_keyword
 
     def is_known(self, name: str, start: int) -> bool:
         """Return the same for a word that may also be a table's name without quotes."""
