@@ -6,6 +6,7 @@ checks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
@@ -20,7 +21,7 @@ from ..errors import UnguardedStatementError
 from ..ownership.registry import registry
 from .cascades import cascade_in
 from .functions import sql_for_a_function
-from .marks import without_marks
+from .marks import MARKED, without_marks
 from .patterns import (
     CHANGES_TENANT,
     HIDES,
@@ -34,6 +35,13 @@ from .quiet import is_quiet
 from .table_names import misplaced, unmarked_names, without_literals
 
 __all__ = ["RawText", "Source", "check", "refuse", "refuse_named"]
+
+_NAME: Final = rf"{MARKED.pattern}(?:\.{MARKED.pattern})*"
+_ASSIGNS: Final = re.compile(
+    rf"\bUPDATE\s+(?:{_NAME}\s+(?:AS\s+{_NAME}\s+)?)?SET\s+{_NAME}\s*=", re.DOTALL
+)
+"""The beginning of what an ``UPDATE`` or an upsert assigns, as SQLAlchemy renders it: ``SET role``
+is then a column."""
 
 
 class Source(Enum):
@@ -177,7 +185,10 @@ def _hands_sql_to_a_function(raw: RawText) -> None:
 
 
 def _changes_tenant(raw: RawText) -> None:
-    if CHANGES_TENANT.search(raw.bare):
+    if not CHANGES_TENANT.search(raw.bare):
+        return
+    assigned = _ASSIGNS.sub("UPDATE", raw.text)
+    if CHANGES_TENANT.search(without_literals(without_marks(assigned))):
         refuse(
             raw.source,
             "changes the role or a setting from which the database knows the tenant",

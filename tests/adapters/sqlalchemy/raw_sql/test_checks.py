@@ -30,7 +30,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 
 from tenantshield_mw import UnguardedStatementError, tenant_scope
@@ -533,6 +533,44 @@ def test_so_is_the_function_for_it(engine: Engine) -> None:
         pytest.raises(UnguardedStatementError, match="knows the tenant"),
     ):
         connection.execute(select(func.set_config("x", "y", True)))
+
+
+@pytest.mark.parametrize("name", ["role", "authorization", "session_authorization"])
+def test_a_column_may_have_the_name_of_such_a_setting(name: str) -> None:
+    members = tenant_aware(
+        Table(
+            f"raw_members_{name}",
+            MetaData(),
+            Column("id", Integer, primary_key=True),
+            Column("tenant_id", String(50), primary_key=True),
+            Column(name, String(50)),
+        )
+    )
+    here = memory_engine()
+    members.create(here)
+    with tenant_scope("acme"), here.begin() as connection:
+        connection.execute(members.insert().values({"id": 1, name: "a"}))
+        connection.execute(update(members).values({name: "b"}))
+        aliased: Any = members.alias("m")
+        connection.execute(update(aliased).values({name: aliased.c[name] + "c"}))
+        upsert = sqlite.insert(members).values({"id": 1, name: "d"})
+        connection.execute(
+            upsert.on_conflict_do_update(
+                index_elements=["id", "tenant_id"],
+                set_={name: members.c[name] + upsert.excluded[name]},
+            )
+        )
+        assert connection.scalar(select(members.c[name])) == "bcd"
+
+
+def test_raw_sql_next_to_an_assignment_is_refused_all_the_same(engine: Engine) -> None:
+    assigning = update(RATES).values(id=literal_column("1; SET ROLE x"))
+    with (
+        tenant_scope("acme"),
+        engine.connect() as connection,
+        pytest.raises(UnguardedStatementError, match="knows the tenant"),
+    ):
+        connection.execute(assigning)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""A small service for projects and tasks, used by many organizations."""

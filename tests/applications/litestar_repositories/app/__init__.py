@@ -1,0 +1,1 @@
+"""Articles and comments of several magazines."""
