@@ -370,7 +370,7 @@ class TestCommands:
         states = {"acme": TenantState.ACTIVE, "globex": TenantState.SUSPENDED}
 
         def lookup(tenant: object) -> TenantState | None:
-            assert current_app
+            assert current_app.name
             return states.get(str(tenant))
 
         @app.cli.command("checked")
