@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -107,7 +107,7 @@ def test_the_scope_ends_with_an_error() -> None:
     assert try_current_tenant() is None
 
 
-def rows(actor: Actor) -> Iterator[int]:
+def rows(actor: Actor) -> Generator[int]:
     yield 1
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from ..ownership.registry import registry
 
-__all__ = ["ALL_ROWS", "CheckedPostgresql"]
+__all__ = ["ALL_ROWS", "CheckedMariaDB", "CheckedMySQL", "CheckedPostgresql", "CheckedSQLite"]
 
 ALL_ROWS: Final = "SET LOCAL row_security = off"
 """A statement from which policies would hide rows then raises. By default it skips them, so that
@@ -54,15 +54,21 @@ class CheckedPostgresql(_Checked, PostgresqlImpl):
             _reach_all_rows(connection)
 
 
-class _CheckedSQLite(_Checked, SQLiteImpl):
+class CheckedSQLite(_Checked, SQLiteImpl):
+    """SQLite."""
+
     __dialect__ = "sqlite"
 
 
-class _CheckedMySQL(_Checked, MySQLImpl):
+class CheckedMySQL(_Checked, MySQLImpl):
+    """MySQL."""
+
     __dialect__ = "mysql"
 
 
-class _CheckedMariaDB(_Checked, MariaDBImpl):
+class CheckedMariaDB(_Checked, MariaDBImpl):
+    """MariaDB."""
+
     __dialect__ = "mariadb"
 
 
