@@ -57,7 +57,7 @@ def test_mappers_that_cannot_be_configured_are_an_error() -> None:
 
     try:
         with pytest.raises(ConfigurationError, match="NowhereToBeFound"):
-            examine(Base.metadata)
+            examine(Broken.metadata)
     finally:
         own.dispose()
 
