@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy
-from sqlalchemy import ForeignKey, Integer, String, create_engine, event, insert, select
+from sqlalchemy import ForeignKey, Integer, String, create_engine, event, insert, null, or_, select
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -61,6 +61,15 @@ class Invoice(Base):
     customer: Mapped[Customer | None] = relationship()
 
 
+@tenant_aware(shared_rows=null())
+class Provider(Base):
+    __tablename__ = "bench_provider"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str | None] = mapped_column(String(50), index=True)
+    batch: Mapped[int] = mapped_column(Integer, index=True)
+    name: Mapped[str] = mapped_column(String(50))
+
+
 engine = create_engine("sqlite://", poolclass=StaticPool)
 
 
@@ -95,6 +104,10 @@ def own() -> tuple[Any, ...]:
     return (Invoice.tenant_id == TENANT,)
 
 
+def own_or_shared() -> tuple[Any, ...]:
+    return (or_(Provider.tenant_id == TENANT, Provider.tenant_id.is_(None)),)
+
+
 def guarded(batch: Batch) -> Batch:
     def run(times: int) -> None:
         with tenant_scope(TENANT):
@@ -120,6 +133,17 @@ def orm_page(criteria: Criteria = nothing) -> Batch:
             with Session(engine) as session:
                 session.scalars(
                     select(Invoice).where(Invoice.batch == number % 5, *criteria()).limit(20)
+                ).all()
+
+    return run
+
+
+def shared_page(criteria: Criteria = nothing) -> Batch:
+    def run(times: int) -> None:
+        for number in range(times):
+            with Session(engine) as session:
+                session.scalars(
+                    select(Provider).where(Provider.batch == number % 5, *criteria()).limit(20)
                 ).all()
 
     return run
@@ -189,6 +213,7 @@ READS: Final[dict[str, tuple[Batch, Batch]]] = {
     "ORM, one by its key": (by_key(), by_key(own)),
     "ORM, outer join": (joined_page(), joined_page(own)),
     "ORM, joinedload": (eager_page(), eager_page(own)),
+    "ORM, a page of 20, with shared rows": (shared_page(), shared_page(own_or_shared)),
     "Core, a page of 20": (core_page(), core_page(own)),
 }
 
@@ -271,6 +296,15 @@ def seed() -> None:
                     batch=offset + number % 5,
                     amount=number,
                     customer=customers[number % 20],
+                )
+                for number in range(500)
+            )
+            session.add_all(
+                Provider(
+                    # Half of the first tenant's batches are rows of everybody.
+                    tenant_id=tenant if tenant != TENANT or number < 250 else None,
+                    batch=offset + number % 5,
+                    name=f"{tenant} {number}",
                 )
                 for number in range(500)
             )

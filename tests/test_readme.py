@@ -92,6 +92,21 @@ else:
     raise AssertionError("rows without a tenant")
 engine.dispose()
 """,
+    "Rows of everybody, beside a tenant's own": """
+from tenantshield_mw import CrossTenantAccessError
+
+with tenant_scope("globex"), Session(engine) as session:
+    (provider,) = session.scalars(select(Provider))
+    assert provider.name == "built-in"
+    provider.name = "mine"
+    try:
+        session.commit()
+    except CrossTenantAccessError:
+        pass
+    else:
+        raise AssertionError("a tenant changed a row of everybody")
+engine.dispose()
+""",
     "Row-level security in PostgreSQL": """
 here.run("INSERT INTO invoice (tenant_id, total) VALUES ('globex', 900)")
 
@@ -128,6 +143,7 @@ engine.dispose()
 # Blocks that continue another block.
 AFTER = {
     "Require every table to be declared": "SQLAlchemy",
+    "Rows of everybody, beside a tenant's own": "SQLAlchemy",
     "Row-level security in PostgreSQL": "SQLAlchemy",
 }
 

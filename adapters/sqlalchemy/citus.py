@@ -94,6 +94,11 @@ def _problems(table: Table) -> Iterator[str]:
             f"{_tenant_foreign_key(tie)}"
         )
     else:
+        if rule.shared_rows is not None:
+            yield (
+                f"{label} has rows that every tenant reads, and a distributed table has each row "
+                "on one node: keep them in a table of their own, with @shared_across_tenants"
+            )
         yield from _problems_of_keys(table, rule)
         yield from _problems_of_references(table, rule)
 

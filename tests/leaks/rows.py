@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Table
 
 from .schema import MY_TOKEN, THEIR_TOKEN, Models, is_theirs
+from .shared_rows import EVERYBODY, is_everybodys
 
 __all__ = ["MY_SHOP", "THEIR_SHOP", "Content", "copies", "crossings", "not_mine", "seed"]
 
@@ -195,6 +196,68 @@ _SEED: Final[Mapping[str, tuple[str, list[tuple[Any, ...]]]]] = {
         "id, own, begins, ends, label",
         [(1, 0, 1, 5, "own booking"), (401, 1, 1000, 2000, "bravo booking")],
     ),
+    "Provider": (
+        "id, own, name",
+        [
+            (1, None, "anyone's provider"),
+            (3, None, "anyone's spare provider"),
+            (2, 0, "own provider"),
+            (900, 0, "own late provider"),
+            (401, 1, "bravo provider"),
+        ],
+    ),
+    "Template": (
+        "id, own, name",
+        [
+            (1, EVERYBODY, "anyone's template"),
+            (3, EVERYBODY, "anyone's spare template"),
+            (2, 0, "own template"),
+            (900, 0, "own late template"),
+            (401, 1, "bravo template"),
+        ],
+    ),
+    "Offer": (
+        "id, provider_id, name",
+        [
+            (1, 1, "anyone's offer"),
+            (3, 1, "anyone's spare offer"),
+            (2, 2, "own offer"),
+            (900, 900, "own late offer"),
+            (401, 401, "bravo offer"),
+        ],
+    ),
+    "Trial": (
+        "id, provider_id, template_id, name",
+        [
+            (1, 1, 1, "anyone's trial"),
+            (3, 1, 1, "anyone's spare trial"),
+            (2, 2, 2, "own trial"),
+            (900, 900, 900, "own late trial"),
+            (401, 401, 401, "bravo trial"),
+            (402, 1, 401, "bravo second trial"),
+            (403, 401, 1, "bravo third trial"),
+        ],
+    ),
+    "TrialNote": (
+        "id, trial_id, name",
+        [
+            (1, 1, "anyone's trial note"),
+            (3, 1, "anyone's spare trial note"),
+            (2, 2, "own trial note"),
+            (900, 900, "own late trial note"),
+            (401, 401, "bravo trial note"),
+            (402, 402, "bravo second trial note"),
+            (403, 403, "bravo third trial note"),
+        ],
+    ),
+    "Talk": (
+        "id, own, name, provider_id, template_id",
+        [
+            (1, 0, "own talk", 1, 1),
+            (900, 0, "own late talk", 2, None),
+            (401, 1, "bravo talk", 1, 1),
+        ],
+    ),
     "Badge": (
         "id, org_id, name",
         [(1, "alfa", "own badge"), (401, "bravo", "bravo badge")],
@@ -229,7 +292,7 @@ def seed(m: Models, mine: Any, theirs: Any) -> Content:
         own = keys.index(m.key) if m.key in keys else None
         content[table.fullname] = [
             {
-                key: ((mine, theirs)[value] if index == own else value)
+                key: ((mine, theirs)[value] if index == own and isinstance(value, int) else value)
                 for index, (key, value) in enumerate(zip(keys, row, strict=True))
             }
             for row in rows
@@ -257,9 +320,14 @@ class _Owners:
         column = self._columns[name]
         if column is not None and row[column] == _MINE.get(column, _NOBODY):
             return self._mine
+        if column is not None and is_everybodys(name, row[column]):
+            return EVERYBODY
         if column is not None:
             return row[column] if row[column] is not None else "nobody"
         owners = {owner for owner, _ in self._parents(name, row) if owner is not None}
+        if len(owners) > 1:
+            # It is the tenant's all the same if another parent is everybody's.
+            owners.discard(EVERYBODY)
         return owners.pop() if len(owners) == 1 else (frozenset(owners) or None)
 
     def _parents(self, name: str, row: Row) -> Iterator[tuple[Any, str]]:
@@ -289,7 +357,7 @@ class _Owners:
                 for parent, found in self._referred(name, row):
                     owners = {self.of(parent, each) for each in found}
                     # Two tenants may have the same value, where it is no key.
-                    if owners and not owners & {None, owner}:
+                    if owners and not owners & {None, EVERYBODY, owner}:
                         yield f"a row of {name} refers to another tenant's row of {parent}"
 
 

@@ -44,6 +44,7 @@ from sqlalchemy.orm import (
 
 from .effects import define_effects, elsewhere
 from .protections import Protection
+from .shared_rows import define_shared_rows
 
 __all__ = ["MY_TOKEN", "SCHEMA", "THEIR_TOKEN", "Models", "is_theirs"]
 
@@ -303,7 +304,7 @@ def _define(m: Models, p: Protection) -> None:
     )
 
     p.aware_table(note)
-    for effect in define_effects(p, Base):
+    for effect in (*define_effects(p, Base), *define_shared_rows(p, Base)):
         setattr(m, effect.__name__, effect)
     m.note_elsewhere = elsewhere(p)
     for each in list(locals().values()):

@@ -33,6 +33,7 @@ class Mutant:
 
 
 _TESTS: Final = "tests/adapters/sqlalchemy"
+_SHARED_STATEMENTS: Final = f"{_TESTS}/shared_rows/test_statements.py"
 _COMPILER: Final = f"{_TESTS}/compiler/test_compiler.py"
 _PLACEMENT: Final = f"{_TESTS}/compiler/test_placement.py"
 _RAW_PARTS: Final = f"{_TESTS}/compiler/test_raw_parts.py"
@@ -481,9 +482,51 @@ MUTANTS: Final = (
     Mutant(
         "moving-known",
         "Every object stays in a session that goes on in another scope.",
-        "    if isinstance(bound, SystemContext) or belongs(state, bound):",
-        "    if True:",
+        " or belongs(state, bound) or _is_shared_row(state):",
+        " or True:",
         (f"{_SESSIONS}::test_get_does_not_answer_with_the_first_tenants_object",),
+    ),
+    Mutant(
+        "shared-update",
+        "A tenant's UPDATE reaches the rows of everybody.",
+        "        return self.is_own or element in self._written",
+        "        return self.is_own",
+        (f"{_SHARED_STATEMENTS}::test_update_and_delete_reach_no_shared_row",),
+    ),
+    Mutant(
+        "shared-chain",
+        "Whose a row is, is told by a row of everybody that it refers to.",
+        "            if rule.shared_rows is None:",
+        "            if True:",
+        (f"{_SHARED_STATEMENTS}::test_a_tenant_reads_its_own_rows_and_the_shared_ones",),
+    ),
+    Mutant(
+        "shared-tie",
+        "A tenant ties a row to one of everybody.",
+        "                    owns and to_own,",
+        "                    False,",
+        (f"{_SHARED_STATEMENTS}::test_a_tenant_ties_no_row_to_a_shared_one",),
+    ),
+    Mutant(
+        "shared-full-join",
+        "In a full join, what has no partner counts as a row of everybody.",
+        "        if any(rule is None or self._may_be_shared(rule) for rule in rules):",
+        "        if any(rule is None for rule in rules):",
+        (f"{_SHARED_STATEMENTS}::test_a_full_join_shows_no_other_tenants_row",),
+    ),
+    Mutant(
+        "shared-value",
+        "A tenant may have the identifier of the rows of everybody.",
+        "        if tenant_id == shared or (accepts is not None and not accepts(tenant_id)):",
+        "        if accepts is not None and not accepts(tenant_id):",
+        (f"{_SHARED_STATEMENTS}::test_a_tenant_with_the_value_of_the_shared_rows_is_refused",),
+    ),
+    Mutant(
+        "shared-join",
+        "An UPDATE trusts that the parent to which it joins is the tenant's own.",
+        "            proven = None\n        for tie",
+        "            pass\n        for tie",
+        (f"{_SHARED_STATEMENTS}::test_an_update_that_joins_the_parent_reaches_no_shared_row",),
     ),
     Mutant(
         "moving-seen",
@@ -502,7 +545,7 @@ MUTANTS: Final = (
     Mutant(
         "moving-collections",
         "A shared object keeps a collection of the former tenant's objects.",
-        "        if key in state.dict and not (info.is_owned and _all_stay(state, key, bound))",
+        "        if key in state.dict and not (is_tenants and _all_stay(state, key, bound))",
         "        if False",
         (f"{_MOVING}::test_a_shared_object_forgets_tenants_rows",),
     ),
@@ -650,8 +693,8 @@ MUTANTS: Final = (
     Mutant(
         "exact",
         "A column's collation may fold two tenants into one.",
-        'TenantEquality(column, tenant, " COLLATE BINARY")',
-        "TenantEquality(column, tenant)",
+        'TenantEquality(column, tenant, " COLLATE BINARY", shared=shared)',
+        "TenantEquality(column, tenant, shared=shared)",
         (
             f"{_PARAMETERS}::test_a_collation_that_folds_case_does_not_fold_tenants",
             f"{_PARAMETERS}::test_a_collation_that_only_the_database_knows_does_not_fold_tenants",
@@ -660,7 +703,7 @@ MUTANTS: Final = (
     Mutant(
         "exact-type",
         "A type's own comparison may fold two tenants into one.",
-        'is_same = TenantEquality(column, tenant, " COLLATE BINARY")',
+        'is_same = TenantEquality(column, tenant, " COLLATE BINARY", shared=shared)',
         "is_same = column == tenant",
         (f"{_PARAMETERS}::test_a_type_that_folds_case_when_it_compares_does_not_fold_tenants",),
     ),

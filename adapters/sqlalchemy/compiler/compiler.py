@@ -99,7 +99,16 @@ class GuardedCompiler(_Base):
     ) -> str:
         column: str = element.left._compiler_dispatch(self, **kw)
         tenant: str = element.right._compiler_dispatch(self, **kw)
-        return f"{element.before_column}{column}{element.after_column} = {tenant}"
+        compared = f"{element.before_column}{column}{element.after_column}"
+        if element.shared is None:
+            return f"{compared} = {tenant}"
+        shared: str = element.shared._compiler_dispatch(self, **kw)
+        return f"{compared} IN ({tenant}, {shared})"
+
+    def visit_tenantshield_own_rows(self, element: Any, **kw: Any) -> str:
+        predicate = self._guard.own_rows(element.left.table)
+        text: str = predicate.self_group()._compiler_dispatch(self, **kw)
+        return text
 
     # -- SELECT ------------------------------------------------------------------
 

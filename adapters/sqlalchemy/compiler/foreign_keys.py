@@ -320,9 +320,11 @@ def refuse_orphan(reference: Reference) -> NoReturn:
     )
 
 
-def not_of_tenant(label: str, columns: Iterable[str], parent: FromClause) -> CrossTenantAccessError:
+def not_of_tenant(
+    label: str, columns: Iterable[str], parent: FromClause, more: str = ""
+) -> CrossTenantAccessError:
     """Return the error for a foreign key to a row that this tenant does not have."""
     return CrossTenantAccessError(
         f"a foreign key of {label} ({', '.join(columns)}) refers to a row of "
-        f"{table_label(parent)} that this tenant does not have; refer to one of this tenant's rows"
+        f"{table_label(parent)} that this tenant does not have; refer to one of this tenant's rows{more}"
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import BindParameter
+from sqlalchemy import BindParameter, ColumnElement, and_
 from sqlalchemy.sql.expression import (
     FromClause,
     SelectBase,
@@ -35,7 +35,7 @@ from .joins import base_table, leaves
 from .notes import Notes, ReferenceRows
 from .parameters import filled
 from .placement import Plan
-from .predicates import Predicates, exactly, is_joined
+from .predicates import Predicates, exactly, is_joined, is_own
 from .raw_parts import RawParts
 from .rendered import check_written
 from .rewriting import copy_of, further_tables, select_keys_first, state_of, with_criteria
@@ -183,6 +183,7 @@ class StatementGuard:
         groups = bool(select._group_by_clauses)
         plan.keeps_tables = self.database.groups_by_key and groups
         plan.is_joined = is_joined(select)
+        plan.is_own = is_own(select)
         if not plan.is_joined:
             plan.columns = fences.read_columns(state, froms)
             plan.settles_tied = (groups and plan.columns is not Risk.NONE) or (
@@ -322,7 +323,13 @@ class StatementGuard:
         # private: an INSERT has no FROM to which a subquery could correlate; here its table
         # stands for the existing row.
         self._compiler.stack[-1]["correlate_froms"] = {table}
-        return self.new_plan("INSERT").add([table])
+        return self.new_plan("INSERT").add([table], written=(table,))
+
+    def own_rows(self, table: FromClause) -> ColumnElement[bool]:
+        """Return the predicate for the tenant's own rows, without those that every tenant reads."""
+        plan = self.new_plan("SELECT")
+        plan.is_own = True
+        return and_(*plan.add([table]).where)
 
 
 def _is_plain(insert: Any) -> bool:

@@ -145,6 +145,12 @@ def tenant_id_for(rule: ColumnOwnership, operation: str) -> TenantId:
             f"{type(tenant_id).__name__}, but {rule.key} holds a "
             f"{rule.python_type.__name__}; make the resolver return that type"
         )
+    if rule.is_shared(tenant_id):
+        raise ConfigurationError(
+            f"{operation} on {rule.label}: {rule.key} of the rows that every tenant reads is the "
+            "tenant in scope, which may not write them: use another tenant, or another value for "
+            'shared_rows; write them in system_scope("why")'
+        )
     if rule.accepts is not None and not rule.accepts(tenant_id):
         raise ConfigurationError(
             f"{operation} on {rule.label}: {rule.key}, a {rule.type_!r}, cannot hold the tenant "

@@ -25,7 +25,9 @@ from ..errors import UnguardedStatementError
 from ..ownership.model import (
     ColumnOwnership,
     Ownership,
+    ParentKey,
     ParentOwnership,
+    may_be_shared,
     table_label,
 )
 from .chains import chain_along
@@ -54,6 +56,7 @@ class Plan:
         keeps_tables: whether to avoid derived tables where possible.
         is_joined: whether the guard built the statement and joined tied tables to their parents.
         columns: what the columns could do on a row that a condition excludes.
+        is_own: whether the tenant's own rows are meant, without those that every tenant reads.
         settles_tied: whether tied tables are replaced by derived tables, since something else in
             the ``FROM`` is computed from each of their rows and could fail.
     """
@@ -70,6 +73,7 @@ class Plan:
         "covered",
         "derived",
         "is_joined",
+        "is_own",
         "keeps_tables",
         "on",
         "owned",
@@ -95,6 +99,7 @@ class Plan:
         self.tied: list[tuple[FromClause, ParentOwnership]] = []
         self.keeps_tables = False
         self.is_joined = False
+        self.is_own = False
         self.columns = Risk.NONE
         self.settles_tied = False
         self._rendered: set[tuple[object, ...]] = set()
@@ -164,7 +169,9 @@ class Plan:
         if not (self.keeps_tables or sampled):
             return False
         tables = [base_table(side) for side in sides]
-        if any(table is None or self._rule_for(table) is None for table in tables):
+        rules = [None if table is None else self._rule_for(table) for table in tables]
+        if any(rule is None or self._may_be_shared(rule) for rule in rules):
+            # A row that comes out alone would look as if the other table had one of everybody.
             return False
         both = [and_(*self._criteria(side, None)) for side in sides]
         self.on[element] = both
@@ -222,14 +229,40 @@ class Plan:
         self._cover(element)
         if isinstance(rule, ColumnOwnership):
             self.owned.append((element, rule))
-            yield self._predicates.own(element, rule)
+            yield self._own(element, rule)
             return
         if self.is_joined:
             return
         self.tied.append((element, rule))
+        if self._means_own(element) and self._may_be_shared(rule):
+            # What it is joined to in this statement may be a row of everybody.
+            proven = None
         for tie in rule.parent_keys:
             if proven is None or not proven.has(element, tie):
-                yield self._predicates.tied(element, chain_along(tie, self._rule_for))
+                yield self._tied(element, rule, tie)
+
+    def _own(self, element: FromClause, rule: ColumnOwnership) -> ColumnElement[bool]:
+        if rule.shared_rows is None or self._means_own(element):
+            return self._predicates.own(element, rule)
+        return self._predicates.visible(element, rule)
+
+    def _tied(
+        self, element: FromClause, rule: ParentOwnership, tie: ParentKey
+    ) -> ColumnElement[bool]:
+        chain = chain_along(tie, self._rule_for)
+        return self._predicates.tied(
+            element,
+            chain,
+            own=self._means_own(element) and self._may_be_shared(rule),
+            is_joined=isinstance(self._rule_for(chain[-1].parent), ColumnOwnership),
+        )
+
+    def _means_own(self, element: FromClause) -> bool:
+        """Return whether rows that every tenant reads are left out: no tenant writes them."""
+        return self.is_own or element in self._written
+
+    def _may_be_shared(self, rule: Ownership) -> bool:
+        return may_be_shared(rule.table, self._rule_for)
 
     def terms(self) -> list[ColumnElement[Any]]:
         """Return the statement's own conditions, in ``WHERE`` and ``ON``."""
@@ -279,11 +312,10 @@ class Plan:
         """Yield the elements that could be another tenant's, with a key and a predicate."""
         for element, ownership in self.tied:
             for tie in ownership.parent_keys:
-                chain = chain_along(tie, self._rule_for)
-                yield element, tie.columns[0], self._predicates.tied(element, chain)
+                yield element, tie.columns[0], self._tied(element, ownership, tie)
         if risk is Risk.FIRST and self._sorts_by_price:
             for element, rule in self.owned:
-                yield element, rule.column, self._predicates.own(element, rule)
+                yield element, rule.column, self._own(element, rule)
 
     def _cover(self, element: FromClause) -> None:
         self.covered.add(element)

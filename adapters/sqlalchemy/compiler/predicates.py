@@ -15,6 +15,8 @@ from sqlalchemy import (
     ColumnElement,
     and_,
     literal_column,
+    null,
+    or_,
     select,
 )
 from sqlalchemy.engine import Dialect
@@ -26,7 +28,16 @@ from sqlalchemy.types import String, TypeDecorator, TypeEngine
 from ..databases import ExactText, database_for
 from ..ownership.model import ColumnOwnership, ParentKey
 
-__all__ = ["Predicates", "TenantEquality", "column_of", "exactly", "is_joined", "same"]
+__all__ = [
+    "OwnRows",
+    "Predicates",
+    "TenantEquality",
+    "column_of",
+    "exactly",
+    "is_joined",
+    "is_own",
+    "same",
+]
 
 _IS_BOOLEAN: Final = Boolean()
 
@@ -36,6 +47,9 @@ with the first. Neither begins with the other."""
 
 _IS_JOINED: Final = "_tenantshield_is_joined"
 """The attribute of a ``SELECT`` that the guard has built, and of its clones."""
+
+_IS_OWN: Final = "_tenantshield_is_own"
+"""The same, for one that shows only the tenant's own rows."""
 
 
 def column_of(element: FromClause, name: str, type_: Any = None) -> ColumnElement[Any]:
@@ -60,6 +74,8 @@ class TenantEquality(BinaryExpression[Any]):
     Attributes:
         before_column: what stands before the column, such as a function and its parenthesis.
         after_column: what stands behind it, such as a collation.
+        shared: the value in rows that every tenant reads, to which the column may be equal, too;
+            ``None`` if there is none.
     """
 
     __visit_name__ = "tenantshield_equality"
@@ -71,42 +87,66 @@ class TenantEquality(BinaryExpression[Any]):
         tenant: ColumnElement[Any],
         after_column: str = "",
         before_column: str = "",
+        shared: ColumnElement[Any] | None = None,
     ) -> None:
         super().__init__(column, tenant, operators.eq, type_=_IS_BOOLEAN)
         self.before_column = before_column
         self.after_column = after_column
+        self.shared = shared
+
+
+class OwnRows(BinaryExpression[Any]):
+    """True for the tenant's own rows of a table, and not for those that every tenant reads.
+
+    It is rendered by the guard, in statements of the guard. Its two sides are a column of the
+    table: they only make it part of the statement's cache key.
+    """
+
+    __visit_name__ = "tenantshield_own_rows"
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        super().__init__(column, column, operators.eq, type_=_IS_BOOLEAN)
 
 
 def exactly(
-    column: ColumnElement[Any], tenant: ColumnElement[Any], rule: ColumnOwnership, dialect: Dialect
+    column: ColumnElement[Any],
+    tenant: ColumnElement[Any],
+    rule: ColumnOwnership,
+    shared: ColumnElement[Any] | None = None,
+    *,
+    dialect: Dialect,
 ) -> ColumnElement[bool]:
-    """Return an exact comparison of ``column`` with ``tenant``.
+    """Return an exact comparison of ``column`` with ``tenant``, or with ``shared`` as well.
 
     Args:
         column: the tenant column of a table or an alias in the statement.
         tenant: the bound parameter for the tenant in scope.
         rule: the column's declaration.
+        shared: the parameter for the value in the rows that every tenant reads, if these count.
         dialect: the dialect; some databases treat ``"Acme"`` and ``"acme"`` as equal.
     """
     stored = _stored(rule.type_, dialect)
     if rule.python_type is not str or not isinstance(stored, String):
-        return TenantEquality(column, tenant)
+        return TenantEquality(column, tenant, shared=shared)
     exact_text = database_for(dialect).exact_text
     if exact_text is ExactText.BINARY_CAST:
         # The first term can use an index, the second compares the bytes, in the character set of
         # the parameter.
         return and_(
-            TenantEquality(column, tenant),
-            TenantEquality(column, tenant, " USING utf8mb4) AS BINARY)", "CAST(CONVERT("),
+            TenantEquality(column, tenant, shared=shared),
+            TenantEquality(
+                column, tenant, " USING utf8mb4) AS BINARY)", "CAST(CONVERT(", shared=shared
+            ),
         )
     if exact_text is ExactText.BINARY_COLLATION:
         # The table in the database may have another collation than the model. An index on a
         # column without a collation is still used.
-        is_same = TenantEquality(column, tenant, " COLLATE BINARY")
+        is_same = TenantEquality(column, tenant, " COLLATE BINARY", shared=shared)
         if stored.collation and stored.collation.upper() != "BINARY":
-            return and_(TenantEquality(column, tenant), is_same)
+            return and_(TenantEquality(column, tenant, shared=shared), is_same)
         return is_same
-    return TenantEquality(column, tenant)
+    return TenantEquality(column, tenant, shared=shared)
 
 
 def _stored(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
@@ -131,9 +171,7 @@ class Predicates:
     def __init__(
         self,
         bind: Callable[[ColumnOwnership], BindParameter[Any]],
-        exactly: Callable[
-            [ColumnElement[Any], BindParameter[Any], ColumnOwnership], ColumnElement[bool]
-        ],
+        exactly: Callable[..., ColumnElement[bool]],
         changed: TableClause | None = None,
     ) -> None:
         self._bind = bind
@@ -144,7 +182,27 @@ class Predicates:
         """Return ``element.tenant = :tenant``."""
         return self._exactly(column_of(element, rule.column, rule.type_), self._bind(rule), rule)
 
-    def tied(self, element: FromClause, chain: Sequence[ParentKey]) -> ColumnElement[bool]:
+    def visible(self, element: FromClause, rule: ColumnOwnership) -> ColumnElement[bool]:
+        """Return the same, or that the row is one that every tenant reads."""
+        shared = rule.shared_rows
+        if shared is None:
+            return self.own(element, rule)
+        column = column_of(element, rule.column, rule.type_)
+        if shared.value is None:
+            is_null = BinaryExpression(column, null(), operators.is_, type_=_IS_BOOLEAN)
+            return or_(self.own(element, rule), is_null)
+        # Not OR, which PostgreSQL would think twice as expensive, and evaluate later.
+        value = BindParameter(None, shared.value, type_=rule.type_, unique=True)
+        return self._exactly(column, self._bind(rule), rule, value)
+
+    def tied(
+        self,
+        element: FromClause,
+        chain: Sequence[ParentKey],
+        *,
+        own: bool = False,
+        is_joined: bool = True,
+    ) -> ColumnElement[bool]:
         """Return ``EXISTS`` on the parent row, joined to its own parents.
 
         The predicate on the tenant column is added later: the inner ``SELECT`` is compiled under
@@ -153,8 +211,10 @@ class Predicates:
         Args:
             element: the tied table, or an alias of it.
             chain: the parent keys from it to a table with a tenant column, see ``chains.py``.
+            own: whether the parent must be the tenant's own, and not one that every tenant reads.
+            is_joined: whether the parents need no further predicates for their own ties.
         """
-        parents = self._parents(element, chain)
+        parents = self._parents(element, chain, {_IS_JOINED: is_joined, _IS_OWN: own})
         joined = parents[0]
         for tie, child, parent in zip(chain[1:], parents, parents[1:], strict=False):
             joined = joined.join(parent, and_(*_pairs(child, tie, parent)))
@@ -164,11 +224,13 @@ class Predicates:
             .where(*_pairs(element, chain[0], parents[0]))
             .correlate_except(*parents, joined)
         )
-        found.__dict__[_IS_JOINED] = True
+        found.__dict__.update({_IS_JOINED: is_joined, _IS_OWN: own})
         exists: ColumnElement[bool] = found.exists()
         return exists
 
-    def _parents(self, element: FromClause, chain: Sequence[ParentKey]) -> list[FromClause]:
+    def _parents(
+        self, element: FromClause, chain: Sequence[ParentKey], marks: dict[str, bool]
+    ) -> list[FromClause]:
         # Names that differ from the element's: if an alias of the application had the same name
         # as a parent, the EXISTS would compare the parent with itself.
         given = str(getattr(element, "name", "")).casefold()
@@ -182,7 +244,7 @@ class Predicates:
                 names = dict.fromkeys((*tie.parent_columns, *further))
                 columns = [column_of(parent, each) for each in names]
                 found: Any = select(*columns).select_from(parent).distinct()
-                found.__dict__[_IS_JOINED] = True
+                found.__dict__.update(marks)
                 parent = found.subquery(name)
             parents.append(parent)
         return parents
@@ -190,7 +252,12 @@ class Predicates:
 
 def is_joined(statement: Any) -> bool:
     """Return whether the guard built this ``SELECT`` and joined its tied tables to parents."""
-    return _IS_JOINED in statement.__dict__
+    return bool(statement.__dict__.get(_IS_JOINED))
+
+
+def is_own(statement: Any) -> bool:
+    """Return whether the guard built this ``SELECT`` for the tenant's own rows alone."""
+    return bool(statement.__dict__.get(_IS_OWN))
 
 
 def _pairs(child: FromClause, tie: ParentKey, parent: FromClause) -> list[ColumnElement[bool]]:

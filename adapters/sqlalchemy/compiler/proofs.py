@@ -119,6 +119,11 @@ class Proof:
             value = value.__clause_element__()
         if len(self._reference.columns) > 1 and not isinstance(value, Null):
             return False
+        if self._reference.to_own_rows and not isinstance(
+            value, BindParameter | Grouping | Label | Null
+        ):
+            # What the tenant reads may be rows of everybody, to which it may tie nothing.
+            return False
         match value:
             case Null():
                 return True
@@ -208,6 +213,12 @@ class Proof:
 
 def refuse_expression(reference: Reference) -> NoReturn:
     """Raise for a foreign key that is set to something that cannot be checked."""
+    if reference.to_own_rows:
+        raise UnguardedStatementError(
+            f"{', '.join(reference.columns)} of {reference.label} is set to an expression that "
+            f"could yield a row of {table_label(reference.parent)} that every tenant reads: give "
+            "values"
+        )
     raise UnguardedStatementError(
         f"{', '.join(reference.columns)} of {reference.label} is set to an expression that could "
         f"yield another tenant's {table_label(reference.parent)}: give a value, a subquery on "

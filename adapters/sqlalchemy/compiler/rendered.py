@@ -17,10 +17,11 @@ from sqlalchemy.sql.expression import FromClause, TableClause
 
 from ..errors import CrossTenantAccessError, UnguardedStatementError
 from ..ownership.cascades import is_cascading_parent
-from ..ownership.model import ColumnOwnership, table_label
+from ..ownership.model import ColumnOwnership, may_be_shared, table_label
+from ..ownership.registry import registry
 from ..raw_sql.marks import MARKED
 from .foreign_keys import Target
-from .joins import base_table
+from .joins import base_table, leaves
 
 __all__ = ["check_written", "refuse_set"]
 
@@ -105,6 +106,7 @@ def check_written(
         _Place(target, str(getattr(target.table, "name", "")).casefold(), set())
         for target in targets
     ]
+    changed = set(leaves(places[0].target.table)) if places else set()
     for _, expression, *_ in rendered:
         written = _parse(expression)
         if written is None:
@@ -112,6 +114,8 @@ def check_written(
                 _refuse_unknown(places, operation)
             continue
         for place in _meant(places, written.qualifier):
+            if place.name == written.qualifier and place.target.table not in changed:
+                _refuse_further(place)
             _check(place, written.name, operation)
     return [
         (table, place.written)
@@ -143,6 +147,19 @@ def _check(place: _Place, name: str, operation: str) -> None:
             "value; update a further table in a separate statement"
         )
     place.written.add(name)
+
+
+def _refuse_further(place: _Place) -> None:
+    """Refuse to write a further table of an ``UPDATE`` that has rows of everybody.
+
+    The statement reads these; only those of its first table are left out.
+    """
+    rule = place.target.rule
+    if rule is not None and may_be_shared(rule.table, registry.ownership_of):
+        raise UnguardedStatementError(
+            f"an UPDATE of several tables sets a column of {rule.label}, which has rows that every "
+            "tenant reads: update it in a statement of its own"
+        )
 
 
 def _refuse_unknown(places: list[_Place], operation: str) -> None:

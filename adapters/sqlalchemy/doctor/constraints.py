@@ -211,6 +211,9 @@ def _composite(rule: Ownership | None, parent: Ownership, tie: ParentKey) -> str
     """Return code for the foreign key with the tenant in it."""
     if not isinstance(rule, ColumnOwnership) or not isinstance(parent, ColumnOwnership):
         return None
+    if rule.shared_rows is not None or parent.shared_rows is not None:
+        # It would not reach the shared rows.
+        return None
     ours = [f'"{each}"' for each in tie.columns]
     theirs = [f'"{table_label(tie.parent)}.{each}"' for each in tie.parent_columns]
     parts = [each[0] if len(each) == 1 else f"({', '.join(each)})" for each in (ours, theirs)]

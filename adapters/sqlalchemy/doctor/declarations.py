@@ -15,6 +15,7 @@ from ..ownership.model import (
     ParentKey,
     Reference,
     carries_tenant,
+    may_be_shared,
     table_key,
 )
 from ..ownership.registry import registry
@@ -94,9 +95,18 @@ def is_confined(table: Table, rule: Ownership, columns: set[str]) -> bool:
     if isinstance(rule, ColumnOwnership):
         if rule.column in columns:
             return True
-    elif any(set(tie.columns) <= columns for tie in rule.parent_keys):
+    elif any(
+        set(tie.columns) <= columns and not may_be_shared(tie.parent, registry.ownership_of)
+        for tie in rule.parent_keys
+    ):
         return True
-    return any(set(each.columns) <= columns for each in references_of(table))
+    elif all(may_be_shared(tie.parent, registry.ownership_of) for tie in rule.parent_keys):
+        # A tenant writes only rows that are tied to its own.
+        return any(set(tie.columns) <= columns for tie in rule.parent_keys)
+    return any(
+        set(each.columns) <= columns and not may_be_shared(each.parent, registry.ownership_of)
+        for each in references_of(table)
+    )
 
 
 def is_generated(column: Column[object]) -> bool:

@@ -99,7 +99,7 @@ def _check_shared(table: Table, names: frozenset[str]) -> Iterator[Finding]:
 def _check_tenant_column(table: Table, rule: ColumnOwnership) -> Iterator[Finding]:
     label, name = table_label(table), rule.column
     column: Column[object] = table.c[rule.key]
-    if column.nullable:
+    if column.nullable and (rule.shared_rows is None or rule.shared_rows.value is not None):
         yield Finding(
             "tenant-nullable",
             label,

@@ -30,7 +30,7 @@ KINDS: Final[Mapping[Kind, Nature]] = {
         "models",
         "The tenant column may be `NULL`. Such a row belongs to no tenant, and the database does "
         "not check a composite foreign key that is partly `NULL`.",
-        "`nullable=False`.",
+        "`nullable=False`; or `shared_rows=null()`, if every tenant is meant to read such rows.",
     ),
     "tenant-not-indexed": Nature(
         "warning",

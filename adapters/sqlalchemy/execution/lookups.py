@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..compiler.foreign_keys import not_of_tenant, refuse_orphan
 from ..compiler.notes import ReferenceRows
-from ..compiler.predicates import column_of
+from ..compiler.predicates import OwnRows, column_of
 from ..errors import CrossTenantAccessError
 from ..orm.flush import flush_on
 from ..ownership.model import Reference, TypedReference
@@ -61,9 +61,20 @@ def check_references(
             if not wanted:
                 continue
         if not _all_there(connection, written, list(wanted), where):
-            raise not_of_tenant(reference.label, reference.columns, reference.parent)
+            raise not_of_tenant(
+                reference.label,
+                reference.columns,
+                reference.parent,
+                _but_not_shared(reference),
+            )
         if flush is not None:
             flush.prove(written, wanted)
+
+
+def _but_not_shared(reference: Reference) -> str:
+    if not reference.to_own_rows:
+        return ""
+    return ", and not to one that every tenant reads: the row would be one of these as well"
 
 
 def _values_of_own_rows(
@@ -207,4 +218,6 @@ def _found(
         criterion = tuple_(*columns).in_(wanted)
     # The guard confines this query like any other.
     found = select(*columns).where(criterion)
+    if written.reference.to_own_rows:
+        found = found.where(OwnRows(columns[0]))
     return set(map(tuple, connection.execute(found, execution_options=options)))

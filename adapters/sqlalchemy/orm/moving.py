@@ -1,8 +1,8 @@
 """What stays in a session that goes on in another scope.
 
-Objects of the new scope's tenant and of shared tables stay, so that a program can look up a user
-in a system scope and go on with it in the user's own. Others leave: what they have loaded can
-still be read, and a change to them raises, since no session would write it.
+Objects of the new scope's tenant, of shared tables and of shared rows stay, so that a program can
+look up a user in a system scope and go on with it in the user's own. Others leave: what they have
+loaded can still be read, and a change to them raises, since no session would write it.
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ def forget_scope(state: InstanceState[Any]) -> None:
 
 
 def belongs(state: InstanceState[Any], bound: Bound) -> bool:
-    """Return whether an object is known to be ``bound``'s, or everybody's."""
+    """Return whether an object is known to be ``bound``'s to write, or of a shared table."""
     info = info_of(state.mapper)
     if not info.is_owned:
         return True
-    if not isinstance(bound, TenantContext):
+    if not isinstance(bound, TenantContext) or (state.key is not None and _is_shared_row(state)):
         return False
     if info.own is None or state.dict.get(info.own[1]) is None:
         return _was_seen_in(state, bound)
@@ -96,8 +96,22 @@ def belongs(state: InstanceState[Any], bound: Bound) -> bool:
     )
 
 
+def _is_shared_row(state: InstanceState[Any]) -> bool:
+    """Return whether an object is known to be a row that every tenant reads."""
+    own = info_of(state.mapper).own
+    if own is None or own[0].shared_rows is None:
+        return False
+    ownership, attribute = own
+    values = state.dict
+    return (
+        attribute in values
+        and attribute not in state.committed_state
+        and ownership.is_shared(values[attribute])
+    )
+
+
 def _stays(state: InstanceState[Any], bound: Bound) -> bool:
-    if isinstance(bound, SystemContext) or belongs(state, bound):
+    if isinstance(bound, SystemContext) or belongs(state, bound) or _is_shared_row(state):
         return True
     if not state.dict.keys() & state.mapper.column_attrs.keys():
         # It holds nothing of its row, which is read again in the new scope, and not found
@@ -119,10 +133,12 @@ def _forget_others(session: Session, state: InstanceState[Any], bound: Bound) ->
     info = info_of(state.mapper)
     computed = state.mapper.column_attrs.keys() if is_strange(session, state) else info.computed
     gone = _unchanged(state, computed)
+    # What belongs to everybody refers to other objects in each tenant's scope.
+    is_tenants = info.is_owned and not _is_shared_row(state)
     gone += [
         key
         for key in info.to_owned
-        if key in state.dict and not (info.is_owned and _all_stay(state, key, bound))
+        if key in state.dict and not (is_tenants and _all_stay(state, key, bound))
     ]
     if gone:
         session.expire(state.obj(), gone)

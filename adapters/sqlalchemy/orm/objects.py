@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import EXT_CONTINUE, InstanceState, Mapper, Session
 
@@ -75,7 +75,8 @@ def before_update(mapper: Mapper[Any], connection: Connection, state: InstanceSt
             flush = flush_of(connection, state)
             if flush is not None:
                 flush.note(info, state, state.dict, is_new=False)
-        _check_own(info, state, "UPDATE")
+        if _is_written(info, state):
+            _check_own(info, state, "UPDATE", connection)
     return EXT_CONTINUE
 
 
@@ -85,15 +86,29 @@ def before_delete(mapper: Mapper[Any], connection: Connection, state: InstanceSt
         if is_unseen(state):
             # A DELETE that finds no row would only be a warning; this raises.
             cast("Session", state.session).refresh(state.obj())
-        _check_own(info_of(mapper), state, "DELETE")
+        _check_own(info_of(mapper), state, "DELETE", connection)
     return EXT_CONTINUE
 
 
-def _check_own(info: MapperInfo, state: InstanceState[Any], operation: str) -> None:
+def _is_written(info: MapperInfo, state: InstanceState[Any]) -> bool:
+    """Return whether a flush could send an UPDATE of an object.
+
+    A shared row is flushed without one if it was only put into a collection, or got new ones.
+    """
+    if info.own is None or info.own[0].shared_rows is None:
+        return True
+    return cast("Session", state.session).is_modified(state.obj(), include_collections=False)
+
+
+def _check_own(
+    info: MapperInfo, state: InstanceState[Any], operation: str, connection: Connection
+) -> None:
     if info.own is None:
         return
     ownership, attribute = info.own
     tenant_id = tenant_id_for(ownership, operation)
+    if ownership.shared_rows is not None:
+        _refuse_shared(ownership, attribute, state, operation, connection)
     given = state.dict.get(attribute)
     if attribute in state.committed_state and not _is_set_to_itself(ownership, state, tenant_id):
         raise CrossTenantAccessError(
@@ -105,6 +120,38 @@ def _check_own(info: MapperInfo, state: InstanceState[Any], operation: str) -> N
             f"{operation} on {ownership.label}: {attribute} of the object is not the tenant in "
             "scope"
         )
+
+
+def _refuse_shared(
+    ownership: ColumnOwnership,
+    attribute: str,
+    state: InstanceState[Any],
+    operation: str,
+    connection: Connection,
+) -> None:
+    """Refuse to write an object that is a row which every tenant reads."""
+    if ownership.is_shared(_tenant_before(attribute, state, connection)):
+        raise CrossTenantAccessError(
+            f"{operation} on {ownership.label}: the object is a row that every tenant reads, and "
+            'no tenant writes; change it inside system_scope("why")'
+        )
+
+
+def _tenant_before(attribute: str, state: InstanceState[Any], connection: Connection) -> Any:
+    """Return the tenant that the row of an object has, not the one that it was set to."""
+    if attribute not in state.dict:
+        # The statement itself would find no row of the tenant's own, which says less.
+        return getattr(state.obj(), attribute)
+    history = state.attrs[attribute].history
+    if not history.added:
+        return state.dict[attribute]
+    if history.deleted:
+        return history.deleted[0]
+    mapper = state.mapper
+    of_row = zip(mapper.primary_key, cast("Any", state.key)[1], strict=True)
+    column = mapper.columns[attribute]
+    query = select(column).select_from(mapper.persist_selectable)
+    return connection.scalar(query.where(*(each == value for each, value in of_row)))
 
 
 def _is_set_to_itself(

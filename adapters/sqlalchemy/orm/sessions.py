@@ -235,7 +235,11 @@ def refuse_object_of_other_tenant(session: Any, state: InstanceState[Any]) -> No
     own = info_of(state.mapper).own if isinstance(serves, TenantContext) else None
     if own is not None:
         given = state.dict.get(own[1])
-        if given is not None and not own[0].is_same_tenant(given, serves.tenant_id):
+        if (
+            given is not None
+            and not own[0].is_same_tenant(given, serves.tenant_id)
+            and not own[0].is_shared(given)
+        ):
             raise CrossTenantAccessError(
                 f"an object of {own[0].label} that was loaded for another tenant is added "
                 "to a session of this one; load it again"

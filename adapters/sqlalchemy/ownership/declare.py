@@ -11,6 +11,9 @@ from typing import Any, Final, NamedTuple, TypeVar, overload
 
 from sqlalchemy import MetaData, Table
 from sqlalchemy.orm import Mapper
+from sqlalchemy.sql.elements import Null
+
+from tenantshield_mw.tenant import TenantId
 
 from ..errors import ConfigurationError
 from .registry import registry
@@ -34,10 +37,17 @@ def tenant_aware(
     column: str = ...,
     through: str | None = ...,
     check_references: bool = ...,
+    shared_rows: Null | TenantId | None = ...,
 ) -> Callable[[T], T]: ...
 @overload
 def tenant_aware(
-    target: T, /, *, column: str = ..., through: str | None = ..., check_references: bool = ...
+    target: T,
+    /,
+    *,
+    column: str = ...,
+    through: str | None = ...,
+    check_references: bool = ...,
+    shared_rows: Null | TenantId | None = ...,
 ) -> T: ...
 def tenant_aware(
     target: Any = None,
@@ -46,6 +56,7 @@ def tenant_aware(
     column: str = DEFAULT_COLUMN,
     through: str | None = None,
     check_references: bool = True,
+    shared_rows: Null | TenantId | None = None,
 ) -> Any:
     """Mark a model, a mixin or a Core ``Table`` whose rows belong to tenants.
 
@@ -59,6 +70,9 @@ def tenant_aware(
 
         @tenant_aware(through="invoice")
         class InvoiceLine(Base): ...
+
+        @tenant_aware(shared_rows=null())
+        class Template(Base): ...
 
         tenant_aware(notes_table)
 
@@ -75,15 +89,20 @@ def tenant_aware(
         check_references: whether foreign keys of this table that refer to tenant-aware
             tables are looked up before they are written. Those through which its rows
             belong to a tenant are always looked up.
+        shared_rows: what the tenant column holds in the rows that every tenant reads and refers
+            to, and that only a system scope writes: :func:`sqlalchemy.null`, or a value that is
+            no tenant's identifier. ``None`` if there are no such rows. A row that a system scope
+            writes without a tenant is one of them if this is ``null()``.
 
     Returns:
         ``target``, or a decorator if it was left out.
 
     Raises:
         ConfigurationError: there is no such column or foreign key, the column has another
-            type, or the table was declared differently before.
+            type, or the table was declared differently before; or the column cannot hold
+            ``shared_rows``.
     """
-    marking = _Marking(column, through, check_references)
+    marking = _Marking(column, through, check_references, shared_rows)
     if target is None:
         return lambda each: _mark(each, marking)
     return _mark(target, marking)
@@ -93,14 +112,20 @@ class _Marking(NamedTuple):
     column: str
     through: str | None
     check_references: bool
+    shared_rows: Null | TenantId | None
 
 
 def _mark(target: Any, marking: _Marking) -> Any:
-    column, through, _ = marking
+    column, through, _, shared_rows = marking
     if through is not None and column != DEFAULT_COLUMN:
         raise ConfigurationError(
             "tenant_aware() takes a column or a parent, not both: a row that has its own "
             "tenant column does not need through="
+        )
+    if through is not None and shared_rows is not None:
+        raise ConfigurationError(
+            "tenant_aware() takes shared_rows for a table with a tenant column: a row of a table "
+            "that is declared through a parent is shared if its parent is"
         )
     table = _table_of(target)
     if table is not None:
@@ -126,7 +151,7 @@ def _subclasses(class_: type[Any]) -> Iterator[type[Any]]:
 
 def _declare(table: Table, marking: _Marking, *, implied: bool = False) -> None:
     if marking.through is None:
-        registry.declare_column(table, marking.column, implied=implied)
+        registry.declare_column(table, marking.column, marking.shared_rows, implied=implied)
     else:
         registry.declare_through(table, marking.through, implied=implied)
     if not marking.check_references:

@@ -17,7 +17,16 @@ from sqlalchemy import (
 from sqlalchemy.exc import NoReferencedTableError
 
 from ..errors import ConfigurationError
-from .model import Ownership, ParentKey, ParentOwnership, TableKey, table_key, table_label
+from .model import (
+    ColumnOwnership,
+    Ownership,
+    ParentKey,
+    ParentOwnership,
+    TableKey,
+    carries_tenant,
+    table_key,
+    table_label,
+)
 
 __all__ = [
     "FindTable",
@@ -28,6 +37,7 @@ __all__ = [
     "is_finished",
     "is_made_by_database",
     "is_unique",
+    "refuse_composite_keys",
 ]
 
 FindTable: TypeAlias = Callable[[TableKey], Table | None]
@@ -177,6 +187,33 @@ def _check_unique(table: Table, key: ParentKey) -> None:
             f"UniqueConstraint of exactly {names}, or give {table_label(table)} a tenant column "
             "and a tenant_foreign_key()"
         )
+
+
+def refuse_composite_keys(
+    tables: Iterable[Table], ownerships: Mapping[TableKey, Ownership], find: FindTable
+) -> None:
+    """Refuse foreign keys that include the tenant, from or to a table with rows of everybody.
+
+    Raises:
+        ConfigurationError: there is one. It could refer to none of the parent's shared rows, and
+            the database does not check it in a shared row whose tenant is ``NULL``.
+    """
+    for table in tables:
+        child = ownerships.get(table_key(table))
+        if not isinstance(child, ColumnOwnership):
+            continue
+        for _, key in foreign_keys(table, find):
+            parent = ownerships.get(table_key(key.parent))
+            if parent is None or not carries_tenant(key, child, parent):
+                continue
+            for each in (child, parent):
+                if isinstance(each, ColumnOwnership) and each.shared_rows is not None:
+                    raise ConfigurationError(
+                        f"the foreign key of {table_label(table)} ({', '.join(key.columns)}) "
+                        f"includes the tenant, and {each.label} has shared_rows, which belong to "
+                        "none: use a plain foreign key, without the tenant; it is looked up, and "
+                        "may refer to a shared row"
+                    )
 
 
 def is_unique(table: Table, columns: Iterable[str]) -> bool:

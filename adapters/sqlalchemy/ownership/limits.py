@@ -24,7 +24,14 @@ from sqlalchemy.types import (
 
 from tenantshield_mw.tenant import MAX_TENANT_ID_LENGTH, TenantId
 
-__all__ = ["Acceptance", "acceptance_of", "are_sent_alike", "is_canonical_uuid", "undecorated"]
+__all__ = [
+    "Acceptance",
+    "acceptance_of",
+    "are_sent_alike",
+    "is_canonical_uuid",
+    "other_than",
+    "undecorated",
+]
 
 Acceptance: TypeAlias = Callable[[TenantId], bool]
 """Returns whether a column can hold a tenant id of its type."""
@@ -43,6 +50,22 @@ def acceptance_of(type_: TypeEngine[Any]) -> Acceptance | None:
     if len(checks) == 1:
         return checks[0]
     return lambda tenant_id: all(check(tenant_id) for check in checks)
+
+
+def other_than(type_: TypeEngine[Any], shared: TenantId, accepts: Acceptance | None) -> Acceptance:
+    """Return ``accepts`` with the condition that an id is not the one of the shared rows.
+
+    As a tenant, it could write them.
+    """
+    sent = _sent(type_, shared)
+
+    def accepts_other(tenant_id: TenantId) -> bool:
+        if tenant_id == shared or (accepts is not None and not accepts(tenant_id)):
+            return False
+        # A decorator could make the same of both.
+        return not isinstance(type_, TypeDecorator) or bool(_sent(type_, tenant_id) != sent)
+
+    return accepts_other
 
 
 def _variants(type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Table
+from sqlalchemy import Column, Table
+from sqlalchemy.sql.elements import Null
 from sqlalchemy.sql.expression import FromClause, TableClause
 from sqlalchemy.types import (
     BigInteger,
@@ -26,7 +28,7 @@ from tenantshield_mw.tenant import TenantId
 
 from ..databases import ExactText
 from ..errors import ConfigurationError
-from .limits import Acceptance, acceptance_of, are_sent_alike
+from .limits import Acceptance, acceptance_of, are_sent_alike, other_than
 
 __all__ = [
     "ColumnOwnership",
@@ -35,10 +37,12 @@ __all__ = [
     "ParentKey",
     "ParentOwnership",
     "Reference",
+    "SharedRows",
     "TableKey",
     "TypedReference",
     "carries_tenant",
     "column_ownership",
+    "may_be_shared",
     "table_key",
     "table_label",
     "tenant_id_type",
@@ -47,6 +51,14 @@ __all__ = [
 
 TableKey: TypeAlias = tuple[str | None, str]
 """Schema (``None`` for the default one) and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRows:
+    """The rows of a tenant-aware table that every tenant reads."""
+
+    value: TenantId | None
+    """What the tenant column holds in them; ``None`` for ``NULL``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +75,23 @@ class ColumnOwnership:
     """The type of tenant id that the column can be compared with."""
     accepts: Acceptance | None = field(default=None, compare=False)
     """Returns whether the column can hold an id of that type; ``None`` if it holds all."""
+    shared_rows: SharedRows | None = None
+    """Its rows that every tenant reads and refers to; ``None`` if there are none."""
 
     def is_same_tenant(self, value: object, tenant_id: TenantId) -> bool:
         """Return whether an attribute's ``value`` stands for ``tenant_id`` in this column."""
         return (type(value) is type(tenant_id) and value == tenant_id) or are_sent_alike(
             self.type_, value, tenant_id
         )
+
+    def is_shared(self, value: object) -> bool:
+        """Return whether an attribute's ``value`` stands for a row that every tenant reads."""
+        if self.shared_rows is None:
+            return False
+        shared = self.shared_rows.value
+        if shared is None or value is None:
+            return shared is value
+        return self.is_same_tenant(value, shared)
 
     @property
     def label(self) -> str:
@@ -116,6 +139,8 @@ class Reference:
     parent_columns: tuple[str, ...]
     owns: bool
     """Whether the row belongs to the parent's tenant, so that there must be a parent."""
+    to_own_rows: bool = False
+    """Whether the parent must be the tenant's own, and not a row that every tenant reads."""
     made_by_database: frozenset[str] = frozenset()
     """The names of the columns for which the database itself writes a default."""
     is_computed: bool = False
@@ -207,15 +232,42 @@ def without_tenant(
     return tuple(ours for ours, _ in pairs), tuple(theirs for _, theirs in pairs), folded
 
 
+def may_be_shared(table: TableClause, ownership_of: Callable[[TableClause], Any]) -> bool:
+    """Return whether every tenant reads some rows of ``table``, or of what it is tied to.
+
+    A row of a tied table is shared if all its parents are. So it is a tenant's if one of its
+    foreign keys leads to a table without such rows.
+
+    Args:
+        table: a table that belongs to tenants.
+        ownership_of: returns the ownership of a table.
+    """
+    rule = ownership_of(table)
+    if isinstance(rule, ColumnOwnership):
+        return rule.shared_rows is not None
+    return isinstance(rule, ParentOwnership) and all(
+        may_be_shared(each.parent, ownership_of) for each in rule.parent_keys
+    )
+
+
 def _is_binary(collation: str | None) -> bool:
     return collation is not None and collation.casefold().rpartition("_")[2] in ("bin", "binary")
 
 
-def column_ownership(table: Table, column: str) -> ColumnOwnership:
+def column_ownership(
+    table: Table, column: str, shared_rows: Null | TenantId | None = None
+) -> ColumnOwnership:
     """Return the ownership of a table with the tenant in ``column`` (a name or a key).
 
+    Args:
+        table: the table.
+        column: the name or key of its column.
+        shared_rows: what the column holds in the rows that every tenant reads; ``None`` if there
+            are no such rows.
+
     Raises:
-        ConfigurationError: there is no such column, or it cannot be a tenant column.
+        ConfigurationError: there is no such column, or it cannot be a tenant column, or it cannot
+            hold ``shared_rows``.
     """
     found = table.c.get(column)
     if found is None:
@@ -233,9 +285,35 @@ def column_ownership(table: Table, column: str) -> ColumnOwnership:
             "changes tenant; remove it"
         )
     python_type = tenant_id_type(found.type, f"{table_label(table)}.{found.name}")
+    accepts = acceptance_of(found.type)
+    shared = None if shared_rows is None else _shared_rows(found, shared_rows, python_type, accepts)
+    if shared is not None and shared.value is not None:
+        accepts = other_than(found.type, shared.value, accepts)
     return ColumnOwnership(
-        table, found.name, found.key, found.type, python_type, acceptance_of(found.type)
+        table, found.name, found.key, found.type, python_type, accepts, shared_rows=shared
     )
+
+
+def _shared_rows(
+    column: Column[Any],
+    given: Null | TenantId,
+    python_type: type,
+    accepts: Acceptance | None,
+) -> SharedRows:
+    label = f"{table_label(column.table)}.{column.name}"
+    if isinstance(given, Null):
+        if not column.nullable:
+            raise ConfigurationError(
+                f"shared_rows=null(), and {label} is NOT NULL: make the column nullable, or give "
+                "the value that it has in the rows that every tenant reads"
+            )
+        return SharedRows(None)
+    if type(given) is not python_type or (accepts is not None and not accepts(given)):
+        raise ConfigurationError(
+            f"shared_rows={given!r}, and {label} cannot hold it: give null() of SQLAlchemy, or a "
+            f"{python_type.__name__} that fits into the column and is no tenant's identifier"
+        )
+    return SharedRows(given)
 
 
 def tenant_id_type(type_: TypeEngine[Any], label: str) -> type:

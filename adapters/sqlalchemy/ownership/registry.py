@@ -13,7 +13,10 @@ from threading import Lock
 from typing import Any, Final
 
 from sqlalchemy import MetaData, Table
+from sqlalchemy.sql.elements import Null
 from sqlalchemy.sql.expression import TableClause
+
+from tenantshield_mw.tenant import TenantId
 
 from ..databases import ExactText
 from ..errors import ConfigurationError
@@ -50,12 +53,23 @@ class Registry:
 
     # -- declaring ---------------------------------------------------------------
 
-    def declare_column(self, table: Table, column: str, *, implied: bool = False) -> None:
+    def declare_column(
+        self,
+        table: Table,
+        column: str,
+        shared_rows: Null | TenantId | None = None,
+        *,
+        implied: bool = False,
+    ) -> None:
         """Declare that ``column`` of ``table`` (a name or a key) holds the tenant.
 
-        A declaration that is ``implied`` by a mixin or a base gives way to one of the model's own.
+        Args:
+            table: the table.
+            column: the name or key of its column.
+            shared_rows: what it holds in the rows that every tenant reads, if there are any.
+            implied: whether a mixin or a base says so, which gives way to what the model says.
         """
-        self._declare(table, column_ownership(table, column), implied=implied)
+        self._declare(table, column_ownership(table, column, shared_rows), implied=implied)
 
     def declare_through(self, table: Table, parent: str, *, implied: bool = False) -> None:
         """Declare that a row of ``table`` belongs to its parent's tenant."""
@@ -96,8 +110,9 @@ class Registry:
             if earlier is not None and not agree(earlier, declaration):
                 raise ConfigurationError(
                     f"{table_label(table)} is declared twice and differently: a table is "
-                    "either tenant-aware (by one column, or through one parent) or shared "
-                    "across tenants; of two tables of this name in different databases, one "
+                    "either tenant-aware (by one column, or through one parent, and with the same "
+                    "shared_rows) or shared across tenants; of two tables of this name in "
+                    "different databases, one "
                     "may be tenant-aware by a column and the other, in a MetaData of its own, "
                     "shared"
                 )

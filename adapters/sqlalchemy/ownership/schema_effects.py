@@ -16,6 +16,7 @@ from .model import (
     Ownership,
     ParentOwnership,
     TableKey,
+    may_be_shared,
     table_key,
     table_label,
 )
@@ -47,7 +48,7 @@ def refused_tables(
     for table in tables:
         ownership = ownerships.get(table_key(table))
         if ownership is not None:
-            found.update(_conflicts(table, ownership))
+            found.update(_conflicts(table, ownership, ownerships))
         if isinstance(ownership, ParentOwnership):
             found.update(_collations(table, ownership))
     found.update(_replaced_parents(tables, ownerships))
@@ -90,7 +91,11 @@ def _inheritance(
 
 def _are_alike(left: Ownership, right: Ownership) -> bool:
     if isinstance(left, ColumnOwnership) and isinstance(right, ColumnOwnership):
-        return left.column == right.column and left.python_type is right.python_type
+        return (
+            left.column == right.column
+            and left.python_type is right.python_type
+            and left.shared_rows == right.shared_rows
+        )
     return _keys(left) == _keys(right)
 
 
@@ -103,10 +108,12 @@ def _keys(ownership: Ownership) -> frozenset[tuple[tuple[str, ...], TableKey]] |
 # -- ON CONFLICT -------------------------------------------------------------------
 
 
-def _conflicts(table: Table, ownership: Ownership) -> Refusals:
+def _conflicts(
+    table: Table, ownership: Ownership, ownerships: Mapping[TableKey, Ownership]
+) -> Refusals:
     label = table_label(table)
     for clause, names in conflict_clauses(table):
-        if clause in _RESOLVING and not _includes_tenant(frozenset(names), ownership):
+        if clause in _RESOLVING and not _includes_tenant(frozenset(names), ownership, ownerships):
             does = "deletes" if clause == "REPLACE" else "silently loses"
             reason = (
                 f"{label} has ON CONFLICT {clause} on {', '.join(sorted(names))}, which does "
@@ -129,12 +136,16 @@ def _is_tenant(column: Column[Any], ownership: Ownership) -> bool:
     return isinstance(ownership, ColumnOwnership) and column.name == ownership.column
 
 
-def _includes_tenant(columns: frozenset[str], ownership: Ownership) -> bool:
+def _includes_tenant(
+    columns: frozenset[str], ownership: Ownership, ownerships: Mapping[TableKey, Ownership]
+) -> bool:
     """Return whether only rows of one tenant can be equal in ``columns``."""
     if isinstance(ownership, ParentOwnership):
         return any(
             columns.issuperset(each.columns)
             and not any(collations(ownership.table, name) for name in each.columns)
+            # Rows of two tenants may have the same shared parent.
+            and not may_be_shared(each.parent, lambda table: ownerships.get(table_key(table)))
             for each in ownership.parent_keys
         )
     # Under a collation the ids of two tenants may be equal.

@@ -18,6 +18,7 @@ from .derivation import (
     foreign_keys,
     is_finished,
     is_made_by_database,
+    refuse_composite_keys,
 )
 from .model import (
     ColumnOwnership,
@@ -26,6 +27,7 @@ from .model import (
     Reference,
     TableKey,
     carries_tenant,
+    may_be_shared,
     table_key,
     table_label,
     without_tenant,
@@ -64,7 +66,11 @@ def agree(earlier: Declaration, later: Declaration) -> bool:
     """Return whether two declarations of one table say the same."""
     match earlier, later:
         case ColumnOwnership(), ColumnOwnership():
-            return earlier.column == later.column and earlier.python_type is later.python_type
+            return (
+                earlier.column == later.column
+                and earlier.python_type is later.python_type
+                and earlier.shared_rows == later.shared_rows
+            )
         case Through(), Through():
             return earlier.parent == later.parent
         case Shared(), Shared():
@@ -139,7 +145,7 @@ class State:
     @util.ro_memoized_property
     def ownerships(self) -> dict[TableKey, Ownership]:
         """How each table's rows are assigned to a tenant, for the tables where they are."""
-        own: dict[TableKey, Ownership] = {}
+        own: dict[TableKey, ColumnOwnership] = {}
         others: list[tuple[Table, str | None]] = []
         for key, table in self.tables.items():
             match self.declared.get(key):
@@ -151,7 +157,10 @@ class State:
                     others.append((table, None))
                 case Shared():
                     pass
-        return derive_all(own, others, self.find, self.apart)
+        ownerships = derive_all(own, others, self.find, self.apart)
+        if any(each.shared_rows is not None for each in own.values()):
+            refuse_composite_keys(self.tables.values(), ownerships, self.find)
+        return ownerships
 
     @util.ro_memoized_property
     def refused(self) -> dict[TableKey, str]:
@@ -232,6 +241,9 @@ class State:
         # A table of a MetaData that nothing was declared in, a reflected one perhaps.
         return derive_through_parents(given, None, self.ownerships, self.find, self.apart)
 
+    def _ownership_of_known(self, table: TableClause) -> Ownership | None:
+        return self.ownership_of(table_key(table), table)
+
     def check_definition(self, table: TableClause, default_schemas: frozenset[str]) -> None:
         """Refuse a table whose definition reaches rows of other tenants.
 
@@ -273,6 +285,7 @@ class State:
             if isinstance(ownership, ParentOwnership)
             else set()
         )
+        to_own = bool(owning) and may_be_shared(table, self._ownership_of_known)
         for _, key in foreign_keys(table, self.find):
             parent = self.ownership_of(table_key(key.parent), key.parent)
             if parent is None:
@@ -293,6 +306,7 @@ class State:
                     key.parent,
                     parent_names,
                     owns,
+                    owns and to_own,
                     frozenset(each.name for each in columns if is_made_by_database(each)),
                     any(each.computed is not None for each in columns),
                     folded,

@@ -16,7 +16,7 @@ from sqlalchemy import Text, and_, cast, column, func, not_, or_, select, table
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.expression import ColumnElement
 
-from .policies import ACCESS, LOOKUP, REFERENCES, TENANT
+from .policies import ALL, LOOKUP
 from .specification import TablePolicySpec
 from .sql import require_postgresql
 
@@ -31,7 +31,7 @@ __all__ = [
     "read_catalog",
 ]
 
-OURS: Final = (ACCESS, TENANT, REFERENCES)
+OURS: Final = ALL
 
 BUILT_IN: Final = ("current_setting", "replace")
 """The built-in functions of PostgreSQL that the policies call."""

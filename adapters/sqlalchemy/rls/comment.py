@@ -19,12 +19,28 @@ def record(spec: TablePolicySpec) -> str:
     """Return ``spec`` serialized to one line of text."""
     values: dict[str, Any] = {"name": spec.name, "schema": spec.schema}
     if spec.column is not None:
-        values["column"] = [spec.column.name, spec.column.kind, spec.column.storage]
+        values["column"] = _values_of_column(spec.column)
     for key, links in (("ties", spec.ties), ("references", spec.references)):
-        values[key] = [
-            [each.columns, each.parent, each.parent_columns, each.parent_schema] for each in links
-        ]
+        values[key] = list(map(_values_of_link, links))
     return _PREFIX + json.dumps({key: value for key, value in values.items() if value})
+
+
+def _values_of_column(column: TenantColumn) -> list[Any]:
+    values = [column.name, column.kind, column.storage]
+    return [*values, column.shared_rows] if column.shared_rows else values
+
+
+def _values_of_link(link: ParentLink) -> list[Any]:
+    values: list[Any] = [link.columns, link.parent, link.parent_columns, link.parent_schema]
+    if not link.own:
+        return values
+    own = [
+        {"column": _values_of_column(each)}
+        if isinstance(each, TenantColumn)
+        else {"tie": _values_of_link(each)}
+        for each in link.own
+    ]
+    return [*values, own]
 
 
 def read_record(text: str | None) -> TablePolicySpec | None:
@@ -37,7 +53,7 @@ def read_record(text: str | None) -> TablePolicySpec | None:
         return TablePolicySpec(
             values["name"],
             values.get("schema"),
-            None if column is None else TenantColumn(*column),
+            None if column is None else _column(column),
             *(tuple(map(_link, values.get(key, ()))) for key in ("ties", "references")),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -45,6 +61,15 @@ def read_record(text: str | None) -> TablePolicySpec | None:
         return None
 
 
+def _column(values: list[Any]) -> TenantColumn:
+    name, kind, storage, *shared = values
+    return TenantColumn(name, kind, storage, tuple(*shared))
+
+
 def _link(values: list[Any]) -> ParentLink:
-    columns, parent, parent_columns, parent_schema = values
-    return ParentLink(tuple(columns), parent, tuple(parent_columns), parent_schema)
+    columns, parent, parent_columns, parent_schema, *more = values
+    own: Any = tuple(
+        _column(each["column"]) if "column" in each else _link(each["tie"])
+        for each in (more[0] if more else ())
+    )
+    return ParentLink(tuple(columns), parent, tuple(parent_columns), parent_schema, own)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from sqlalchemy.engine import Connection
 
@@ -25,6 +25,12 @@ DifferenceKind: TypeAlias = Literal[
     "function missing",
     "function outdated",
 ]
+
+
+_COMMANDS: Final = {"ALL": "*", "UPDATE": "w", "DELETE": "d"}
+"""The letters by which PostgreSQL's catalog names the commands."""
+
+_COMMAND_NAMES: Final = {"ALL": "all commands", "UPDATE": "UPDATE", "DELETE": "DELETE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +152,16 @@ class _Comparison:
     def _alterations(self, wanted: Policy, found: FoundPolicy) -> Iterator[str]:
         if found.permissive == wanted.restrictive:
             yield f"it is {'permissive' if found.permissive else 'restrictive'}"
-        if found.command != "*":
-            yield "it is not for all commands"
+        if found.command != _COMMANDS[wanted.command]:
+            yield f"it is not for {_COMMAND_NAMES[wanted.command]}"
         if not found.for_all_roles:
             yield "it is not for all roles"
         if not self._same(wanted.using, found.using):
             yield f"USING is {found.using}"
         # Without WITH CHECK, PostgreSQL applies the USING condition to new rows as well.
         check = found.using if found.check is None else found.check
+        if wanted.command == "DELETE":
+            return
         if not self._same(wanted.using if wanted.check is None else wanted.check, check):
             yield f"WITH CHECK is {check}"
 

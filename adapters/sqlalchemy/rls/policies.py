@@ -1,13 +1,15 @@
 """The policies of a table, as SQL.
 
-Each table gets up to three:
+Each table gets up to five:
 
 - a permissive one that allows all rows, because PostgreSQL shows none without a permissive
   policy;
 - a restrictive one that compares the tenant. Restrictive policies apply in addition to all
   others, so a policy that is added later cannot expose more rows;
 - a restrictive one that looks up the rows that a new or changed row refers to. PostgreSQL's
-  own foreign key check sees every tenant's rows.
+  own foreign key check sees every tenant's rows;
+- where every tenant reads some rows, restrictive ones for ``UPDATE`` and ``DELETE``, which leave
+  these rows out.
 
 The setting is read in a subquery: the planner evaluates it once per statement, before it
 reads any row, and can use the value in an index scan.
@@ -28,7 +30,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from .comment import record
 from .specification import Kind, ParentLink, Storage, TablePolicySpec, TenantColumn
@@ -36,10 +38,13 @@ from .sql import literal, quoted, table_name
 
 __all__ = [
     "ACCESS",
+    "ALL",
+    "DELETE",
     "LOOKUP",
     "REFERENCES",
     "SETTINGS",
     "TENANT",
+    "UPDATE",
     "Function",
     "Policy",
     "functions_of",
@@ -59,6 +64,10 @@ tenants 7 and "7" are different."""
 ACCESS: Final = "tenantshield_access"
 TENANT: Final = "tenantshield_tenant"
 REFERENCES: Final = "tenantshield_references"
+UPDATE: Final = "tenantshield_update"
+DELETE: Final = "tenantshield_delete"
+ALL: Final = (ACCESS, TENANT, REFERENCES, UPDATE, DELETE)
+"""The names of all policies of this package."""
 LOOKUP: Final = "tenantshield_refers_"
 """The prefix of the functions' names."""
 
@@ -82,12 +91,14 @@ class Policy:
         restrictive: whether it is restrictive rather than permissive.
         using: the condition for rows that are read, changed or deleted, as SQL.
         check: the condition for rows that are written; ``None`` if it is the same.
+        command: the command that it is for.
     """
 
     name: str
     restrictive: bool
     using: str
     check: str | None = None
+    command: Literal["ALL", "UPDATE", "DELETE"] = "ALL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +126,56 @@ def _tenant_in_scope(column: TenantColumn) -> str:
     return f"(SELECT {_CASTS[column.kind, column.storage].format(value)})"
 
 
-def _exists(spec: TablePolicySpec, link: ParentLink) -> str:
+def _is_tenants(row: str, column: TenantColumn) -> str:
+    return f"{row}.{quoted(column.name)} = {_tenant_in_scope(column)}"
+
+
+def _is_own(row: str, column: TenantColumn) -> str:
+    """Return the condition that a row, the name of a table or alias, is the tenant's own."""
+    condition = _is_tenants(row, column)
+    # No tenant may have the identifier of the shared rows: it could write them.
+    others = [f"NOT {_is(row, column, each)}" for each in column.shared_rows if each is not None]
+    return " AND ".join([condition, *others])
+
+
+def _is(row: str, column: TenantColumn, value: str | None) -> str:
+    name = f"{row}.{quoted(column.name)}"
+    if value is None:
+        return f"({name} IS NULL)"
+    casts: Mapping[Storage, str] = {
+        "text": "",
+        "char": "::bpchar",
+        "integer": "::bigint",
+        "uuid": "::uuid",
+        "hex": "::bpchar",
+    }
+    return f"({name} = {literal(value)}{casts[column.storage]})"
+
+
+def _exists(child: str, link: ParentLink, *, own: bool = False, depth: int = 1) -> str:
     """Return the condition that the parent row is visible.
 
     The parent's own policies apply inside the subquery.
+
+    Args:
+        child: the name of the table or alias that refers to it.
+        link: the foreign key.
+        own: whether the parent must be the tenant's own.
+        depth: how many such subqueries this one is inside of, and one.
     """
-    child, parent = table_name(spec.schema, spec.name), "tenantshield_parent"
-    pairs = " AND ".join(
+    parent = "tenantshield_parent" if depth == 1 else f"tenantshield_parent_{depth}"
+    conditions = [
         f"{parent}.{quoted(theirs)} = {child}.{quoted(ours)}"
         for ours, theirs in zip(link.columns, link.parent_columns, strict=True)
-    )
+    ]
+    for each in link.own if own else ():
+        if isinstance(each, TenantColumn):
+            conditions.append(_is_own(parent, each))
+        else:
+            conditions.append(_exists(parent, each, own=True, depth=depth + 1))
     return (
         f"EXISTS (SELECT 1 FROM {table_name(link.parent_schema, link.parent)} AS {parent} "
-        f"WHERE {pairs})"
+        f"WHERE {' AND '.join(conditions)})"
     )
 
 
@@ -136,7 +184,7 @@ def _reference(spec: TablePolicySpec, link: ParentLink, *, by_function: bool) ->
     # As in the foreign key itself, a reference that is partly NULL refers to nothing.
     nulls = [f"{child}.{quoted(ours)} IS NULL" for ours in link.columns]
     if not by_function:
-        return f"({' OR '.join([*nulls, _exists(spec, link)])})"
+        return f"({' OR '.join([*nulls, _exists(child, link)])})"
     if (link.parent_schema, link.parent) == (spec.schema, spec.name):
         # A new row that refers to itself does not exist yet.
         itself = " AND ".join(
@@ -212,15 +260,23 @@ def policies_of(spec: TablePolicySpec, specs: Sequence[TablePolicySpec] = ()) ->
     Raises:
         KeyError: the column's ``kind`` cannot be compared with its ``storage``.
     """
+    table = table_name(spec.schema, spec.name)
     if spec.column is not None:
-        column = f"{table_name(spec.schema, spec.name)}.{quoted(spec.column.name)}"
-        predicate = f"{column} = {_tenant_in_scope(spec.column)}"
+        own = _is_own(table, spec.column)
+        shared = [_is(table, spec.column, each) for each in spec.column.shared_rows]
+        visible = " OR ".join([_is_tenants(table, spec.column), *shared])
+        is_split = bool(shared)
     else:
-        predicate = " AND ".join(_exists(spec, tie) for tie in spec.ties)
+        own = " AND ".join(_exists(table, tie, own=True) for tie in spec.ties)
+        visible = " AND ".join(_exists(table, tie) for tie in spec.ties)
+        is_split = own != visible
     policies = [
         Policy(ACCESS, restrictive=False, using="true"),
-        Policy(TENANT, restrictive=True, using=predicate),
+        Policy(TENANT, restrictive=True, using=visible, check=own if is_split else None),
     ]
+    if is_split:
+        policies.append(Policy(UPDATE, restrictive=True, using=own, command="UPDATE"))
+        policies.append(Policy(DELETE, restrictive=True, using=own, command="DELETE"))
     if spec.references:
         by_function = _needs_functions(spec, specs)
         check = " AND ".join(
@@ -263,14 +319,16 @@ def statements_to_create(
     # Enabled first: between two statements the table may show too few rows, never too many.
     yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
     yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
-    for name in (ACCESS, TENANT, REFERENCES):
+    for name in ALL:
         yield f"DROP POLICY IF EXISTS {name} ON {table}"
     for policy in reversed(policies):
         check = policy.using if policy.check is None else policy.check
         yield (
             f"CREATE POLICY {policy.name} ON {table} "
-            f"AS {'RESTRICTIVE' if policy.restrictive else 'PERMISSIVE'} FOR ALL TO PUBLIC "
-            f"USING ({policy.using}) WITH CHECK ({check})"
+            f"AS {'RESTRICTIVE' if policy.restrictive else 'PERMISSIVE'} FOR {policy.command} "
+            f"TO PUBLIC USING ({policy.using})"
+            # What is deleted is not written.
+            + ("" if policy.command == "DELETE" else f" WITH CHECK ({check})")
         )
     yield f"COMMENT ON POLICY {TENANT} ON {table} IS {literal(record(spec))}"
     yield _for_each_partition(table, "ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
@@ -283,7 +341,7 @@ def statements_to_drop(
     security.
     """
     table = table_name(spec.schema, spec.name)
-    for name in (ACCESS, TENANT, REFERENCES):
+    for name in ALL:
         yield f"DROP POLICY IF EXISTS {name} ON {table}"
     yield f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY"
     yield f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"

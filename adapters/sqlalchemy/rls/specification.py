@@ -7,7 +7,8 @@ migration and compared with a database.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import MetaData, Table
@@ -15,7 +16,14 @@ from sqlalchemy.dialects.postgresql import CITEXT
 from sqlalchemy.types import CHAR, String, TypeDecorator, TypeEngine, Uuid
 
 from ..errors import ConfigurationError
-from ..ownership.model import ColumnOwnership, ParentKey, Reference, table_label
+from ..ownership.model import (
+    ColumnOwnership,
+    ParentKey,
+    ParentOwnership,
+    Reference,
+    may_be_shared,
+    table_label,
+)
 from ..ownership.registry import registry
 
 __all__ = [
@@ -45,11 +53,14 @@ class TenantColumn:
         name: its name in the database.
         kind: the type of the tenant's identifier in Python.
         storage: the type of the column.
+        shared_rows: what the column holds in rows that every tenant reads, as text; ``None`` for
+            ``NULL``. Empty if there are no such rows.
     """
 
     name: str
     kind: Kind = "text"
     storage: Storage = "text"
+    shared_rows: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +72,15 @@ class ParentLink:
         parent: the name of the table that they refer to.
         parent_columns: the columns that they refer to, in the same order.
         parent_schema: the schema of that table; ``None`` for the default one.
+        own: what makes a parent row the tenant's own, if it may also be one that every tenant
+            reads: the parent's tenant column, or its own ties. Empty if it may not.
     """
 
     columns: tuple[str, ...]
     parent: str
     parent_columns: tuple[str, ...]
     parent_schema: str | None = None
+    own: tuple[TenantColumn, ...] | tuple[ParentLink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +131,37 @@ def spec_of_table(table: Table) -> TablePolicySpec | None:
         return None
     references = tuple(_link(each) for each in registry.references_of(table) if not each.owns)
     if isinstance(rule, ColumnOwnership):
-        column = TenantColumn(rule.column, _KINDS[rule.python_type], _storage(table, rule))
-        return TablePolicySpec(table.name, table.schema, column, references=references)
-    return TablePolicySpec(
-        table.name, table.schema, ties=tuple(map(_link, rule.parent_keys)), references=references
-    )
+        return TablePolicySpec(
+            table.name, table.schema, _tenant_column(table, rule), references=references
+        )
+    ties = _own_ties(rule) if may_be_shared(table, _rule_of) else map(_link, rule.parent_keys)
+    return TablePolicySpec(table.name, table.schema, ties=tuple(ties), references=references)
+
+
+def _tenant_column(table: Table, rule: ColumnOwnership) -> TenantColumn:
+    storage = _storage(table, rule)
+    shared: tuple[str | None, ...] = ()
+    if rule.shared_rows is not None:
+        value = rule.shared_rows.value
+        text = None if value is None else str(value)
+        shared = (text.replace("-", "") if text is not None and storage == "hex" else text,)
+    return TenantColumn(rule.column, _KINDS[rule.python_type], storage, shared)
+
+
+def _rule_of(table: Any) -> Any:
+    return registry.ownership_of(table)
+
+
+def _own_ties(rule: ParentOwnership) -> Iterator[ParentLink]:
+    """Yield the ties of a table whose parents may be rows of everybody."""
+    for key in rule.parent_keys:
+        parent = registry.ownership_of(key.parent)
+        own: tuple[TenantColumn, ...] | tuple[ParentLink, ...] = ()
+        if isinstance(parent, ColumnOwnership):
+            own = (_tenant_column(key.parent, parent),)
+        elif parent is not None:
+            own = tuple(_own_ties(parent))
+        yield replace(_link(key), own=own)
 
 
 def _link(key: ParentKey | Reference) -> ParentLink:

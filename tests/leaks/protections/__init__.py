@@ -51,7 +51,8 @@ class Protection:
             of one that has one), ``system`` (a scope that sees all tenants), ``fills`` (the
             tenant may be left out of every statement, not of new objects alone),
             ``tenant_keys`` (foreign keys in which the tenant is part of the reference),
-            ``converts`` (a tenant column whose type converts the tenant).
+            ``converts`` (a tenant column whose type converts the tenant), ``shared_rows``
+            (rows that every tenant reads beside a tenant's own).
         has_policies: whether the database has policies, and the application a role for which
             they hold.
     """
@@ -72,6 +73,7 @@ class Protection:
             "system",
             "fills",
             "converts",
+            "shared_rows",
         ]
     )
     refusals: tuple[type[Exception], ...] = ()
@@ -82,6 +84,10 @@ class Protection:
     def aware(self, model: T) -> T:
         """Mark ``model`` as a tenant-aware one."""
         return model
+
+    def aware_shared(self, value: Any) -> Callable[[T], T]:
+        """Mark a model in which every tenant reads the rows with ``value`` for a tenant."""
+        return lambda model: model
 
     def aware_column(self, column: str) -> Callable[[T], T]:
         """Mark a model whose tenant column has another name."""

@@ -30,6 +30,9 @@ class _Ours(Protection):
     def aware(self, model: T) -> T:
         return tenant_aware(model)
 
+    def aware_shared(self, value: Any) -> Callable[[T], T]:
+        return tenant_aware(shared_rows=value)
+
     def aware_column(self, column: str) -> Callable[[T], T]:
         return tenant_aware(column=column)
 

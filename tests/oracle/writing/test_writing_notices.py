@@ -66,7 +66,7 @@ def _delete_without_parents(patch: pytest.MonkeyPatch) -> None:
     def forgetful(self: StatementGuard, operation: str) -> Any:
         plan = new_plan(self, operation)
         if operation == "DELETE":
-            plan._predicates.tied = lambda element, chain: true()  # type: ignore[method-assign]
+            plan._predicates.tied = lambda *_, **__: true()  # type: ignore[method-assign]
         return plan
 
     patch.setattr(StatementGuard, "new_plan", forgetful)
