@@ -6,30 +6,35 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Final, ParamSpec, TypeVar, Unpack
 
 import click
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.local import LocalProxy
 
 import tenantshield_mw
 from tenantshield_mw import (
+    SESSION_KEY,
+    TENANT_KEY,
     ConfigurationError,
     MissingTenantContextError,
+    ScopeMismatchError,
     TenantContext,
     TenantDirectory,
+    TenantId,
     TenantResolutionError,
     TenantSessionMiddlewareWSGI,
     tenant_scope,
 )
+from tenantshield_mw.context import as_tenant_context, bind, try_current_tenant
 from tenantshield_mw.directory import Lookup
 from tenantshield_mw.options import ALREADY, WSGIOptions, reusable
 from tenantshield_mw.refusal import REFUSAL_KEY, REFUSED, logged_refusal_for, start_refusal
 from tenantshield_mw.resolution import SyncResolver
 from tenantshield_mw.resolvers.identifier import Kind, parser_for
 
-__all__ = ["TenantShield", "current_tenant", "tenant_option"]
+__all__ = ["TenantShield", "current_tenant", "enter_tenant", "tenant_option"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -112,7 +117,61 @@ class TenantShield:
             if kind not in handled:
                 app.register_error_handler(kind, _refuse)
         app.extensions[_EXTENSION] = self
-        app.wsgi_app = middleware  # type: ignore[method-assign]
+        app.wsgi_app = _with_session(app, middleware)  # type: ignore[method-assign]
+
+
+def _with_session(app: Flask, middleware: Any) -> Any:
+    """Return a WSGI app that lets resolvers read Flask's own session."""
+
+    def serve(environ: Any, start_response: Any) -> Any:
+        environ.setdefault(SESSION_KEY, partial(_session_of, app, environ))
+        return middleware(environ, start_response)
+
+    return serve
+
+
+def _session_of(app: Flask, environ: Any) -> Any:
+    found = app.session_interface.open_session(app, app.request_class(environ))
+    if found is None:
+        raise ConfigurationError("the app has no session: set its SECRET_KEY")
+    return found
+
+
+def enter_tenant(tenant: TenantContext | TenantId) -> None:
+    """Bind the tenant for the rest of the request, for ``before_request``::
+
+        TenantShield(app, resolve_tenant=resolvers.bound_later())
+
+
+        @app.before_request
+        def bind_tenant() -> None:
+            if current_user.is_authenticated:
+                enter_tenant(current_user.organization_id)
+
+    The view, ``after_request`` and teardown functions and a streamed body see it. It ends with
+    the request.
+
+    Args:
+        tenant: an identifier or a :class:`~tenantshield_mw.TenantContext`.
+
+    Raises:
+        ConfigurationError: the request did not pass :class:`TenantShield`, which ends it.
+        ScopeMismatchError: the request is bound to another tenant.
+        TenantResolutionError: ``tenant`` cannot name a tenant.
+    """
+    if TENANT_KEY not in request.environ:
+        raise ConfigurationError(
+            "enter_tenant() needs TenantShield(app, ...), which ends the tenant with the request"
+        )
+    entered = as_tenant_context(tenant)
+    bound = try_current_tenant()
+    if bound is None:
+        bind(entered)
+        request.environ[TENANT_KEY] = entered
+    elif bound != entered:
+        raise ScopeMismatchError(
+            "the request is bound to another tenant than enter_tenant() names: name it once"
+        )
 
 
 def _answer_refused(environ: Any, start_response: Any) -> Any:
@@ -138,7 +197,7 @@ def _through_flask(app: Flask, answer: Any) -> Any:
 
 
 def _refuse(error: Exception) -> Response:
-    refusal = logged_refusal_for(error, _logger)
+    refusal = logged_refusal_for(error, _logger, request.environ)
     return Response(refusal.body, refusal.status, list(refusal.headers))
 
 

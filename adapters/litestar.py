@@ -17,6 +17,7 @@ from litestar.routes import BaseRoute, HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from tenantshield_mw import ConfigurationError, TenantContext, current_tenant, tenant_scope
+from tenantshield_mw.admission import is_bound_later
 from tenantshield_mw.asgi import TenantSessionMiddleware
 from tenantshield_mw.options import ALREADY, ASGIOptions, reusable
 from tenantshield_mw.refusal import (
@@ -61,6 +62,7 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
         self._name = name
         # The app is created later; a mistake must show now.
         self._kept = reusable(TenantSessionMiddleware, resolve_tenant=resolve_tenant, **options)
+        self._is_bound_later = is_bound_later(resolve_tenant)
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Add the middleware, the dependency and the handlers to the app's configuration.
@@ -84,8 +86,18 @@ class TenantShieldPlugin(InitPluginProtocol, ReceiveRoutePlugin):
         return app_config
 
     def receive_route(self, route: BaseRoute) -> None:
-        """Add the tenant to the cache keys of a route with its own key builder."""
+        """Add the tenant to the cache keys of a route with its own key builder.
+
+        Raises:
+            ConfigurationError: the route has cached responses, and the app binds the tenant too
+                late for their keys.
+        """
         for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            if self._is_bound_later and handler.cache:
+                raise ConfigurationError(
+                    f"{handler}: with bound_later(), a cached response would be given to every "
+                    "tenant, since it is found before the app binds one: leave out cache="
+                )
             if build := handler.cache_key_builder:
                 handler.cache_key_builder = _apart(build)
 
@@ -153,11 +165,11 @@ def _require_middleware(app: ASGIApp) -> ASGIApp:
 
 
 def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    refusal = refusal_for(error)
+    refusal = refusal_for(error, request.scope)
     body = refusal.body_for(request.method)
     return Response(body, status_code=refusal.status, headers=dict(refusal.headers))
 
 
 async def _note_error(error: Exception, scope: Any) -> None:
     if isinstance(error, REFUSED):
-        scope["state"][REFUSAL_KEY] = logged_refusal_for(error, _logger)
+        scope["state"][REFUSAL_KEY] = logged_refusal_for(error, _logger, scope)

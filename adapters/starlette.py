@@ -148,7 +148,7 @@ class _TenantInState:
 
 
 async def _refuse(connection: HTTPConnection, error: Exception) -> Any:
-    refusal = logged_refusal_for(error, _logger)
+    refusal = logged_refusal_for(error, _logger, connection.scope)
     if not isinstance(connection, WebSocket):
         body = refusal.body_for(connection.scope.get("method"))
         return Response(body, refusal.status, dict(refusal.headers))

@@ -36,6 +36,7 @@ from .refusal import REFUSAL_KEY, OnMissingTenant, Refusal
 from .request import PRINCIPAL_KEY, SESSION_KEY, TENANT_KEY
 from .resolution import Answer, Resolver, SyncResolver
 from .tenant import TenantContext, TenantId
+from .tenant_from import tenant_from
 from .wsgi import TenantSessionMiddlewareWSGI
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "current_tenant",
     "resolvers",
     "system_scope",
+    "tenant_from",
     "tenant_scope",
     "try_current_tenant",
 ]

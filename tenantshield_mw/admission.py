@@ -25,11 +25,32 @@ from .resolution import (
 )
 from .tenant import TenantContext, with_claims
 
-__all__ = ["Authorize", "admission", "blocking_admission"]
+__all__ = ["Authorize", "admission", "blocking_admission", "is_bound_later"]
 
 Authorize: TypeAlias = Callable[[Any, TenantContext], bool | Awaitable[bool]]
 """Takes the raw ASGI scope or WSGI environ and the tenant; returns whether the caller may act
 for the tenant."""
+
+
+def is_bound_later(resolver: object, *others: object) -> bool:
+    """Return whether the application binds the tenant itself, as
+    :func:`~tenantshield_mw.resolvers.bound_later` says.
+
+    Args:
+        resolver: the resolver.
+        *others: ``directory`` and ``authorize``, which need a tenant before the app runs.
+
+    Raises:
+        ConfigurationError: one of ``others`` was given with it.
+    """
+    if getattr(resolver, "binds_later", False) is not True:
+        return False
+    if any(each is not None for each in others):
+        raise ConfigurationError(
+            "directory= and authorize= are asked before the app runs, when bound_later() has no "
+            "tenant yet: ask them where the app binds it, and leave the arguments out"
+        )
+    return True
 
 
 def admission(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from .admission import Authorize, admission
+from .admission import Authorize, admission, is_bound_later
 from .context import bind, binding_var, unbind
 from .directory import Lookup, TenantDirectory
 from .errors import ConfigurationError, TenantResolutionError
@@ -19,7 +19,7 @@ from .refusal import (
     send_refusal,
 )
 from .refusal_app import asgi_refusal_app
-from .request import TENANT_KEY
+from .request import TENANT_KEY, UNNAMED_KEY
 from .resolution import TWICE_AWAITABLE, Resolver, is_awaitable, tenant_named, tenant_of
 from .server_context import channel_wrapper
 from .tenant import TenantContext
@@ -84,6 +84,7 @@ class TenantSessionMiddleware:
     """
 
     __slots__ = (
+        "_is_bound_later",
         "_is_exempt",
         "_mount",
         "_on_missing_tenant",
@@ -117,18 +118,19 @@ class TenantSessionMiddleware:
         self._resolve = admission(resolve_tenant, directory, authorize, timeout)
         self._on_missing_tenant: OnMissingTenant = on_missing_tenant
         self._is_exempt = exemption(exempt)
+        self._is_bound_later = is_bound_later(resolve_tenant, directory, authorize)
         self._vary = chosen(vary, resolve_tenant, authorize)
         self._wrap_channel = channel_wrapper(self._vary)
         self._on_refused = None if on_refused is None else asgi_refusal_app(on_refused, self._vary)
 
-    async def __call__(
+    async def __call__(  # noqa: C901
         self,
         scope: Any,  # Each library has a type of its own for it.
         receive: Receive,
         send: Send,
     ) -> None:
         """Serve one connection."""
-        # Longer than 40 lines, since each further call would cost every request.
+        # Long and with many branches, since each further call would cost every request.
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
 
@@ -141,6 +143,7 @@ class TenantSessionMiddleware:
             if self._mount is not None:
                 prefix = await preflight_prefix(self._resolver, self._mount, scope)
                 scope = mounted_scope(scope, prefix) if prefix else scope
+            scope = {**scope, UNNAMED_KEY: True}
         else:
             wrap = self._wrap_channel if scope["type"] == "http" else _plain_channel
             try:
@@ -159,8 +162,10 @@ class TenantSessionMiddleware:
                         tenant = tenant_of(answer, if_awaitable=TWICE_AWAITABLE)
             except (TenantResolutionError, TimeoutError) as error:
                 return await self._refuse(error, scope, receive, send)
-            if tenant is None and self._on_missing_tenant != "allow_unbound":
-                return await self._refuse(None, scope, receive, send)
+            if tenant is None and not self._is_bound_later:
+                if self._on_missing_tenant != "allow_unbound":
+                    return await self._refuse(None, scope, receive, send)
+                scope = {**scope, UNNAMED_KEY: True}
 
         scope = scope.copy()
         scope[TENANT_KEY] = tenant

@@ -28,6 +28,9 @@ _HOLDERS: Final = frozenset(
 """The packages that resume a generator once to set up and once to tear down. This one is among
 them for WSGI apps that are generators: the middleware keeps the bindings of each apart."""
 
+_THREADS: Final = frozenset({"anyio", "asgiref", "concurrent"})
+"""The packages that call a function in a worker thread, with a copy of the caller's context."""
+
 _YIELDS: Final = frozenset({1, 2})
 """The argument of RESUME after ``yield`` and ``yield from``; 3 is ``await`` (``dis``)."""
 
@@ -36,6 +39,12 @@ _MESSAGE: Final = (
     "in that scope. Collect the results inside the scope and yield them after it, or open the "
     "scope around the loop that consumes the generator. A generator that sets up and tears "
     "down needs @contextlib.contextmanager or @contextlib.asynccontextmanager"
+)
+
+_IN_THREAD: Final = (
+    "a framework sets this generator up in a worker thread, so its scope would not reach the code "
+    "that it is for: write the dependency as an async generator, with 'async def' and "
+    "'async with atenant_scope(...)'"
 )
 
 
@@ -47,22 +56,31 @@ def check_generator(frame: FrameType) -> None:
 
     Raises:
         ConfigurationError: a ``yield`` is inside the scope, and the generator is not driven by
-            ``contextlib`` or a framework that handles fixtures or dependencies.
+            ``contextlib`` or a framework that handles fixtures or dependencies, or is set up in
+            a worker thread.
     """
-    if _yields_inside(frame.f_code, frame.f_lasti) and not _is_held(frame):
+    if not _yields_inside(frame.f_code, frame.f_lasti):
+        return
+    driver = _driver_of(frame)
+    package = _package_of(driver)
+    if driver is None or package not in _HOLDERS:
         raise ConfigurationError(_MESSAGE)
+    # "with" in a thread's own code has that code between contextlib and the thread.
+    if package == "contextlib" and _package_of(driver.f_back) in _THREADS:
+        raise ConfigurationError(_IN_THREAD)
 
 
-def _is_held(frame: FrameType) -> bool:
-    """Return whether the code that resumed the generator sets up and tears down with it."""
+def _driver_of(frame: FrameType) -> FrameType | None:
+    """Return the code that resumed the generator."""
     driver = frame.f_back
     # A generator that another one delegates to with "yield from" has the same driver.
     while driver is not None and driver.f_code.co_flags & IS_GENERATOR:
         driver = driver.f_back
-    if driver is None:
-        return False
-    package, _, _ = str(driver.f_globals.get("__name__", "")).partition(".")
-    return package in _HOLDERS
+    return driver
+
+
+def _package_of(frame: FrameType | None) -> str:
+    return "" if frame is None else str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 @lru_cache(maxsize=1024)

@@ -22,6 +22,7 @@ from .errors import (
     TenantUnauthenticatedError,
     TenantUnavailableError,
 )
+from .request import TENANT_KEY, UNNAMED_KEY
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -31,6 +32,7 @@ __all__ = [
     "MALFORMED",
     "MISSING",
     "NOT_AUTHORIZED",
+    "NOT_IN_SCOPE",
     "POLICY_VIOLATION",
     "REFUSAL_KEY",
     "REFUSED",
@@ -148,6 +150,11 @@ UNAVAILABLE: Final = Refusal(
     "tenant_unavailable",
     "The tenant could not be looked up in time.",
 )
+NOT_IN_SCOPE: Final = Refusal(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "tenant_not_in_scope",
+    "The server ran code for a tenant without having bound one.",
+)
 
 REFUSED: Final = (TenantResolutionError, MissingTenantContextError, CrossTenantAccessError)
 """The errors that are answered by a refusal, wherever they are raised."""
@@ -158,25 +165,42 @@ _BY_ERROR: Final[tuple[tuple[type[Exception], Refusal], ...]] = (
     (TenantNotAuthorizedError, NOT_AUTHORIZED),
     (TenantUnavailableError, UNAVAILABLE),
     (TimeoutError, UNAVAILABLE),
-    (MissingTenantContextError, MISSING),
+    (MissingTenantContextError, NOT_IN_SCOPE),
     (CrossTenantAccessError, CROSS_TENANT),
 )
 
 
-def refusal_for(error: BaseException) -> Refusal:
-    """Return the refusal for ``error``, one of :data:`REFUSED` or a ``TimeoutError``."""
+def refusal_for(error: BaseException, request: Mapping[str, Any] | None = None) -> Refusal:
+    """Return the refusal for ``error``, one of :data:`REFUSED` or a ``TimeoutError``.
+
+    Args:
+        error: the error.
+        request: the scope or environ of the request whose handling raised it. That no tenant is
+            in scope is the client's mistake only if this request names none.
+    """
     if isinstance(error, TenantUnauthenticatedError):
         return UNAUTHENTICATED.challenged(error.challenge)
+    if isinstance(error, MissingTenantContextError) and _names_none(request):
+        return MISSING
     return next((refusal for kind, refusal in _BY_ERROR if isinstance(error, kind)), MALFORMED)
 
 
-def logged_refusal_for(error: BaseException, logger: logging.Logger) -> Refusal:
-    """Return the refusal for ``error``, and log it with the error.
+def _names_none(request: Mapping[str, Any] | None) -> bool:
+    # The app may have bound a tenant since.
+    return request is not None and UNNAMED_KEY in request and request.get(TENANT_KEY) is None
 
-    The error is for the programmer, the refusal for the caller.
+
+def logged_refusal_for(
+    error: BaseException, logger: logging.Logger, request: Mapping[str, Any] | None = None
+) -> Refusal:
+    """Return the refusal for ``error``, and log it with the error: at level ERROR if the mistake
+    is the server's, otherwise as a warning.
+
+    The error is for the programmer, the refusal for the caller. See :func:`refusal_for`.
     """
-    refusal = refusal_for(error)
-    logger.warning("refused with %d %s", refusal.status, refusal.code, exc_info=error)
+    refusal = refusal_for(error, request)
+    level = logging.ERROR if refusal is NOT_IN_SCOPE else logging.WARNING
+    logger.log(level, "refused with %d %s", refusal.status, refusal.code, exc_info=error)
     return refusal
 
 

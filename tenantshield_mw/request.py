@@ -18,6 +18,7 @@ __all__ = [
     "PRINCIPAL_KEY",
     "SESSION_KEY",
     "TENANT_KEY",
+    "UNNAMED_KEY",
     "HeaderField",
     "HeaderFields",
     "Memo",
@@ -37,6 +38,11 @@ Request: TypeAlias = Mapping[str, Any]
 TENANT_KEY: Final = "tenantshield_mw.tenant"
 """The key in scope and environ under which the request's
 :class:`~tenantshield_mw.TenantContext` is; ``None`` if it runs without a tenant."""
+
+UNNAMED_KEY: Final = "tenantshield_mw.unnamed"
+"""The key in scope and environ of a request that runs without a tenant because the client named
+none. What then needs a tenant is refused as the client's mistake, everything else as the
+server's."""
 
 SESSION_KEY: Final = "tenantshield_mw.session"
 """The key in the environ for a WSGI framework's session: a mapping, or a function without

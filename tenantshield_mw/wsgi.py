@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, final
 
-from .admission import Authorize, blocking_admission
+from .admission import Authorize, blocking_admission, is_bound_later
 from .context import Binding, binding_var
 from .directory import Lookup, TenantDirectory
 from .errors import ConfigurationError, TenantResolutionError
@@ -19,7 +19,7 @@ from .refusal import (
     start_refusal,
 )
 from .refusal_app import wsgi_refusal_app
-from .request import TENANT_KEY
+from .request import TENANT_KEY, UNNAMED_KEY
 from .resolution import CANNOT_AWAIT, SyncResolver, tenant_named, tenant_of
 from .tenant import TenantContext
 from .vary import chosen, varying_wsgi
@@ -84,6 +84,7 @@ class TenantSessionMiddlewareWSGI:
 
     __slots__ = (
         "_inner",
+        "_is_bound_later",
         "_is_exempt",
         "_mount",
         "_on_missing_tenant",
@@ -116,16 +117,20 @@ class TenantSessionMiddlewareWSGI:
         self._resolve = blocking_admission(resolve_tenant, directory, authorize, timeout)
         self._on_missing_tenant: OnMissingTenant = on_missing_tenant
         self._is_exempt = exemption(exempt)
+        self._is_bound_later = is_bound_later(resolve_tenant, directory, authorize)
         self._vary = chosen(vary, resolve_tenant, authorize)
         self._inner = varying_wsgi(app, self._vary) if self._vary else app
         self._on_refused = None if on_refused is None else wsgi_refusal_app(on_refused, self._vary)
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(  # noqa: C901
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
         """Serve one request.
 
         Raises:
             ConfigurationError: the resolver returned an awaitable.
         """
+        # Long and with many branches, since each further call would cost every request.
         if self._is_exempt is not None and self._is_exempt(environ):
             tenant = None
             app = self.app
@@ -136,6 +141,7 @@ class TenantSessionMiddlewareWSGI:
                 prefix = blocking_preflight_prefix(self._resolver, self._mount, environ)
                 if prefix:
                     mount_environ(environ, prefix)
+            environ[UNNAMED_KEY] = True
         else:
             app = self._inner
             try:
@@ -151,8 +157,10 @@ class TenantSessionMiddlewareWSGI:
                     tenant = tenant_of(answer, if_awaitable=CANNOT_AWAIT)
             except (TenantResolutionError, TimeoutError) as error:
                 return self._refuse(error, environ, start_response)
-            if tenant is None and self._on_missing_tenant != "allow_unbound":
-                return self._refuse(None, environ, start_response)
+            if tenant is None and not self._is_bound_later:
+                if self._on_missing_tenant != "allow_unbound":
+                    return self._refuse(None, environ, start_response)
+                environ[UNNAMED_KEY] = True
 
         # Middleware may change the environ (PEP 3333, "environ Variables"), and middleware
         # further out may read what the app puts there: no copy.

@@ -157,7 +157,7 @@ ATTEMPTS: Final = (
         "selects all invoices on a path that needs no tenant",
         "GET",
         "/careless/public",
-        400,
+        500,
         tenants="none",
     ),
     Attempt(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from .agree import agree
 from .api_key import api_key
+from .bound_later import bound_later
 from .cached import cached
 from .client_certificate import client_certificate
 from .cookie import cookie
@@ -33,6 +34,7 @@ from .subdomain import subdomain
 __all__ = [
     "agree",
     "api_key",
+    "bound_later",
     "cached",
     "client_certificate",
     "cookie",

@@ -157,13 +157,10 @@ class TestDependency:
         ):
             assert await websocket.recv() == '["globex","top secret"]'
 
-    async def test_where_no_tenant_is_bound_the_refusal_is_that_of_the_middleware(
-        self, app: FastAPI
-    ) -> None:
+    async def test_where_no_tenant_is_bound_the_mistake_is_the_servers(self, app: FastAPI) -> None:
         async with asgi_client(app) as client:
-            inside, before = await client.get("/public/named"), await client.get("/named")
-        assert (inside.status_code, code_of(inside)) == (400, "tenant_missing")
-        assert inside.content == before.content
+            inside = await client.get("/public/named")
+        assert (inside.status_code, code_of(inside)) == (500, "tenant_not_in_scope")
 
     async def test_it_takes_the_tenant_from_the_middleware_and_not_from_the_header(
         self, engine: AsyncEngine

@@ -208,7 +208,7 @@ async def test_invalid_credentials_are_answered_with_a_challenge() -> None:
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (MissingTenantContextError("x"), 400, "tenant_missing"),
+        (MissingTenantContextError("x"), 500, "tenant_not_in_scope"),
         (CrossTenantAccessError("x"), 403, "cross_tenant"),
         (TenantNotFoundError("x"), 404, "tenant_unknown"),
     ],

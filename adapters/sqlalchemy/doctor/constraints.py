@@ -125,7 +125,8 @@ def _check_primary_key(table: Table, rule: Ownership) -> Iterator[Finding]:
         "value that one tenant uses is unavailable to the others, and the error tells them that "
         "it exists.",
         f"PrimaryKeyConstraint({wanted}), or a surrogate: an Integer that the database "
-        "generates, or a Uuid",
+        "generates, or a Uuid; if the program fills in unique values, such as UUIDs with a prefix: "
+        'mapped_column(..., info={"tenantshield_generated": True})',
         ", ".join(names),
     )
 

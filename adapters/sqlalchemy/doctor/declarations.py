@@ -110,7 +110,12 @@ def is_confined(table: Table, rule: Ownership, columns: set[str]) -> bool:
 
 
 def is_generated(column: Column[object]) -> bool:
-    """Return whether the program or the database generates the column's values."""
+    """Return whether the program or the database generates the column's values.
+
+    A program that fills in the values itself says so in the column's ``info``.
+    """
+    if column.info.get("tenantshield_generated") is True:
+        return True
     if column.table is not None and column is column.table.autoincrement_column:
         return True
     default = column.default

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import Engine, MetaData
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.orm import configure_mappers
 
 from ..errors import ConfigurationError
 from ..ownership.model import table_label
@@ -17,8 +19,9 @@ from .kinds import SEVERITIES
 from .models import check_models
 from .policies import check_policies
 from .privileges import read_server
+from .reflection import Reflected, reflect
 from .roles import check_role, check_settings
-from .schema import check_schema
+from .schema import check_schema, indexed_tenant_columns
 from .sql_mode import check_sql_mode
 
 __all__ = ["examine"]
@@ -44,17 +47,50 @@ def examine(
 
     Raises:
         ConfigurationError: there are no tables, or ``database`` is neither a connection nor
-            an engine, or the role does not exist, or the declarations contradict each other.
+            an engine, or the role does not exist, or the declarations contradict each other, or the
+            mappers cannot be configured.
         SQLAlchemyError: the database cannot be reached or read.
     """
     _check_arguments(metadata, database, role)
+    _configure()
     found = list(check_models(metadata))
     if isinstance(database, Engine):
         with database.connect() as connection:
-            found += _check_database(connection, metadata, role)
+            found = _with_database(connection, metadata, role, found)
     elif database is not None:
-        found += _check_database(database, metadata, role)
+        found = _with_database(database, metadata, role, found)
     return sorted(set(found), key=_order)
+
+
+def _configure() -> None:
+    """Let extensions add the tables that they make when mappers are configured, such as those of
+    an object's history.
+    """
+    try:
+        configure_mappers()
+    except ConfigurationError:
+        # require_declared() refuses what is about to be listed.
+        return
+    except InvalidRequestError as error:
+        raise ConfigurationError(
+            f"the mappers cannot be configured: {error}; import all modules with models"
+        ) from error
+
+
+def _with_database(
+    connection: Connection, metadata: MetaData, role: str | None, of_models: list[Finding]
+) -> list[Finding]:
+    there = reflect(connection, metadata)
+    indexed = indexed_tenant_columns(metadata, there)
+    return [
+        *(
+            each
+            for each in of_models
+            # Migrations may create indexes that the models do not name.
+            if each.kind != "tenant-not-indexed" or (each.table, each.column) not in indexed
+        ),
+        *_check_database(connection, metadata, there, role),
+    ]
 
 
 def _check_arguments(metadata: object, database: object, role: str | None) -> None:
@@ -83,7 +119,7 @@ def _order(finding: Finding) -> tuple[str, int, str, str, str]:
 
 
 def _check_database(
-    connection: Connection, metadata: MetaData, role: str | None
+    connection: Connection, metadata: MetaData, there: Reflected, role: str | None
 ) -> Iterator[Finding]:
     if connection.dialect.name != "postgresql":
         if role is not None:
@@ -91,7 +127,7 @@ def _check_database(
                 f"roles are examined only on PostgreSQL, and this is {connection.dialect.name!r}: "
                 "leave the role out"
             )
-        yield from check_schema(connection, metadata)
+        yield from check_schema(connection, metadata, there)
         if connection.dialect.name in {"mysql", "mariadb"}:
             yield from check_sql_mode(connection)
         return
@@ -105,7 +141,7 @@ def _check_database(
         (child.schema, child.name)
         for _, child in children_of(server, [found for _, found in tables])
     }
-    yield from check_schema(connection, metadata, children=children)
+    yield from check_schema(connection, metadata, there, children=children)
     yield from check_policies(connection, metadata, server)
     yield from check_role(server, tables)
     yield from check_bypasses(server, tables)

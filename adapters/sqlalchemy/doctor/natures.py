@@ -66,14 +66,16 @@ KINDS: Final[Mapping[Kind, Nature]] = {
         "A unique constraint or index without the tenant: a value that one tenant uses is "
         "unavailable to the others, and the error tells them that it exists. Constraints that "
         "cannot collide are not reported: those on generated values (a `Uuid` or key with a "
-        "default), and those that include a foreign key to the tenant's own row.",
+        "default, or a column that says so, see below), and those that include a foreign key to "
+        "the tenant's own row.",
         "Add the tenant column as its first column.",
     ),
     "primary-key-without-tenant": Nature(
         "warning",
         "models",
         "A primary key without the tenant that is not a surrogate (neither generated, nor a "
-        "`Uuid`, nor with a default). The consequences are those of a unique constraint.",
+        "`Uuid`, nor with a default, nor a column that says so, see below). The consequences are "
+        "those of a unique constraint.",
         "Add the tenant column as its first column, or use a surrogate.",
     ),
     "references-unchecked": Nature(

@@ -12,22 +12,26 @@ from .constraints import confining_columns, uniques_of
 from .declarations import declared_tables, is_confined, rule_of, tenant_columns, tenant_references
 from .findings import Finding
 from .models import begins_with
-from .reflection import Reflected, ReflectedForeignKey, ReflectedTable, ReflectedUnique, reflect
+from .reflection import Reflected, ReflectedForeignKey, ReflectedTable, ReflectedUnique
 
-__all__ = ["check_schema"]
+__all__ = ["check_schema", "indexed_tenant_columns"]
 
 
 def check_schema(
-    connection: Connection, metadata: MetaData, *, children: Collection[tuple[str, str]] = ()
+    connection: Connection,
+    metadata: MetaData,
+    found: Reflected,
+    *,
+    children: Collection[tuple[str, str]] = (),
 ) -> Iterator[Finding]:
     """Yield where the database is weaker than the models.
 
     Args:
         connection: a connection to the database.
         metadata: the models' tables.
+        found: the database's tables.
         children: the schema and name of tables that are examined with their parents.
     """
-    found = reflect(connection, metadata)
     for table, rule in declared_tables(metadata):
         there = found.of(table)
         if there is None:
@@ -43,6 +47,19 @@ def check_schema(
         yield from check.uniques()
         yield from check.foreign_keys()
     yield from _unknown(connection, metadata, found, children)
+
+
+def indexed_tenant_columns(metadata: MetaData, found: Reflected) -> set[tuple[str, str]]:
+    """Return the label and tenant column of each table with an index that begins with it, in the
+    database.
+    """
+    return {
+        (table_label(table), rule.column)
+        for table, rule in declared_tables(metadata)
+        if isinstance(rule, ColumnOwnership)
+        and (there := found.of(table)) is not None
+        and rule.column in there.begins
+    }
 
 
 def _unknown(

@@ -76,7 +76,9 @@ def _as_cross_tenant(
     compiled = None if context is None else context.compiled
     written: Any = getattr(getattr(compiled, "statement", None), "table", None)
     table = None if written is None else base_table(written)
-    if not isinstance(table, Table) or not isinstance(current_bound(), TenantContext):
+    if context is None or not isinstance(table, Table):
+        return None
+    if not isinstance(current_bound(), TenantContext):
         return None
     violated = _violated(connection, error, table, context.compiled_parameters)
     if violated is None:

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Integer,
     Select,
     SmallInteger,
-    SQLColumnExpression,
     Table,
     Uuid,
     bindparam,
@@ -46,6 +45,11 @@ if TYPE_CHECKING:
 
 __all__ = ["tenants_in"]
 
+ColumnLike: TypeAlias = Any
+"""A column or an SQL expression. With SQLModel and plain annotations, a type checker takes the
+attribute ``Model.id`` for a value of the row, so the types cannot say more; it is checked when
+``tenants_in()`` is called."""
+
 _ASKED: Final = "tenantshield_asked"
 
 _SOURCES: Final = (
@@ -63,11 +67,11 @@ def tenants_in(
     source: Source,
     tenants: Any,
     *,
-    id: SQLColumnExpression[Any],  # noqa: A002 - the natural name of the argument
-    state: SQLColumnExpression[Any],
+    id: ColumnLike,  # noqa: A002 - the natural name of the argument
+    state: ColumnLike,
     states: Mapping[Any, TenantState] | None = None,
-    tenant_id: SQLColumnExpression[Any] | None = None,
-    attributes: Iterable[SQLColumnExpression[Any]] = (),
+    tenant_id: ColumnLike | None = None,
+    attributes: Iterable[ColumnLike] = (),
     in_thread: bool = False,
 ) -> Callable[[TenantId], LookupResult | Awaitable[LookupResult]]:
     """Return a lookup for :class:`~tenantshield_mw.TenantDirectory` that queries a table.

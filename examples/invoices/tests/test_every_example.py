@@ -166,11 +166,19 @@ def test_what_is_not_an_invoice_is_refused_and_changes_nothing(
     assert read_contents(database) == before
 
 
-@pytest.mark.parametrize("path", ["/invoices", "/customers", "/currencies", "/careless/public"])
+@pytest.mark.parametrize("path", ["/invoices", "/customers", "/currencies"])
 def test_a_request_without_a_tenant_sees_nothing(nobody: httpx.Client, path: str) -> None:
     response = nobody.get(path)
     assert response.status_code == 400
     assert code_of(response) == "tenant_missing"
+
+
+def test_an_exempt_path_that_selects_invoices_is_the_applications_mistake(
+    nobody: httpx.Client,
+) -> None:
+    response = nobody.get("/careless/public")
+    assert response.status_code == 500
+    assert code_of(response) == "tenant_not_in_scope"
 
 
 def test_a_request_that_names_two_tenants_sees_nothing(nobody: httpx.Client) -> None:

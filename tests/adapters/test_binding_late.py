@@ -1,0 +1,419 @@
+"""The tenant is bound by the application, after it has authenticated the caller: what sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import BackgroundTasks, Depends, FastAPI, Header, HTTPException
+from fastapi.responses import StreamingResponse
+from flask import Flask, Response, request, session, stream_with_context
+from litestar import Litestar
+from litestar import Request as LitestarRequest
+from litestar import get as litestar_get
+from litestar import post as litestar_post
+from litestar.background_tasks import BackgroundTask
+from litestar.di import NamedDependency, Provide
+from litestar.exceptions import LitestarException, NotAuthorizedException
+from litestar.response import Response as LitestarResponse
+from litestar.response import Stream
+from sqlalchemy import Engine, create_engine, insert, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from tenantshield_mw import (
+    ConfigurationError,
+    MissingTenantContextError,
+    atenant_scope,
+    carry_tenant,
+    resolvers,
+    system_scope,
+    tenant_from,
+    tenant_scope,
+    try_current_tenant,
+)
+from tenantshield_mw.adapters.flask import TenantShield, enter_tenant
+from tenantshield_mw.adapters.litestar import TenantShieldPlugin
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+from tenantshield_mw.adapters.starlette import install
+
+from .serving import asgi_client, code_of, under_uvicorn, under_werkzeug
+
+# What a caller sends to be authenticated; each belongs to one organization.
+USERS = {"ann": "acme", "gil": "globex"}
+NOT_OURS = (500, "tenant_not_in_scope")
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+@tenant_aware
+class Note(Base):
+    __tablename__ = "test_late_note"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str]
+    body: Mapped[str]
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = create_engine(f"sqlite:///{tmp_path / 'notes.sqlite3'}")
+    with system_scope("fill the database of a test"), engine.begin() as connection:
+        Base.metadata.create_all(connection)
+        connection.execute(
+            insert(Note),
+            [{"tenant_id": "acme", "body": "ours"}, {"tenant_id": "globex", "body": "secret"}],
+        )
+    yield engine
+    engine.dispose()
+
+
+def bodies(engine: Engine) -> list[str]:
+    with Session(engine) as session:
+        return [*session.scalars(select(Note.body))]
+
+
+def add(engine: Engine, body: str) -> None:
+    with Session(engine) as session:
+        session.add(Note(body=body))
+        session.commit()
+
+
+def stored(engine: Engine) -> list[tuple[str, str]]:
+    with engine.connect() as connection:
+        cursor = connection.connection.cursor()
+        cursor.execute("SELECT tenant_id, body FROM test_late_note ORDER BY id")
+        return [*cursor.fetchall()][2:]
+
+
+async def organization_of(x_user: Annotated[str, Header()] = "") -> str:
+    if x_user not in USERS:
+        raise HTTPException(401)
+    return USERS[x_user]
+
+
+Organization = Annotated[str, Depends(organization_of)]
+
+
+def as_user(name: str) -> dict[str, str]:
+    return {"X-User": name}
+
+
+class TestFastAPI:
+    @pytest.fixture
+    def app(self, engine: Engine) -> FastAPI:  # noqa: C901
+        # Longer than 40 lines: one route for each way to run code.
+        app = FastAPI()
+        install(app, resolve_tenant=resolvers.bound_later())
+
+        async def bind_tenant(organization: Organization) -> AsyncIterator[None]:
+            async with atenant_scope(organization):
+                yield
+
+        def bind_in_a_thread(organization: Organization) -> Iterator[None]:
+            with tenant_scope(organization):
+                yield
+
+        bound = [Depends(bind_tenant)]
+
+        @app.get("/async", dependencies=bound)
+        async def in_async() -> list[str]:
+            return bodies(engine)
+
+        @app.get("/sync", dependencies=bound)
+        def in_sync() -> list[str]:
+            return bodies(engine)
+
+        @app.get("/argument")
+        @tenant_from("organization")
+        async def by_argument(organization: Organization) -> list[str]:
+            return bodies(engine)
+
+        @app.get("/argument-sync")
+        @tenant_from("organization")
+        def by_argument_sync(organization: Organization) -> list[str]:
+            return bodies(engine)
+
+        @app.post("/background", dependencies=bound)
+        async def in_background(tasks: BackgroundTasks) -> None:
+            async def later() -> None:
+                add(engine, "async task")
+
+            tasks.add_task(later)
+            tasks.add_task(add, engine, "sync task")
+
+        @app.get("/stream", dependencies=bound)
+        async def stream() -> StreamingResponse:
+            async def rows() -> AsyncIterator[str]:
+                for body in bodies(engine):
+                    yield body
+
+            return StreamingResponse(rows())
+
+        @app.get("/stream-sync", dependencies=bound)
+        def stream_sync() -> StreamingResponse:
+            return StreamingResponse(iter_bodies(engine))
+
+        @app.get("/executor", dependencies=bound)
+        async def in_executor() -> list[str]:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(None, bodies, engine)
+
+        @app.get("/unbound")
+        async def unbound() -> list[str]:
+            return bodies(engine)
+
+        @app.get("/scope")
+        async def scope() -> bool:
+            return try_current_tenant() is not None
+
+        @app.get("/sync-dependency", dependencies=[Depends(bind_in_a_thread)])
+        async def through_a_sync_dependency() -> str:
+            return "reached"
+
+        return app
+
+    @pytest.mark.parametrize(
+        "path", ["/async", "/sync", "/argument", "/argument-sync", "/stream", "/stream-sync"]
+    )
+    async def test_what_sees_the_tenant(self, app: FastAPI, path: str) -> None:
+        async with under_uvicorn(app) as server, httpx.AsyncClient() as client:
+            ann = await client.get(f"http://{server}{path}", headers=as_user("ann"))
+            assert ann.status_code == 200
+            assert "ours" in ann.text
+            assert "secret" not in ann.text
+            # On the same connection, so that a tenant that stayed there would show.
+            assert (await client.get(f"http://{server}/scope")).json() is False
+            gil = await client.get(f"http://{server}{path}", headers=as_user("gil"))
+            assert "secret" in gil.text
+            assert "ours" not in gil.text
+            assert (await client.get(f"http://{server}{path}")).status_code == 401
+            assert {"Authorization", "Cookie"} <= {*gil.headers["vary"].split(", ")}
+
+    async def test_background_tasks_see_the_tenant(self, app: FastAPI, engine: Engine) -> None:
+        async with asgi_client(app) as client:
+            assert (await client.post("/background", headers=as_user("gil"))).status_code == 200
+        assert stored(engine) == [("globex", "async task"), ("globex", "sync task")]
+
+    @pytest.mark.parametrize("path", ["/executor", "/unbound"])
+    async def test_code_that_lost_the_tenant_is_the_servers_mistake(
+        self, app: FastAPI, path: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with asgi_client(app) as client:
+            response = await client.get(path, headers=as_user("ann"))
+        assert (response.status_code, code_of(response)) == NOT_OURS
+        assert [each.levelno for each in caplog.records if "refused" in each.message] == [
+            logging.ERROR
+        ]
+
+    async def test_a_sync_dependency_that_yields_is_refused_with_the_right_form(
+        self, app: FastAPI
+    ) -> None:
+        async with asgi_client(app) as client:
+            with pytest.raises(ConfigurationError, match="async generator"):
+                await client.get("/sync-dependency", headers=as_user("ann"))
+
+
+def iter_bodies(engine: Engine) -> Iterator[str]:
+    yield from bodies(engine)
+
+
+class TestLitestar:
+    @pytest.fixture
+    def app(self, engine: Engine) -> Litestar:
+        async def bind_tenant(
+            request: LitestarRequest[Any, Any, Any],
+        ) -> AsyncIterator[str]:
+            user = request.headers.get("x-user")
+            if user not in USERS:
+                raise NotAuthorizedException
+            async with atenant_scope(USERS[user]):
+                yield USERS[user]
+
+        @litestar_get("/async")
+        async def in_async(bound: NamedDependency[str]) -> list[str]:
+            return bodies(engine)
+
+        @litestar_get("/sync", sync_to_thread=True)
+        def in_sync(bound: NamedDependency[str]) -> list[str]:
+            return bodies(engine)
+
+        @litestar_get("/unbound")
+        async def unbound() -> list[str]:
+            return bodies(engine)
+
+        @litestar_get("/executor")
+        async def in_executor(bound: NamedDependency[str]) -> list[str]:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(None, bodies, engine)
+
+        @litestar_get("/stream/lost")
+        async def stream(bound: NamedDependency[str]) -> Stream:
+            return Stream(iter_bodies(engine))
+
+        @litestar_get("/stream/collected")
+        async def stream_collected(bound: NamedDependency[str]) -> Stream:
+            return Stream(bodies(engine))
+
+        @litestar_post("/background/carried")
+        async def carried(bound: NamedDependency[str]) -> LitestarResponse[None]:
+            task = BackgroundTask(carry_tenant(add), engine, "carried")
+            return LitestarResponse(None, background=task)
+
+        @litestar_post("/background/lost")
+        async def lost(bound: NamedDependency[str]) -> LitestarResponse[None]:
+            return LitestarResponse(None, background=BackgroundTask(add, engine, "lost"))
+
+        return Litestar(
+            [in_async, in_sync, unbound, in_executor, stream, stream_collected, carried, lost],
+            dependencies={"bound": Provide(bind_tenant)},
+            plugins=[TenantShieldPlugin(resolve_tenant=resolvers.bound_later())],
+            logging_config=None,
+        )
+
+    @pytest.mark.parametrize("path", ["/async", "/sync"])
+    async def test_what_sees_the_tenant(self, app: Litestar, path: str) -> None:
+        async with app.lifespan(), asgi_client(app) as client:
+            assert (await client.get(path, headers=as_user("ann"))).json() == ["ours"]
+            assert (await client.get(path, headers=as_user("gil"))).json() == ["secret"]
+            assert (await client.get(path)).status_code == 401
+
+    @pytest.mark.parametrize("path", ["/executor", "/unbound"])
+    async def test_code_that_lost_the_tenant_is_the_servers_mistake(
+        self, app: Litestar, path: str
+    ) -> None:
+        async with app.lifespan(), asgi_client(app) as client:
+            response = await client.get(path, headers=as_user("ann"))
+        assert (response.status_code, code_of(response)) == NOT_OURS
+
+    async def test_a_background_task_needs_to_carry_the_tenant(
+        self, app: Litestar, engine: Engine
+    ) -> None:
+        async with under_uvicorn(app) as server, httpx.AsyncClient() as client:
+            for task in ("carried", "lost"):
+                await client.post(f"http://{server}/background/{task}", headers=as_user("gil"))
+        assert stored(engine) == [("globex", "carried")]
+
+    async def test_a_streamed_body_runs_after_the_scope(self, app: Litestar) -> None:
+        async with app.lifespan(), asgi_client(app) as client:
+            collected = await client.get("/stream/collected", headers=as_user("ann"))
+            assert collected.text == "ours"
+            # Litestar can only break the response off.
+            with pytest.raises(LitestarException) as raised:
+                await client.get("/stream/lost", headers=as_user("ann"))
+        lost = raised.value.__cause__
+        while not isinstance(lost, BaseExceptionGroup) and lost is not None:
+            lost = lost.__cause__
+        assert lost is not None
+        assert lost.subgroup(MissingTenantContextError) is not None
+
+    def test_a_cached_response_is_refused(self) -> None:
+        @litestar_get("/", cache=True)
+        async def cached() -> str:
+            return ""
+
+        plugin = TenantShieldPlugin(resolve_tenant=resolvers.bound_later())
+        with pytest.raises(ConfigurationError, match="cache="):
+            Litestar([cached], plugins=[plugin])
+
+
+class TestFlask:
+    def make(self, engine: Engine, resolver: Any) -> Flask:
+        app = Flask(__name__)
+        app.secret_key = "not a secret"
+        TenantShield(app, resolve_tenant=resolver, exempt=["/login"])
+
+        @app.get("/login/<organization>")
+        def login(organization: str) -> str:
+            session["organization"] = organization
+            return ""
+
+        @app.get("/notes")
+        def notes() -> list[str]:
+            return bodies(engine)
+
+        @app.get("/stream")
+        def stream() -> Response:
+            return Response(stream_with_context(iter_bodies(engine)))
+
+        @app.get("/async")
+        async def in_async() -> list[str]:
+            return bodies(engine)
+
+        return app
+
+    @pytest.fixture
+    def late(self, engine: Engine) -> Flask:
+        app = self.make(engine, resolvers.bound_later())
+
+        @app.before_request
+        def bind_tenant() -> None:
+            user = request.headers.get("X-User")
+            if user in USERS:
+                enter_tenant(USERS[user])
+
+        return app
+
+    @pytest.mark.parametrize("path", ["/notes", "/stream"])
+    def test_what_sees_the_tenant_of_before_request(self, late: Flask, path: str) -> None:
+        with under_werkzeug(late) as address, httpx.Client(base_url=address) as client:
+            for user, own, other in (("ann", "ours", "secret"), ("gil", "secret", "ours")):
+                text = client.get(path, headers=as_user(user)).text
+                assert own in text
+                assert other not in text
+            assert client.get("/notes").status_code == 500
+
+    def test_the_tenant_ends_with_its_request(self, late: Flask) -> None:
+        client = late.test_client()
+        assert client.get("/notes", headers=as_user("ann")).json == ["ours"]
+        assert try_current_tenant() is None
+        assert client.get("/notes").status_code == 500
+
+    def test_a_second_tenant_is_refused(self, late: Flask) -> None:
+        @late.before_request
+        def bind_another() -> None:
+            enter_tenant("globex")
+
+        response = late.test_client().get("/notes", headers=as_user("ann"))
+        assert response.status_code == 500
+
+    def test_without_the_extension_it_is_refused(self) -> None:
+        app = Flask(__name__)
+        with app.test_request_context(), pytest.raises(ConfigurationError, match="TenantShield"):
+            enter_tenant("acme")
+
+    def test_the_session_resolver_reads_flasks_own_session(self, engine: Engine) -> None:
+        app = self.make(engine, resolvers.session("organization"))
+        client = app.test_client()
+        assert client.get("/notes").status_code == 400
+        client.get("/login/acme")
+        assert client.get("/notes").json == ["ours"]
+        other = app.test_client()
+        other.get("/login/globex")
+        assert other.get("/notes").json == ["secret"]
+
+    def test_the_session_resolver_says_that_there_is_no_secret_key(self, engine: Engine) -> None:
+        app = self.make(engine, resolvers.session("organization"))
+        app.secret_key = None
+        with pytest.raises(ConfigurationError, match="SECRET_KEY"):
+            app.test_client().get("/notes")
+
+
+@pytest.mark.parametrize("option", ["directory", "authorize"])
+def test_what_is_asked_before_the_app_runs_is_refused(option: str) -> None:
+    options: Any = {option: lambda *_: True}
+    with pytest.raises(ConfigurationError, match="bound_later"):
+        install(FastAPI(), resolve_tenant=resolvers.bound_later(), **options)
+
+
+def test_a_generator_that_a_thread_drives_is_not_a_dependency() -> None:
+    def rows() -> Generator[str]:
+        yield "row"
+
+    with tenant_scope("acme"):
+        assert [*rows()] == ["row"]
