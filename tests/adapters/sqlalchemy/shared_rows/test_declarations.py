@@ -49,11 +49,12 @@ class Lower(TypeDecorator[str]):
 
 def table(name: str, *more: Any, metadata: MetaData | None = None, **tenant: Any) -> Table:
     type_ = tenant.pop("type_", String(20))
+    options: dict[str, Any] = {"nullable": False, "index": True, **tenant}
     return Table(
         name,
         MetaData() if metadata is None else metadata,
         Column("id", Integer, primary_key=True),
-        Column("tenant_id", type_, **{"nullable": False, "index": True, **tenant}),
+        Column("tenant_id", type_, **options),
         *more,
     )
 
