@@ -49,11 +49,12 @@ class Lower(TypeDecorator[str]):
 
 def table(name: str, *more: Any, metadata: MetaData | None = None, **tenant: Any) -> Table:
     type_ = tenant.pop("type_", String(20))
+    options: dict[str, Any] = {"nullable": False, "index": True, **tenant}
     return Table(
         name,
         MetaData() if metadata is None else metadata,
         Column("id", Integer, primary_key=True),
-        Column("tenant_id", type_, **{"nullable": False, "index": True, **tenant}),
+        Column("tenant_id", type_, **options),
         *more,
     )
 
@@ -187,6 +188,15 @@ def test_doctor_finds_a_unique_reference_to_shared_rows() -> None:
     tenant_aware(table("srd_label", own, metadata=metadata))
     telling = {name for kind, name in found(metadata) if kind == "unique-without-tenant"}
     assert telling == {"srd_place"}
+
+
+def test_doctor_proposes_no_foreign_key_with_the_tenant() -> None:
+    metadata = MetaData()
+    tenant_aware(table("srd_shelf", metadata=metadata, nullable=True), shared_rows=null())
+    tenant_aware(
+        table("srd_case", Column("shelf_id", ForeignKey("srd_shelf.id")), metadata=metadata)
+    )
+    assert "reference-without-tenant" not in {kind for kind, _ in found(metadata)}
 
 
 def test_citus_distributes_no_table_with_shared_rows() -> None:
