@@ -18,6 +18,14 @@ _DESCRIPTION = """\
 Find weaknesses in the isolation of tenants, in the models and optionally in a database.
 Nothing is written, and no rows are read."""
 
+_REPORT = """\
+Show what observe(file=...) wrote: the places in the code where the guard would have refused a
+statement, or confined one that does not compare the tenant itself."""
+
+_REPORT_EPILOG = """\
+The exit status is 0, or 1 if there are reports that the baseline does not have, or 2 if a file
+cannot be read."""
+
 _EPILOG = """\
 The exit status is 0 if there are no findings of at least the severity --fail-on, 1 if there
 are some, and 2 if the examination failed."""
@@ -37,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (here := os.getcwd()) not in sys.path:
         sys.path.insert(0, here)
     try:
-        return _doctor(options)
+        status: int = options.run(options)
+        return status
     except ConfigurationError as error:
         return _fail(str(error))
     # Python would exit with status 1, or even 0 for a SystemExit.
@@ -46,23 +55,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("the error above ended the examination early")
 
 
-def _doctor(options: argparse.Namespace) -> int:
+def _import(name: str) -> Any:
     try:
-        # Imported by name: adapters do not import each other, and this one has no dependencies.
-        cli: Any = import_module("tenantshield_mw.adapters.sqlalchemy.doctor.cli")
+        # By name: adapters do not import each other, and this one has no dependencies.
+        return import_module(f"tenantshield_mw.adapters.sqlalchemy.{name}")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "sqlalchemy":
             raise
         raise ConfigurationError(
             "SQLAlchemy is not installed: pip install 'tenantshield-mw[sqlalchemy]'"
         ) from None
-    status: int = cli.run(
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    status: int = _import("doctor.cli").run(
         options.target,
         database=options.database,
         role=options.role,
         json=options.json,
         ignore=options.ignore,
         fail_on=options.fail_on,
+    )
+    return status
+
+
+def _report(options: argparse.Namespace) -> int:
+    status: int = _import("observe.cli").run(
+        options.file, baseline=options.baseline, shrink=options.shrink, json=options.json
     )
     return status
 
@@ -77,15 +96,38 @@ def _parser() -> argparse.ArgumentParser:
         prog="tenantshield-mw", description="Tools for tenantshield-mw."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_options(
-        commands.add_parser(
-            "doctor",
-            help="find weaknesses in the isolation of tenants",
-            description=_DESCRIPTION,
-            epilog=_EPILOG,
-        )
+    doctor = commands.add_parser(
+        "doctor",
+        help="find weaknesses in the isolation of tenants",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
     )
+    doctor.set_defaults(run=_doctor)
+    _add_options(doctor)
+    report = commands.add_parser(
+        "report",
+        help="show what report mode found",
+        description=_REPORT,
+        epilog=_REPORT_EPILOG,
+    )
+    report.set_defaults(run=_report)
+    _add_report_options(report)
     return parser
+
+
+def _add_report_options(report: argparse.ArgumentParser) -> None:
+    report.add_argument("file", metavar="FILE", help="what observe(file=...) wrote")
+    report.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="such a file with the reports that were accepted before: only others are shown",
+    )
+    report.add_argument(
+        "--shrink",
+        action="store_true",
+        help="remove from the baseline what no longer occurs; nothing is ever added",
+    )
+    report.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_options(doctor: argparse.ArgumentParser) -> None:

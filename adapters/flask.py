@@ -18,10 +18,12 @@ from tenantshield_mw import (
     ConfigurationError,
     MissingTenantContextError,
     TenantContext,
+    TenantDirectory,
     TenantResolutionError,
     TenantSessionMiddlewareWSGI,
     tenant_scope,
 )
+from tenantshield_mw.directory import Lookup
 from tenantshield_mw.options import ALREADY, WSGIOptions, reusable
 from tenantshield_mw.refusal import REFUSAL_KEY, REFUSED, logged_refusal_for, start_refusal
 from tenantshield_mw.resolution import SyncResolver
@@ -140,7 +142,11 @@ def _refuse(error: Exception) -> Response:
     return Response(refusal.body, refusal.status, list(refusal.headers))
 
 
-def tenant_option(*, type: Kind = str) -> Callable[[Callable[P, R]], Callable[P, R]]:  # noqa: A002
+def tenant_option(
+    *,
+    type: Kind = str,  # noqa: A002
+    directory: TenantDirectory | Lookup | None = None,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator that adds ``--tenant`` to a command and runs it under that tenant.
 
     ::
@@ -153,11 +159,16 @@ def tenant_option(*, type: Kind = str) -> Callable[[Callable[P, R]], Callable[P,
     Args:
         type: ``str``, ``int`` or ``uuid.UUID``, the type of the tenant columns. The id is
             parsed as in the resolvers: a UUID with hyphens, an integer without ``+``.
+        directory: a :class:`~tenantshield_mw.TenantDirectory` or a sync lookup, asked inside the
+            application's context. A tenant that it does not have, or that is suspended, is an
+            error of the command line.
 
     Raises:
         ConfigurationError: ``type`` is anything else.
     """
     parse = parser_for(type)
+    if directory is not None and not isinstance(directory, TenantDirectory):
+        directory = TenantDirectory(directory)
 
     def read(ctx: click.Context, param: click.Parameter, value: str) -> TenantContext:  # noqa: ARG001
         try:
@@ -168,6 +179,11 @@ def tenant_option(*, type: Kind = str) -> Callable[[Callable[P, R]], Callable[P,
     def decorate(command: Callable[P, R]) -> Callable[P, R]:
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             tenant: Any = kwargs.pop(_OPTION)
+            if directory is not None:
+                try:
+                    tenant = directory.find(tenant.tenant_id, blocking=True)
+                except TenantResolutionError as error:
+                    raise click.BadParameter(str(error), param_hint="--tenant") from None
             with tenant_scope(tenant):
                 return command(*args, **kwargs)
 

@@ -31,8 +31,8 @@ Lookup: TypeAlias = Callable[[TenantId], LookupResult | Awaitable[LookupResult]]
 """Takes the tenant id that the resolver returned; may be async under ASGI."""
 
 _BLOCKED: Final = (
-    "the directory's lookup returned an awaitable, and a WSGI app cannot await; give "
-    "TenantSessionMiddlewareWSGI a directory with a sync lookup"
+    "the directory's lookup returned an awaitable, and neither a WSGI app nor a sync scope can "
+    "await; give TenantSessionMiddlewareWSGI or SessionScope a directory with a sync lookup"
 )
 
 

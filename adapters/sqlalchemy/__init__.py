@@ -11,6 +11,7 @@ check_internals()
 from tenantshield_mw import TenantSessionMiddleware, TenantSessionMiddlewareWSGI
 
 from . import install
+from .observe import observe
 from .ownership.declare import require_declared, shared_across_tenants, tenant_aware
 from .ownership.foreign_key import tenant_foreign_key
 from .scopes import (
@@ -30,6 +31,7 @@ __all__ = [
     "bind_async_session_to_tenant",
     "bind_session_to_tenant",
     "invalidate_on_commit",
+    "observe",
     "require_declared",
     "shared_across_tenants",
     "tenant_aware",

@@ -12,6 +12,7 @@ from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, event
 from sqlalchemy.orm import Mapper
 
 from .execution.hooks import hook_connections, hook_executions, hook_writes
+from .execution.violations import hook_errors
 from .internals import HOOKS
 from .orm.hooks import hook_sessions
 from .orm.objects import listen
@@ -36,6 +37,7 @@ def install() -> None:
     hook_connections()
     hook_executions()
     hook_writes()
+    hook_errors()
 
 
 def after_parent_attach(table: Table, parent: MetaData) -> None:

@@ -10,9 +10,10 @@ import inspect
 import sys
 from collections.abc import Awaitable, Callable
 from types import FrameType, TracebackType
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from tenantshield_mw.context import Binding, as_tenant_context, bind, leave
+from tenantshield_mw.directory import Lookup, TenantDirectory
 from tenantshield_mw.errors import ConfigurationError
 from tenantshield_mw.generators import IS_GENERATOR, check_generator
 from tenantshield_mw.tenant import TenantContext, TenantId
@@ -28,26 +29,41 @@ Tenant: TypeAlias = TenantContext | TenantId
 TenantSource: TypeAlias = Callable[[], Tenant | None]
 AsyncTenantSource: TypeAlias = Callable[[], Tenant | Awaitable[Tenant | None] | None]
 
-_BOTH: Final = "give a tenant or resolve_tenant=, not both"
-
 
 class _OneTenant:
     """The common part of the two scopes: each binds one tenant, once at a time."""
 
-    def __init__(self, tenant: Tenant | None) -> None:
+    def __init__(
+        self,
+        tenant: Tenant | None,
+        resolve_tenant: Callable[[], Any] | None,
+        directory: TenantDirectory | Lookup | None,
+    ) -> None:
+        if tenant is not None and resolve_tenant is not None:
+            raise ValueError("give a tenant or resolve_tenant=, not both")
         self._tenant = None if tenant is None else as_tenant_context(tenant)
+        self._resolve = resolve_tenant
+        if directory is not None and not isinstance(directory, TenantDirectory):
+            directory = TenantDirectory(directory)
+        self._directory = directory
         self._binding: Binding | None = None
 
-    def _enter(self, tenant: Any, caller: FrameType) -> TenantContext | None:
+    def _find(self, tenant: Any, *, blocking: bool) -> Any:
+        """Return the tenant as the directory has it, or an awaitable of that if not blocking."""
+        context = None if tenant is None else as_tenant_context(tenant)
+        if context is None or self._directory is None:
+            return context
+        return self._directory.find(context.tenant_id, blocking=blocking)
+
+    def _enter(self, tenant: TenantContext | None, caller: FrameType) -> TenantContext | None:
         if self._binding is not None:
             raise ConfigurationError(
                 "this scope is already entered; make a new one for each 'with' block"
             )
         if caller.f_code.co_flags & IS_GENERATOR:
             check_generator(caller)
-        context = None if tenant is None else as_tenant_context(tenant)
-        self._binding = bind(context)
-        return context
+        self._binding = bind(tenant)
+        return tenant
 
     def _leave(self, error: BaseException | None) -> None:
         if self._binding is not None:
@@ -70,20 +86,27 @@ class SessionScope(_OneTenant):
         tenant: an identifier or a :class:`~tenantshield_mw.TenantContext`.
         resolve_tenant: called without arguments when the scope is entered; returns a
             tenant or ``None``.
+        directory: a :class:`~tenantshield_mw.TenantDirectory` or a sync lookup, asked for the
+            tenant when the scope is entered, as a middleware does, so that a job for a tenant
+            that is unknown or suspended by then is refused. Pass the same directory each time:
+            it caches its answers.
 
     Raises:
-        ValueError: both were given.
+        ValueError: both a tenant and a resolver were given.
         TenantResolutionError: ``tenant``, or the resolver's result, is no valid tenant.
-        ConfigurationError: the resolver returned an awaitable.
+        TenantNotFoundError: the directory does not have it.
+        TenantSuspendedError: it is suspended.
+        ConfigurationError: the resolver, or the directory's lookup, returned an awaitable.
     """
 
     def __init__(
-        self, tenant: Tenant | None = None, *, resolve_tenant: TenantSource | None = None
+        self,
+        tenant: Tenant | None = None,
+        *,
+        resolve_tenant: TenantSource | None = None,
+        directory: TenantDirectory | Lookup | None = None,
     ) -> None:
-        if tenant is not None and resolve_tenant is not None:
-            raise ValueError(_BOTH)
-        super().__init__(tenant)
-        self._resolve = resolve_tenant
+        super().__init__(tenant, resolve_tenant, directory)
 
     def __enter__(self) -> TenantContext | None:
         tenant: Tenant | None = self._tenant
@@ -96,8 +119,8 @@ class SessionScope(_OneTenant):
                     "resolve_tenant returned an awaitable, and SessionScope is sync: use "
                     "AsyncSessionScope, or a sync resolver"
                 )
-            return self._enter(resolved, sys._getframe(1))
-        return self._enter(tenant, sys._getframe(1))
+            tenant = resolved  # type: ignore[assignment]
+        return self._enter(self._find(tenant, blocking=True), sys._getframe(1))
 
     def __exit__(
         self,
@@ -118,26 +141,34 @@ class AsyncSessionScope(_OneTenant):
         tenant: an identifier or a :class:`~tenantshield_mw.TenantContext`.
         resolve_tenant: called without arguments when the scope is entered; returns a
             tenant, ``None``, or an awaitable of either.
+        directory: a :class:`~tenantshield_mw.TenantDirectory` or a lookup, sync or async, asked
+            for the tenant when the scope is entered; see :class:`SessionScope`.
 
     Raises:
-        ValueError: both were given.
+        ValueError: both a tenant and a resolver were given.
         TenantResolutionError: ``tenant``, or the resolver's result, is no valid tenant.
+        TenantNotFoundError: the directory does not have it.
+        TenantSuspendedError: it is suspended.
     """
 
     def __init__(
-        self, tenant: Tenant | None = None, *, resolve_tenant: AsyncTenantSource | None = None
+        self,
+        tenant: Tenant | None = None,
+        *,
+        resolve_tenant: AsyncTenantSource | None = None,
+        directory: TenantDirectory | Lookup | None = None,
     ) -> None:
-        if tenant is not None and resolve_tenant is not None:
-            raise ValueError(_BOTH)
-        super().__init__(tenant)
-        self._resolve = resolve_tenant
+        super().__init__(tenant, resolve_tenant, directory)
 
     async def __aenter__(self) -> TenantContext | None:
         tenant: Tenant | None = self._tenant
         if self._resolve is not None:
             resolved = self._resolve()
             tenant = await resolved if inspect.isawaitable(resolved) else resolved
-        return self._enter(tenant, sys._getframe(1))
+        found = self._find(tenant, blocking=False)
+        if inspect.isawaitable(found):
+            found = await found
+        return self._enter(found, sys._getframe(1))
 
     async def __aexit__(
         self,

@@ -15,7 +15,7 @@ import click
 import httpx
 import pytest
 from asgiref.wsgi import WsgiToAsgi
-from flask import Blueprint, Flask, Response, jsonify, stream_with_context, url_for
+from flask import Blueprint, Flask, Response, current_app, jsonify, stream_with_context, url_for
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -26,6 +26,7 @@ from tenantshield_mw import (
     CrossTenantAccessError,
     MissingTenantContextError,
     TenantContext,
+    TenantState,
     resolvers,
     tenant_scope,
     try_current_tenant,
@@ -357,6 +358,33 @@ class TestCommands:
         assert result.exit_code == 2
         assert "the tenant id" in result.output
         assert text not in result.output
+
+    @pytest.mark.parametrize(
+        ("tenant_id", "status", "output"),
+        [
+            ("acme", 0, "acme ours\n"),
+            ("globex", 2, "suspended"),
+            ("acne", 2, "not in the directory"),
+        ],
+    )
+    def test_a_directory_refuses_tenants_that_are_suspended_or_unknown(
+        self, app: Flask, tenant_id: str, status: int, output: str
+    ) -> None:
+        states = {"acme": TenantState.ACTIVE, "globex": TenantState.SUSPENDED}
+
+        def lookup(tenant: object) -> TenantState | None:
+            assert current_app.name
+            return states.get(str(tenant))
+
+        @app.cli.command("checked")
+        @tenant_option(directory=lookup)
+        def checked() -> None:
+            for body in bodies():
+                click.echo(f"{current_tenant.tenant_id} {body}")
+
+        result = app.test_cli_runner().invoke(args=["checked", "--tenant", tenant_id])
+        assert result.exit_code == status
+        assert output in result.output
 
     def test_a_type_that_no_tenant_id_has_is_an_error(self) -> None:
         with pytest.raises(ConfigurationError):

@@ -237,7 +237,7 @@ MUTANTS: Final = (
     Mutant(
         "tied-proof-equality",
         "Any comparison with the parent's key proves a tied row.",
-        "        and criterion.operator is operators.eq\n",
+        "            and each.operator is operators.eq\n",
         "",
         (_leak("join: a tied table to its parent by an ON that is no equality"),),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
+from greenlet import getcurrent, greenlet
 from werkzeug.test import create_environ
 
 from tenantshield_mw import TenantSessionMiddlewareWSGI, resolvers, try_current_tenant

@@ -38,9 +38,11 @@ class GuardedCompiler(_Base):
     scans_raw_sql: ClassVar[bool] = True
     """Whether raw SQL is checked; it is not for statements that are marked as reviewed."""
 
+    guard_class: ClassVar[type[StatementGuard]] = StatementGuard
+
     @util.memoized_property
     def _guard(self) -> StatementGuard:
-        return StatementGuard(self, scans=self.scans_raw_sql)
+        return self.guard_class(self, scans=self.scans_raw_sql)
 
     # -- the whole statement -----------------------------------------------------
 
@@ -49,7 +51,7 @@ class GuardedCompiler(_Base):
         if not self._guard.is_rendering:
             # private: Compiled.__init__() renders the statement by calling this once.
             if self._guard.has_rendered:
-                self._guard = StatementGuard(self, scans=self.scans_raw_sql)
+                self._guard = self.guard_class(self, scans=self.scans_raw_sql)
             return self._guard.render(render)
         text = render()
         self._guard.raw.add_rendered(obj, text, self._guard.enclosing())

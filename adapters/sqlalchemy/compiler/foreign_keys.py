@@ -29,6 +29,7 @@ __all__ = [
     "Target",
     "key_of",
     "names_of",
+    "not_of_tenant",
     "refuse_made_by_database",
     "refuse_orphan",
     "written_name",
@@ -314,6 +315,16 @@ def refuse_made_by_database(reference: Reference) -> NoReturn:
 def refuse_orphan(reference: Reference) -> NoReturn:
     """Raise for a row that would belong to no tenant."""
     raise CrossTenantAccessError(
-        f"INSERT on {reference.label}: the row belongs to a tenant through "
+        f"a row of {reference.label} belongs to a tenant through "
         f"{', '.join(reference.columns)}, which is missing; give it a value"
+    )
+
+
+def not_of_tenant(
+    label: str, columns: Iterable[str], parent: FromClause, more: str = ""
+) -> CrossTenantAccessError:
+    """Return the error for a foreign key to a row that this tenant does not have."""
+    return CrossTenantAccessError(
+        f"a foreign key of {label} ({', '.join(columns)}) refers to a row of "
+        f"{table_label(parent)} that this tenant does not have; refer to one of this tenant's rows{more}"
     )

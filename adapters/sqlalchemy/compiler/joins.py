@@ -13,7 +13,7 @@ from sqlalchemy.sql.selectable import FromGrouping
 
 from ..ownership.model import ParentKey
 
-__all__ = ["Joined", "base_table", "leaves", "ons"]
+__all__ = ["Joined", "base_table", "conjuncts", "leaves", "ons"]
 
 
 def base_table(element: FromClause) -> TableClause | None:
@@ -98,18 +98,25 @@ def leaves(element: FromClause) -> Iterator[FromClause]:
         yield element
 
 
-def _equalities(
-    criterion: Any,
-) -> Iterator[tuple[ColumnClause[Any], ColumnClause[Any]]]:
+def conjuncts(criterion: Any) -> Iterator[Any]:
+    """Yield the conditions that ``AND`` combines in ``criterion``, or ``criterion`` itself."""
     if isinstance(criterion, Grouping):
-        yield from _equalities(criterion.element)
+        yield from conjuncts(criterion.element)
     elif isinstance(criterion, BooleanClauseList) and criterion.operator is operators.and_:
         for each in criterion.clauses:
-            yield from _equalities(each)
-    elif (
-        isinstance(criterion, BinaryExpression)
-        and criterion.operator is operators.eq
-        and isinstance(criterion.left, ColumnClause)
-        and isinstance(criterion.right, ColumnClause)
-    ):
-        yield criterion.left, criterion.right
+            yield from conjuncts(each)
+    else:
+        yield criterion
+
+
+def _equalities(
+    criterion: ColumnElement[Any],
+) -> Iterator[tuple[ColumnClause[Any], ColumnClause[Any]]]:
+    for each in conjuncts(criterion):
+        if (
+            isinstance(each, BinaryExpression)
+            and each.operator is operators.eq
+            and isinstance(each.left, ColumnClause)
+            and isinstance(each.right, ColumnClause)
+        ):
+            yield each.left, each.right

@@ -264,11 +264,14 @@ class Plan:
     def _may_be_shared(self, rule: Ownership) -> bool:
         return may_be_shared(rule.table, self._rule_for)
 
+    def terms(self) -> list[ColumnElement[Any]]:
+        """Return the statement's own conditions, in ``WHERE`` and ``ON``."""
+        return [*self._criteria_given, *(on for each in self._elements for on in ons(each))]
+
     def risk(self) -> Risk:
         """Return what the conditions in ``WHERE`` and ``ON`` could do in a subquery."""
-        terms = [*self._criteria_given, *(on for each in self._elements for on in ons(each))]
         rows = self._rows()
-        return max((self.columns, *(risk_of(each, rows) for each in terms)))
+        return max((self.columns, *(risk_of(each, rows) for each in self.terms())))
 
     def reads_rows(self) -> bool:
         """Return whether the rows of tenants are read, here or maybe in a subquery."""

@@ -17,6 +17,7 @@ Place: TypeAlias = Literal["models", "any database", "MariaDB and MySQL", "Postg
 
 Kind: TypeAlias = Literal[
     "undeclared",
+    "observed",
     "tenant-nullable",
     "tenant-not-indexed",
     "tenant-default",

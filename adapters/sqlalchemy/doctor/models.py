@@ -37,6 +37,8 @@ def check_models(metadata: MetaData) -> Iterator[Finding]:
             yield from _check_tenant_column(table, rule)
         yield from check_constraints(table, rule, metadata)
         if rule is not None:
+            if registry.is_observed(table):
+                yield _observed(table)
             yield from check_side_effects(table, rule, metadata)
     yield from _differing_types(metadata)
 
@@ -69,6 +71,15 @@ def _undeclared(table: Table, names: frozenset[str]) -> Finding:
         f"@tenant_aware{keyword} on the class, or @shared_across_tenants if all tenants are "
         "meant to share its rows; for a Table, call the same functions",
         column,
+    )
+
+
+def _observed(table: Table) -> Finding:
+    return Finding(
+        "observed",
+        table_label(table),
+        "It is observed: statements run as they are, and nothing keeps tenants apart.",
+        "leave out observe(), or name only other tables in it, once its reports are dealt with",
     )
 
 

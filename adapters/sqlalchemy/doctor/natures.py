@@ -19,6 +19,12 @@ KINDS: Final[Mapping[Kind, Nature]] = {
         "Mark it with `@tenant_aware` or `@shared_across_tenants`; `require_declared(Base)` "
         "requires this of every table.",
     ),
+    "observed": Nature(
+        "error",
+        "models",
+        "A table is observed: the guard reports what it would do, and does nothing.",
+        "Leave out `observe()`, or name only other tables in it.",
+    ),
     "tenant-nullable": Nature(
         "warning",
         "models",

@@ -10,12 +10,12 @@ from sqlalchemy import BindParameter, Enum, Integer, String, Uuid, select, tuple
 from sqlalchemy.engine import Connection
 from sqlalchemy.types import TypeEngine
 
-from ..compiler.foreign_keys import refuse_orphan
+from ..compiler.foreign_keys import not_of_tenant, refuse_orphan
 from ..compiler.notes import ReferenceRows
 from ..compiler.predicates import OwnRows, column_of
 from ..errors import CrossTenantAccessError
 from ..orm.flush import flush_on
-from ..ownership.model import Reference, TypedReference, table_label
+from ..ownership.model import Reference, TypedReference
 
 __all__ = ["check_references"]
 
@@ -61,10 +61,11 @@ def check_references(
             if not wanted:
                 continue
         if not _all_there(connection, written, list(wanted), where):
-            raise CrossTenantAccessError(
-                f"a foreign key of {reference.label} ({', '.join(reference.columns)}) refers to a "
-                f"row of {table_label(reference.parent)} that this tenant does not have; refer to "
-                f"one of this tenant's rows{_but_not_shared(reference)}"
+            raise not_of_tenant(
+                reference.label,
+                reference.columns,
+                reference.parent,
+                _but_not_shared(reference),
             )
         if flush is not None:
             flush.prove(written, wanted)

@@ -130,7 +130,9 @@ def _hook_references() -> None:
 
 def _is_tenant_column(column: Column[Any]) -> bool:
     table: Any = column.table
-    ownership = None if registry.is_empty else registry.ownership_of(table)
+    ownership = None
+    if not registry.is_empty and not registry.is_observed(table):
+        ownership = registry.ownership_of(table)
     return isinstance(ownership, ColumnOwnership) and column.name == ownership.column
 
 

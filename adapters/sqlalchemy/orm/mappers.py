@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from sqlalchemy import Column, Table
 from sqlalchemy.orm import Mapper
@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeEngine
 from ..ownership.model import ColumnOwnership, TypedReference
 from ..ownership.registry import registry
 
-__all__ = ["MapperInfo", "attributes_of", "info_of"]
+__all__ = ["MapperInfo", "attributes_of", "info_of", "is_protected"]
 
 
 class MapperInfo:
@@ -33,12 +33,12 @@ class MapperInfo:
     )
 
     def __init__(self, mapper: Mapper[Any]) -> None:
-        tables = [table for table in mapper.tables if isinstance(table, Table)]
+        tables = [table for table in mapper.tables if is_protected(table)]
         self.generation = registry.generation
         self.registry = mapper.registry
         self.own = _own_column(mapper, tables)
         # A class may be mapped to a subquery.
-        read = tables or [each for each in iterate(mapper.local_table) if isinstance(each, Table)]
+        read = tables or [each for each in iterate(mapper.local_table) if is_protected(each)]
         self.is_owned = any(registry.ownership_of(table) is not None for table in read)
         """Whether its objects belong to tenants."""
         self.computed = [
@@ -67,6 +67,11 @@ class MapperInfo:
                 each.key for each in self._mapper.relationships if info_of(each.mapper).is_owned
             ]
         return self._to_owned
+
+
+def is_protected(table: Any) -> TypeGuard[Table]:
+    """Return whether ``table`` is a ``Table`` that is not merely observed."""
+    return isinstance(table, Table) and not registry.is_observed(table)
 
 
 _INFO: Final = "_tenantshield_info"

@@ -78,7 +78,7 @@ def tenant_aware(
 
     A base covers its subclasses: in single-table and joined inheritance through its table,
     in concrete inheritance by their own column. On a mixin or an abstract base, the mark
-    applies to every model that derives from it.
+    applies to every model that derives from it and is not marked otherwise itself.
 
     Args:
         target: a mapped class, a mixin, an abstract base or a ``Table``.
@@ -149,11 +149,11 @@ def _subclasses(class_: type[Any]) -> Iterator[type[Any]]:
         yield from _subclasses(each)
 
 
-def _declare(table: Table, marking: _Marking) -> None:
+def _declare(table: Table, marking: _Marking, *, implied: bool = False) -> None:
     if marking.through is None:
-        registry.declare_column(table, marking.column, marking.shared_rows)
+        registry.declare_column(table, marking.column, marking.shared_rows, implied=implied)
     else:
-        registry.declare_through(table, marking.through)
+        registry.declare_through(table, marking.through, implied=implied)
     if not marking.check_references:
         registry.leave_references_unchecked(table)
 
@@ -174,7 +174,7 @@ def mapper_constructed(mapper: Mapper[Any], class_: type[Any]) -> None:
         # Single-table: it has the base's table. Joined: its own is tied by the foreign key.
         return
     if not registry.is_shared(mapper.local_table):
-        _declare(mapper.local_table, marked)
+        _declare(mapper.local_table, marked, implied=_MARKING not in vars(class_))
 
 
 @overload

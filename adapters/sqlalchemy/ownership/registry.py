@@ -7,6 +7,7 @@ reflected ``Table`` or a bare ``table("invoice")`` is the same table.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from threading import Lock
 from typing import Any, Final
@@ -53,7 +54,12 @@ class Registry:
     # -- declaring ---------------------------------------------------------------
 
     def declare_column(
-        self, table: Table, column: str, shared_rows: Null | TenantId | None = None
+        self,
+        table: Table,
+        column: str,
+        shared_rows: Null | TenantId | None = None,
+        *,
+        implied: bool = False,
     ) -> None:
         """Declare that ``column`` of ``table`` (a name or a key) holds the tenant.
 
@@ -61,17 +67,18 @@ class Registry:
             table: the table.
             column: the name or key of its column.
             shared_rows: what it holds in the rows that every tenant reads, if there are any.
+            implied: whether a mixin or a base says so, which gives way to what the model says.
         """
-        self._declare(table, column_ownership(table, column, shared_rows))
+        self._declare(table, column_ownership(table, column, shared_rows), implied=implied)
 
-    def declare_through(self, table: Table, parent: str) -> None:
+    def declare_through(self, table: Table, parent: str, *, implied: bool = False) -> None:
         """Declare that a row of ``table`` belongs to its parent's tenant."""
         if not has_foreign_key_to(table, parent):
             raise ConfigurationError(
                 f"{table_label(table)} has no foreign key to {parent!r}: name the table "
                 "that its foreign key refers to, or give it a tenant column"
             )
-        self._declare(table, Through(table, parent))
+        self._declare(table, Through(table, parent), implied=implied)
 
     def declare_shared(self, table: Table) -> None:
         """Declare that ``table`` is the same for all tenants, on purpose.
@@ -93,11 +100,13 @@ class Registry:
         with self._lock:
             self._renew(unchecked=self._state.unchecked | {table_key(table)})
 
-    def _declare(self, table: Table, declaration: Declaration) -> None:
+    def _declare(self, table: Table, declaration: Declaration, *, implied: bool = False) -> None:
         key = table_key(table)
         with self._lock:
             state = self._state
-            earlier = state.declared.get(key)
+            earlier = None if key in state.implied else state.declared.get(key)
+            if earlier is not None and implied and earlier.table is table:
+                return
             if earlier is not None and not agree(earlier, declaration):
                 raise ConfigurationError(
                     f"{table_label(table)} is declared twice and differently: a table is "
@@ -109,8 +118,15 @@ class Registry:
                 )
             self._renew(
                 declared={**state.declared, key: declaration},
+                implied=state.implied | {key} if implied else state.implied - {key},
                 metadatas=state.metadatas_with(table.metadata),
             )
+
+    def observe(self, tables: Iterable[Table] | None) -> None:
+        """Observe ``tables`` from now on instead of protecting them; ``None`` for all."""
+        keys = None if tables is None else frozenset(map(table_key, tables))
+        with self._lock:
+            self._renew(observed=keys)
 
     def table_added(self, metadata: MetaData) -> None:
         """Renew what is derived, if ``metadata`` is known."""
@@ -130,6 +146,16 @@ class Registry:
         """Return one of the tables that were declared with a tenant column, if there is one."""
         declared = self._state.declared.values()
         return next((each for each in declared if isinstance(each, ColumnOwnership)), None)
+
+    @property
+    def observes_all(self) -> bool:
+        """Whether all tables are observed instead of protected."""
+        return self._state.observed is None
+
+    def is_observed(self, table: TableClause) -> bool:
+        """Return whether ``table`` is observed instead of protected."""
+        observed = self._state.observed
+        return observed is None or table_key(table) in observed
 
     def is_shared(self, table: TableClause) -> bool:
         """Return whether ``table`` was declared as shared across tenants."""

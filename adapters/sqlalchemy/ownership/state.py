@@ -110,6 +110,10 @@ class State:
     required: tuple[MetaData, ...]
     apart: tuple[Table, ...] = ()
     """Shared tables of another database, with the names of tenant-aware ones."""
+    implied: frozenset[TableKey] = frozenset()
+    """The tables whose declaration comes from a mixin or a base, so that another may replace it."""
+    observed: frozenset[TableKey] | None = frozenset()
+    """The tables that are observed instead of protected; ``None`` for all."""
     _by_folded: dict[frozenset[str], dict[TableKey, TableKey]] = field(
         default_factory=dict, init=False
     )

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator
-from functools import cached_property, lru_cache
+from collections.abc import Collection, Iterator
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy.engine import Dialect
 
-from ..databases import Database, database_for
+from ..databases import database_for
 from .functions import literals_for_functions
+from .keywords import Places, contains
 from .marks import CLOSE, CLOSE_TABLE, MARKED, OPEN
 from .patterns import DOUBTFUL, GAP, REACHES_UNNAMED
 
@@ -55,12 +56,6 @@ _TOKEN_ON_SQLITE: Final = re.compile(
     r"""|\[[^\]]*+\])|(?P<word>\w++)|(?P<sign>[\s\S])"""
 )
 
-_BEFORE_A_TABLE: Final = (
-    r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE|ONLY|USING|EXISTS|REFERENCES|IGNORE|IN)\b"
-)
-_TABLE_AHEAD: Final = re.compile(rf"{_BEFORE_A_TABLE}(?:{GAP}|\()*+", re.IGNORECASE)
-_INSERTS_INTO: Final = re.compile(r"\b(?:into|table|references|on)\s+(?:[\w.\"`]+\.\s*)?")
-
 # A name that the guard has not rendered as a table's, except a qualifier, which has a dot after
 # it.
 _OTHER_NAME: Final = re.compile(rf"{OPEN}([^{CLOSE[0]}{CLOSE_TABLE[0]}]*+){CLOSE}(?!{GAP}*+\.)")
@@ -78,19 +73,7 @@ _ENDS_TABLES: Final = frozenset(
     select values""".split()  # noqa: SIM905
 )
 
-# Names of functions and types, and keywords, that SQLAlchemy's compilers render. In raw SQL they
-# may also be the name of a table, without quotes.
-_ALSO_WORDS: Final = frozenset(
-    """bit boolean bytea char character coalesce count cube date datetime decimal double enum
-    filter first float integer interval json jsonb last lateral level max min mode month
-    nullif numeric over partition precision range rank real row rows set sets smallint sum text
-    time timestamp timestamptz unique user uuid value values varchar varying version database
-    within without year zone""".split()  # noqa: SIM905
-)
-
 _WORD: Final = re.compile(r"\w++")
-
-_BEGINS: Final = frozenset({"select", "values", "with"})
 
 
 def unmarked_names(text: str, names: Collection[str], dialect: Dialect) -> set[str]:
@@ -296,14 +279,14 @@ def _named(text: str, names: Collection[str], dialect: Dialect) -> set[str]:
     texts = {folded, folded.replace('""', '"').replace("``", "`")}
     reserved = dialect.identifier_preparer.reserved_words
     database = database_for(dialect)
-    places = [_Places(each) for each in texts]
+    places = [Places(each) for each in texts]
     others = _no_plain_words(frozenset(names), database.cuts_names_at or sys.maxsize)
     words = {word for each in texts for word in _WORD.findall(each)}
     candidates = {*others, *words.intersection(names)}
     return {
         name
         for name in candidates
-        if any(_contains(each, name, reserved, database) for each in places)
+        if any(contains(each, name, reserved, database) for each in places)
     }
 
 
@@ -317,84 +300,3 @@ def _no_plain_words(names: frozenset[str], cut_at: int) -> tuple[str, ...]:
     return tuple(
         each for each in names if not _WORD.fullmatch(each) or len(each.encode()) >= cut_at
     )
-
-
-class _Places:
-    """The surroundings of positions in a text, found in one pass."""
-
-    def __init__(self, folded: str) -> None:
-        self.text = folded
-
-    @cached_property
-    def _behind_a_keyword(self) -> set[int]:
-        return {each.end() for each in _TABLE_AHEAD.finditer(self.text)}
-
-    @cached_property
-    def _behind_into(self) -> set[int]:
-        return {each.end() for each in _INSERTS_INTO.finditer(self.text)}
-
-    def before(self, start: int) -> str:
-        """Return the last character before ``start`` that is not a space."""
-        while start and self.text[start - 1].isspace():
-            start -= 1
-        return self.text[start - 1 : start]
-
-    def after(self, end: int) -> str:
-        """Return the first character from ``end`` on that is not a space."""
-        while self.text[end : end + 1].isspace():
-            end += 1
-        return self.text[end : end + 1]
-
-    def is_reserved(self, name: str, start: int) -> bool:
-        """Return whether a reserved word is a keyword here; as a table's name it needs quotes."""
-        before = self.before(start)
-        if before and before in "\"`['":
-            return False
-        if before == "." and self.after(start + len(name)) != "(":
-            return False
-        # SQLite treats some of these as names where nothing else is allowed.
-        return (name in _BEGINS and before == "(") or start not in self._behind_a_keyword
-
-    def is_known(self, name: str, start: int) -> bool:
-        """Return the same for a word that may also be a table's name without quotes."""
-        before = self.before(start)
-        if self.after(start + len(name)) == "(" and not (before and before in "\"`['"):
-            return start not in self._behind_into
-        return before != "," and self.is_reserved(name, start)
-
-
-def _contains(places: _Places, name: str, reserved: Collection[str], database: Database) -> bool:
-    """Return whether the text contains ``name``, neither as a part of a longer identifier nor as a
-    keyword or function.
-    """
-    text = places.text
-    # Also if it has exactly the maximum length, since a longer name in the text is cut to it.
-    is_cut = len(name.encode()) >= (database.cuts_names_at or sys.maxsize)
-    needle = database.cut(name)
-    is_word: Callable[[str, int], bool] | None = None
-    if name in reserved:
-        is_word = places.is_reserved
-    elif name in _ALSO_WORDS:
-        is_word = places.is_known
-    start = text.find(needle)
-    while start >= 0:
-        end = start + len(needle)
-        if (
-            not _continues(text[start - 1 : start] if start else "", name[0])
-            and (is_cut or not _continues(text[end : end + 1], name[-1]))
-            and not (is_word is not None and is_word(name, start))
-        ):
-            return True
-        start = text.find(needle, start + 1)
-    return False
-
-
-def _continues(neighbour: str, edge: str) -> bool:
-    # If the name itself ends in a character that ends an identifier, such as a space in a quoted
-    # name, anything may follow.
-    return _is_letter(neighbour) and _is_letter(edge)
-
-
-def _is_letter(character: str) -> bool:
-    # Databases treat everything outside ASCII as a letter.
-    return character == "_" or character.isalnum() or character > "\x7f"

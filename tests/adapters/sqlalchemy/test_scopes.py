@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import uuid
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,11 @@ from tenantshield_mw import (
     ConfigurationError,
     MissingTenantContextError,
     TenantContext,
+    TenantDirectory,
+    TenantNotFoundError,
     TenantResolutionError,
+    TenantState,
+    TenantSuspendedError,
     current_tenant,
     tenant_scope,
     try_current_tenant,
@@ -80,6 +85,7 @@ def test_the_two_scopes_take_the_same_parameters() -> None:
     assert shape(SessionScope) == [
         ("tenant", positional, None),
         ("resolve_tenant", inspect.Parameter.KEYWORD_ONLY, None),
+        ("directory", inspect.Parameter.KEYWORD_ONLY, None),
     ]
 
 
@@ -286,6 +292,63 @@ def test_an_awaitable_in_the_sync_scope_is_an_error_that_names_the_other(resolve
     with pytest.raises(ConfigurationError, match="use AsyncSessionScope"):
         SessionScope(resolve_tenant=resolve).__enter__()
     assert try_current_tenant() is None
+
+
+# -- a directory -----------------------------------------------------------------
+
+LISTED: dict[object, TenantState | TenantContext] = {
+    "acme": TenantContext("acme", attributes={"plan": "large"}),
+    "globex": TenantState.SUSPENDED,
+}
+
+
+def look_up(tenant_id: object) -> TenantState | TenantContext | None:
+    return LISTED.get(tenant_id)
+
+
+async def look_up_later(tenant_id: object) -> TenantState | TenantContext | None:
+    await asyncio.sleep(0)
+    return LISTED.get(tenant_id)
+
+
+SCOPES_WITH_A_DIRECTORY = pytest.mark.parametrize(
+    "scope",
+    [
+        partial(SessionScope, directory=look_up),
+        partial(SessionScope, directory=TenantDirectory(look_up)),
+        partial(AsyncSessionScope, directory=look_up),
+        partial(AsyncSessionScope, directory=look_up_later),
+    ],
+    ids=["sync", "directory", "async, sync lookup", "async"],
+)
+
+
+@SCOPES_WITH_A_DIRECTORY
+async def test_the_tenant_is_the_directorys(scope: Any) -> None:
+    given, bound = await entered(scope("acme"))
+    assert given is bound
+    assert bound == LISTED["acme"]
+
+
+@SCOPES_WITH_A_DIRECTORY
+async def test_a_tenant_that_is_unknown_or_suspended_is_refused(scope: Any) -> None:
+    with pytest.raises(TenantSuspendedError):
+        await entered(scope("globex"))
+    with pytest.raises(TenantNotFoundError):
+        await entered(scope("acne"))
+    with pytest.raises(TenantNotFoundError):
+        await entered(scope(resolve_tenant=lambda: "acne"))
+    assert try_current_tenant() is None
+
+
+@SCOPES_WITH_A_DIRECTORY
+async def test_no_tenant_is_not_looked_up(scope: Any) -> None:
+    assert await entered(scope()) == (None, None)
+
+
+def test_an_async_lookup_in_the_sync_scope_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="SessionScope a directory with a sync lookup"):
+        SessionScope("acme", directory=look_up_later).__enter__()
 
 
 # -- bind_* ----------------------------------------------------------------------

@@ -26,6 +26,7 @@ from sqlalchemy.types import TypeDecorator
 
 from tenantshield_mw import ConfigurationError
 from tenantshield_mw.adapters.sqlalchemy import (
+    observe,
     shared_across_tenants,
     tenant_aware,
     tenant_foreign_key,
@@ -275,8 +276,17 @@ def test_a_fault_is_found_and_nothing_else(
     assert all(each.reason and each.fix for each in findings)
 
 
+def test_an_observed_table_is_found() -> None:
+    shop = Shop()
+    observation = observe(shop.aware("odd"))
+    try:
+        assert shop.planted(examine(shop.metadata)) == [("observed", "odd", None)]
+    finally:
+        observation.stop()
+
+
 def test_every_kind_that_concerns_models_is_planted() -> None:
-    planted = {kind for _, expected in FAULTS for kind, _, _ in expected}
+    planted = {kind for _, expected in FAULTS for kind, _, _ in expected} | {"observed"}
     assert planted == {kind for kind, nature in KINDS.items() if nature.place == "models"}
 
 

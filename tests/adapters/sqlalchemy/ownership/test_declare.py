@@ -142,6 +142,75 @@ def test_a_mixin_marks_with_its_own_column() -> None:
     assert names_seen(shared_base.metadata, 7, select(Mixed.id), seed) == [1]
 
 
+def test_a_model_of_a_marked_mixin_may_be_shared_on_purpose() -> None:
+    shared_base = base()
+
+    @tenant_aware
+    class OwnedByTenant:
+        tenant_id: Mapped[str] = mapped_column(String(50))
+
+    @shared_across_tenants
+    class Provider(OwnedByTenant, shared_base):  # type: ignore[misc, valid-type]
+        __tablename__ = "decl_mixed_shared"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    class Other(OwnedByTenant, shared_base):  # type: ignore[misc, valid-type]
+        __tablename__ = "decl_mixed_other"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    assert not is_confined(shared_base.metadata, select(Provider.id))
+    assert is_confined(shared_base.metadata, select(Other.id))
+
+
+def test_a_model_of_a_marked_mixin_may_be_marked_otherwise() -> None:
+    shared_base = base()
+
+    @tenant_aware
+    class OwnedByTenant:
+        tenant_id: Mapped[str] = mapped_column(String(50))
+
+    @tenant_aware(column="org_id")
+    class Mixed(OwnedByTenant, shared_base):  # type: ignore[misc, valid-type]
+        __tablename__ = "decl_mixed_otherwise"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        org_id: Mapped[int]
+
+    seed = (
+        "INSERT INTO decl_mixed_otherwise (id, tenant_id, org_id) VALUES (1, 'x', 7), (2, 'x', 8)"
+    )
+    assert names_seen(shared_base.metadata, 7, select(Mixed.id), seed) == [1]
+
+
+def test_a_mixin_that_is_marked_later_leaves_what_its_model_says() -> None:
+    shared_base = base()
+
+    class OwnedByTenant:
+        tenant_id: Mapped[str] = mapped_column(String(50))
+
+    @tenant_aware(column="org_id")
+    class Mixed(OwnedByTenant, shared_base):  # type: ignore[misc, valid-type]
+        __tablename__ = "decl_mixed_before"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        org_id: Mapped[int]
+
+    tenant_aware(OwnedByTenant)
+    seed = "INSERT INTO decl_mixed_before (id, tenant_id, org_id) VALUES (1, 'x', 7), (2, 'x', 8)"
+    assert names_seen(shared_base.metadata, 7, select(Mixed.id), seed) == [1]
+
+
+def test_a_model_of_its_own_mark_cannot_be_marked_otherwise() -> None:
+    shared_base = base()
+
+    @tenant_aware
+    class Mixed(shared_base):  # type: ignore[misc, valid-type]
+        __tablename__ = "decl_mixed_twice"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        tenant_id: Mapped[str] = mapped_column(String(50))
+
+    with pytest.raises(ConfigurationError, match="declared twice"):
+        shared_across_tenants(Mixed)
+
+
 def test_an_abstract_base_marks_every_model_made_from_it() -> None:
     shared_base = base()
 

@@ -1,0 +1,140 @@
+"""Tell a reference to another tenant's row that the database refused, as the guard tells one.
+
+A foreign key that includes the tenant is checked by the database (see
+``ownership/foreign_key.py``), whose error does not say that it is about tenants.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Table, select
+from sqlalchemy.engine import Connection
+
+from tenantshield_mw.context import current_bound
+from tenantshield_mw.tenant import TenantContext
+
+from ..compiler.foreign_keys import not_of_tenant
+from ..compiler.joins import base_table
+from ..compiler.predicates import column_of
+from ..errors import CrossTenantAccessError
+from ..internals import hook
+from ..ownership.derivation import foreign_keys
+from ..ownership.model import ParentKey, carries_tenant, table_key, table_label
+from ..ownership.registry import registry
+
+__all__ = ["hook_errors"]
+
+_COLUMNS: Final = re.compile(
+    # PostgreSQL, and MySQL and MariaDB.
+    r"Key \((?P<a>[^)]*)\)=\(.* is not present in table"
+    r"|child row: .*? FOREIGN KEY \((?P<b>[^)]*)\) REFERENCES",
+    re.DOTALL,
+)
+
+_SQLITE: Final = "SQLITE_CONSTRAINT_FOREIGNKEY"
+"""SQLite's error, which does not say which foreign key it is."""
+
+
+def hook_errors() -> None:
+    """Have every connection raise such an error as ``CrossTenantAccessError``."""
+    handle: Any = Connection._handle_dbapi_exception
+
+    # private: raises the error of a driver. The public event, handle_error, would make
+    # SQLAlchemy look for listeners at each statement.
+    @functools.wraps(handle)
+    def telling(
+        self: Connection,
+        e: Any,
+        statement: Any,
+        parameters: Any,
+        cursor: Any,
+        context: Any,
+        *args: Any,
+    ) -> Any:
+        error = _as_cross_tenant(self, e, context)
+        if error is None:
+            return handle(self, e, statement, parameters, cursor, context, *args)
+        try:
+            handle(self, e, statement, parameters, cursor, context, *args)
+        except Exception as original:
+            raise error from original
+
+    hook(Connection, telling)
+
+
+def _as_cross_tenant(
+    connection: Connection, error: BaseException, context: Any
+) -> CrossTenantAccessError | None:
+    """Return what to raise in place of ``error``; ``None`` if it is about something else."""
+    # private: the DBAPI's module.
+    if not isinstance(error, connection.dialect.loaded_dbapi.IntegrityError):
+        return None
+    compiled = None if context is None else context.compiled
+    written: Any = getattr(getattr(compiled, "statement", None), "table", None)
+    table = None if written is None else base_table(written)
+    if not isinstance(table, Table) or not isinstance(current_bound(), TenantContext):
+        return None
+    violated = _violated(connection, error, table, context.compiled_parameters)
+    if violated is None:
+        return None
+    # As where the guard looks such a key up.
+    ownership: Any = registry.ownership_of(table)
+    columns = [each for each in violated.columns if each != ownership.column]
+    return not_of_tenant(table_label(table), columns, violated.parent)
+
+
+def _violated(
+    connection: Connection, error: BaseException, table: Table, rows: list[Mapping[str, Any]]
+) -> ParentKey | None:
+    keys = list(_keys_with_tenant(table))
+    if not keys:
+        return None
+    if getattr(error, "sqlite_errorname", None) == _SQLITE:
+        return next((key for key in keys if _is_missing(connection, table, key, rows)), None)
+    # SQLAlchemy's form of asyncpg's errors leaves the details out.
+    told = _COLUMNS.search(f"{error} {error.__cause__}")
+    if told is None:
+        return None
+    columns = {each.strip(' `"') for each in (told["a"] or told["b"]).split(",")}
+    return next((key for key in keys if set(key.columns) == columns), None)
+
+
+def _keys_with_tenant(table: Table) -> Iterator[ParentKey]:
+    ownership = registry.ownership_of(table)
+    known = {table_key(each): each for each in registry.tables()}
+    for _, key in foreign_keys(table, known.get):
+        parent = registry.ownership_of(key.parent)
+        if parent is not None and carries_tenant(key, ownership, parent):
+            yield key
+
+
+def _is_missing(
+    connection: Connection, table: Table, key: ParentKey, rows: list[Mapping[str, Any]]
+) -> bool:
+    """Return whether this tenant lacks a row that one of the written rows refers to."""
+    by_name = {each.name: each for each in table.columns}
+    parent_columns = {each.name: each for each in key.parent.columns}
+    ownership: Any = registry.ownership_of(table)
+    pairs = [
+        (by_name[ours], theirs)
+        for ours, theirs in zip(key.columns, key.parent_columns, strict=True)
+        if ours != ownership.column
+    ]
+    for row in rows:
+        values = [row.get(ours.key) for ours, _ in pairs]
+        if None in values:
+            continue
+        found = select(*(parent_columns[theirs] for _, theirs in pairs)).where(
+            *(
+                column_of(key.parent, theirs, ours.type) == value
+                for (ours, theirs), value in zip(pairs, values, strict=True)
+            )
+        )
+        # The guard confines this query to the tenant's rows.
+        if connection.execute(found).first() is None:
+            return True
+    return False
