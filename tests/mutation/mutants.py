@@ -508,13 +508,6 @@ MUTANTS: Final = (
         (f"{_SHARED_STATEMENTS}::test_a_tenant_ties_no_row_to_a_shared_one",),
     ),
     Mutant(
-        "shared-full-join",
-        "In a full join, what has no partner counts as a row of everybody.",
-        "        if any(rule is None or self._may_be_shared(rule) for rule in rules):",
-        "        if any(rule is None for rule in rules):",
-        (f"{_SHARED_STATEMENTS}::test_a_full_join_shows_no_other_tenants_row",),
-    ),
-    Mutant(
         "shared-value",
         "A tenant may have the identifier of the rows of everybody.",
         "        if tenant_id == shared or (accepts is not None and not accepts(tenant_id)):",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Column, ForeignKey, MetaData, String, Table, null
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, null
 from sqlalchemy.orm import DeclarativeBase, Mapped, deferred, mapped_column, relationship
 
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
@@ -76,7 +76,8 @@ USED: Final = linked("sr_used", chat_id="sr_chat.id", template_id="sr_template.i
 MATCH: Final = Table(
     "sr_match",
     Base.metadata,
-    Column("id", ForeignKey("sr_template.id"), primary_key=True, autoincrement=False),
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("a_template_id", ForeignKey("sr_template.id"), nullable=False),
     Column("provider_id", ForeignKey("sr_provider.id"), nullable=False),
     Column("name", String(50)),
 )
@@ -93,7 +94,7 @@ SEED: Final = (
     "INSERT INTO sr_price VALUES (1, 1, 'shared'), (2, 2, 'acme'), (3, 3, 'glo')",
     "INSERT INTO sr_chat VALUES (2, 'acme', 'acme', 1, 1), (3, 'globex', 'glo', 1, 1)",
     "INSERT INTO sr_used VALUES (2, 1, 'acme'), (3, 1, 'glo')",
-    "INSERT INTO sr_match VALUES (1, 1, 'shared'), (2, 2, 'acme'), (3, 1, 'glo')",
+    "INSERT INTO sr_match VALUES (1, 1, 1, 'shared'), (2, 2, 2, 'acme'), (3, 1, 3, 'glo')",
     "INSERT INTO sr_score VALUES (1, 'shared'), (2, 'acme'), (3, 'glo')",
 )
 

@@ -190,6 +190,15 @@ def test_doctor_finds_a_unique_reference_to_shared_rows() -> None:
     assert telling == {"srd_place"}
 
 
+def test_doctor_proposes_no_foreign_key_with_the_tenant() -> None:
+    metadata = MetaData()
+    tenant_aware(table("srd_shelf", metadata=metadata, nullable=True), shared_rows=null())
+    tenant_aware(
+        table("srd_case", Column("shelf_id", ForeignKey("srd_shelf.id")), metadata=metadata)
+    )
+    assert "reference-without-tenant" not in {kind for kind, _ in found(metadata)}
+
+
 def test_citus_distributes_no_table_with_shared_rows() -> None:
     metadata = MetaData()
     tenant_aware(table("srd_null", metadata=metadata, nullable=True), shared_rows=null())

@@ -298,8 +298,8 @@ def test_a_plain_foreign_key_refers_to_a_shared_row(engine: Engine, here: Databa
     [
         insert(Offer).values(id=9, provider_id=1, name="new"),
         insert(Price).values(id=9, offer_id=1, name="new"),
-        insert(MATCH).values(id=1, provider_id=2, name="new"),
-        insert(MATCH).values(id=2, provider_id=1, name="new"),
+        insert(MATCH).values(id=9, a_template_id=1, provider_id=2, name="new"),
+        insert(MATCH).values(id=9, a_template_id=2, provider_id=1, name="new"),
         insert(SCORE).values(match_id=1, name="new"),
         update(Offer).values(provider_id=1),
         update(Price).values(offer_id=1),
