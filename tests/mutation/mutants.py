@@ -538,8 +538,8 @@ MUTANTS: Final = (
     Mutant(
         "moving-collections",
         "A shared object keeps a collection of the former tenant's objects.",
-        "        if key in state.dict and not (is_tenants and _all_stay(state, key, bound))",
-        "        if False",
+        "by a tenant's rows.\n        gone += _unchanged(state, state.mapper.relationships.keys())",
+        "by a tenant's rows.",
         (f"{_MOVING}::test_a_shared_object_forgets_tenants_rows",),
     ),
     Mutant(

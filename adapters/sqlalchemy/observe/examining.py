@@ -57,14 +57,16 @@ class ExaminingGuard(StatementGuard):
     """A guard that notes what it meets.
 
     Attributes:
-        touched: the tables with tenants' rows.
+        touched: the tables with tenants' rows, also those that only the guard reads.
+        inserted: those into which rows are inserted.
         plans: the plan of each ``SELECT``, ``UPDATE`` and ``DELETE``, with the operation.
         targets: the tables with a tenant column into which rows are inserted.
     """
 
     def __init__(self, compiler: Any, *, scans: bool) -> None:
         super().__init__(compiler, scans=scans)
-        self.touched: dict[TableClause, str] = {}
+        self.touched: set[TableClause] = set()
+        self.inserted: list[TableClause] = []
         self.plans: list[tuple[str, Plan]] = []
         self.targets: list[ColumnOwnership] = []
         guards = _GUARDS.get()
@@ -74,13 +76,15 @@ class ExaminingGuard(StatementGuard):
     def ownership_of(self, table: TableClause) -> Ownership | None:
         found = super().ownership_of(table)
         if found is not None:
-            self.touched.setdefault(table, "INSERT")
+            self.touched.add(table)
         return found
 
     def insert_state(self, statement: Any, kw: Mapping[str, Any]) -> Any:
         state = super().insert_state(statement, kw)
         table = base_table(state.statement.table)
         rule = None if table is None else self.ownership_of(table)
+        if table is not None and rule is not None:
+            self.inserted.append(table)
         if isinstance(rule, ColumnOwnership):
             self.targets.append(rule)
         return state
@@ -257,11 +261,12 @@ def _elements(guard: ExaminingGuard) -> Iterator[tuple[FromClause, Ownership, st
 
 
 def _without_scope(guard: ExaminingGuard) -> Iterator[Finding]:
-    read = {base_table(each): operation for each, _, operation in _elements(guard)}
-    for table, operation in guard.touched.items():
-        if table.name.startswith("tenantshield"):
-            continue
-        yield Finding(table_label(table), read.get(table, operation), "refused", NO_SCOPE)
+    for element, _, operation in _elements(guard):
+        yield Finding(
+            table_label(cast("TableClause", base_table(element))), operation, "refused", NO_SCOPE
+        )
+    for table in guard.inserted:
+        yield Finding(table_label(table), "INSERT", "refused", NO_SCOPE)
 
 
 def _confined(guard: ExaminingGuard, values: Rows, compiled: Any) -> Iterator[Finding]:

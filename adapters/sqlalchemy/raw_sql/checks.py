@@ -21,7 +21,7 @@ from ..errors import UnguardedStatementError
 from ..ownership.registry import registry
 from .cascades import cascade_in
 from .functions import sql_for_a_function
-from .marks import MARKED, without_marks
+from .marks import MARKED, without_confined_names
 from .patterns import (
     CHANGES_TENANT,
     HIDES,
@@ -83,8 +83,8 @@ class RawText:
 
     @cached_property
     def sent(self) -> str:
-        """The text that is sent to the database."""
-        return without_marks(self.text)
+        """The text that is sent to the database, with other names for confined tables."""
+        return without_confined_names(self.text)
 
     @cached_property
     def bare(self) -> str:
@@ -188,7 +188,7 @@ def _changes_tenant(raw: RawText) -> None:
     if not CHANGES_TENANT.search(raw.bare):
         return
     assigned = _ASSIGNS.sub("UPDATE", raw.text)
-    if CHANGES_TENANT.search(without_literals(without_marks(assigned))):
+    if CHANGES_TENANT.search(without_literals(without_confined_names(assigned))):
         refuse(
             raw.source,
             "changes the role or a setting from which the database knows the tenant",

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
-__all__ = ["CLOSE", "CLOSE_TABLE", "MARKED", "OPEN", "marking", "without_marks"]
+__all__ = [
+    "CLOSE",
+    "CLOSE_TABLE",
+    "MARKED",
+    "OPEN",
+    "marking",
+    "without_confined_names",
+    "without_marks",
+]
 
 # Unknown to authors of raw SQL: there are 2 ** 75 of them, from a private use area of Unicode.
 # Short, since every identifier has two marks.
@@ -33,6 +41,17 @@ if TYPE_CHECKING:
     _Base = IdentifierPreparer
 else:
     _Base = object
+
+
+_TABLE: Final = re.compile(f"{OPEN}(?:(?!{OPEN}|{CLOSE}|{CLOSE_TABLE}).)*{CLOSE_TABLE}", re.DOTALL)
+
+
+def without_confined_names(text: str) -> str:
+    """Return ``text`` with another name for each confined table and each alias, without marks.
+
+    These are certain to be names, though some, such as ``program`` and ``eval``, read like SQL.
+    """
+    return without_marks(_TABLE.sub("tenantshield_table", text))
 
 
 def without_marks(text: str) -> str:
@@ -71,7 +90,8 @@ class _MarkingPreparer(_Base):
         # A name that is set not to be quoted is rendered unchanged and may be anything.
         if text.startswith(OPEN):
             return text
-        if text == ident and not ident.isidentifier():
+        # All databases allow $ in a name without quotes, but not at its beginning.
+        if text == ident and not ident.replace("$", "_").isidentifier():
             self.raw_names.append(text)
             return text
         return OPEN + text + self.close

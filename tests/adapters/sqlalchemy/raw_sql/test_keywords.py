@@ -6,8 +6,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import (
+    Column,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
+from tenantshield_mw import UnguardedStatementError, system_scope, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+from tenantshield_mw.adapters.sqlalchemy.ownership.registry import registry
 from tenantshield_mw.adapters.sqlalchemy.raw_sql import keywords
 from tenantshield_mw.adapters.sqlalchemy.raw_sql.table_names import unmarked_names
 from tests.databases import NAMES, database
@@ -184,3 +199,46 @@ def test_a_column_of_that_name_is_none(engine: Engine, word: str, sql: str) -> N
 )
 def test_a_keyword_of_that_name_is_none(engine: Engine, sql: str, word: str) -> None:
     assert not unmarked_names(sql, {word}, engine.dialect)
+
+
+@pytest.fixture
+def declarations() -> Iterator[None]:
+    """Undo what is declared: such a name would count in the texts of other tests."""
+    before = registry._state
+    yield
+    registry._state = before
+    registry.generation += 1
+
+
+@pytest.mark.usefixtures("declarations")
+@pytest.mark.parametrize(
+    "name", ["program", "eval", "readfile", "page_header", "lo_items", "dollar$", "a$$b", "roles"]
+)
+def test_a_confined_table_may_read_like_raw_sql(engine: Engine, name: str) -> None:
+    metadata = MetaData()
+    table = tenant_aware(
+        Table(
+            name,
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("tenant_id", String(20)),
+            Column("cost$", Integer),
+        )
+    )
+    with system_scope("set up"):
+        metadata.create_all(engine)
+    try:
+        with tenant_scope("a"), engine.begin() as connection:
+            connection.execute(insert(table).values({"id": 1, "cost$": 2}))
+            connection.execute(insert(table), [{"id": 2, "cost$": 2}, {"id": 3, "cost$": 3}])
+            connection.execute(update(table).values({"cost$": func.abs(-4)}).where(table.c.id == 1))
+            connection.execute(delete(table).where(table.c.id == 3))
+            found = select(table.c["cost$"], func.now()).order_by(table.c.id)
+            assert connection.scalars(found).all() == [4, 2]
+        with tenant_scope("b"), engine.begin() as connection:
+            assert connection.scalars(select(table.c.id)).all() == []
+            with pytest.raises(UnguardedStatementError):
+                connection.exec_driver_sql(f"SELECT * FROM {name}")
+    finally:
+        with system_scope("tear down"):
+            metadata.drop_all(engine)
