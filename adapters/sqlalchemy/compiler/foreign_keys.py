@@ -326,5 +326,6 @@ def not_of_tenant(
     """Return the error for a foreign key to a row that this tenant does not have."""
     return CrossTenantAccessError(
         f"a foreign key of {label} ({', '.join(columns)}) refers to a row of "
-        f"{table_label(parent)} that this tenant does not have; refer to one of this tenant's rows{more}"
+        f"{table_label(parent)} that this tenant does not have; refer to one of this tenant's "
+        f"rows{more}"
     )
