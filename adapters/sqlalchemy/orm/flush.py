@@ -21,7 +21,7 @@ from ..ownership.model import Reference, TypedReference
 from .loaded import was_loaded_here
 from .mappers import MapperInfo, attributes_of
 
-__all__ = ["begin_flush", "end_flush", "flush_of", "flush_on"]
+__all__ = ["begin_flush", "end_flush", "flush_of", "flush_on", "plain_values"]
 
 Values = tuple[Any, ...]
 
@@ -138,7 +138,7 @@ class Flush:
         for (_, attributes), wanted in zip(info.references, places, strict=True):
             if not is_new and state.committed_state.keys().isdisjoint(attributes):
                 continue
-            given = _plain_values(values, attributes)
+            given = plain_values(values, attributes)
             if given is not None:
                 wanted.add(given)
 
@@ -168,7 +168,7 @@ class Flush:
     def _known(self, reference: Reference, values: set[Values]) -> Iterator[Values]:
         for state in self._objects:
             attributes = _attributes_of(state.mapper, reference)
-            written = None if attributes is None else _plain_values(state.dict, attributes)
+            written = None if attributes is None else plain_values(state.dict, attributes)
             if written is not None:
                 yield written
         session = self._session
@@ -188,7 +188,7 @@ class Flush:
 _PLAIN: Final = frozenset({int, str, UUID, bytes})
 
 
-def _plain_values(values: Mapping[str, Any], attributes: Iterable[str]) -> Values | None:
+def plain_values(values: Mapping[str, Any], attributes: Iterable[str]) -> Values | None:
     """Return the values of ``attributes``; ``None`` if one is missing or an expression.
 
     The compiler checks that an expression can yield only this tenant's rows.

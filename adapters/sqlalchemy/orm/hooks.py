@@ -117,6 +117,9 @@ def _hook_writes() -> None:
         finally:
             if self._tenantshield_flush is not None:
                 end_flush(self)
+            if self._tenantshield_written is not None:
+                # It failed before they were checked.
+                self._tenantshield_written = None
             if entered is not None:
                 unbind(entered)
 

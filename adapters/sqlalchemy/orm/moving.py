@@ -213,7 +213,7 @@ def is_unknown(state: InstanceState[Any], bound: Bound) -> bool:
     if not info.is_owned or not isinstance(bound, TenantContext):
         return False
     tells = info.own is not None and state.dict.get(info.own[1]) is not None
-    return not tells and not _was_seen_in(state, bound)
+    return not (tells or _is_shared_row(state) or _was_seen_in(state, bound))
 
 
 def read_again(session: Session, state: InstanceState[Any]) -> None:

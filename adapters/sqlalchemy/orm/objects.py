@@ -16,6 +16,7 @@ from ..compiler.parameters import tenant_id_for
 from ..errors import CrossTenantAccessError
 from ..ownership.model import ColumnOwnership
 from ..ownership.registry import registry
+from .agreement import check_agreement, note_written
 from .flush import end_flush, flush_of
 from .loaded import distrust
 from .mappers import MapperInfo, info_of
@@ -36,7 +37,10 @@ __all__ = ["LISTENERS", "listen"]
 def before_insert(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> Any:
     """Set the tenant in scope on a new object, or refuse another tenant."""
     bound = current_bound()
-    if registry.is_empty or type(bound) is SystemContext:
+    if registry.is_empty:
+        return EXT_CONTINUE
+    if type(bound) is SystemContext:
+        note_written(mapper, connection, state, is_new=True)
         return EXT_CONTINUE
     info = info_of(mapper)
     values = state.dict
@@ -77,6 +81,8 @@ def before_update(mapper: Mapper[Any], connection: Connection, state: InstanceSt
     """Refuse to update an object whose tenant is not the one in scope."""
     if _is_system():
         forget_scope(state)
+        if not registry.is_empty:
+            note_written(mapper, connection, state, is_new=False)
     elif not registry.is_empty:
         info = info_of(mapper)
         if info.references:
@@ -190,6 +196,7 @@ def _is_system() -> bool:
 def _after_flush(session: Any, context: Any) -> None:
     # Here already, since other listeners of this event may change what was known.
     end_flush(session)
+    check_agreement(session)
 
 
 def _after_soft_rollback(session: Any, transaction: Any) -> None:

@@ -61,6 +61,9 @@ def guard_off(framework: str) -> Generator[None]:
     )
     with ExitStack() as patches:
         patches.enter_context(patch(f"tenantshield_mw.adapters.{adapter}.{name}", stand_in))
+        # A system scope, too, keeps a session from linking the rows of two tenants.
+        objects = "tenantshield_mw.adapters.sqlalchemy.orm.objects"
+        patches.enter_context(patch(f"{objects}.check_agreement", lambda session: None))
         if framework == "fastapi":
             patches.enter_context(patch("tenantshield_mw.adapters.starlette._tenant", anybody))
         yield

@@ -134,7 +134,7 @@ class Caller:
             self.check_all([number for _, number in rows])
 
     async def without_tenant(self, turn: int) -> None:
-        await self.get("/careless/public", 400)
+        await self.get("/careless/public", 500)
 
     async def stall(self, turn: int) -> None:
         await self.get("/stall")
