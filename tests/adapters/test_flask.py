@@ -18,7 +18,7 @@ from asgiref.wsgi import WsgiToAsgi
 from flask import Blueprint, Flask, Response, current_app, jsonify, stream_with_context, url_for
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, configure_mappers, mapped_column
 from werkzeug.test import TestResponse
 
 from tenantshield_mw import (
@@ -32,7 +32,11 @@ from tenantshield_mw import (
     try_current_tenant,
 )
 from tenantshield_mw.adapters.flask import TenantShield, current_tenant, tenant_option
-from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+from tenantshield_mw.adapters.sqlalchemy import (
+    require_declared,
+    shared_across_tenants,
+    tenant_aware,
+)
 
 from .serving import AS_ACME, AS_GLOBEX, code_of, under_uvicorn, under_werkzeug
 
@@ -284,6 +288,22 @@ class TestHandlersOfTheApps:
         client = app.test_client()
         assert client.get("/cross").status_code == 418
         assert problem_code(client.get("/need")) == "tenant_missing"
+
+
+def test_flask_sqlalchemys_object_is_required_to_be_declared() -> None:
+    class Other(DeclarativeBase):
+        pass
+
+    other = SQLAlchemy(model_class=Other)
+    require_declared(other)
+
+    class Forgotten(Other):
+        __tablename__ = "flask_forgotten"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    with pytest.raises(ConfigurationError, match="flask_forgotten"):
+        configure_mappers()
+    shared_across_tenants(Forgotten)
 
 
 class TestCommands:

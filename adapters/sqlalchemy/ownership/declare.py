@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar, overload
 
 from sqlalchemy import MetaData, Table
 from sqlalchemy.orm import Mapper
+from sqlalchemy.orm import registry as orm_registry
 from sqlalchemy.sql.elements import Null
 
 from tenantshield_mw.tenant import TenantId
@@ -212,10 +213,11 @@ def require_declared(target: Any) -> None:
     at start-up and not a leak. While there is an undeclared table, no statement is executed.
 
     Args:
-        target: a declarative base or a ``MetaData``.
+        target: a declarative base, a ``MetaData``, or an object with one in ``metadata``, such as
+            Flask-SQLAlchemy's ``db``.
 
     Raises:
-        ConfigurationError: ``target`` is neither, or its mappers are configured already
+        ConfigurationError: ``target`` is none of these, or its mappers are configured already
             and a table is undeclared. Mappers that are configured later raise it too. The
             message lists the tables.
     """
@@ -226,7 +228,9 @@ def require_declared(target: Any) -> None:
             f"{type(target).__name__}"
         )
     registry.require(metadata)
-    mappers = getattr(getattr(target, "registry", None), "mappers", ())
+    mapped = getattr(target, "registry", None)
+    # Flask-SQLAlchemy's db has SQLAlchemy's class of that name.
+    mappers = mapped.mappers if isinstance(mapped, orm_registry) else ()
     if mappers and all(mapper.configured for mapper in mappers):
         # They will not be configured again, so check now.
         registry.check_required()
