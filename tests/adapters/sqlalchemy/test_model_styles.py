@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Boolean, Column, String, Table, create_engine, insert, select
+from sqlalchemy import Boolean, Column, MetaData, String, Table, create_engine, insert, select
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -16,6 +16,9 @@ from sqlalchemy.orm import (
     registry,
 )
 from sqlalchemy.pool import StaticPool
+from sqlmodel import Field, SQLModel
+from sqlmodel import Session as SQLModelSession
+from sqlmodel import select as sqlmodel_select
 
 from tenantshield_mw import TenantDirectory, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import (
@@ -58,11 +61,25 @@ class FlaskNote(Model):
     body: Mapped[str]
 
 
+class Models(SQLModel, registry=registry()):
+    """A base of its own, with tables of its own."""
+
+    metadata = MetaData()
+
+
+@tenant_aware
+class SQLModelNote(Models, table=True):
+    __tablename__ = "style_sqlmodel"  # pyright: ignore[reportAssignmentType]
+    id: int | None = Field(default=None, primary_key=True)
+    tenant_id: str = Field(default=None, max_length=20, index=True)
+    body: str
+
+
 plain = registry()
 
 
 class PlainTenant:
-    """Annotated with the types of its values, as with SQLModel."""
+    """Annotated with the types of its values."""
 
     id: str
     is_active: bool
@@ -85,6 +102,17 @@ def test_a_dataclass_leaves_the_tenant_out() -> None:
         session.add(DataclassNote(body="ours"))
         session.commit()
         assert session.scalars(select(DataclassNote.tenant_id)).all() == ["acme"]
+
+
+def test_an_sqlmodel_leaves_the_tenant_out() -> None:
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    Models.metadata.create_all(engine)
+    with tenant_scope("acme"), SQLModelSession(engine) as session:
+        session.add(SQLModelNote(body="ours"))
+        session.commit()
+        assert session.exec(sqlmodel_select(SQLModelNote.tenant_id)).all() == ["acme"]
+    with tenant_scope("globex"), SQLModelSession(engine) as session:
+        assert session.exec(sqlmodel_select(SQLModelNote.tenant_id)).all() == []
 
 
 def test_a_flask_model_leaves_the_tenant_out() -> None:
