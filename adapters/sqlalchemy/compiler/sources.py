@@ -69,7 +69,10 @@ class Sources:
         if plan is None:
             return join
         criteria = plan.on.get(join, ())
-        own = own_criteria([join.onclause], plan, join)
+        # The sides of a full join are derived tables with this tenant's rows alone, and PostgreSQL
+        # merges or hashes them by ON as it is.
+        is_settled = join.full and join not in plan.on
+        own = None if is_settled else own_criteria([join.onclause], plan, join)
         if criteria or own is not None:
             on = join.onclause
             join = join._clone()  # private: a shallow copy

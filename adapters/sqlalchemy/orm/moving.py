@@ -7,7 +7,7 @@ loaded can still be read, and a change to them raises, since no session would wr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -93,9 +93,29 @@ def belongs(state: InstanceState[Any], bound: Bound) -> bool:
         return _was_seen_in(state, bound)
     ownership, attribute = info.own
     given = state.dict[attribute]
-    return attribute not in state.committed_state and ownership.is_same_tenant(
-        given, bound.tenant_id
+    return (
+        attribute not in state.committed_state
+        and ownership.is_same_tenant(given, bound.tenant_id)
+        and all(map(partial(_is_of, bound=bound), _newly_referred_to(state)))
     )
+
+
+def _newly_referred_to(state: InstanceState[Any]) -> Iterator[InstanceState[Any]]:
+    """Yield the objects in changed relationships to objects that belong to tenants."""
+    for key in state.committed_state.keys() & set(info_of(state.mapper).to_owned):
+        if key in state.dict:
+            yield from _values(state, key)
+
+
+def _is_of(state: InstanceState[Any], bound: TenantContext) -> bool:
+    """Return whether an object is that tenant's, or everybody's."""
+    info = info_of(state.mapper)
+    if not info.is_owned or _is_shared_row(state):
+        return True
+    given = None if info.own is None else state.dict.get(info.own[1])
+    if info.own is None or given is None:
+        return state.key is None or _was_seen_in(state, bound)
+    return info.own[0].is_same_tenant(given, bound.tenant_id)
 
 
 def _is_shared_row(state: InstanceState[Any]) -> bool:
@@ -139,7 +159,9 @@ def _forget_others(session: Session, state: InstanceState[Any], bound: Bound) ->
         gone += [
             key
             for key in info.to_owned
-            if key in state.dict and not (_is_to_owned(state, key) and _all_stay(state, key, bound))
+            if key in state.dict
+            and key not in state.committed_state
+            and not (_is_to_owned(state, key) and _all_stay(state, key, bound))
         ]
     else:
         # What belongs to everybody refers to other objects in each tenant's scope, also to
@@ -179,12 +201,17 @@ def _all_stay(state: InstanceState[Any], key: str, bound: Bound) -> bool:
     """Return whether all objects to which a loaded relationship refers stay as well."""
     if isinstance(bound, SystemContext):
         return True
+    return all(each.session_id is not None for each in _values(state, key))
+
+
+def _values(state: InstanceState[Any], key: str) -> Iterator[InstanceState[Any]]:
+    """Yield the objects that a loaded relationship refers to."""
     value = state.dict[key]
     if not state.mapper.relationships[key].uselist:
         value = () if value is None else (value,)
     else:
         value = collection_adapter(value)
-    return all(instance_state(each).session_id is not None for each in value)
+    return map(instance_state, value)
 
 
 def _refuse_change(

@@ -256,3 +256,83 @@ def test_a_session_iterates_over_the_objects_of_its_scope(engine: Engine) -> Non
             assert list(session) == [bill]
         with tenant_scope("a"):
             assert list(session) == []
+
+
+class Owner(Base):
+    """Shared, with a favourite bill."""
+
+    __tablename__ = "sho_owner"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    bill_id: Mapped[int | None] = mapped_column(ForeignKey("sho_bill.id"))
+    bill: Mapped[Bill | None] = relationship()
+
+
+shared_across_tenants(Owner)
+
+
+@tenant_aware
+class Letter(Base):
+    """Refers to a bill of its own tenant."""
+
+    __tablename__ = "sho_letter"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tenant_id: Mapped[str] = mapped_column(String(20))
+    bill_id: Mapped[int | None] = mapped_column(ForeignKey("sho_bill.id"))
+    bill: Mapped[Bill | None] = relationship()
+
+
+def test_a_pending_reference_to_a_tenants_object_is_written_before_a_system_scope_reads(
+    engine: Engine,
+) -> None:
+    fill(engine, "INSERT INTO sho_owner (id) VALUES (1)")
+    with Session(engine) as session, tenant_scope("a"):
+        owner = session.get(Owner, 1)
+        assert owner is not None
+        owner.bill = session.get(Bill, 1)
+        with system_scope("count"):
+            session.scalar(select(func.count()).select_from(Bill))
+        session.commit()
+    assert rows(engine, "SELECT bill_id FROM sho_owner") == [(1,)]
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_pending_reference_to_a_tenants_object_does_not_go_on_in_another_scope(
+    engine: Engine, is_new: bool
+) -> None:
+    fill(engine, "INSERT INTO sho_owner (id) VALUES (1)")
+    with Session(engine) as session:
+        with tenant_scope("a"):
+            owner = Owner(id=2) if is_new else session.get(Owner, 1)
+            assert owner is not None
+            session.add(owner)
+            owner.bill = session.get(Bill, 1)
+        with tenant_scope("b"), pytest.raises(ScopeMismatchError):
+            session.commit()
+        with tenant_scope("a"):
+            session.commit()
+    assert (1,) in rows(engine, "SELECT bill_id FROM sho_owner")
+
+
+def test_a_reference_to_another_tenants_object_is_not_dropped_in_the_tenants_scope(
+    engine: Engine,
+) -> None:
+    fill(engine, "INSERT INTO sho_letter (id, tenant_id) VALUES (1, 'a')")
+    with Session(engine) as session:
+        with system_scope("administration"):
+            letter = session.get(Letter, 1)
+            assert letter is not None
+            letter.bill = session.get(Bill, 2)
+        with tenant_scope("a"), pytest.raises(ScopeMismatchError):
+            session.commit()
+
+
+def test_a_reference_to_the_tenants_own_object_goes_on_in_its_scope(engine: Engine) -> None:
+    fill(engine, "INSERT INTO sho_letter (id, tenant_id) VALUES (1, 'a')")
+    with Session(engine) as session:
+        with system_scope("administration"):
+            letter = session.get(Letter, 1)
+            assert letter is not None
+            letter.bill = session.get(Bill, 1)
+        with tenant_scope("a"):
+            session.commit()
+    assert rows(engine, "SELECT bill_id FROM sho_letter") == [(1,)]
