@@ -53,13 +53,13 @@ def hook_errors() -> None:
         parameters: Any,
         cursor: Any,
         context: Any,
-        *args: Any,
+        is_sub_exec: bool = False,
     ) -> Any:
         error = _as_cross_tenant(self, e, context)
         if error is None:
-            return handle(self, e, statement, parameters, cursor, context, *args)
+            return handle(self, e, statement, parameters, cursor, context, is_sub_exec)
         try:
-            handle(self, e, statement, parameters, cursor, context, *args)
+            handle(self, e, statement, parameters, cursor, context, is_sub_exec)
         except Exception as original:
             raise error from original
 

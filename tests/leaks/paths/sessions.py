@@ -328,7 +328,6 @@ def _(hand: Hand, m: Models) -> Any:
 
 @session_path(
     "a first-level cache of joined rows under the second tenant",
-    beyond_policies=IN_MEMORY,
     sees=NOTHING,
 )
 def _(hand: Hand, m: Models) -> Any:

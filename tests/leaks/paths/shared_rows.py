@@ -302,7 +302,6 @@ def _(hand: Hand, m: Models) -> Any:
     "shared rows: a collection of one that another tenant's scope has loaded",
     "read",
     needs="shared_rows ambient",
-    beyond_policies=IN_MEMORY,
 )
 def _(hand: Hand, m: Models) -> Any:
     with hand.scope(hand.theirs):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, ForeignKey, MetaData, String, insert, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine, ForeignKey, MetaData, String, func, insert, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -154,3 +154,9 @@ def test_another_violation_stays_what_it_was(engine: Engine, name: str) -> None:
 def test_a_system_scope_gets_the_error_of_the_database(engine: Engine) -> None:
     with system_scope("both"), Session(engine) as session, pytest.raises(IntegrityError):
         session.execute(insert(Bill).values(id=11, tenant_id="a", client_id=2))
+
+
+def test_an_error_of_a_statement_inside_of_another_is_told_too(engine: Engine) -> None:
+    # A sequence, a default or a batch of rows is sent by a call of its own.
+    with tenant_scope("a"), Session(engine) as session, pytest.raises(DBAPIError):
+        session.connection().execute(func.no_such_function())
