@@ -84,7 +84,7 @@ class RawText:
     @cached_property
     def sent(self) -> str:
         """The text that is sent to the database, with other names for confined tables."""
-        return without_confined_names(self.text)
+        return without_confined_names(self.text, registry.names())
 
     @cached_property
     def bare(self) -> str:
@@ -188,7 +188,7 @@ def _changes_tenant(raw: RawText) -> None:
     if not CHANGES_TENANT.search(raw.bare):
         return
     assigned = _ASSIGNS.sub("UPDATE", raw.text)
-    if CHANGES_TENANT.search(without_literals(without_confined_names(assigned))):
+    if CHANGES_TENANT.search(without_literals(without_confined_names(assigned, registry.names()))):
         refuse(
             raw.source,
             "changes the role or a setting from which the database knows the tenant",

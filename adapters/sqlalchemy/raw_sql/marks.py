@@ -9,6 +9,7 @@ has rendered, such as a construct of the application, can be told from them.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from secrets import choice
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -43,15 +44,26 @@ else:
     _Base = object
 
 
-_TABLE: Final = re.compile(f"{OPEN}(?:(?!{OPEN}|{CLOSE}|{CLOSE_TABLE}).)*{CLOSE_TABLE}", re.DOTALL)
+_TABLE: Final = re.compile(
+    f"{OPEN}((?:(?!{OPEN}|{CLOSE}|{CLOSE_TABLE}).)*){CLOSE_TABLE}", re.DOTALL
+)
 
 
-def without_confined_names(text: str) -> str:
-    """Return ``text`` with another name for each confined table and each alias, without marks.
+def without_confined_names(text: str, names: Collection[str]) -> str:
+    """Return ``text`` with another name for each confined table, and without marks.
 
     These are certain to be names, though some, such as ``program`` and ``eval``, read like SQL.
+
+    Args:
+        text: the text, with marks.
+        names: the case-folded names of tables that belong to tenants.
     """
-    return without_marks(_TABLE.sub("tenantshield_table", text))
+
+    def other(found: re.Match[str]) -> str:
+        is_confined = found[1].strip('"`[]').casefold() in names
+        return "tenantshield_table" if is_confined else found[1]
+
+    return without_marks(_TABLE.sub(other, text))
 
 
 def without_marks(text: str) -> str:

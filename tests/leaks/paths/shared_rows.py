@@ -11,7 +11,7 @@ from sqlalchemy.exc import SAWarning
 from sqlalchemy.orm import aliased, joinedload, undefer
 from sqlalchemy.orm.exc import StaleDataError
 
-from tests.leaks.catalogue import IN_MEMORY, path, reads, writes
+from tests.leaks.catalogue import path, reads, writes
 from tests.leaks.hand import Hand
 from tests.leaks.schema import Models
 from tests.leaks.shared_rows import EVERYBODY
