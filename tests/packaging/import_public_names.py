@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import distributions
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import walk_packages
 
@@ -23,6 +24,8 @@ ADAPTERS = f"{PACKAGE}.adapters"
 CORE_DISTRIBUTIONS = {"asgiref", "pip", "setuptools", "tenantshield-mw"}
 CORE_IMPORTS = {"asgiref", PACKAGE} | sys.stdlib_module_names
 IMPORTED_AT_START = frozenset(sys.modules)
+# pytest imports it, and is no dependency of any extra.
+FOR_PYTEST = f"{ADAPTERS}.pytest_plugin"
 
 
 def public_modules(*, core_only: bool) -> Iterator[str]:
@@ -32,6 +35,8 @@ def public_modules(*, core_only: bool) -> Iterator[str]:
         if any(part.startswith("_") for part in module.name.split(".")):
             continue
         if core_only and (module.name == ADAPTERS or module.name.startswith(f"{ADAPTERS}.")):
+            continue
+        if module.name == FOR_PYTEST and find_spec("pytest") is None:
             continue
         yield module.name
 
