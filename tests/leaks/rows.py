@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Table
 
 from .schema import MY_TOKEN, THEIR_TOKEN, Models, is_theirs
-from .shared_rows import EVERYBODY, is_everybodys
+from .shared_rows import EVERYBODY, MODELS, is_everybodys
 
 __all__ = ["MY_SHOP", "THEIR_SHOP", "Content", "copies", "crossings", "not_mine", "seed"]
 
@@ -287,6 +287,8 @@ def seed(m: Models, mine: Any, theirs: Any) -> Content:
     """Return the rows of every table, as the databases hold them."""
     content: Content = {}
     for name, (columns, rows) in _SEED.items():
+        if name in MODELS and not hasattr(m, name):
+            continue
         table = table_of(m, name)
         keys = [m.key if word == "own" else word for word in columns.split(", ")]
         own = keys.index(m.key) if m.key in keys else None

@@ -304,7 +304,8 @@ def _define(m: Models, p: Protection) -> None:
     )
 
     p.aware_table(note)
-    for effect in (*define_effects(p, Base), *define_shared_rows(p, Base)):
+    shared_rows = define_shared_rows(p, Base) if "shared_rows" in p.features else ()
+    for effect in (*define_effects(p, Base), *shared_rows):
         setattr(m, effect.__name__, effect)
     m.note_elsewhere = elsewhere(p)
     for each in list(locals().values()):

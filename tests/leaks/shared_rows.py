@@ -12,12 +12,16 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .protections import Protection
 
-__all__ = ["EVERYBODY", "define_shared_rows", "is_everybodys"]
+__all__ = ["EVERYBODY", "MODELS", "define_shared_rows", "is_everybodys"]
 
 EVERYBODY: Final = "everybody"
 """What stands for a tenant in rows of everybody, where it is not NULL."""
 
 _NULL: Final = "acct_provider"
+
+
+MODELS: Final = frozenset({"Provider", "Template", "Offer", "Trial", "TrialNote", "Talk"})
+"""Their names. A protection without such rows has none of them."""
 
 
 def is_everybodys(table: str, tenant: object) -> bool:
