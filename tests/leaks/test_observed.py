@@ -22,6 +22,8 @@ from .schema import Models
 NEVER_READ: Final = frozenset(
     {
         "column: deferred",
+        # With SQLAlchemy 2.0.
+        "orm: attributes of an object made detached by hand",
         "orm: a many-to-one of an object made detached by hand",
         "orm: a relationship of an object made detached by hand",
         "orm: refresh of an object made detached by hand",
@@ -69,5 +71,5 @@ def test_a_way_that_is_open_is_reported(
         reports = observation.reports
     finally:
         observation.stop()
-    if outcome.verdict == "LEAK":
-        assert bool(reports) is (way.name not in NEVER_READ), outcome.detail
+    if outcome.verdict == "LEAK" and way.name not in NEVER_READ:
+        assert reports, outcome.detail
