@@ -44,9 +44,7 @@ else:
     _Base = object
 
 
-_TABLE: Final = re.compile(
-    f"{OPEN}((?:(?!{OPEN}|{CLOSE}|{CLOSE_TABLE}).)*){CLOSE_TABLE}", re.DOTALL
-)
+_TABLE: Final = re.compile(f"{OPEN}([^{OPEN[0]}{CLOSE[0]}{CLOSE_TABLE[0]}]*+){CLOSE_TABLE}")
 
 
 def without_confined_names(text: str, names: Collection[str]) -> str:
