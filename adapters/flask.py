@@ -28,7 +28,7 @@ from tenantshield_mw import (
     tenant_scope,
 )
 from tenantshield_mw.context import as_tenant_context, bind, try_current_tenant
-from tenantshield_mw.directory import Lookup
+from tenantshield_mw.directory import Lookup, as_directory
 from tenantshield_mw.options import ALREADY, WSGIOptions, reusable
 from tenantshield_mw.refusal import REFUSAL_KEY, REFUSED, logged_refusal_for, start_refusal
 from tenantshield_mw.resolution import SyncResolver
@@ -226,8 +226,7 @@ def tenant_option(
         ConfigurationError: ``type`` is anything else.
     """
     parse = parser_for(type)
-    if directory is not None and not isinstance(directory, TenantDirectory):
-        directory = TenantDirectory(directory)
+    found = as_directory(directory)
 
     def read(ctx: click.Context, param: click.Parameter, value: str) -> TenantContext:  # noqa: ARG001
         try:
@@ -238,9 +237,9 @@ def tenant_option(
     def decorate(command: Callable[P, R]) -> Callable[P, R]:
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             tenant: Any = kwargs.pop(_OPTION)
-            if directory is not None:
+            if found is not None:
                 try:
-                    tenant = directory.find(tenant.tenant_id, blocking=True)
+                    tenant = found.find(tenant.tenant_id, blocking=True)
                 except TenantResolutionError as error:
                     raise click.BadParameter(str(error), param_hint="--tenant") from None
             with tenant_scope(tenant):

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from .deadline import check_timeout, limited, limited_in_thread
-from .directory import Lookup, TenantDirectory
+from .directory import Lookup, TenantDirectory, as_directory
 from .errors import ConfigurationError, TenantNotAuthorizedError
 from .mount import Mount, Mounted, mount_of
 from .resolution import (
@@ -133,9 +133,7 @@ def _prepare(
             "the tenant, and returns True or False"
         )
     check_timeout(timeout)
-    if directory is not None and not isinstance(directory, TenantDirectory):
-        directory = TenantDirectory(directory)
-    return directory, mount_of(resolver)
+    return as_directory(directory), mount_of(resolver)
 
 
 def _mounted(

@@ -12,7 +12,7 @@ from .errors import ConfigurationError, TenantNotFoundError, TenantSuspendedErro
 from .resolution import close_unawaited, is_awaitable
 from .tenant import TenantContext, TenantId
 
-__all__ = ["Lookup", "LookupResult", "TenantDirectory", "TenantState"]
+__all__ = ["Lookup", "LookupResult", "TenantDirectory", "TenantState", "as_directory"]
 
 
 class TenantState(Enum):
@@ -162,3 +162,14 @@ def _usable(listed: TenantContext | TenantState) -> TenantContext:
 
 async def _usable_later(listed: Awaitable[TenantContext | TenantState]) -> TenantContext:
     return _usable(await listed)
+
+
+def as_directory(directory: TenantDirectory | Lookup | None) -> TenantDirectory | None:
+    """Return what a ``directory=`` argument stands for: a lookup gets a directory of its own.
+
+    Raises:
+        ConfigurationError: it is neither a directory nor a lookup.
+    """
+    if directory is None or isinstance(directory, TenantDirectory):
+        return directory
+    return TenantDirectory(directory)

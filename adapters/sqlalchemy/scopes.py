@@ -13,7 +13,7 @@ from types import FrameType, TracebackType
 from typing import Any, TypeAlias
 
 from tenantshield_mw.context import Binding, as_tenant_context, bind, leave
-from tenantshield_mw.directory import Lookup, TenantDirectory
+from tenantshield_mw.directory import Lookup, TenantDirectory, as_directory
 from tenantshield_mw.errors import ConfigurationError
 from tenantshield_mw.generators import IS_GENERATOR, check_generator
 from tenantshield_mw.tenant import TenantContext, TenantId
@@ -43,9 +43,7 @@ class _OneTenant:
             raise ValueError("give a tenant or resolve_tenant=, not both")
         self._tenant = None if tenant is None else as_tenant_context(tenant)
         self._resolve = resolve_tenant
-        if directory is not None and not isinstance(directory, TenantDirectory):
-            directory = TenantDirectory(directory)
-        self._directory = directory
+        self._directory = as_directory(directory)
         self._binding: Binding | None = None
 
     def _find(self, tenant: Any, *, blocking: bool) -> Any:

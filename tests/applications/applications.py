@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import httpx
 
+from tests.commands import STRICT
 from tests.databases import Database, DatabaseName, database
 
 from .operations import Operation, in_order, operations_of
@@ -53,6 +54,21 @@ class Application:
     def folder(self) -> Path:
         """Where it is, as it was before."""
         return Path(__file__).parent / self.name
+
+    def run_tests(self, folder: Path) -> str:
+        """Run its own tests in ``folder``, all of which must pass, and return what is printed."""
+        with database(self.database) as here:
+            done = subprocess.run(
+                # Before, nothing of this package is to be loaded, and so not its plugin.
+                [sys.executable, *STRICT, "-m", "pytest", "-rap", "-p", "no:tenantshield"],
+                cwd=folder,
+                env={**os.environ, **self.environ(here)},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
 
 # -- FastAPI, SQLModel, SQLAdmin -------------------------------------------------

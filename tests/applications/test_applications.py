@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.commands import ROOT, STRICT, serving
+from tests.commands import ROOT, serving
 from tests.databases import database, require
 
 from .applications import APPLICATIONS, Application
@@ -44,18 +42,7 @@ def protect(folder: Path) -> None:
 
 def own_tests(application: Application, folder: Path) -> set[str]:
     """Return which of its own tests pass; all must."""
-    with database(application.database) as here:
-        done = subprocess.run(
-            # Before, nothing of this package is to be loaded, and so not its plugin.
-            [sys.executable, *STRICT, "-m", "pytest", "-rap", "-p", "no:tenantshield"],
-            cwd=folder,
-            env={**os.environ, **application.environ(here)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return set(PASSED.findall(done.stdout))
+    return set(PASSED.findall(application.run_tests(folder)))
 
 
 @contextmanager

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +12,7 @@ import pytest
 
 from tenantshield_mw.adapters.sqlalchemy.observe import Report
 from tenantshield_mw.adapters.sqlalchemy.observe.reports import read_reports
-from tests.commands import STRICT
-from tests.databases import database, require
+from tests.databases import require
 
 from .applications import PROJECTS
 from .diffs import apply
@@ -45,17 +41,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> list[Report]:
         "from tenantshield_mw.adapters.sqlalchemy import observe\n"
         f"observe(file='reports.json')\n{main.read_text()}"
     )
-    with database(PROJECTS.database) as here:
-        done = subprocess.run(
-            [sys.executable, *STRICT, "-m", "pytest", "-q", "-p", "no:tenantshield"],
-            cwd=folder,
-            env={**os.environ, **PROJECTS.environ(here)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
     # All of its tests pass: nothing is refused or confined yet.
-    assert done.returncode == 0, done.stdout + done.stderr
+    PROJECTS.run_tests(folder)
     return read_reports(folder / "reports.json")
 
 

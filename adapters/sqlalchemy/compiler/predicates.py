@@ -18,6 +18,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    tuple_,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import operators
@@ -36,6 +37,7 @@ __all__ = [
     "exactly",
     "is_joined",
     "is_own",
+    "keys_of",
     "same",
 ]
 
@@ -61,6 +63,29 @@ def column_of(element: FromClause, name: str, type_: Any = None) -> ColumnElemen
     column: ColumnClause[Any] = ColumnClause(name, type_)
     column.table = element
     return column
+
+
+def keys_of(
+    parent: FromClause,
+    names: Sequence[str],
+    types: Sequence[TypeEngine[Any]],
+    keys: Sequence[tuple[Any, ...]],
+) -> tuple[list[ColumnElement[Any]], ColumnElement[bool]]:
+    """Return the columns ``names`` of ``parent``, and the criterion that they are one of ``keys``.
+
+    Args:
+        parent: the table.
+        names: the names of the columns.
+        types: the types that convert the values when they are written.
+        keys: the values.
+    """
+    columns = [column_of(parent, name, type_) for name, type_ in zip(names, types, strict=True)]
+    if len(columns) > 1:
+        return columns, tuple_(*columns).in_(keys)
+    # With an explicit type; otherwise the type would be inferred from the value.
+    values = [value for (value,) in keys]
+    given = BindParameter(None, values, type_=types[0], expanding=True, unique=True)
+    return columns, columns[0].in_(given)
 
 
 def same(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Enum, Integer, String, Uuid, select, tuple_
+from sqlalchemy import Enum, Integer, String, Uuid, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.types import TypeEngine
 
 from ..compiler.foreign_keys import not_of_tenant, refuse_orphan
 from ..compiler.notes import ReferenceRows
-from ..compiler.predicates import OwnRows, column_of
+from ..compiler.predicates import OwnRows, keys_of
 from ..errors import CrossTenantAccessError
 from ..orm.flush import flush_on
 from ..ownership.model import Reference, TypedReference
@@ -202,22 +202,10 @@ def _found(
     options: Mapping[str, Any],
 ) -> set[tuple[Any, ...]]:
     """Return those of the keys ``wanted`` that this tenant has, as the database spells them."""
-    parent = written.reference.parent
-    # The same types convert the values when they are written.
-    columns = [
-        column_of(parent, name, type_)
-        for name, type_ in zip(written.reference.parent_columns, written.types, strict=True)
-    ]
-    if len(columns) == 1:
-        # With an explicit type; otherwise the type would be inferred from the value.
-        values = [value for (value,) in wanted]
-        criterion = columns[0].in_(
-            BindParameter(None, values, type_=written.types[0], expanding=True, unique=True)
-        )
-    else:
-        criterion = tuple_(*columns).in_(wanted)
+    reference = written.reference
+    columns, criterion = keys_of(reference.parent, reference.parent_columns, written.types, wanted)
     # The guard confines this query like any other.
     found = select(*columns).where(criterion)
-    if written.reference.to_own_rows:
+    if reference.to_own_rows:
         found = found.where(OwnRows(columns[0]))
     return set(map(tuple, connection.execute(found, execution_options=options)))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
 from sqlalchemy import Table, select
 from sqlalchemy.engine import Connection
@@ -19,11 +19,10 @@ from tenantshield_mw.tenant import TenantContext
 
 from ..compiler.foreign_keys import not_of_tenant
 from ..compiler.joins import base_table
-from ..compiler.predicates import column_of
+from ..compiler.predicates import keys_of
 from ..errors import CrossTenantAccessError
 from ..internals import hook
-from ..ownership.derivation import foreign_keys
-from ..ownership.model import ParentKey, carries_tenant, table_key, table_label
+from ..ownership.model import ColumnOwnership, ParentKey, table_label, without_tenant
 from ..ownership.registry import registry
 
 __all__ = ["hook_errors"]
@@ -84,15 +83,14 @@ def _as_cross_tenant(
     if violated is None:
         return None
     # As where the guard looks such a key up.
-    ownership: Any = registry.ownership_of(table)
-    columns = [each for each in violated.columns if each != ownership.column]
+    columns, _, _ = without_tenant(violated, *_ownerships(table, violated))
     return not_of_tenant(table_label(table), columns, violated.parent)
 
 
 def _violated(
     connection: Connection, error: BaseException, table: Table, rows: list[Mapping[str, Any]]
 ) -> ParentKey | None:
-    keys = list(_keys_with_tenant(table))
+    keys = registry.keys_with_tenant(table)
     if not keys:
         return None
     if getattr(error, "sqlite_errorname", None) == _SQLITE:
@@ -105,38 +103,25 @@ def _violated(
     return next((key for key in keys if set(key.columns) == columns), None)
 
 
-def _keys_with_tenant(table: Table) -> Iterator[ParentKey]:
-    ownership = registry.ownership_of(table)
-    known = {table_key(each): each for each in registry.tables()}
-    for _, key in foreign_keys(table, known.get):
-        parent = registry.ownership_of(key.parent)
-        if parent is not None and carries_tenant(key, ownership, parent):
-            yield key
-
-
 def _is_missing(
     connection: Connection, table: Table, key: ParentKey, rows: list[Mapping[str, Any]]
 ) -> bool:
     """Return whether this tenant lacks a row that one of the written rows refers to."""
     by_name = {each.name: each for each in table.columns}
-    parent_columns = {each.name: each for each in key.parent.columns}
-    ownership: Any = registry.ownership_of(table)
-    pairs = [
-        (by_name[ours], theirs)
-        for ours, theirs in zip(key.columns, key.parent_columns, strict=True)
-        if ours != ownership.column
-    ]
+    ours, theirs, _ = without_tenant(key, *_ownerships(table, key))
+    columns = [by_name[each] for each in ours]
+    types = [each.type for each in columns]
     for row in rows:
-        values = [row.get(ours.key) for ours, _ in pairs]
-        if None in values:
+        value = tuple(row.get(each.key) for each in columns)
+        if None in value:
             continue
-        found = select(*(parent_columns[theirs] for _, theirs in pairs)).where(
-            *(
-                column_of(key.parent, theirs, ours.type) == value
-                for (ours, theirs), value in zip(pairs, values, strict=True)
-            )
-        )
+        found, criterion = keys_of(key.parent, theirs, types, [value])
         # The guard confines this query to the tenant's rows.
-        if connection.execute(found).first() is None:
+        if connection.execute(select(*found).where(criterion)).first() is None:
             return True
     return False
+
+
+def _ownerships(table: Table, key: ParentKey) -> tuple[ColumnOwnership, ColumnOwnership]:
+    owned = (registry.ownership_of(table), registry.ownership_of(key.parent))
+    return cast("tuple[ColumnOwnership, ColumnOwnership]", owned)

@@ -56,8 +56,7 @@ def _show(reports: Sequence[Report], *, json: bool) -> None:
     for file, places in groupby(reports, key=lambda each: each.file):
         sys.stdout.write(f"{file}\n")
         for each in places:
-            what = " ".join(word for word in (each.operation, each.table) if word)
-            sys.stdout.write(f"  {each.line}  {each.function}  {what}: {each.effect}\n")
+            sys.stdout.write(f"  {each.line}  {each.function}  {each.what}: {each.effect}\n")
             sys.stdout.write(f"      {each.detail}\n")
         sys.stdout.write("\n")
     count = len(reports)

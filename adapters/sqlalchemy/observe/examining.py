@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
@@ -46,6 +47,16 @@ REFUSALS: Final = (
 IS_EXAMINING: Final[ContextVar[bool]] = ContextVar("tenantshield_examining", default=False)
 """Whether what is executed is a look-up of the examination itself."""
 
+
+@contextmanager
+def _looking_up() -> Generator[None]:
+    entered = IS_EXAMINING.set(True)
+    try:
+        yield
+    finally:
+        IS_EXAMINING.reset(entered)
+
+
 _GUARDS: Final[ContextVar[list[ExaminingGuard] | None]] = ContextVar(
     "tenantshield_guards", default=None
 )
@@ -58,17 +69,15 @@ class ExaminingGuard(StatementGuard):
 
     Attributes:
         touched: the tables with tenants' rows, also those that only the guard reads.
-        inserted: those into which rows are inserted.
+        inserted: those into which rows are inserted, with their ownership.
         plans: the plan of each ``SELECT``, ``UPDATE`` and ``DELETE``, with the operation.
-        targets: the tables with a tenant column into which rows are inserted.
     """
 
     def __init__(self, compiler: Any, *, scans: bool) -> None:
         super().__init__(compiler, scans=scans)
         self.touched: set[TableClause] = set()
-        self.inserted: list[TableClause] = []
+        self.inserted: list[tuple[TableClause, Ownership]] = []
         self.plans: list[tuple[str, Plan]] = []
-        self.targets: list[ColumnOwnership] = []
         guards = _GUARDS.get()
         if guards is not None:
             guards.append(self)
@@ -84,10 +93,12 @@ class ExaminingGuard(StatementGuard):
         table = base_table(state.statement.table)
         rule = None if table is None else self.ownership_of(table)
         if table is not None and rule is not None:
-            self.inserted.append(table)
-        if isinstance(rule, ColumnOwnership):
-            self.targets.append(rule)
+            self.inserted.append((table, rule))
         return state
+
+    def filled(self) -> list[ColumnOwnership]:
+        """Return the tenant columns of the tables into which rows are inserted."""
+        return [rule for _, rule in self.inserted if isinstance(rule, ColumnOwnership)]
 
     def new_plan(self, operation: str) -> Plan:
         plan = super().new_plan(operation)
@@ -209,7 +220,7 @@ def examine(
             *_references_refused(connection, compiled, filled, moved),
         ]
 
-    if guard.targets:
+    if guard.filled():
         verdict.look_again = look_again
     return verdict
 
@@ -260,12 +271,14 @@ def _elements(guard: ExaminingGuard) -> Iterator[tuple[FromClause, Ownership, st
             yield from ((element, rule, operation) for element, rule in plan.tied)
 
 
+def _label_of(element: FromClause) -> str:
+    return table_label(cast("TableClause", base_table(element)))
+
+
 def _without_scope(guard: ExaminingGuard) -> Iterator[Finding]:
     for element, _, operation in _elements(guard):
-        yield Finding(
-            table_label(cast("TableClause", base_table(element))), operation, "refused", NO_SCOPE
-        )
-    for table in guard.inserted:
+        yield Finding(_label_of(element), operation, "refused", NO_SCOPE)
+    for table, _ in guard.inserted:
         yield Finding(table_label(table), "INSERT", "refused", NO_SCOPE)
 
 
@@ -284,7 +297,7 @@ def _confined(guard: ExaminingGuard, values: Rows, compiled: Any) -> Iterator[Fi
         comparisons.add(plan.terms())
     missing = set(comparisons.missing())
     for element, rule, operation in elements:
-        label = table_label(cast("TableClause", base_table(element)))
+        label = _label_of(element)
         if element in comparisons.others:
             yield Finding(label, operation, "confined", "compares another tenant than in scope")
         elif element in missing:
@@ -295,7 +308,7 @@ def _confined(guard: ExaminingGuard, values: Rows, compiled: Any) -> Iterator[Fi
 def _writes_over(guard: ExaminingGuard) -> Iterator[Finding]:
     """Find an upsert that has no plan, as on MySQL and MariaDB, whose clause has no ``WHERE``."""
     if guard.raw.guarded_upserts and not any(each == "INSERT" for each, _ in guard.plans):
-        for rule in guard.targets:
+        for rule in guard.filled():
             detail = f"writes over a row in the way without comparing {rule.key}"
             yield Finding(rule.label, "INSERT", "confined", detail)
 
@@ -311,21 +324,20 @@ def _out_of_reach(
     if statement.whereclause is not None:
         found = found.where(statement.whereclause)
     moved = {key: options[key] for key in ("schema_translate_map",) if key in options}
-    entered = IS_EXAMINING.set(True)
-    try:
-        for row in rows or [{}]:
-            if connection.execute(found, row, execution_options=moved).first() is None:
-                detail = "changes a row that is not of the tenant in scope"
-                yield Finding(table_label(table), _operation_of(statement), "refused", detail)
-                return
-    finally:
-        IS_EXAMINING.reset(entered)
+    with _looking_up():
+        are_there = (
+            connection.execute(found, row, execution_options=moved).first() is not None
+            for row in rows or [{}]
+        )
+        if not all(are_there):
+            detail = "changes a row that is not of the tenant in scope"
+            yield Finding(table_label(table), _operation_of(statement), "refused", detail)
 
 
 def _tenants_refused(guard: ExaminingGuard, compiled: Any, sent: Rows) -> Iterator[Finding]:
     """Find the tenants that an ``INSERT`` wrote, by the names of their columns."""
     bound = cast("TenantContext", current_bound())
-    for rule in guard.targets:
+    for rule in guard.filled():
         # SQLAlchemy adds a number to the names of all rows but the first in multiple VALUES.
         written = [
             value
@@ -333,10 +345,10 @@ def _tenants_refused(guard: ExaminingGuard, compiled: Any, sent: Rows) -> Iterat
             for name, value in row.items()
             if name == rule.key or name.startswith(f"{rule.key}_m")
         ]
-        filled = (role_of(each) for each in compiled.bind_names)
+        roles = (role_of(each) for each in compiled.bind_names)
         if not written and any(
             each and each.kind == "fill" and each.operation == "INSERT" and each.rule is rule
-            for each in filled
+            for each in roles
         ):
             yield Finding(rule.label, "INSERT", "confined", f"does not set {rule.key}")
         if not all(rule.is_same_tenant(each, bound.tenant_id) for each in written):
@@ -372,13 +384,10 @@ def _references_refused(
     complete = [row for row in values if names <= row.keys()]
     if not complete:
         return
-    entered = IS_EXAMINING.set(True)
-    try:
-        for written, rows in references.items():
-            try:
+    for written, rows in references.items():
+        try:
+            with _looking_up():
                 check_references(connection, {written: rows}, complete, options)
-            except REFUSALS as error:
-                label, operation = written.reference.label, _operation_of(compiled.statement)
-                yield Finding(label, operation, "refused", str(error))
-    finally:
-        IS_EXAMINING.reset(entered)
+        except REFUSALS as error:
+            label, operation = written.reference.label, _operation_of(compiled.statement)
+            yield Finding(label, operation, "refused", str(error))

@@ -51,9 +51,14 @@ class Report:
         """What stays the same if lines are inserted above."""
         return (self.file, self.function, self.table, self.operation, self.effect)
 
+    @property
+    def what(self) -> str:
+        """The operation, and the table if it is known."""
+        return " ".join(each for each in (self.operation, self.table) if each)
+
     def __str__(self) -> str:
-        what = " ".join(each for each in (self.operation, self.table) if each)
-        return f"{self.file}:{self.line} ({self.function}): {what}: {self.effect}: {self.detail}"
+        place = f"{self.file}:{self.line} ({self.function})"
+        return f"{place}: {self.what}: {self.effect}: {self.detail}"
 
 
 OnReport: TypeAlias = Callable[[Report], object]

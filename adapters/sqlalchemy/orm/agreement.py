@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Table, and_, select, tuple_
+from sqlalchemy import Table, and_, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import InstanceState, Mapper, Session
 
 from ..compiler.chains import chain_along
-from ..compiler.predicates import column_of, same
+from ..compiler.predicates import column_of, keys_of, same
 from ..errors import CrossTenantAccessError
 from ..ownership.model import (
     ColumnOwnership,
@@ -112,17 +112,7 @@ def _found(
     if not isinstance(rule, ColumnOwnership):
         # Tied to several tables with rows of everybody, each of which may decide.
         return
-    columns = [
-        column_of(parent, name, type_)
-        for name, type_ in zip(written.reference.parent_columns, written.types, strict=True)
-    ]
-    if len(columns) == 1:
-        values = [value for (value,) in keys]
-        criterion = columns[0].in_(
-            BindParameter(None, values, type_=written.types[0], expanding=True, unique=True)
-        )
-    else:
-        criterion = tuple_(*columns).in_(keys)
+    columns, criterion = keys_of(parent, written.reference.parent_columns, written.types, keys)
     query = select(*columns, column_of(element, rule.column, rule.type_)).select_from(joined)
     for *key, tenant in connection.execute(query.where(criterion)):
         if rule.shared_rows is None or not rule.is_shared(tenant):

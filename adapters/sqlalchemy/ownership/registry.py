@@ -24,8 +24,10 @@ from .derivation import has_foreign_key_to
 from .model import (
     ColumnOwnership,
     Ownership,
+    ParentKey,
     ParentOwnership,
     Reference,
+    carries_tenant,
     column_ownership,
     table_key,
     table_label,
@@ -208,6 +210,12 @@ class Registry:
                 a foreign key that includes the tenant does not keep to it.
         """
         return self._state.references_of(table, default_schemas, exact_text)
+
+    def keys_with_tenant(self, table: Table) -> list[ParentKey]:
+        """Return the foreign keys of ``table`` that include the tenant."""
+        own = self.ownership_of(table)
+        parents = self._state.owned_parents(table)
+        return [key for key, parent in parents if carries_tenant(key, own, parent)]
 
     def is_referred_to(self, table: Table) -> bool:
         """Return whether a foreign key that must be checked refers to ``table``."""

@@ -23,6 +23,7 @@ from .derivation import (
 from .model import (
     ColumnOwnership,
     Ownership,
+    ParentKey,
     ParentOwnership,
     Reference,
     TableKey,
@@ -278,6 +279,13 @@ class State:
                 self._references[key, exact_text] = references
         return references
 
+    def owned_parents(self, table: Table) -> Iterator[tuple[ParentKey, Ownership]]:
+        """Yield the foreign keys of ``table`` to owned tables, with their ownership."""
+        for _, key in foreign_keys(table, self.find):
+            parent = self.ownership_of(table_key(key.parent), key.parent)
+            if parent is not None:
+                yield key, parent
+
     def _find_references(self, table: Table) -> Iterator[Reference]:
         ownership = self.ownership_of(table_key(table), table)
         owning = (
@@ -286,10 +294,7 @@ class State:
             else set()
         )
         to_own = bool(owning) and may_be_shared(table, self._ownership_of_known)
-        for _, key in foreign_keys(table, self.find):
-            parent = self.ownership_of(table_key(key.parent), key.parent)
-            if parent is None:
-                continue
+        for key, parent in self.owned_parents(table):
             names, parent_names, folded = key.columns, key.parent_columns, None
             if carries_tenant(key, ownership, parent):
                 names, parent_names, folded = without_tenant(

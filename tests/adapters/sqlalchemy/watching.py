@@ -6,10 +6,13 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, MetaData, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["fill", "rows", "sent"]
+from tenantshield_mw import system_scope
+from tests.databases import Database
+
+__all__ = ["fill", "rows", "sent", "with_tables"]
 
 
 @contextmanager
@@ -30,6 +33,23 @@ def sent(engine: Engine | AsyncEngine) -> Generator[list[str], None, None]:
         yield statements
     finally:
         event.remove(target, "after_cursor_execute", after_cursor_execute)
+
+
+@contextmanager
+def with_tables(
+    here: Database, metadata: MetaData, *statements: str
+) -> Generator[Engine, None, None]:
+    """Yield an engine of a database that has these tables, filled by ``statements``, meanwhile."""
+    engine = here.engine()
+    with system_scope("set up"):
+        metadata.create_all(engine)
+    fill(engine, *statements)
+    try:
+        yield engine
+    finally:
+        with system_scope("tear down"):
+            metadata.drop_all(engine)
+        engine.dispose()
 
 
 def fill(engine: Engine, *statements: str) -> None:

@@ -19,7 +19,7 @@ from tenantshield_mw.adapters.sqlalchemy import (
 )
 from tests.databases import NAMES, Database, database
 
-from ..watching import fill, rows
+from ..watching import rows, with_tables
 
 
 class Base(DeclarativeBase):
@@ -49,6 +49,12 @@ class Bill(Base):
     land: Mapped[str | None] = mapped_column(ForeignKey("vio_land.code"))
 
 
+ROWS = (
+    "INSERT INTO vio_client (id, tenant_id) VALUES (1, 'a'), (2, 'b')",
+    "INSERT INTO vio_bill (id, tenant_id, client_id) VALUES (10, 'a', 1)",
+)
+
+
 @pytest.fixture(scope="module", params=NAMES)
 def here(request: pytest.FixtureRequest) -> Iterator[Database]:
     with database(request.param) as found:
@@ -57,18 +63,8 @@ def here(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 @pytest.fixture
 def engine(here: Database) -> Iterator[Engine]:
-    engine = here.engine()
-    with system_scope("set up"):
-        Base.metadata.create_all(engine)
-    fill(
-        engine,
-        "INSERT INTO vio_client (id, tenant_id) VALUES (1, 'a'), (2, 'b')",
-        "INSERT INTO vio_bill (id, tenant_id, client_id) VALUES (10, 'a', 1)",
-    )
-    yield engine
-    with system_scope("tear down"):
-        Base.metadata.drop_all(engine)
-    engine.dispose()
+    with with_tables(here, Base.metadata, *ROWS) as engine:
+        yield engine
 
 
 BILLS = "SELECT id, client_id FROM vio_bill ORDER BY id"

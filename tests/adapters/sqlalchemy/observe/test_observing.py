@@ -24,6 +24,7 @@ from tenantshield_mw.adapters.sqlalchemy.doctor import examine
 from tenantshield_mw.adapters.sqlalchemy.observe import Report
 from tests.databases import NAMES, Database, database, memory_async_engine
 
+from ..watching import with_tables
 from .shop import ROWS, Base, Country, Item, Order, Refund, observing, told
 
 A = "a"
@@ -37,16 +38,8 @@ def here(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 @pytest.fixture
 def engine(here: Database) -> Iterator[Engine]:
-    engine = here.engine()
-    with system_scope("set up"):
-        Base.metadata.create_all(engine)
-        with engine.begin() as connection:
-            for each in ROWS:
-                connection.exec_driver_sql(each)
-    yield engine
-    with system_scope("tear down"):
-        Base.metadata.drop_all(engine)
-    engine.dispose()
+    with with_tables(here, Base.metadata, *ROWS) as engine:
+        yield engine
 
 
 Run = Callable[[Session], Any]

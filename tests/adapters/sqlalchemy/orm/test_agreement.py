@@ -15,7 +15,7 @@ from tenantshield_mw import CrossTenantAccessError, system_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import NAMES, Database, database
 
-from ..watching import fill, rows, sent
+from ..watching import rows, sent, with_tables
 
 
 class Base(DeclarativeBase):
@@ -89,14 +89,8 @@ def here(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 @pytest.fixture
 def engine(here: Database) -> Iterator[Engine]:
-    engine = here.engine()
-    with system_scope("set up"):
-        Base.metadata.create_all(engine)
-    fill(engine, *ROWS)
-    yield engine
-    with system_scope("tear down"):
-        Base.metadata.drop_all(engine)
-    engine.dispose()
+    with with_tables(here, Base.metadata, *ROWS) as engine:
+        yield engine
 
 
 def content(engine: Engine) -> list[Any]:

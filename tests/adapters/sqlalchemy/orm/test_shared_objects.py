@@ -45,7 +45,7 @@ from tenantshield_mw import (
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 from tests.databases import NAMES, database
 
-from ..watching import fill, rows
+from ..watching import fill, rows, with_tables
 
 
 class Base(DeclarativeBase):
@@ -108,13 +108,8 @@ ROWS = (
 
 @pytest.fixture(params=NAMES)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    with database(request.param) as here:
-        engine = here.engine()
-        with system_scope("set up"):
-            Base.metadata.create_all(engine)
-        fill(engine, *ROWS)
+    with database(request.param) as here, with_tables(here, Base.metadata, *ROWS) as engine:
         yield engine
-        engine.dispose()
 
 
 def names(roles: list[Role]) -> list[str]:
