@@ -8,7 +8,8 @@ from typing import Any
 from alembic.operations import MigrateOperation, Operations
 
 from ..errors import ConfigurationError
-from ..rls.policies import functions_of, statements_to_create, statements_to_drop
+from ..rls.functions import drop_unused, lookup_functions_of, tenant_functions_of
+from ..rls.policies import statements_to_create, statements_to_drop
 from ..rls.specification import TablePolicySpec
 from ..rls.sql import table_name
 from .execution import execute
@@ -78,8 +79,12 @@ class PutTenantPoliciesOp(MigrateOperation):
             )
         yield from statements_to_create(self.spec, self.among)
         if self.before is not None:
-            wanted = {each.name for each in functions_of(self.spec, self.among)}
-            for function in functions_of(self.before, self.among):
+            kept = tenant_functions_of(self.spec)
+            yield from (
+                drop_unused(each) for each in tenant_functions_of(self.before) if each not in kept
+            )
+            wanted = {each.name for each in lookup_functions_of(self.spec, self.among)}
+            for function in lookup_functions_of(self.before, self.among):
                 if function.name not in wanted:
                     yield f"DROP FUNCTION IF EXISTS {table_name(function.schema, function.name)}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..rls.policies import SETTINGS
+from ..rls.functions import SETTINGS
 from ..rls.sql import quoted, table_name
 from .findings import Finding
 from .privileges import Relation, Role, Server

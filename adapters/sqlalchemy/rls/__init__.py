@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from .create import create_policies, drop_policies, policy_statements
 from .differences import Difference, find_differences
-from .specification import ParentLink, TablePolicySpec, TenantColumn, specs_of
+from .specification import ParentLink, TablePolicySpec, TenantColumn, configure, specs_of
 from .transactions import enforce
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "ParentLink",
     "TablePolicySpec",
     "TenantColumn",
+    "configure",
     "create_policies",
     "drop_policies",
     "enforce",

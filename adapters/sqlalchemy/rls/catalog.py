@@ -16,12 +16,12 @@ from sqlalchemy import Text, and_, cast, column, func, not_, or_, select, table
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.expression import ColumnElement
 
-from .policies import ALL, LOOKUP
+from .functions import PREFIX, Nature
+from .policies import ALL
 from .specification import TablePolicySpec
 from .sql import require_postgresql
 
 __all__ = [
-    "BUILT_IN",
     "OURS",
     "Catalog",
     "FoundFunction",
@@ -33,9 +33,6 @@ __all__ = [
 
 OURS: Final = ALL
 
-BUILT_IN: Final = ("current_setting", "replace")
-"""The built-in functions of PostgreSQL that the policies call."""
-
 
 @dataclass(frozen=True, slots=True)
 class FoundPolicy:
@@ -44,7 +41,7 @@ class FoundPolicy:
     Attributes:
         permissive: whether it is permissive rather than restrictive.
         command: ``*`` for all commands, or the letter of one.
-        for_all_roles: whether it applies to all roles.
+        roles: the roles that it is for; empty for all of them.
         using: the condition for existing rows; ``None`` if there is none.
         check: the condition for new rows; ``None`` if it is the same as ``using``.
         comment: the comment on the policy.
@@ -53,7 +50,7 @@ class FoundPolicy:
     name: str
     permissive: bool
     command: str
-    for_all_roles: bool
+    roles: frozenset[str]
     using: str | None
     check: str | None
     comment: str | None
@@ -65,15 +62,14 @@ class FoundFunction:
 
     Attributes:
         is_visible: whether the search path finds it by its name alone.
-        plain: whether it is a PL/pgSQL function with the defaults of ``CREATE FUNCTION``:
-            volatile, with the rights of the caller, without settings of its own.
+        nature: what kind of function it is; ``None`` if it is not in PL/pgSQL.
         arguments: the types of its arguments.
     """
 
     schema: str
     name: str
     is_visible: bool
-    plain: bool
+    nature: Nature | None
     arguments: tuple[int, ...]
     body: str
 
@@ -158,6 +154,7 @@ _policies: Final = _catalog(
     "polqual",
     "polwithcheck",
 )
+_roles: Final = _catalog("pg_roles", "oid", "rolname")
 _attributes: Final = _catalog(
     "pg_attribute", "attrelid", "attname", "atttypid", "attnum", "attisdropped"
 )
@@ -170,13 +167,12 @@ _functions: Final = _catalog(
     "prolang",
     "prosecdef",
     "provolatile",
+    "proparallel",
     "proargtypes",
     "proconfig",
     "prorettype",
     "prosrc",
 )
-
-_BOOLEAN: Final = 16
 
 
 def read_catalog(connection: Connection, specs: Collection[TablePolicySpec] = ()) -> Catalog:
@@ -253,6 +249,9 @@ def _read_policies(
             func.obj_description(_policies.c.oid, "pg_policy").label("comment"),
         ).where(_policies.c.polrelid.in_(tables))
     ).all()
+    names = {
+        row.oid: row.rolname for row in connection.execute(select(_roles.c.oid, _roles.c.rolname))
+    }
     found: dict[int, dict[str, FoundPolicy]] = {}
     for row in rows:
         found.setdefault(row.polrelid, {})[row.polname] = FoundPolicy(
@@ -260,7 +259,7 @@ def _read_policies(
             row.polpermissive,
             row.command,
             # Role 0 stands for PUBLIC.
-            row.roles == "0",
+            frozenset(names[int(each)] for each in row.roles.split(",") if each != "0"),
             row.using,
             row.with_check,
             row.comment,
@@ -303,42 +302,40 @@ def _read_open_partitions(connection: Connection) -> dict[int, list[tuple[str, s
 
 
 def _read_functions(connection: Connection) -> list[FoundFunction]:
-    is_plain = and_(
-        _languages.c.lanname == "plpgsql",
-        _as_text(_functions.c.provolatile) == "v",
-        _functions.c.prosecdef.is_(False),
-        _functions.c.proconfig.is_(None),
-        _functions.c.prorettype == _BOOLEAN,
-    )
     rows = connection.execute(
         select(
             _namespaces.c.nspname,
             _functions.c.proname,
             func.pg_function_is_visible(_functions.c.oid).label("is_visible"),
-            is_plain.label("is_plain"),
+            _languages.c.lanname,
+            _functions.c.prorettype,
+            _as_text(_functions.c.provolatile).label("volatility"),
+            _as_text(_functions.c.proparallel).label("parallel"),
+            _functions.c.prosecdef,
+            func.array_to_string(_functions.c.proconfig, "\n").label("settings"),
             _as_text(_functions.c.proargtypes).label("arguments"),
             _functions.c.prosrc,
         )
         .join_from(_functions, _namespaces, _namespaces.c.oid == _functions.c.pronamespace)
         .join(_languages, _languages.c.oid == _functions.c.prolang)
-        .where(
-            or_(
-                _functions.c.proname.startswith(LOOKUP, autoescape=True),
-                _functions.c.proname.in_(BUILT_IN),
-            )
-        )
+        .where(_functions.c.proname.startswith(PREFIX, autoescape=True))
     ).all()
     return [
         FoundFunction(
             row.nspname,
             row.proname,
             row.is_visible,
-            row.is_plain,
+            _nature(row) if row.lanname == "plpgsql" else None,
             tuple(map(int, row.arguments.split())),
             row.prosrc,
         )
         for row in rows
     ]
+
+
+def _nature(row: Any) -> Nature:
+    settings = tuple(row.settings.split("\n")) if row.settings else ()
+    return Nature(row.prorettype, row.volatility, row.parallel, row.prosecdef, settings)
 
 
 def _as_text(value: ColumnElement[Any]) -> ColumnElement[str]:

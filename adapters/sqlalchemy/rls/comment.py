@@ -22,6 +22,7 @@ def record(spec: TablePolicySpec) -> str:
         values["column"] = _values_of_column(spec.column)
     for key, links in (("ties", spec.ties), ("references", spec.references)):
         values[key] = list(map(_values_of_link, links))
+    values |= {"roles": spec.roles, "signed": spec.signed, "system_role": spec.system_role}
     return _PREFIX + json.dumps({key: value for key, value in values.items() if value})
 
 
@@ -55,6 +56,9 @@ def read_record(text: str | None) -> TablePolicySpec | None:
             values.get("schema"),
             None if column is None else _column(column),
             *(tuple(map(_link, values.get(key, ()))) for key in ("ties", "references")),
+            tuple(values.get("roles", ())),
+            bool(values.get("signed", False)),
+            values.get("system_role"),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         # A comment that this package did not write.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -10,8 +10,9 @@ from sqlalchemy.engine import Connection
 
 from .catalog import OURS, Catalog, FoundPolicy, FoundTable, read_catalog
 from .expressions import Node, NotOursError, read_condition
-from .policies import LOOKUP, Function, Policy, functions_of, policies_of
-from .specification import TablePolicySpec
+from .functions import Function, lookup_functions_of, tenant_functions_of
+from .policies import Policy, policies_of
+from .specification import ParentLink, TablePolicySpec
 
 __all__ = ["Difference", "DifferenceKind", "compare", "find_differences"]
 
@@ -27,10 +28,8 @@ DifferenceKind: TypeAlias = Literal[
 ]
 
 
-_COMMANDS: Final = {"ALL": "*", "UPDATE": "w", "DELETE": "d"}
+_COMMANDS: Final = {"ALL": "*", "SELECT": "r", "INSERT": "a", "UPDATE": "w", "DELETE": "d"}
 """The letters by which PostgreSQL's catalog names the commands."""
-
-_COMMAND_NAMES: Final = {"ALL": "all commands", "UPDATE": "UPDATE", "DELETE": "DELETE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ class _Comparison:
         self._catalog = catalog
         self._spec = spec
         self._wanted = {each.name: each for each in policies_of(spec, specs)}
-        self._functions = functions_of(spec, specs)
+        self._functions = (*tenant_functions_of(spec), *lookup_functions_of(spec, specs))
 
     def differences(self) -> Iterator[Difference]:
         table = self._catalog.table(self._spec.schema, self._spec.name)
@@ -153,56 +152,54 @@ class _Comparison:
         if found.permissive == wanted.restrictive:
             yield f"it is {'permissive' if found.permissive else 'restrictive'}"
         if found.command != _COMMANDS[wanted.command]:
-            yield f"it is not for {_COMMAND_NAMES[wanted.command]}"
-        if not found.for_all_roles:
-            yield "it is not for all roles"
+            every = wanted.command == "ALL"
+            yield f"it is not for {'all commands' if every else wanted.command}"
+        if found.roles != frozenset(wanted.roles):
+            yield f"it is not for {', '.join(wanted.roles) or 'all roles'}"
         if not self._same(wanted.using, found.using):
             yield f"USING is {found.using}"
+        if wanted.written is None:
+            return
         # Without WITH CHECK, PostgreSQL applies the USING condition to new rows as well.
         check = found.using if found.check is None else found.check
-        if wanted.command == "DELETE":
-            return
-        if not self._same(wanted.using if wanted.check is None else wanted.check, check):
+        if not self._same(wanted.written, check):
             yield f"WITH CHECK is {check}"
 
-    def _same(self, wanted: str, found: str | None) -> bool:
-        if found is None:
-            return False
-        required = self._read(wanted, self._schema_required)
+    def _same(self, wanted: str | None, found: str | None) -> bool:
+        if wanted is None or found is None:
+            return wanted is found
+        required = self._read(wanted)
         try:
-            return required == self._read(found, self._schema_found)
+            return required == self._read(found)
         except NotOursError:
             return False
 
-    def _read(self, condition: str, resolve: Callable[[str, str], str | None]) -> Node:
-        return read_condition(condition, self._spec.name, resolve)
-
-    def _schema_required(self, kind: str, name: str) -> str | None:
-        is_built_in = kind == "function" and not name.startswith(LOOKUP)
-        return "pg_catalog" if is_built_in else self._visible_schema(kind, name)
-
-    def _schema_found(self, kind: str, name: str) -> str | None:
-        # PostgreSQL omits the schema if the search path finds the same object without it.
-        # That is the built-in function, unless another one comes first in the search path.
-        return self._visible_schema(kind, name) or ("pg_catalog" if kind == "function" else None)
+    def _read(self, condition: str) -> Node:
+        return read_condition(condition, self._spec.name, self._visible_schema)
 
     def _visible_schema(self, kind: str, name: str) -> str | None:
+        # PostgreSQL omits the schema if the search path finds the same object without it.
         if kind == "table":
             table = self._catalog.table(None, name)
             return None if table is None else table.schema
         overloads = self._catalog.overloads(None, name)
-        return next((each.schema for each in overloads if each.schema != "pg_catalog"), None)
+        return overloads[0].schema if overloads else None
 
     def _compare_function(self, wanted: Function) -> Iterator[Difference]:
         overloads = self._catalog.overloads(wanted.schema, wanted.name)
         if not overloads:
             yield self._difference("function missing", wanted.name)
             return
-        parent = self._catalog.table(wanted.reference.parent_schema, wanted.reference.parent)
-        columns = {} if parent is None else parent.columns
-        arguments = tuple(columns.get(each) for each in wanted.reference.parent_columns)
+        arguments = self._arguments(wanted.reference)
         if not any(
-            each.plain and each.body == wanted.body and each.arguments == arguments
+            (each.nature, each.body, each.arguments) == (wanted.nature, wanted.body, arguments)
             for each in overloads
         ):
             yield self._difference("function outdated", wanted.name)
+
+    def _arguments(self, reference: ParentLink | None) -> tuple[int | None, ...]:
+        if reference is None:
+            return ()
+        parent = self._catalog.table(reference.parent_schema, reference.parent)
+        columns = {} if parent is None else parent.columns
+        return tuple(columns.get(each) for each in reference.parent_columns)

@@ -7,7 +7,7 @@ migration and compared with a database.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
@@ -33,6 +33,7 @@ __all__ = [
     "TablePolicySpec",
     "TenantColumn",
     "spec_of_table",
+    "configure",
     "specs_of",
 ]
 
@@ -93,6 +94,10 @@ class TablePolicySpec:
         column: its tenant column; ``None`` if its rows belong to their parents' tenant.
         ties: the foreign keys to those parents.
         references: the other foreign keys that must point at the tenant's own rows.
+        roles: the roles that may see rows of the table; empty for all roles.
+        signed: whether the tenant must be signed.
+        system_role: the role that sees all rows in a signed system scope; ``None`` if there is
+            none.
     """
 
     name: str
@@ -100,6 +105,55 @@ class TablePolicySpec:
     column: TenantColumn | None = None
     ties: tuple[ParentLink, ...] = ()
     references: tuple[ParentLink, ...] = ()
+    roles: tuple[str, ...] = ()
+    signed: bool = False
+    system_role: str | None = None
+
+
+_OPTIONS: Final = "tenantshield_mw.rls"
+"""The key of the options in ``MetaData.info``."""
+
+
+def configure(
+    metadata: MetaData,
+    *,
+    roles: Sequence[str] = (),
+    signed: bool = False,
+    system_role: str | None = None,
+) -> None:
+    """Say for whom the policies of all tables are, before they are created or compared.
+
+    Put it where the models are, so that Alembic and ``tenantshield-mw doctor`` read it too::
+
+        rls.configure(Base.metadata, roles=["app"])
+
+    Args:
+        metadata: the tables, such as ``Base.metadata``.
+        roles: the roles of the application. Only these, and roles that inherit from them, see
+            rows. By default, the policies are for all roles.
+        signed: whether the database believes only a tenant that is signed with a key, see
+            ``enforce(engine, key=...)``. Requires :func:`create_verifier` first.
+        system_role: the role that ``enforce(engine, key=..., system_role=...)`` takes in system
+            scopes. It needs no ``BYPASSRLS``: its policies check the signature of the scope.
+
+    Raises:
+        ConfigurationError: a role is named ``public``, or ``system_role`` is given without
+            ``signed``, or is one of ``roles``.
+    """
+    names = tuple(dict.fromkeys(roles))
+    for each in names if system_role is None else (*names, system_role):
+        if not each or each.casefold() == "public":
+            raise ConfigurationError(
+                f"configure(): {each!r} is no role: name those that the application logs in as, "
+                "or leave them out"
+            )
+    if system_role is not None and (not signed or system_role in names):
+        raise ConfigurationError(
+            "configure(): system_role is a role of its own that sees the rows of all tenants in "
+            "signed system scopes: set signed=True, and leave it out of roles; without "
+            "signatures, give enforce() a role with BYPASSRLS"
+        )
+    metadata.info[_OPTIONS] = {"roles": names, "signed": signed, "system_role": system_role}
 
 
 def specs_of(metadata: MetaData) -> list[TablePolicySpec]:
@@ -130,12 +184,13 @@ def spec_of_table(table: Table) -> TablePolicySpec | None:
     if rule is None:
         return None
     references = tuple(_link(each) for each in registry.references_of(table) if not each.owns)
+    options: Mapping[str, Any] = table.metadata.info.get(_OPTIONS, {})
     if isinstance(rule, ColumnOwnership):
-        return TablePolicySpec(
-            table.name, table.schema, _tenant_column(table, rule), references=references
-        )
-    ties = _own_ties(rule) if may_be_shared(table, _rule_of) else map(_link, rule.parent_keys)
-    return TablePolicySpec(table.name, table.schema, ties=tuple(ties), references=references)
+        column, ties = _tenant_column(table, rule), ()
+    else:
+        shares = may_be_shared(table, _rule_of)
+        column, ties = None, _own_ties(rule) if shares else map(_link, rule.parent_keys)
+    return TablePolicySpec(table.name, table.schema, column, tuple(ties), references, **options)
 
 
 def _tenant_column(table: Table, rule: ColumnOwnership) -> TenantColumn:

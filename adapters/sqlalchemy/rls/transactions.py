@@ -20,7 +20,7 @@ from tenantshield_mw.tenant import TenantContext
 from ..errors import ConfigurationError
 from ..transactions import HELD
 from .drivers import SENDERS, check_driver
-from .policies import SETTINGS
+from .functions import SETTINGS
 
 if TYPE_CHECKING:
     # SQLAlchemy 2.1 requires greenlet for this import, and sync programs may not have it.

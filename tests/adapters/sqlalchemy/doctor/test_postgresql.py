@@ -65,21 +65,28 @@ FAULTS = [
         "policy_dropped",
         ["DROP POLICY tenantshield_tenant ON {customer}"],
         [("policy-missing", "customer", None)],
-        READ,
         objects=["tenantshield_tenant"],
     ),
     Planting(
         "policy_altered",
         ["ALTER POLICY tenantshield_tenant ON {customer} USING (true)"],
         [("policy-outdated", "customer", None)],
-        READ,
         objects=["tenantshield_tenant"],
+    ),
+    Planting(
+        "policies_of_the_former_layout",
+        [
+            "ALTER POLICY tenantshield_access ON {customer} USING (true) WITH CHECK (true)",
+            "ALTER POLICY tenantshield_tenant ON {customer} USING (tenant_id = "
+            "(SELECT nullif(current_setting('tenantshield.text', true), '')))",
+        ],
+        [("policy-outdated", "customer", None)] * 2,
+        objects=["tenantshield_access", "tenantshield_tenant"],
     ),
     Planting(
         "policy_for_others_only",
         ["ALTER POLICY tenantshield_tenant ON {customer} TO {owner}"],
         [("policy-outdated", "customer", None)],
-        READ,
     ),
     Planting(
         "policy_left_over",

@@ -31,7 +31,8 @@ from tenantshield_mw.adapters.sqlalchemy.rls import (
     specs_of,
 )
 from tenantshield_mw.adapters.sqlalchemy.rls.expressions import NotOursError, read_condition
-from tenantshield_mw.adapters.sqlalchemy.rls.policies import functions_of, statements_to_create
+from tenantshield_mw.adapters.sqlalchemy.rls.functions import lookup_functions_of
+from tenantshield_mw.adapters.sqlalchemy.rls.policies import statements_to_create
 from tests.databases import Database, database, memory_engine
 
 PERSON = TablePolicySpec("person", column=TenantColumn("tenant_id"))
@@ -119,30 +120,42 @@ def test_it_is_in_place_for_any_search_path(engine: Engine) -> None:
         assert connection.exec_driver_sql("SHOW search_path").scalar_one() == path
 
 
-def test_another_function_of_the_name_of_a_built_in_one_is_another(
-    db: Database, engine: Engine
-) -> None:
+def test_another_function_of_the_same_name_is_another(db: Database, engine: Engine) -> None:
     with system_scope("a test"), engine.connect() as connection:
         for statement in (
             "CREATE SCHEMA shadows",
-            (
-                "CREATE FUNCTION shadows.current_setting(text, boolean) RETURNS text LANGUAGE sql "
-                "AS $$ SELECT 'anybody' $$"
-            ),
+            "CREATE FUNCTION shadows.tenantshield_text() RETURNS text LANGUAGE sql "
+            "AS $$ SELECT 'anybody' $$",
         ):
             connection.exec_driver_sql(statement)
-        # Created while the name meant PostgreSQL's own function, it is found with any search path.
         connection.exec_driver_sql("SET LOCAL search_path = public, shadows")
         assert find_differences(connection, SPECS) == []
-        connection.exec_driver_sql("SET LOCAL search_path = shadows, pg_catalog, public")
-        assert find_differences(connection, SPECS) == []
-        for statement in statements_to_create(PERSON):
-            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
-        for path in ("shadows, pg_catalog, public", "public"):
-            connection.exec_driver_sql(f"SET LOCAL search_path = {path}")
-            found = find_differences(connection, SPECS)
-            assert [(each.table, each.kind) for each in found] == [("person", "policy outdated")]
+        connection.exec_driver_sql(
+            "ALTER POLICY tenantshield_access ON person "
+            "USING (tenant_id = (SELECT shadows.tenantshield_text()))"
+        )
+        found = find_differences(connection, SPECS)
+        assert [(each.table, each.kind) for each in found] == [("person", "policy outdated")]
         connection.rollback()
+
+
+FORMER = (
+    "DROP POLICY tenantshield_access ON {0}",
+    "DROP POLICY tenantshield_tenant ON {0}",
+    "CREATE POLICY tenantshield_tenant ON {0} AS RESTRICTIVE FOR ALL TO PUBLIC "
+    "USING ({0}.tenant_id = (SELECT nullif(current_setting('tenantshield.text', true), '')))",
+    "CREATE POLICY tenantshield_access ON {0} USING (true) WITH CHECK (true)",
+)
+"""The statements that put policies in place as they were before the permissive ones compared the
+tenant."""
+
+
+def test_the_former_policies_are_found(db: Database, engine: Engine) -> None:
+    db.run(*(each.format("person") for each in FORMER))
+    assert differences(engine) == [
+        "person: policy outdated: tenantshield_access",
+        "person: policy outdated: tenantshield_tenant",
+    ]
 
 
 def test_it_is_in_place_in_autocommit(engine: Engine) -> None:
@@ -188,6 +201,7 @@ def test_nothing_is_in_place_yet() -> None:
             "person: not forced: ALTER TABLE ... FORCE ROW LEVEL SECURITY",
             "person: policy missing: tenantshield_access",
             "person: policy missing: tenantshield_tenant",
+            "person: function missing: tenantshield_text",
         ]
         engine.dispose()
 
@@ -201,7 +215,7 @@ def tenant_policy(
     )
 
 
-SETTING = "(SELECT nullif(current_setting('tenantshield.text', true), ''))"
+SETTING = "(SELECT tenantshield_text())"
 
 
 @pytest.mark.parametrize(
@@ -225,12 +239,13 @@ SETTING = "(SELECT nullif(current_setting('tenantshield.text', true), ''))"
         ),
         (
             "ALTER POLICY tenantshield_tenant ON person USING (tenant_id = (SELECT "
-            "nullif(current_setting('tenantshield.integer', true), '')))"
+            "nullif(current_setting('tenantshield.text', true), '')))"
         ),
         (
             "ALTER POLICY tenantshield_tenant ON person USING (tenant_id = (SELECT "
-            "nullif(current_setting('tenantshield.text', true), 'x')))"
+            "tenantshield_text_as_char()))"
         ),
+        "ALTER POLICY tenantshield_tenant ON person USING (tenant_id = tenantshield_text())",
         tenant_policy(f"tenant_id = {SETTING}", nature="PERMISSIVE"),
         tenant_policy(f"tenant_id = {SETTING}", for_="SELECT"),
         tenant_policy(f"tenant_id = {SETTING}", to="postgres"),
@@ -244,8 +259,7 @@ def test_an_altered_policy_is_found(db: Database, engine: Engine, statement: str
 def test_the_same_policy_in_other_words_is_the_same(db: Database, engine: Engine) -> None:
     db.run(
         tenant_policy(
-            "(( (SELECT (NULLIF(pg_catalog.current_setting('tenantshield.text'::text, true), '')"
-            ") AS x) = (public.person.tenant_id)::varchar ) )"
+            "(( (SELECT public.tenantshield_text() AS x) = (public.person.tenant_id)::varchar ) )"
         )
     )
     # The reverse order is another tree, although it means the same.
@@ -317,7 +331,7 @@ def test_a_parent_of_the_same_name_in_another_schema_is_another(
         "b IS NULL OR EXISTS (SELECT 1 FROM elsewhere.person AS tenantshield_parent WHERE "
         'tenantshield_parent.id = "T ""ree".a AND tenantshield_parent.id = "T ""ree".b)) AND '
         '(up IS NULL OR up = id OR "My Schema".'
-        f"{functions_of(TREE, SPECS)[0].name}(up)))",
+        f"{lookup_functions_of(TREE, SPECS)[0].name}(up)))",
     )
     assert differences(engine) == ['T "ree: policy outdated: tenantshield_references']
 
@@ -345,7 +359,7 @@ def test_only_a_foreign_policy_is_harmless(db: Database, engine: Engine) -> None
     ["SECURITY DEFINER", "IMMUTABLE", "SET search_path = elsewhere"],
 )
 def test_an_altered_function_is_found(db: Database, engine: Engine, change: str) -> None:
-    name = functions_of(LEAF, SPECS)[0].name
+    name = lookup_functions_of(LEAF, SPECS)[0].name
     db.run(f"ALTER FUNCTION {name} {change}")
     try:
         assert differences(engine) == [f"leaf: function outdated: {name}"]
@@ -354,13 +368,13 @@ def test_an_altered_function_is_found(db: Database, engine: Engine, change: str)
 
 
 def test_a_function_that_does_something_else_is_found(db: Database, engine: Engine) -> None:
-    wanted = functions_of(LEAF, SPECS)[0]
+    wanted = lookup_functions_of(LEAF, SPECS)[0]
     db.run(wanted.definition.replace(wanted.body, " BEGIN RETURN true; END "))
     assert differences(engine) == [f"leaf: function outdated: {wanted.name}"]
 
 
 def test_a_function_that_is_gone_is_found(db: Database, engine: Engine) -> None:
-    name = functions_of(LEAF, SPECS)[0].name
+    name = lookup_functions_of(LEAF, SPECS)[0].name
     db.run(f"DROP FUNCTION {name} CASCADE")
     assert differences(engine) == [
         "leaf: policy missing: tenantshield_references",
@@ -406,7 +420,7 @@ def test_models_and_database_are_compared_in_any_scope(db: Database) -> None:
     with owner.begin() as connection:
         drop_policies(connection, metadata)
     with tenant_scope("acme"), held.connect() as connection:
-        assert len(find_differences(connection, specs)) == 8
+        assert len(find_differences(connection, specs)) == 9
     held.dispose()
     owner.dispose()
     db.run("DROP ROLE tenantshield_looking")
