@@ -32,8 +32,8 @@ __all__ = [
     "Storage",
     "TablePolicySpec",
     "TenantColumn",
-    "spec_of_table",
     "configure",
+    "spec_of_table",
     "specs_of",
 ]
 

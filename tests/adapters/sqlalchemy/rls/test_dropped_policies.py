@@ -19,7 +19,7 @@ NAMES: Final = {
     "floor_bottle": "name",
     "floor_tasting": "note",
     "floor_label": "tenant_id",
-    **{name: "name" for name in Shared.metadata.tables},
+    **dict.fromkeys(Shared.metadata.tables, "name"),
 }
 """By table, the column of the tests' rows that says whose a row is."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from sqlalchemy import URL, MetaData
+from sqlalchemy import MetaData
 
 from tenantshield_mw.adapters.sqlalchemy import rls
 from tests.adapters.sqlalchemy.shared_rows.models import Base as Shared
