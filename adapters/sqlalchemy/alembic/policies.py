@@ -8,10 +8,11 @@ from typing import Any
 from alembic.operations import MigrateOperation, Operations
 
 from ..errors import ConfigurationError
-from ..rls.functions import drop_unused, lookup_functions_of, tenant_functions_of
+from ..rls.functions import Function, drop_unused, lookup_functions_of, tenant_functions_of
 from ..rls.policies import statements_to_create, statements_to_drop
 from ..rls.specification import TablePolicySpec
 from ..rls.sql import table_name
+from ..rls.verifier import verifier_functions_of
 from .execution import execute
 
 __all__ = ["DropTenantPoliciesOp", "PutTenantPoliciesOp"]
@@ -79,10 +80,8 @@ class PutTenantPoliciesOp(MigrateOperation):
             )
         yield from statements_to_create(self.spec, self.among)
         if self.before is not None:
-            kept = tenant_functions_of(self.spec)
-            yield from (
-                drop_unused(each) for each in tenant_functions_of(self.before) if each not in kept
-            )
+            kept = _shared(self.spec)
+            yield from (drop_unused(each) for each in _shared(self.before) if each not in kept)
             wanted = {each.name for each in lookup_functions_of(self.spec, self.among)}
             for function in lookup_functions_of(self.before, self.among):
                 if function.name not in wanted:
@@ -151,6 +150,11 @@ class DropTenantPoliciesOp(MigrateOperation):
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Return what ``alembic check`` prints."""
         return ("drop_tenant_policies", self.spec)
+
+
+def _shared(spec: TablePolicySpec) -> list[Function]:
+    """Return the functions that other tables' policies may call, too."""
+    return [*tenant_functions_of(spec), *verifier_functions_of(spec)]
 
 
 @Operations.implementation_for(PutTenantPoliciesOp)

@@ -15,6 +15,7 @@ from .create import create_policies, drop_policies, policy_statements
 from .differences import Difference, find_differences
 from .specification import ParentLink, TablePolicySpec, TenantColumn, configure, specs_of
 from .transactions import enforce
+from .verifier import store_keys
 
 __all__ = [
     "Difference",
@@ -28,4 +29,5 @@ __all__ = [
     "find_differences",
     "policy_statements",
     "specs_of",
+    "store_keys",
 ]

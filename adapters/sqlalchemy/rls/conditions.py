@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .functions import lookup_function, needs_functions, tenant_function
+from .functions import Function, lookup_function, needs_functions, tenant_function
 from .specification import ParentLink, Storage, TablePolicySpec, TenantColumn
 from .sql import literal, quoted, table_name
+from .verifier import system_function, verified_function
 
-__all__ = ["Conditions", "conditions_of", "reference_condition"]
+__all__ = ["Conditions", "conditions_of", "reference_condition", "system_condition"]
 
 _LITERALS: Final[Mapping[Storage, str]] = {
     "text": "",
@@ -33,38 +34,72 @@ class Conditions:
     visible: str
     own: str
 
+    def or_(self, other: str) -> Conditions:
+        """Return the conditions for these rows and others."""
+        return Conditions(f"{self.visible} OR {other}", f"({self.own}) OR {other}")
 
-def conditions_of(spec: TablePolicySpec) -> Conditions:
+
+def conditions_of(spec: TablePolicySpec, *, verified: bool) -> Conditions:
     """Return the conditions for one table.
+
+    Args:
+        spec: the table's specification.
+        verified: whether the signature of the tenant is checked.
 
     Raises:
         KeyError: the column's ``kind`` cannot be compared with its ``storage``.
     """
-    table = table_name(spec.schema, spec.name)
-    if spec.column is None:
+    return _Conditions(spec, verified=verified).of_table()
+
+
+def system_condition() -> str:
+    """Return the condition that the transaction is in a signed system scope."""
+    return _called(system_function())
+
+
+def _called(function: Function) -> str:
+    return f"(SELECT {table_name(function.schema, function.name)}())"
+
+
+class _Conditions:
+    """Writes the conditions for one table."""
+
+    def __init__(self, spec: TablePolicySpec, *, verified: bool) -> None:
+        self._spec = spec
+        self._function = verified_function if verified else tenant_function
+
+    def of_table(self) -> Conditions:
+        spec, table = self._spec, table_name(self._spec.schema, self._spec.name)
+        if spec.column is None:
+            return Conditions(
+                visible=" AND ".join(_exists(table, tie) for tie in spec.ties),
+                own=" AND ".join(_exists(table, tie, self._are_own) for tie in spec.ties),
+            )
+        shared = [_is(table, spec.column, each) for each in spec.column.shared_rows]
         return Conditions(
-            visible=" AND ".join(_exists(spec, table, tie) for tie in spec.ties),
-            own=" AND ".join(_exists(spec, table, tie, own=True) for tie in spec.ties),
+            visible=" OR ".join([self._is_tenants(table, spec.column), *shared]),
+            own=self._is_own(table, spec.column),
         )
-    shared = [_is(table, spec.column, each) for each in spec.column.shared_rows]
-    return Conditions(
-        visible=" OR ".join([_is_tenants(spec, table, spec.column), *shared]),
-        own=_is_own(spec, table, spec.column),
-    )
 
+    def _is_tenants(self, row: str, column: TenantColumn) -> str:
+        called = _called(self._function(self._spec, column))
+        return f"{row}.{quoted(column.name)} = {called}"
 
-def _is_tenants(spec: TablePolicySpec, row: str, column: TenantColumn) -> str:
-    function = tenant_function(spec, column)
-    called = f"(SELECT {table_name(function.schema, function.name)}())"
-    return f"{row}.{quoted(column.name)} = {called}"
+    def _is_own(self, row: str, column: TenantColumn) -> str:
+        """Return the condition that a row, the name of a table or alias, is the tenant's own."""
+        # No tenant may have the identifier of the shared rows: it could write them.
+        others = [
+            f"NOT {_is(row, column, each)}" for each in column.shared_rows if each is not None
+        ]
+        return " AND ".join([self._is_tenants(row, column), *others])
 
-
-def _is_own(spec: TablePolicySpec, row: str, column: TenantColumn) -> str:
-    """Return the condition that a row, the name of a table or alias, is the tenant's own."""
-    condition = _is_tenants(spec, row, column)
-    # No tenant may have the identifier of the shared rows: it could write them.
-    others = [f"NOT {_is(row, column, each)}" for each in column.shared_rows if each is not None]
-    return " AND ".join([condition, *others])
+    def _are_own(self, parent: str, link: ParentLink, depth: int) -> list[str]:
+        return [
+            self._is_own(parent, each)
+            if isinstance(each, TenantColumn)
+            else _exists(parent, each, self._are_own, depth + 1)
+            for each in link.own
+        ]
 
 
 def _is(row: str, column: TenantColumn, value: str | None) -> str:
@@ -75,17 +110,20 @@ def _is(row: str, column: TenantColumn, value: str | None) -> str:
 
 
 def _exists(
-    spec: TablePolicySpec, child: str, link: ParentLink, *, own: bool = False, depth: int = 1
+    child: str,
+    link: ParentLink,
+    own: Callable[[str, ParentLink, int], list[str]] | None = None,
+    depth: int = 1,
 ) -> str:
     """Return the condition that the parent row is visible.
 
     The parent's own policies apply inside the subquery.
 
     Args:
-        spec: the table that the condition is for.
         child: the name of the table or alias that refers to the parent.
         link: the foreign key.
-        own: whether the parent must be the tenant's own.
+        own: returns the conditions that the parent row is the tenant's own; ``None`` if it may
+            be one that every tenant reads.
         depth: how many such subqueries this one is inside of, and one.
     """
     parent = "tenantshield_parent" if depth == 1 else f"tenantshield_parent_{depth}"
@@ -93,11 +131,8 @@ def _exists(
         f"{parent}.{quoted(theirs)} = {child}.{quoted(ours)}"
         for ours, theirs in zip(link.columns, link.parent_columns, strict=True)
     ]
-    for each in link.own if own else ():
-        if isinstance(each, TenantColumn):
-            conditions.append(_is_own(spec, parent, each))
-        else:
-            conditions.append(_exists(spec, parent, each, own=True, depth=depth + 1))
+    if own is not None:
+        conditions += own(parent, link, depth)
     return (
         f"EXISTS (SELECT 1 FROM {table_name(link.parent_schema, link.parent)} AS {parent} "
         f"WHERE {' AND '.join(conditions)})"
@@ -118,7 +153,7 @@ def _reference(spec: TablePolicySpec, link: ParentLink, *, by_function: bool) ->
     # As in the foreign key itself, a reference that is partly NULL refers to nothing.
     nulls = [f"{child}.{quoted(ours)} IS NULL" for ours in link.columns]
     if not by_function:
-        return f"({' OR '.join([*nulls, _exists(spec, child, link)])})"
+        return f"({' OR '.join([*nulls, _exists(child, link)])})"
     if (link.parent_schema, link.parent) == (spec.schema, spec.name):
         # A new row that refers to itself does not exist yet.
         itself = " AND ".join(

@@ -25,7 +25,9 @@ def policy_statements(metadata: MetaData) -> list[str]:
             identifier.
     """
     specs = specs_of(metadata)
-    return [text for each in specs for text in statements_to_create(each, specs)]
+    found = [text for each in specs for text in statements_to_create(each, specs)]
+    # Tables share functions.
+    return list(dict.fromkeys(found))
 
 
 def create_policies(connection: Connection, metadata: MetaData) -> None:

@@ -13,6 +13,7 @@ from .expressions import Node, NotOursError, read_condition
 from .functions import Function, lookup_functions_of, tenant_functions_of
 from .policies import Policy, policies_of
 from .specification import ParentLink, TablePolicySpec
+from .verifier import verifier_functions_of
 
 __all__ = ["Difference", "DifferenceKind", "compare", "find_differences"]
 
@@ -100,7 +101,11 @@ class _Comparison:
         self._catalog = catalog
         self._spec = spec
         self._wanted = {each.name: each for each in policies_of(spec, specs)}
-        self._functions = (*tenant_functions_of(spec), *lookup_functions_of(spec, specs))
+        self._functions = (
+            *tenant_functions_of(spec),
+            *verifier_functions_of(spec),
+            *lookup_functions_of(spec, specs),
+        )
 
     def differences(self) -> Iterator[Difference]:
         table = self._catalog.table(self._spec.schema, self._spec.name)

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from ..errors import ConfigurationError
 
-__all__ = ["SENDERS", "Send", "check_driver"]
+__all__ = ["BINDERS", "SENDERS", "Send", "check_driver"]
 
 Send: TypeAlias = Callable[[Any, str, tuple[str, ...]], tuple[Any, ...]]
 """Executes a statement, with ``%s`` for each of the values, on a connection from SQLAlchemy's
@@ -86,12 +86,43 @@ def _row(connection: Any, results: list[Any]) -> tuple[Any, ...]:
     return tuple(None if each is None else each.decode(encoding) for each in found)
 
 
-def _by_asyncpg(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
+def _bind_by_psycopg(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
+    if hasattr(dbapi_connection.dbapi_connection, "run_async"):
+        row: tuple[Any, ...] = dbapi_connection.dbapi_connection.run_async(
+            lambda connection: _bind_async(connection, sql, values)
+        )
+        return row
+    from psycopg.generators import execute
+
+    connection = dbapi_connection.driver_connection
+    with connection.lock:
+        connection.pgconn.send_query_params(*_bound(connection, sql, values))
+        return _row(connection, connection.wait(execute(connection.pgconn)))
+
+
+async def _bind_async(connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
+    from psycopg.generators import execute
+
+    async with connection.lock:
+        connection.pgconn.send_query_params(*_bound(connection, sql, values))
+        return _row(connection, await connection.wait(execute(connection.pgconn)))
+
+
+def _bound(connection: Any, sql: str, values: tuple[str, ...]) -> tuple[bytes, list[bytes]]:
+    encoding = connection.info.encoding
+    return _numbered(sql, values).encode(encoding), [each.encode(encoding) for each in values]
+
+
+def _numbered(sql: str, values: tuple[str, ...]) -> str:
     for number in range(1, len(values) + 1):
         sql = sql.replace("%s", f"${number}", 1)
+    return sql
+
+
+def _by_asyncpg(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
     cursor = dbapi_connection.cursor()
     try:
-        cursor.execute(sql, values)
+        cursor.execute(_numbered(sql, values), values)
         return tuple(cursor.fetchone())
     finally:
         cursor.close()
@@ -119,6 +150,7 @@ def check_driver(driver: str) -> None:
             (psycopg.AsyncConnection, "wait"),
             (psycopg.pq.Escaping, "escape_literal"),
             (psycopg.pq.PGconn, "send_query"),
+            (psycopg.pq.PGconn, "send_query_params"),
             (psycopg.errors, "error_from_result"),
         )
         if not hasattr(owner, name)
@@ -136,3 +168,11 @@ SENDERS: Final[Mapping[str, Send]] = {
     "asyncpg": _by_asyncpg,
 }
 """The function that executes a statement, by driver."""
+
+BINDERS: Final[Mapping[str, Send]] = {
+    "psycopg": _bind_by_psycopg,
+    "psycopg_async": _bind_by_psycopg,
+    "asyncpg": _by_asyncpg,
+}
+"""The function that sends the values apart from the statement's text, by driver: nobody reads them
+in ``pg_stat_activity``. The transaction must have begun."""

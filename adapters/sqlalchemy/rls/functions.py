@@ -18,11 +18,13 @@ from .specification import Kind, ParentLink, Storage, TablePolicySpec, TenantCol
 from .sql import literal, quoted, table_name
 
 __all__ = [
+    "BOOLEAN",
     "LOOKUP",
     "PREFIX",
     "SETTINGS",
     "Function",
     "Nature",
+    "columns_of",
     "drop_unused",
     "lookup_function",
     "lookup_functions_of",
@@ -90,6 +92,8 @@ class Function:
         body: its body.
         definition: the statement that creates it.
         nature: what else there is to compare.
+        returns: the name of the type that it returns.
+        conversion: how the setting is converted to that type; empty if it does not return one.
         reference: the foreign key that it looks up; ``None`` if it returns the tenant.
     """
 
@@ -98,6 +102,8 @@ class Function:
     body: str
     definition: str
     nature: Nature
+    returns: str = "boolean"
+    conversion: str = ""
     reference: ParentLink | None = None
 
 
@@ -127,10 +133,11 @@ def tenant_function(spec: TablePolicySpec, column: TenantColumn) -> Function:
     )
     definition = (
         f"CREATE OR REPLACE FUNCTION {table_name(spec.schema, name)}() "
-        f"RETURNS pg_catalog.{type_} LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER AS "
+        f"RETURNS {type_} LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER AS "
         f"$tenantshield${body}$tenantshield$"
     )
-    return Function(spec.schema, name, body, definition, Nature(oid, "s", "s"))
+    nature = Nature(oid, "s", "s")
+    return Function(spec.schema, name, body, definition, nature, type_, conversion)
 
 
 def tenant_functions_of(spec: TablePolicySpec) -> list[Function]:
@@ -138,6 +145,11 @@ def tenant_functions_of(spec: TablePolicySpec) -> list[Function]:
 
     Tables of one schema share them.
     """
+    return list(dict.fromkeys(tenant_function(spec, each) for each in columns_of(spec)))
+
+
+def columns_of(spec: TablePolicySpec) -> list[TenantColumn]:
+    """Return the tenant columns that the policies of one table compare."""
     columns = [] if spec.column is None else [spec.column]
     ahead = list(spec.ties)
     while ahead:
@@ -146,7 +158,7 @@ def tenant_functions_of(spec: TablePolicySpec) -> list[Function]:
                 columns.append(each)
             else:
                 ahead.append(each)
-    return list(dict.fromkeys(tenant_function(spec, each) for each in columns))
+    return columns
 
 
 def drop_unused(function: Function) -> str:
@@ -185,7 +197,7 @@ def lookup_function(spec: TablePolicySpec, link: ParentLink) -> Function:
         "RETURNS boolean LANGUAGE plpgsql VOLATILE SECURITY INVOKER AS "
         f"$tenantshield${body}$tenantshield$"
     )
-    return Function(spec.schema, name, body, definition, Nature(), link)
+    return Function(spec.schema, name, body, definition, Nature(), reference=link)
 
 
 def needs_functions(

@@ -5,6 +5,7 @@ Each table gets two or more:
 - permissive ones, because PostgreSQL shows no row without: each compares the tenant by itself, so
   that a table stays closed whichever one of its policies is dropped. Most tables have one for all
   commands; where every tenant reads some rows, there is one for each command;
+- where tenants are signed, a permissive one for signed system scopes, for a role of its own;
 - a restrictive one that compares the tenant, too. Restrictive policies apply in addition to all
   others, so a permissive policy that is added later cannot expose more rows;
 - a restrictive one that looks up the rows that a new or changed row refers to. PostgreSQL's
@@ -30,10 +31,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from .comment import record
-from .conditions import conditions_of, reference_condition
+from .conditions import Conditions, conditions_of, reference_condition, system_condition
 from .functions import drop_unused, lookup_functions_of, tenant_functions_of
 from .specification import TablePolicySpec
 from .sql import literal, quoted, table_name
+from .verifier import verifier_functions_of, verifier_statements
 
 __all__ = [
     "ACCESS",
@@ -52,11 +54,12 @@ ACCESS: Final = "tenantshield_access"
 INSERTED: Final = "tenantshield_access_insert"
 UPDATED: Final = "tenantshield_access_update"
 DELETED: Final = "tenantshield_access_delete"
+SYSTEM: Final = "tenantshield_system"
 TENANT: Final = "tenantshield_tenant"
 REFERENCES: Final = "tenantshield_references"
 UPDATE: Final = "tenantshield_update"
 DELETE: Final = "tenantshield_delete"
-ALL: Final = (ACCESS, INSERTED, UPDATED, DELETED, TENANT, REFERENCES, UPDATE, DELETE)
+ALL: Final = (ACCESS, INSERTED, UPDATED, DELETED, SYSTEM, TENANT, REFERENCES, UPDATE, DELETE)
 """The names of all policies of this package."""
 
 Command = Literal["ALL", "SELECT", "INSERT", "UPDATE", "DELETE"]
@@ -68,18 +71,18 @@ class Policy:
 
     Attributes:
         name: its name, the same on every table.
-        restrictive: whether it is restrictive rather than permissive.
         using: the condition for rows that are read, changed or deleted, as SQL; ``None`` if
             there is none.
         check: the condition for rows that are written; ``None`` if it is the same.
+        restrictive: whether it is restrictive rather than permissive.
         command: the command that it is for.
         roles: the roles that it is for; empty for all of them.
     """
 
     name: str
-    restrictive: bool
     using: str | None
     check: str | None = None
+    restrictive: bool = False
     command: Command = "ALL"
     roles: tuple[str, ...] = ()
 
@@ -102,26 +105,39 @@ def policies_of(spec: TablePolicySpec, specs: Sequence[TablePolicySpec] = ()) ->
     Raises:
         KeyError: the column's ``kind`` cannot be compared with its ``storage``.
     """
-    visible, own = (conditions := conditions_of(spec)).visible, conditions.own
-    if visible == own:
-        policies = [
-            Policy(ACCESS, False, visible, roles=spec.roles),
-            Policy(TENANT, True, visible),
-        ]
-    else:
-        policies = [
-            Policy(ACCESS, False, visible, command="SELECT", roles=spec.roles),
-            Policy(INSERTED, False, None, own, "INSERT", spec.roles),
-            Policy(UPDATED, False, own, command="UPDATE", roles=spec.roles),
-            Policy(DELETED, False, own, command="DELETE", roles=spec.roles),
-            Policy(TENANT, True, visible, own),
-            Policy(UPDATE, True, own, command="UPDATE"),
-            Policy(DELETE, True, own, command="DELETE"),
-        ]
+    proven = conditions_of(spec, verified=spec.signed)
+    # To compare the tenant that is claimed is enough here: it only takes rows away.
+    claimed = conditions_of(spec, verified=False)
+    if spec.system_role is not None:
+        claimed = claimed.or_(system_condition())
+    split = proven.visible != proven.own
+    policies = [*_permissive(spec, proven), *_restrictive(claimed, split=split)]
     referred = reference_condition(spec, specs)
     if referred is not None:
-        policies.append(Policy(REFERENCES, True, None, referred))
+        policies.append(Policy(REFERENCES, using=None, check=referred, restrictive=True))
     return policies
+
+
+def _permissive(spec: TablePolicySpec, rows: Conditions) -> Iterator[Policy]:
+    roles = spec.roles
+    if rows.visible == rows.own:
+        yield Policy(ACCESS, rows.visible, roles=roles)
+    else:
+        yield Policy(ACCESS, rows.visible, command="SELECT", roles=roles)
+        yield Policy(INSERTED, None, rows.own, command="INSERT", roles=roles)
+        yield Policy(UPDATED, rows.own, command="UPDATE", roles=roles)
+        yield Policy(DELETED, rows.own, command="DELETE", roles=roles)
+    if spec.system_role is not None:
+        yield Policy(SYSTEM, system_condition(), roles=(spec.system_role,))
+
+
+def _restrictive(rows: Conditions, *, split: bool) -> Iterator[Policy]:
+    if not split:
+        yield Policy(TENANT, rows.visible, restrictive=True)
+        return
+    yield Policy(TENANT, rows.visible, rows.own, restrictive=True)
+    yield Policy(UPDATE, rows.own, restrictive=True, command="UPDATE")
+    yield Policy(DELETE, rows.own, restrictive=True, command="DELETE")
 
 
 def _for_each_partition(table: str, action: str, condition: str = "true") -> str:
@@ -146,6 +162,7 @@ def statements_to_create(
     """
     table = table_name(spec.schema, spec.name)
     policies = policies_of(spec, specs)
+    yield from verifier_statements(spec)
     for function in (*tenant_functions_of(spec), *lookup_functions_of(spec, specs)):
         yield function.definition
     # Enabled first: between two statements the table may show too few rows, never too many.
@@ -190,5 +207,5 @@ def statements_to_drop(
     )
     for function in lookup_functions_of(spec, specs):
         yield f"DROP FUNCTION IF EXISTS {table_name(function.schema, function.name)}"
-    for function in tenant_functions_of(spec):
+    for function in (*tenant_functions_of(spec), *verifier_functions_of(spec)):
         yield drop_unused(function)

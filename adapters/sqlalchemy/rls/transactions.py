@@ -19,8 +19,11 @@ from tenantshield_mw.tenant import TenantContext
 
 from ..errors import ConfigurationError
 from ..transactions import HELD
-from .drivers import SENDERS, check_driver
+from .drivers import BINDERS, SENDERS, check_driver
 from .functions import SETTINGS
+from .signing import Key, Signer, Transaction
+from .specification import Kind
+from .verifier import SIGNATURE
 
 if TYPE_CHECKING:
     # SQLAlchemy 2.1 requires greenlet for this import, and sync programs may not have it.
@@ -31,25 +34,35 @@ __all__ = ["enforce"]
 _PROVEN: Final = "_tenantshield_rls_proven"
 
 _KINDS: Final = tuple(SETTINGS)
-_KIND_OF: Final[dict[type, str]] = {str: "text", int: "integer"}
+_KIND_OF: Final[dict[type, Kind]] = {str: "text", int: "integer"}
 
 _SET: Final = "SELECT " + ", ".join(
-    f"set_config('{SETTINGS[kind]}', %s, {{is_local}})" for kind in _KINDS
+    f"pg_catalog.set_config('{SETTINGS[kind]}', %s, {{is_local}})" for kind in _KINDS
 )
 _SET_LOCALLY: Final = _SET.format(is_local="true")
 _CLEAR_SESSION: Final = _SET.format(is_local="false")
-_SET_ROLE: Final = f"{_SET_LOCALLY}, set_config('role', %s, true)"
+_SET_ROLE: Final = f"{_SET_LOCALLY}, pg_catalog.set_config('role', %s, true)"
+_SIGNED: Final = f"{_SET_LOCALLY}, pg_catalog.set_config('{SIGNATURE}', %s, true)"
+_SIGNED_ROLE: Final = f"{_SIGNED}, pg_catalog.set_config('role', %s, true)"
 # Row-level security does not apply to such roles.
 _IS_EXEMPT: Final = (
     "(SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user)::text"
 )
-_OWN_ROLE: Final = "SELECT set_config('role', 'none', true)"
-_SET_AND_NAME: Final = f"{_SET_LOCALLY}, current_user"
-_SET_AND_PROVE: Final = f"{_SET_AND_NAME}, {_IS_EXEMPT}"
+_OWN_ROLE: Final = "SELECT pg_catalog.set_config('role', 'none', true)"
+# What is signed. No operators, and all functions with their schema: what somebody left in the
+# connection, such as a search path, must not change what the database says here.
+_DESCRIBE: Final = (
+    "SELECT pg_catalog.pg_backend_pid()::pg_catalog.text, "
+    "pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.now()), 'hex'), "
+    "pg_catalog.current_database()::pg_catalog.text, session_user::pg_catalog.text, "
+    "pg_catalog.current_setting('role')"
+)
 _NOTHING: Final = ("",) * len(_KINDS)
 
 
-def enforce(engine: Engine | AsyncEngine, *, system_role: str | None = None) -> None:
+def enforce(
+    engine: Engine | AsyncEngine, *, key: Key | None = None, system_role: str | None = None
+) -> None:
     """Make every transaction of ``engine`` tell the database its tenant.
 
     The database shows the rows of the tenant in scope, and none of the tenants' rows without
@@ -60,13 +73,27 @@ def enforce(engine: Engine | AsyncEngine, *, system_role: str | None = None) -> 
     switch to it too. To prevent that, omit ``system_role`` and run system scopes on a
     separate engine that logs in as such a role and is not passed to this function.
 
+    With ``key``, each transaction's tenant is signed, and so is each system scope. Policies for
+    signed tenants (``rls.configure(metadata, signed=True)``) believe nothing else, so somebody
+    who can inject SQL cannot name another tenant. ``system_role`` then needs no ``BYPASSRLS``,
+    and to switch to it is of no use without a signature::
+
+        rls.enforce(engine, key=base64.b64decode(os.environ["TENANT_KEY"]))
+
+    A transaction then takes one more round trip, since the signature is for this transaction
+    alone. It works through PgBouncer in transaction mode.
+
     Args:
         engine: an engine on PostgreSQL, with psycopg (sync or async) or asyncpg.
-        system_role: the name of a role with ``BYPASSRLS``.
+        key: the secret, of at least 32 random bytes, that ``rls.store_keys`` stored in the
+            database; or a function that returns it. The function is called for each
+            transaction, so a key can be replaced while the application runs.
+        system_role: the name of a role with ``BYPASSRLS``; with ``key``, the one that
+            ``rls.configure`` was given.
 
     Raises:
-        ConfigurationError: the database or driver is not supported, or the engine was
-            passed to this function before.
+        ConfigurationError: the database or driver is not supported, the key is too short, or
+            the engine was passed to this function before.
 
     Its transactions raise:
         ConfigurationError: the connection's role is a superuser or has ``BYPASSRLS``, so
@@ -83,7 +110,10 @@ def enforce(engine: Engine | AsyncEngine, *, system_role: str | None = None) -> 
     check_driver(dialect.driver)
     if HELD in dialect.__dict__:
         raise ConfigurationError("enforce() was called for this engine before")
-    _Transactions(dialect, system_role).hook()
+    if key is None:
+        _Transactions(dialect, system_role).hook()
+    else:
+        _SignedTransactions(dialect, system_role, Signer(key)).hook()
 
 
 class _Transactions:
@@ -143,18 +173,26 @@ class _Transactions:
         if dbapi_connection.autocommit:
             self._tell_nothing(dbapi_connection, bound)
         elif isinstance(bound, SystemContext):
-            self._take_role(dbapi_connection)
+            self._take_role(dbapi_connection, self._required_role())
         else:
-            self._take_tenant(dbapi_connection, _values(bound))
+            self._take_tenant(dbapi_connection, bound)
         info[HELD] = (bound,)
 
-    def _take_tenant(self, dbapi_connection: Any, values: tuple[str, ...]) -> None:
+    def _take_tenant(self, dbapi_connection: Any, bound: TenantContext | None) -> None:
+        self._send_proven(dbapi_connection, _SET_LOCALLY, _values(bound))
+
+    def _send_proven(
+        self, dbapi_connection: Any, sql: str, values: tuple[str, ...]
+    ) -> tuple[Any, ...]:
+        """Execute a query, and check that policies apply to the role."""
         # The role may have changed: PgBouncer may have switched to another server connection,
         # or a SET ROLE was left behind in this one.
-        proven = dbapi_connection.info.get(_PROVEN)
-        if proven and self._send(dbapi_connection, _SET_AND_NAME, values)[-1] == proven:
-            return
-        *_, role, is_exempt = self._send(dbapi_connection, _SET_AND_PROVE, values)
+        sql = f"{sql}, current_user"
+        if proven := dbapi_connection.info.get(_PROVEN):
+            *row, role = self._send(dbapi_connection, sql, values)
+            if role == proven:
+                return tuple(row)
+        *row, role, is_exempt = self._send(dbapi_connection, f"{sql}, {_IS_EXEMPT}", values)
         if is_exempt != "false":
             raise ConfigurationError(
                 "row-level security does not apply to the role of this connection, which is a "
@@ -162,6 +200,7 @@ class _Transactions:
                 "that does not own the tables, and leave SET ROLE to enforce()"
             )
         dbapi_connection.info[_PROVEN] = role
+        return tuple(row)
 
     def _tell_nothing(self, dbapi_connection: Any, bound: Bound) -> None:
         if bound is not None:
@@ -172,18 +211,48 @@ class _Transactions:
             )
         self._send(dbapi_connection, _CLEAR_SESSION, _NOTHING)
 
-    def _take_role(self, dbapi_connection: Any) -> None:
+    def _required_role(self) -> str:
         if self._system_role is None:
             raise ConfigurationError(
                 "a system scope is in force, and this engine shows one tenant's rows at a "
                 "time: name a role with BYPASSRLS, enforce(engine, system_role=...), or use a "
                 "separate engine that logs in as such a role"
             )
-        self._send(dbapi_connection, _SET_ROLE, (*_NOTHING, self._system_role))
+        return self._system_role
+
+    def _take_role(self, dbapi_connection: Any, role: str) -> None:
+        self._send(dbapi_connection, _SET_ROLE, (*_NOTHING, role))
 
 
-def _values(bound: Bound) -> tuple[str, ...]:
-    if not isinstance(bound, TenantContext):
+class _SignedTransactions(_Transactions):
+    """The hooks of an engine whose transactions are signed."""
+
+    def __init__(self, dialect: Dialect, system_role: str | None, signer: Signer) -> None:
+        super().__init__(dialect, system_role)
+        self._signer = signer
+        self._bind = BINDERS[dialect.driver]
+
+    def _take_tenant(self, dbapi_connection: Any, bound: TenantContext | None) -> None:
+        if bound is None:
+            super()._take_tenant(dbapi_connection, None)
+            return
+        row = self._send_proven(dbapi_connection, _DESCRIBE, ())
+        kind, tenant = _kind(bound), str(bound.tenant_id)
+        signature = self._signer.sign(Transaction(*row), kind, tenant)
+        self._bind(dbapi_connection, _SIGNED, (*_values(bound), signature))
+
+    def _take_role(self, dbapi_connection: Any, role: str) -> None:
+        *row, _ = self._send(dbapi_connection, _DESCRIBE, ())
+        signature = self._signer.sign(Transaction(*row, role), "system")
+        self._bind(dbapi_connection, _SIGNED_ROLE, (*_NOTHING, signature, role))
+
+
+def _kind(bound: TenantContext) -> Kind:
+    return _KIND_OF.get(type(bound.tenant_id), "uuid")
+
+
+def _values(bound: TenantContext | None) -> tuple[str, ...]:
+    if bound is None:
         return _NOTHING
-    kind = _KIND_OF.get(type(bound.tenant_id), "uuid")
+    kind = _kind(bound)
     return tuple(str(bound.tenant_id) if each == kind else "" for each in _KINDS)

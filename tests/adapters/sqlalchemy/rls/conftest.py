@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
@@ -56,6 +56,17 @@ class RlsDatabase:
             rls.create_policies(connection, metadata)
         self.grant()
 
+    def create_signed(self, *metadatas: MetaData, keys: Sequence[bytes] = ()) -> None:
+        """Create the tables with policies for signed tenants, and store the keys."""
+        for metadata in metadatas:
+            rls.configure(metadata, roles=[self.app], signed=True, system_role=self.system)
+            try:
+                self.create(metadata)
+            finally:
+                metadata.info.clear()
+        with self.engine(self.owner).begin() as connection:
+            rls.store_keys(connection, keys)
+
     def grant(self) -> None:
         for role in (self.app, self.system):
             self.here.run(
@@ -65,6 +76,26 @@ class RlsDatabase:
 
     def close(self) -> None:
         self._stack.close()
+
+
+@contextmanager
+def signed_database() -> Generator[RlsDatabase, None, None]:
+    """Yield a new database for signed tenants: none of its roles has ``BYPASSRLS``."""
+    with (
+        database("postgresql") as here,
+        # Without INHERIT, the policies for the system role do not apply to the application's.
+        here.roles(owner="LOGIN", app="LOGIN NOINHERIT", system="") as (owner, app, system),
+    ):
+        here.run(
+            f"GRANT {system} TO {app}",
+            f"GRANT CREATE, USAGE ON SCHEMA public TO {owner}",
+            f"GRANT CREATE ON DATABASE {here.url.database} TO {owner}",
+        )
+        made = RlsDatabase(here, owner, app, system)
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 @contextmanager
@@ -90,13 +121,14 @@ class Client:
         self._runner = asyncio.Runner()
         self.async_engine: AsyncEngine | None = None
         system_role = options.pop("system_role", base.system)
+        key = options.pop("key", None)
         url = base.url(options.pop("role", base.app), driver)
         if driver == "psycopg":
             self.engine = create_engine(url, **options)
         else:
             self.async_engine = create_async_engine(url, **options)
             self.engine = self.async_engine.sync_engine
-        rls.enforce(self.async_engine or self.engine, system_role=system_role)
+        rls.enforce(self.async_engine or self.engine, key=key, system_role=system_role)
 
     def session(self, run: Callable[[Session], T]) -> T:
         """Call ``run`` with a new session, and close it afterwards."""

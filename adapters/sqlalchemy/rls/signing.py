@@ -1,0 +1,155 @@
+"""Signs the tenant of a transaction, so that the database can tell who named it.
+
+The signature is an HMAC (RFC 2104) with SHA-256, over what the database says of the transaction
+and the tenant. The database knows each of these by itself and computes the same:
+
+- what is signed: a tenant, by the type of its identifier, or a system scope;
+- the backend process and the start of the transaction, in microseconds: no other transaction
+  has both;
+- the database, the role that logged in, and the role that was taken;
+- the tenant's identifier, as text.
+
+The parts are separated by zero bytes, which PostgreSQL's text cannot contain, or have a fixed
+length.
+
+https://www.rfc-editor.org/rfc/rfc2104
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from ..errors import ConfigurationError
+from .specification import Kind
+
+__all__ = ["KEY_ID_LENGTH", "Key", "Signer", "StoredKey", "Transaction", "stored_key"]
+
+Key: TypeAlias = bytes | Callable[[], bytes]
+"""A secret, or a function that returns it."""
+
+Signed: TypeAlias = Kind | Literal["system"]
+
+KEY_ID_LENGTH: Final = 16
+"""How many characters of a signature name the key."""
+
+_SHORTEST: Final = 32
+"""In bytes: a shorter key is weaker than the hash (RFC 2104, section 3)."""
+_BLOCK: Final = 64
+"""The block size of SHA-256 in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """What the database needs to check signatures of one key.
+
+    Attributes:
+        name: the beginning of its signatures.
+        inner: the key, padded for the inner hash.
+        outer: the key, padded for the outer hash.
+    """
+
+    name: str
+    inner: bytes
+    outer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What the database says of a transaction.
+
+    Attributes:
+        pid: the process that it runs in.
+        start: when it began, as PostgreSQL sends a ``timestamptz``, in hexadecimal digits.
+        database: the database.
+        user: the role that logged in.
+        role: the role that was taken; ``none`` if there is none.
+    """
+
+    pid: str
+    start: str
+    database: str
+    user: str
+    role: str
+
+
+def stored_key(secret: bytes) -> StoredKey:
+    """Return what the database stores of a key.
+
+    Raises:
+        ConfigurationError: it is not of type ``bytes``, or is shorter than 32 bytes.
+    """
+    checked = _checked(secret)
+    if len(checked) > _BLOCK:
+        checked = hashlib.sha256(checked).digest()
+    block = checked.ljust(_BLOCK, b"\0")
+    return StoredKey(
+        _name(secret), bytes(each ^ 0x36 for each in block), bytes(each ^ 0x5C for each in block)
+    )
+
+
+def _checked(secret: object) -> bytes:
+    if not isinstance(secret, bytes) or len(secret) < _SHORTEST:
+        raise ConfigurationError(
+            f"a key for signing tenants must be at least {_SHORTEST} random bytes, such as those "
+            "of secrets.token_bytes(32); decode it if it is stored as text"
+        )
+    return secret
+
+
+def _name(secret: bytes) -> str:
+    return hmac.digest(secret, b"tenantshield key", "sha256").hex()[:KEY_ID_LENGTH]
+
+
+class Signer:
+    """Signs the scopes of transactions with a key.
+
+    Args:
+        key: the secret, of at least 32 bytes, or a function that returns it, which is called
+            for each transaction.
+
+    Raises:
+        ConfigurationError: the key is too short, or is not of type ``bytes``.
+    """
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+        self._secret: bytes | None = None
+        self._prefix = ""
+        self._current()
+
+    def _current(self) -> bytes:
+        secret = self._key() if callable(self._key) else self._key
+        if self._secret is None or secret != self._secret:
+            self._secret, self._prefix = _checked(secret), _name(secret)
+        return secret
+
+    def sign(self, transaction: Transaction, signed: Signed, tenant: str = "") -> str:
+        """Return the signature for one transaction.
+
+        Args:
+            transaction: what the database says of it.
+            signed: the type of the tenant's identifier, or ``"system"``.
+            tenant: the tenant's identifier; empty in a system scope.
+
+        Raises:
+            ConfigurationError: the identifier contains a zero byte.
+        """
+        if "\0" in tenant:
+            raise ConfigurationError("the name of a tenant contains a zero byte")
+        secret = self._current()
+        message = b"".join(
+            (
+                f"{signed}\0".encode(),
+                struct.pack(">i", int(transaction.pid)),
+                bytes.fromhex(transaction.start),
+                "\0".join(
+                    (transaction.database, transaction.user, transaction.role, tenant)
+                ).encode(),
+            )
+        )
+        return self._prefix + hmac.digest(secret, message, "sha256").hex()

@@ -1,0 +1,270 @@
+"""Transactions whose tenant is signed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from tenantshield_mw import ConfigurationError, system_scope, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import rls
+from tenantshield_mw.adapters.sqlalchemy.rls.signing import Signer, Transaction
+from tests.adapters.sqlalchemy.shared_rows.models import SEED
+from tests.adapters.sqlalchemy.shared_rows.models import Base as Shared
+
+from .conftest import DRIVERS, Client, Driver, RlsDatabase, by_cursor, signed_database
+from .models import KINDS, Base, Bottle, Cellar, Tasting, mark
+
+KEY = secrets.token_bytes(32)
+NOT_SIGNED = "not signed"
+
+
+@pytest.fixture(scope="module")
+def base() -> Iterator[RlsDatabase]:
+    mark()
+    with signed_database() as made:
+        made.create_signed(Base.metadata, Shared.metadata, keys=[KEY])
+        for number, tenant in enumerate(("acme", "globex"), 1):
+            made.here.run(
+                f"""INSERT INTO "floor Cellar" VALUES ({number}, '{tenant}', '{tenant}', NULL)""",
+                f"INSERT INTO floor_bottle VALUES ({number}, {number}, '{tenant}')",
+                f"INSERT INTO floor_tasting VALUES ({number}, {number}, '{tenant}')",
+            )
+        made.here.run(*SEED)
+        yield made
+
+
+@pytest.fixture(params=DRIVERS)
+def client(base: RlsDatabase, request: pytest.FixtureRequest) -> Iterator[Client]:
+    made = Client(base, request.param, key=KEY, pool_size=1, max_overflow=0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def app(base: RlsDatabase) -> Iterator[Client]:
+    made = Client(base, "psycopg", key=KEY, pool_size=1, max_overflow=0)
+    yield made
+    made.close()
+
+
+def names(session: Session) -> list[Any]:
+    return sorted(name for (name,) in by_cursor(session, 'SELECT name FROM "floor Cellar"'))
+
+
+def test_a_cursor_reads_the_tenants_rows(client: Client) -> None:
+    for tenant in ("acme", "globex", "acme"):
+        with tenant_scope(tenant):
+            assert client.session(names) == [tenant]
+    assert client.session(names) == []
+
+
+@pytest.mark.parametrize("model", [Bottle, Tasting])
+def test_tied_rows_follow(app: Client, model: Any) -> None:
+    with tenant_scope("acme"):
+        assert app.session(lambda s: s.scalars(select(model.id)).all()) == [1]
+    assert app.session(lambda s: by_cursor(s, f"SELECT * FROM {model.__tablename__}")) == []
+
+
+@pytest.mark.parametrize("name", ["provider", "template", "offer", "price", "match", "score"])
+def test_shared_rows_are_read_and_not_written(app: Client, name: str) -> None:
+    def run(session: Session) -> list[Any]:
+        by_cursor(session, f"UPDATE sr_{name} SET name = 'acme'")
+        return by_cursor(session, f"SELECT name FROM sr_{name} ORDER BY 1")
+
+    with tenant_scope("acme"):
+        assert app.session(run) == [("acme",), ("shared",)]
+    assert app.session(lambda s: by_cursor(s, f"SELECT name FROM sr_{name}")) == [("shared",)]
+
+
+def test_a_system_scope_reaches_all_rows_without_bypassing_policies(
+    base: RlsDatabase, client: Client
+) -> None:
+    [(bypasses,)] = base.here.read(
+        f"SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE rolname = '{base.system}'"
+    )
+    assert not bypasses
+    with system_scope("a report"):
+        assert client.session(names) == ["acme", "globex"]
+        assert client.session(lambda s: by_cursor(s, "SELECT id FROM floor_tasting")) == [
+            (1,),
+            (2,),
+        ]
+
+        def write(session: Session) -> int:
+            return len(by_cursor(session, "UPDATE sr_provider SET name = name RETURNING id"))
+
+        assert client.session(write) == 3
+    with tenant_scope("globex"):
+        assert client.session(names) == ["globex"]
+
+
+@pytest.mark.parametrize("model", KINDS)
+def test_a_tenant_of_each_type_is_signed(client: Client, model: Any) -> None:
+    for tenant in KINDS[model]:
+        with tenant_scope(tenant):
+
+            def add(session: Session) -> int:
+                session.add(model())
+                session.commit()
+                return len(by_cursor(session, f"SELECT * FROM {model.__tablename__}"))
+
+            before = client.session(
+                lambda s: len(by_cursor(s, f"SELECT * FROM {model.__tablename__}"))
+            )
+            assert client.session(add) == before + 1
+
+
+def test_the_scope_may_change_within_a_transaction(app: Client) -> None:
+    with app.engine.connect() as connection:
+        found = []
+        for scope in (
+            tenant_scope("acme"),
+            tenant_scope("globex"),
+            system_scope("a test"),
+            tenant_scope("acme"),
+        ):
+            with scope:
+                connection.execute(select(Cellar.id))
+                cursor = connection.connection.cursor()
+                cursor.execute('SELECT name FROM "floor Cellar" ORDER BY 1')
+                found.append([name for (name,) in cursor.fetchall()])
+    assert found == [["acme"], ["globex"], ["acme", "globex"], ["acme"]]
+
+
+def test_a_savepoint_that_is_rolled_back_changes_nothing(app: Client) -> None:
+    with tenant_scope("acme"), app.engine.connect() as connection:
+        with connection.begin_nested() as savepoint:
+            connection.execute(select(Cellar.id))
+            savepoint.rollback()
+        assert connection.execute(select(Cellar.name)).scalars().all() == ["acme"]
+
+
+def test_two_phase_transactions_are_signed(app: Client) -> None:
+    with tenant_scope("acme"), app.engine.connect() as connection:
+        transaction = connection.begin_twophase()
+        assert connection.execute(select(Cellar.name)).scalars().all() == ["acme"]
+        transaction.rollback()
+
+
+# -- keys --------------------------------------------------------------------------
+
+
+def test_without_a_key_a_tenant_is_refused(base: RlsDatabase) -> None:
+    client = Client(base, "psycopg")
+    with tenant_scope("acme"), pytest.raises(Exception, match=NOT_SIGNED):
+        client.session(names)
+    # Nobody is signed in no scope.
+    assert client.session(names) == []
+    client.close()
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_another_key_is_refused(base: RlsDatabase, driver: Driver) -> None:
+    client = Client(base, driver, key=secrets.token_bytes(32))
+    with tenant_scope("acme"), pytest.raises(Exception, match=NOT_SIGNED):
+        client.session(names)
+    with system_scope("a report"):
+        assert client.session(names) == []
+    client.close()
+
+
+def test_a_key_is_replaced_while_both_are_in_use(base: RlsDatabase) -> None:
+    current, new = [KEY], secrets.token_bytes(64)
+    client = Client(base, "psycopg", key=lambda: current[0])
+    owner = base.engine(base.owner)
+
+    def read() -> Any:
+        with tenant_scope("acme"):
+            return client.session(names)
+
+    try:
+        with owner.begin() as connection:
+            rls.store_keys(connection, [new, KEY])
+        assert read() == ["acme"]
+        current[0] = new
+        assert read() == ["acme"]
+        with owner.begin() as connection:
+            rls.store_keys(connection, [new])
+        assert read() == ["acme"]
+        current[0] = KEY
+        with pytest.raises(Exception, match=NOT_SIGNED):
+            read()
+    finally:
+        with owner.begin() as connection:
+            rls.store_keys(connection, [KEY])
+        client.close()
+
+
+@pytest.mark.parametrize("size", [32, 63, 64, 65, 200])
+def test_a_key_may_be_of_any_length(base: RlsDatabase, size: int) -> None:
+    key = secrets.token_bytes(size)
+    owner = base.engine(base.owner)
+    client = Client(base, "psycopg", key=key)
+    try:
+        with owner.begin() as connection:
+            rls.store_keys(connection, [key])
+        with tenant_scope("acme"):
+            assert client.session(names) == ["acme"]
+    finally:
+        with owner.begin() as connection:
+            rls.store_keys(connection, [KEY])
+        client.close()
+
+
+@pytest.mark.parametrize("key", [b"short", "a" * 40, b"", lambda: b"short", lambda: None])
+def test_a_bad_key_is_refused(base: RlsDatabase, key: Any) -> None:
+    engine = create_engine(base.url(base.app))
+    with pytest.raises(ConfigurationError, match="32 random bytes"):
+        rls.enforce(engine, key=key)
+    engine.dispose()
+
+
+def test_stored_keys_are_checked(base: RlsDatabase) -> None:
+    with base.engine(base.owner).connect() as connection:
+        with pytest.raises(ConfigurationError, match="32 random bytes"):
+            rls.store_keys(connection, [b"short"])
+        with pytest.raises(ConfigurationError, match="a list of keys"):
+            rls.store_keys(connection, KEY)  # type: ignore[arg-type]
+
+
+def test_policies_are_created_again_and_the_keys_stay(base: RlsDatabase, app: Client) -> None:
+    rls.configure(Base.metadata, roles=[base.app], signed=True, system_role=base.system)
+    try:
+        with base.engine(base.owner).begin() as connection:
+            rls.create_policies(connection, Base.metadata)
+            assert rls.find_differences(connection, rls.specs_of(Base.metadata)) == []
+    finally:
+        Base.metadata.info.clear()
+    with tenant_scope("acme"):
+        assert app.session(names) == ["acme"]
+
+
+def test_a_tenants_name_may_contain_anything_that_a_column_holds(app: Client) -> None:
+    for number, tenant in enumerate(("a b", "ä€𝄞", "'; DROP", "%s $1", "none"), 100):
+        with tenant_scope(tenant):
+
+            def add(session: Session, number: int = number, tenant: str = tenant) -> list[Any]:
+                session.add(Cellar(id=number, name=tenant))
+                session.commit()
+                return names(session)
+
+            assert app.session(add) == [tenant]
+
+
+def test_a_zero_byte_is_refused() -> None:
+    transaction = Transaction("1", "00" * 8, "db", "app", "none")
+    with pytest.raises(ConfigurationError, match="zero byte"):
+        Signer(KEY).sign(transaction, "text", "a\0b")
+
+
+def test_the_database_says_what_is_missing(base: RlsDatabase) -> None:
+    client = Client(base, "psycopg")
+    with tenant_scope("acme"), pytest.raises(DBAPIError, match="store_keys"):
+        client.session(lambda s: s.scalars(select(Cellar.id)).all())
+    client.close()
