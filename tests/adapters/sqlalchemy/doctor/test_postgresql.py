@@ -77,8 +77,10 @@ FAULTS = [
         "policies_of_the_former_layout",
         [
             "ALTER POLICY tenantshield_access ON {customer} USING (true) WITH CHECK (true)",
-            "ALTER POLICY tenantshield_tenant ON {customer} USING (tenant_id = "
-            "(SELECT nullif(current_setting('tenantshield.text', true), '')))",
+            (
+                "ALTER POLICY tenantshield_tenant ON {customer} USING (tenant_id = "
+                "(SELECT nullif(current_setting('tenantshield.text', true), '')))"
+            ),
         ],
         [("policy-outdated", "customer", None)] * 2,
         objects=["tenantshield_access", "tenantshield_tenant"],

@@ -326,8 +326,10 @@ def test_a_privilege_for_all_tables_does_not_show_the_key(base: RlsDatabase, att
 @pytest.mark.parametrize(
     "sql",
     [
-        "CREATE OR REPLACE FUNCTION {}.tenantshield_text() RETURNS text LANGUAGE sql "
-        "AS $$ SELECT 'globex' $$",
+        (
+            "CREATE OR REPLACE FUNCTION {}.tenantshield_text() RETURNS text LANGUAGE sql "
+            "AS $$ SELECT 'globex' $$"
+        ),
         "ALTER FUNCTION {}.tenantshield_text() SECURITY INVOKER",
         "ALTER FUNCTION {}.tenantshield_text() SET search_path = pg_temp",
         "ALTER FUNCTION {}.tenantshield_text() RESET search_path",
@@ -363,18 +365,28 @@ def test_operators_and_functions_of_others_are_not_used(base: RlsDatabase, app: 
 
     def run(session: Session) -> list[Any]:
         for sql in (
-            "CREATE FUNCTION shadows.yes(bytea, bytea) RETURNS boolean LANGUAGE sql IMMUTABLE "
-            "AS 'SELECT true'",
+            (
+                "CREATE FUNCTION shadows.yes(bytea, bytea) RETURNS boolean LANGUAGE sql IMMUTABLE "
+                "AS 'SELECT true'"
+            ),
             "CREATE OPERATOR shadows.= (LEFTARG = bytea, RIGHTARG = bytea, FUNCTION = shadows.yes)",
-            "CREATE FUNCTION shadows.yes(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE "
-            "AS 'SELECT true'",
+            (
+                "CREATE FUNCTION shadows.yes(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE "
+                "AS 'SELECT true'"
+            ),
             "CREATE OPERATOR shadows.= (LEFTARG = text, RIGHTARG = text, FUNCTION = shadows.yes)",
-            "CREATE FUNCTION shadows.sha256(bytea) RETURNS bytea LANGUAGE sql IMMUTABLE "
-            "AS $$ SELECT ''::bytea $$",
-            "CREATE FUNCTION shadows.current_setting(text, boolean) RETURNS text LANGUAGE sql "
-            "AS $$ SELECT 'globex' $$",
-            "CREATE FUNCTION shadows.now() RETURNS timestamptz LANGUAGE sql "
-            "AS $$ SELECT '2020-01-01'::timestamptz $$",
+            (
+                "CREATE FUNCTION shadows.sha256(bytea) RETURNS bytea LANGUAGE sql IMMUTABLE "
+                "AS $$ SELECT ''::bytea $$"
+            ),
+            (
+                "CREATE FUNCTION shadows.current_setting(text, boolean) RETURNS text LANGUAGE sql "
+                "AS $$ SELECT 'globex' $$"
+            ),
+            (
+                "CREATE FUNCTION shadows.now() RETURNS timestamptz LANGUAGE sql "
+                "AS $$ SELECT '2020-01-01'::timestamptz $$"
+            ),
             "CREATE TEMP TABLE keys (name text, inner_pad bytea, outer_pad bytea)",
             "SET search_path = shadows, pg_temp, pg_catalog, public",
         ):
@@ -486,10 +498,14 @@ def trap(session: Session) -> None:
     """Leave a view in the connection that takes the place of a table and copies its rows."""
     for sql in (
         "CREATE TEMP TABLE loot (name text)",
-        "CREATE FUNCTION pg_temp.take(t text) RETURNS text LANGUAGE plpgsql AS "
-        "$$ BEGIN INSERT INTO pg_temp.loot VALUES (t); RETURN t; END $$",
-        'CREATE TEMP VIEW "floor Cellar" AS SELECT id, "Tenant Id", pg_temp.take(name) AS name, '
-        'above_id FROM public."floor Cellar"',
+        (
+            "CREATE FUNCTION pg_temp.take(t text) RETURNS text LANGUAGE plpgsql AS "
+            "$$ BEGIN INSERT INTO pg_temp.loot VALUES (t); RETURN t; END $$"
+        ),
+        (
+            'CREATE TEMP VIEW "floor Cellar" AS SELECT id, "Tenant Id", pg_temp.take(name) AS name, '
+            'above_id FROM public."floor Cellar"'
+        ),
     ):
         by_cursor(session, sql)
     session.commit()
@@ -526,7 +542,10 @@ def test_a_prepared_statement_of_the_driver_can_be_replaced(base: RlsDatabase) -
     """Unless the driver prepares none."""
 
     def read(session: Session) -> list[Any]:
-        return list(session.scalars(select(Region.name)))
+        found = list(session.scalars(select(Region.name)))
+        # On a rollback, psycopg forgets all prepared statements.
+        session.commit()
+        return found
 
     def replace(session: Session) -> None:
         names = inject(session, "SELECT name FROM pg_prepared_statements")

@@ -124,8 +124,10 @@ def test_another_function_of_the_same_name_is_another(db: Database, engine: Engi
     with system_scope("a test"), engine.connect() as connection:
         for statement in (
             "CREATE SCHEMA shadows",
-            "CREATE FUNCTION shadows.tenantshield_text() RETURNS text LANGUAGE sql "
-            "AS $$ SELECT 'anybody' $$",
+            (
+                "CREATE FUNCTION shadows.tenantshield_text() RETURNS text LANGUAGE sql "
+                "AS $$ SELECT 'anybody' $$"
+            ),
         ):
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql("SET LOCAL search_path = public, shadows")
@@ -142,8 +144,10 @@ def test_another_function_of_the_same_name_is_another(db: Database, engine: Engi
 FORMER = (
     "DROP POLICY tenantshield_access ON {0}",
     "DROP POLICY tenantshield_tenant ON {0}",
-    "CREATE POLICY tenantshield_tenant ON {0} AS RESTRICTIVE FOR ALL TO PUBLIC "
-    "USING ({0}.tenant_id = (SELECT nullif(current_setting('tenantshield.text', true), '')))",
+    (
+        "CREATE POLICY tenantshield_tenant ON {0} AS RESTRICTIVE FOR ALL TO PUBLIC "
+        "USING ({0}.tenant_id = (SELECT nullif(current_setting('tenantshield.text', true), '')))"
+    ),
     "CREATE POLICY tenantshield_access ON {0} USING (true) WITH CHECK (true)",
 )
 """The statements that put policies in place as they were before the permissive ones compared the
