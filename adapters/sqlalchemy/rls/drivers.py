@@ -10,12 +10,12 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-S
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final, TypeAlias
 
 from ..errors import ConfigurationError
 
-__all__ = ["BINDERS", "SENDERS", "Send", "check_driver"]
+__all__ = ["BINDERS", "PIDS", "SENDERS", "Send", "check_driver"]
 
 Send: TypeAlias = Callable[[Any, str, tuple[str, ...]], tuple[Any, ...]]
 """Executes a statement, with ``%s`` for each of the values, on a connection from SQLAlchemy's
@@ -92,20 +92,47 @@ def _bind_by_psycopg(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -
             lambda connection: _bind_async(connection, sql, values)
         )
         return row
-    from psycopg.generators import execute
-
     connection = dbapi_connection.driver_connection
     with connection.lock:
-        connection.pgconn.send_query_params(*_bound(connection, sql, values))
-        return _row(connection, connection.wait(execute(connection.pgconn)))
+        return _row(connection, connection.wait(_binding(connection, sql, values)))
 
 
 async def _bind_async(connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
-    from psycopg.generators import execute
-
     async with connection.lock:
-        connection.pgconn.send_query_params(*_bound(connection, sql, values))
-        return _row(connection, await connection.wait(execute(connection.pgconn)))
+        return _row(connection, await connection.wait(_binding(connection, sql, values)))
+
+
+def _binding(connection: Any, sql: str, values: tuple[str, ...]) -> Generator[Any, Any, list[Any]]:
+    """Send a statement with its parameters, after ``BEGIN`` if the transaction has not begun.
+
+    A message with several statements cannot have parameters. libpq's own pipeline mode sends both
+    at once, at a third of what psycopg's costs.
+    """
+    from psycopg.generators import execute, fetch, send
+    from psycopg.pq import ExecStatus, TransactionStatus
+
+    pgconn = connection.pgconn
+    text, parameters = _bound(connection, sql, values)
+    if connection.autocommit or pgconn.transaction_status != TransactionStatus.IDLE:
+        pgconn.send_query_params(text, parameters)
+        results: list[Any] = yield from execute(pgconn)
+        return results
+    found: list[Any] = []
+    pgconn.enter_pipeline_mode()
+    try:
+        pgconn.send_query_params(_begin(connection), None)
+        pgconn.send_query_params(text, parameters)
+        pgconn.pipeline_sync()
+        yield from send(pgconn)
+        # After the results of each statement comes None.
+        while True:
+            result = yield from fetch(pgconn)
+            if result is not None and result.status == ExecStatus.PIPELINE_SYNC:
+                return found
+            if result is not None:
+                found.append(result)
+    finally:
+        pgconn.exit_pipeline_mode()
 
 
 def _bound(connection: Any, sql: str, values: tuple[str, ...]) -> tuple[bytes, list[bytes]]:
@@ -146,11 +173,14 @@ def check_driver(driver: str) -> None:
         name
         for owner, name in (
             (generators, "execute"),
+            (generators, "fetch"),
+            (generators, "send"),
             (psycopg.Connection, "wait"),
             (psycopg.AsyncConnection, "wait"),
             (psycopg.pq.Escaping, "escape_literal"),
             (psycopg.pq.PGconn, "send_query"),
             (psycopg.pq.PGconn, "send_query_params"),
+            (psycopg.pq.PGconn, "enter_pipeline_mode"),
             (psycopg.errors, "error_from_result"),
         )
         if not hasattr(owner, name)
@@ -175,4 +205,12 @@ BINDERS: Final[Mapping[str, Send]] = {
     "asyncpg": _by_asyncpg,
 }
 """The function that sends the values apart from the statement's text, by driver: nobody reads them
-in ``pg_stat_activity``. The transaction must have begun."""
+in ``pg_stat_activity``."""
+
+PIDS: Final[Mapping[str, Callable[[Any], int]]] = {
+    "psycopg": lambda connection: int(connection.driver_connection.pgconn.backend_pid),
+    "psycopg_async": lambda connection: int(connection.driver_connection.pgconn.backend_pid),
+    "asyncpg": lambda connection: int(connection.driver_connection.get_server_pid()),
+}
+"""The function that returns the process that the driver was connected to, by driver. Behind a
+pooler, it is none of the server's."""

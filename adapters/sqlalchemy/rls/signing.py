@@ -1,11 +1,11 @@
 """Signs the tenant of a transaction, so that the database can tell who named it.
 
-The signature is an HMAC (RFC 2104) with SHA-256, over what the database says of the transaction
-and the tenant. The database knows each of these by itself and computes the same:
+The signature is an HMAC (RFC 2104) with SHA-256, over what the database knows by itself:
 
 - what is signed: a tenant, by the type of its identifier, or a system scope;
-- the backend process and the start of the transaction, in microseconds: no other transaction
-  has both;
+- the backend process;
+- when the transaction began, in microseconds, as the application expects it: the database allows
+  for a few seconds of difference;
 - the database, the role that logged in, and the role that was taken;
 - the tenant's identifier, as text.
 
@@ -27,15 +27,17 @@ from typing import Final, Literal, TypeAlias
 from ..errors import ConfigurationError
 from .specification import Kind
 
-__all__ = ["KEY_ID_LENGTH", "Key", "Signer", "StoredKey", "Transaction", "stored_key"]
+__all__ = ["KEY_LENGTH", "START_LENGTH", "Backend", "Key", "Signer", "StoredKey", "stored_key"]
 
 Key: TypeAlias = bytes | Callable[[], bytes]
 """A secret, or a function that returns it."""
 
 Signed: TypeAlias = Kind | Literal["system"]
 
-KEY_ID_LENGTH: Final = 16
+KEY_LENGTH: Final = 16
 """How many characters of a signature name the key."""
+START_LENGTH: Final = 16
+"""How many characters after these say when the transaction begins."""
 
 _SHORTEST: Final = 32
 """In bytes: a shorter key is weaker than the hash (RFC 2104, section 3)."""
@@ -59,19 +61,17 @@ class StoredKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Transaction:
-    """What the database says of a transaction.
+class Backend:
+    """What a connection is to the database.
 
     Attributes:
-        pid: the process that it runs in.
-        start: when it began, as PostgreSQL sends a ``timestamptz``, in hexadecimal digits.
+        pid: the process that serves it.
         database: the database.
         user: the role that logged in.
         role: the role that was taken; ``none`` if there is none.
     """
 
-    pid: str
-    start: str
+    pid: int
     database: str
     user: str
     role: str
@@ -102,7 +102,7 @@ def _checked(secret: object) -> bytes:
 
 
 def _name(secret: bytes) -> str:
-    return hmac.digest(secret, b"tenantshield key", "sha256").hex()[:KEY_ID_LENGTH]
+    return hmac.digest(secret, b"tenantshield key", "sha256").hex()[:KEY_LENGTH]
 
 
 class Signer:
@@ -128,11 +128,13 @@ class Signer:
             self._secret, self._prefix = _checked(secret), _name(secret)
         return secret
 
-    def sign(self, transaction: Transaction, signed: Signed, tenant: str = "") -> str:
+    def sign(self, backend: Backend, start: int, signed: Signed, tenant: str = "") -> str:
         """Return the signature for one transaction.
 
         Args:
-            transaction: what the database says of it.
+            backend: what the connection is to the database.
+            start: when the transaction begins by the database's clock, in microseconds since
+                1970, of 16 digits.
             signed: the type of the tenant's identifier, or ``"system"``.
             tenant: the tenant's identifier; empty in a system scope.
 
@@ -142,14 +144,12 @@ class Signer:
         if "\0" in tenant:
             raise ConfigurationError("the name of a tenant contains a zero byte")
         secret = self._current()
-        message = b"".join(
-            (
-                f"{signed}\0".encode(),
-                struct.pack(">i", int(transaction.pid)),
-                bytes.fromhex(transaction.start),
-                "\0".join(
-                    (transaction.database, transaction.user, transaction.role, tenant)
-                ).encode(),
-            )
+        names = "\0".join((backend.database, backend.user, backend.role, tenant))
+        message = b"%b\0%b%016d%b" % (
+            signed.encode(),
+            struct.pack(">i", backend.pid),
+            start,
+            names.encode(),
         )
-        return self._prefix + hmac.digest(secret, message, "sha256").hex()
+        mac = hmac.digest(secret, message, "sha256").hex()
+        return f"{self._prefix}{start:016d}{mac}"

@@ -8,6 +8,8 @@ so a value that was left behind in the session has no effect.
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from sqlalchemy import Engine
@@ -19,9 +21,9 @@ from tenantshield_mw.tenant import TenantContext
 
 from ..errors import ConfigurationError
 from ..transactions import HELD
-from .drivers import BINDERS, SENDERS, check_driver
+from .drivers import BINDERS, PIDS, SENDERS, check_driver
 from .functions import SETTINGS
-from .signing import Key, Signer, Transaction
+from .signing import Backend, Key, Signer
 from .specification import Kind
 from .verifier import SIGNATURE
 
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["enforce"]
 
 _PROVEN: Final = "_tenantshield_rls_proven"
+_KNOWN: Final = "_tenantshield_rls_known"
+
+_KNOWN_FOR: Final = 60.0
+"""Seconds after which the database's clock is read again."""
 
 _KINDS: Final = tuple(SETTINGS)
 _KIND_OF: Final[dict[type, Kind]] = {str: "text", int: "integer"}
@@ -43,6 +49,7 @@ _SET_LOCALLY: Final = _SET.format(is_local="true")
 _CLEAR_SESSION: Final = _SET.format(is_local="false")
 _SET_ROLE: Final = f"{_SET_LOCALLY}, pg_catalog.set_config('role', %s, true)"
 _SIGNED: Final = f"{_SET_LOCALLY}, pg_catalog.set_config('{SIGNATURE}', %s, true)"
+_SIGNED_AND_NAMED: Final = f"{_SIGNED}, current_user"
 _SIGNED_ROLE: Final = f"{_SIGNED}, pg_catalog.set_config('role', %s, true)"
 # Row-level security does not apply to such roles.
 _IS_EXEMPT: Final = (
@@ -53,7 +60,7 @@ _OWN_ROLE: Final = "SELECT pg_catalog.set_config('role', 'none', true)"
 # connection, such as a search path, must not change what the database says here.
 _DESCRIBE: Final = (
     "SELECT pg_catalog.pg_backend_pid()::pg_catalog.text, "
-    "pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.now()), 'hex'), "
+    "pg_catalog.date_part('epoch', pg_catalog.now())::pg_catalog.text, "
     "pg_catalog.current_database()::pg_catalog.text, session_user::pg_catalog.text, "
     "pg_catalog.current_setting('role')"
 )
@@ -61,7 +68,11 @@ _NOTHING: Final = ("",) * len(_KINDS)
 
 
 def enforce(
-    engine: Engine | AsyncEngine, *, key: Key | None = None, system_role: str | None = None
+    engine: Engine | AsyncEngine,
+    *,
+    key: Key | None = None,
+    system_role: str | None = None,
+    pooled: bool = False,
 ) -> None:
     """Make every transaction of ``engine`` tell the database its tenant.
 
@@ -80,8 +91,9 @@ def enforce(
 
         rls.enforce(engine, key=base64.b64decode(os.environ["TENANT_KEY"]))
 
-    A transaction then takes one more round trip, since the signature is for this transaction
-    alone. It works through PgBouncer in transaction mode.
+    A signature is for one backend and for a transaction that begins within seconds. Behind
+    PgBouncer in transaction mode, each transaction may have another backend: with ``pooled``, it
+    is asked for first, which takes one more round trip.
 
     Args:
         engine: an engine on PostgreSQL, with psycopg (sync or async) or asyncpg.
@@ -90,6 +102,8 @@ def enforce(
             transaction, so a key can be replaced while the application runs.
         system_role: the name of a role with ``BYPASSRLS``; with ``key``, the one that
             ``rls.configure`` was given.
+        pooled: whether a pooler is between the engine and PostgreSQL. It matters only with
+            ``key``.
 
     Raises:
         ConfigurationError: the database or driver is not supported, the key is too short, or
@@ -113,7 +127,7 @@ def enforce(
     if key is None:
         _Transactions(dialect, system_role).hook()
     else:
-        _SignedTransactions(dialect, system_role, Signer(key)).hook()
+        _SignedTransactions(dialect, system_role, Signer(key), pooled=pooled).hook()
 
 
 class _Transactions:
@@ -158,6 +172,8 @@ class _Transactions:
         dbapi_connection = connection.connection
         errors: type[Exception] = cast("Any", self._dialect.loaded_dbapi).Error
         try:
+            # The transaction began earlier than now.
+            dbapi_connection.info.pop(_KNOWN, None)
             if not dbapi_connection.autocommit:
                 self._send(dbapi_connection, _OWN_ROLE, ())
             self._tell(dbapi_connection)
@@ -224,27 +240,82 @@ class _Transactions:
         self._send(dbapi_connection, _SET_ROLE, (*_NOTHING, role))
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a connection, until it is asked for again.
+
+    Attributes:
+        backend: what it is to the database.
+        start: when a transaction began by the database's clock, in microseconds since 1970.
+        monotonic: when that was by Python's monotonic clock, in seconds.
+        wall: when that was by the clock of this machine, in seconds.
+    """
+
+    backend: Backend
+    start: int
+    monotonic: float
+    wall: float
+
+    def start_of_next(self) -> int | None:
+        """Return when a transaction begins that is begun now; ``None`` if it is not known."""
+        passed = time.monotonic() - self.monotonic
+        # The monotonic clock may stand still while the machine sleeps.
+        if passed > _KNOWN_FOR or abs(time.time() - self.wall - passed) > 1:
+            return None
+        return self.start + int(passed * 1_000_000)
+
+
 class _SignedTransactions(_Transactions):
     """The hooks of an engine whose transactions are signed."""
 
-    def __init__(self, dialect: Dialect, system_role: str | None, signer: Signer) -> None:
+    def __init__(
+        self, dialect: Dialect, system_role: str | None, signer: Signer, *, pooled: bool
+    ) -> None:
         super().__init__(dialect, system_role)
         self._signer = signer
+        self._pooled = pooled
         self._bind = BINDERS[dialect.driver]
+        self._pid = PIDS[dialect.driver]
 
     def _take_tenant(self, dbapi_connection: Any, bound: TenantContext | None) -> None:
         if bound is None:
-            super()._take_tenant(dbapi_connection, None)
+            self._send_proven(dbapi_connection, _SIGNED, (*_NOTHING, ""))
             return
-        row = self._send_proven(dbapi_connection, _DESCRIBE, ())
-        kind, tenant = _kind(bound), str(bound.tenant_id)
-        signature = self._signer.sign(Transaction(*row), kind, tenant)
-        self._bind(dbapi_connection, _SIGNED, (*_values(bound), signature))
+        kind, values = _kind(bound), _values(bound)
+        tenant, info = str(bound.tenant_id), dbapi_connection.info
+        known: _Known | None = info.get(_KNOWN)
+        if known is not None and (start := known.start_of_next()) is not None:
+            signature = self._signer.sign(known.backend, start, kind, tenant)
+            *_, role = self._bind(dbapi_connection, _SIGNED_AND_NAMED, (*values, signature))
+            if role == info.get(_PROVEN):
+                return
+        backend, start = self._ask(dbapi_connection)
+        signature = self._signer.sign(backend, start, kind, tenant)
+        self._bind(dbapi_connection, _SIGNED, (*values, signature))
 
     def _take_role(self, dbapi_connection: Any, role: str) -> None:
-        *row, _ = self._send(dbapi_connection, _DESCRIBE, ())
-        signature = self._signer.sign(Transaction(*row, role), "system")
+        known: _Known | None = dbapi_connection.info.get(_KNOWN)
+        start = None if known is None else known.start_of_next()
+        if known is None or start is None:
+            backend, start = self._ask(dbapi_connection)
+        else:
+            backend = known.backend
+        signature = self._signer.sign(replace(backend, role=role), start, "system")
         self._bind(dbapi_connection, _SIGNED_ROLE, (*_NOTHING, signature, role))
+
+    def _ask(self, dbapi_connection: Any) -> tuple[Backend, int]:
+        """Ask the database what the connection is to it, and when the transaction began."""
+        row = self._send_proven(dbapi_connection, _DESCRIBE, ())
+        pid, epoch, database, user, role = row
+        backend, start = Backend(int(pid), database, user, role), round(float(epoch) * 1_000_000)
+        if not self._pooled:
+            if backend.pid != self._pid(dbapi_connection):
+                raise ConfigurationError(
+                    "a pooler is between this engine and PostgreSQL, and each transaction may "
+                    "have another backend: enforce(engine, key=..., pooled=True)"
+                )
+            dbapi_connection.info[_KNOWN] = _Known(backend, start, time.monotonic(), time.time())
+        return backend, start
 
 
 def _kind(bound: TenantContext) -> Kind:

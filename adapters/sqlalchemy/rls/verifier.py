@@ -18,7 +18,7 @@ from tenantshield_mw.context import system_scope
 
 from ..errors import ConfigurationError
 from .functions import BOOLEAN, PREFIX, SETTINGS, Function, Nature, columns_of, tenant_function
-from .signing import KEY_ID_LENGTH, stored_key
+from .signing import KEY_LENGTH, START_LENGTH, stored_key
 from .specification import TablePolicySpec, TenantColumn
 from .sql import require_postgresql
 
@@ -50,23 +50,31 @@ _keys: Final[Any] = table(
 
 _SEARCH_PATH: Final = "search_path=pg_catalog, pg_temp"
 
+WINDOW: Final = 10
+"""How many seconds the start of a transaction may differ from the one that was signed."""
+
 # What was sent is hashed once more before it is compared, so that the time that a comparison
-# takes says nothing about the right signature.
+# takes says nothing about the right signature. Only what is signed is read as a number.
 _CHECK: Final = f"""
   SELECT keys.inner_pad, keys.outer_pad INTO pads FROM {SCHEMA}.{KEYS} AS keys
-    WHERE keys.name = left(given, {KEY_ID_LENGTH});
+    WHERE keys.name = left(given, {KEY_LENGTH});
+  start := substr(given, {KEY_LENGTH + 1}, {START_LENGTH});
   valid := sha256(convert_to(encode(sha256(pads.outer_pad || sha256(pads.inner_pad
-    || '\\x{{signed}}00'::bytea || int4send(pg_backend_pid()) || timestamptz_send(now())
-    || convert_to(current_database(), 'UTF8') || '\\x00'::bytea
+    || '\\x{{signed}}00'::bytea || int4send(pg_backend_pid())
+    || convert_to(start || current_database(), 'UTF8') || '\\x00'::bytea
     || convert_to(session_user, 'UTF8') || '\\x00'::bytea
     || convert_to(current_setting('role'), 'UTF8') || '\\x00'::bytea
     || convert_to(claimed, 'UTF8'))), 'hex'), 'UTF8'))
-    = sha256(convert_to(substr(given, {KEY_ID_LENGTH + 1}), 'UTF8'));"""
+    = sha256(convert_to(substr(given, {KEY_LENGTH + START_LENGTH + 1}), 'UTF8'));
+  IF valid THEN
+    valid := abs(date_part('epoch', now()) - start::float8 / 1000000) <= {WINDOW};
+  END IF;"""
 
 _TENANT: Final = f"""
 DECLARE
   claimed text := current_setting('{{setting}}', true);
   given text;
+  start text;
   pads record;
   valid boolean;
 BEGIN
@@ -88,6 +96,7 @@ _SYSTEM: Final = f"""
 DECLARE
   claimed text := '';
   given text := current_setting('{SIGNATURE}', true);
+  start text;
   pads record;
   valid boolean;
 BEGIN

@@ -121,14 +121,14 @@ class Client:
         self._runner = asyncio.Runner()
         self.async_engine: AsyncEngine | None = None
         system_role = options.pop("system_role", base.system)
-        key = options.pop("key", None)
+        told = {name: options.pop(name) for name in ("key", "pooled") if name in options}
         url = base.url(options.pop("role", base.app), driver)
         if driver == "psycopg":
             self.engine = create_engine(url, **options)
         else:
             self.async_engine = create_async_engine(url, **options)
             self.engine = self.async_engine.sync_engine
-        rls.enforce(self.async_engine or self.engine, key=key, system_role=system_role)
+        rls.enforce(self.async_engine or self.engine, system_role=system_role, **told)
 
     def session(self, run: Callable[[Session], T]) -> T:
         """Call ``run`` with a new session, and close it afterwards."""

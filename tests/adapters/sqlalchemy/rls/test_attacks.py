@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import psycopg
@@ -16,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tenantshield_mw import system_scope, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy.rls.signing import Backend, Signer
 
 from .conftest import Client, RlsDatabase, by_cursor, signed_database
 from .models import Base, Region, mark
@@ -184,21 +186,34 @@ def test_a_signature_in_another_backend(app: Client, attacker: Any) -> None:
         app.session(run)
 
 
-def test_a_signature_in_a_later_transaction_of_the_backend(app: Client) -> None:
-    with tenant_scope("globex"):
-        tenant, _, _, signature = app.session(stolen)
+@pytest.mark.parametrize("seconds", [-3600, -11, 11, 3600])
+def test_a_signature_that_has_expired_or_is_for_later(attacker: Any, seconds: int) -> None:
+    claim(attacker, "globex", signed_by_key(attacker, "globex", seconds))
+    refused(attacker)
 
-    def run(session: Session) -> None:
-        by_cursor(
-            session,
-            f"SELECT set_config('tenantshield.text', '{tenant}', true), "
-            f"set_config('tenantshield.signature', '{signature}', true)",
-        )
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="not signed"):
-            by_cursor(session, NAMES)
 
-    with tenant_scope("acme"):
-        app.session(run)
+def signed_by_key(connection: Any, tenant: str, seconds: int, **changed: Any) -> str:
+    """Return a signature with the right key, for a start that is ``seconds`` after the real one."""
+    [(pid, database, user, start)] = connection.execute(
+        "SELECT pg_backend_pid(), current_database(), session_user, "
+        "(extract(epoch FROM now()) * 1000000)::bigint"
+    ).fetchall()
+    backend = replace(Backend(pid, database, user, "none"), **changed)
+    return Signer(KEY).sign(backend, start + seconds * 1_000_000, "text", tenant)
+
+
+def test_what_is_signed_with_the_key_is_accepted(attacker: Any) -> None:
+    """So the attacks here fail because of what they change."""
+    claim(attacker, "globex", signed_by_key(attacker, "globex", 0))
+    assert attacker.execute(NAMES).fetchall() == [("globex",)]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"pid": 1}, {"database": "other"}, {"user": "other"}, {"role": "other"}]
+)
+def test_a_signature_for_another_connection(attacker: Any, changed: dict[str, Any]) -> None:
+    claim(attacker, "globex", signed_by_key(attacker, "globex", 0, **changed))
+    refused(attacker)
 
 
 def test_a_signature_for_the_whole_session(app: Client) -> None:
@@ -218,21 +233,6 @@ def test_a_signature_for_the_whole_session(app: Client) -> None:
     assert app.session(lambda s: inject(s, NAMES)) == []
     with tenant_scope("acme"):
         assert app.session(lambda s: inject(s, NAMES)) == ["acme"]
-
-
-def test_the_transaction_ends_and_another_begins(app: Client) -> None:
-    def run(session: Session) -> None:
-        tenant, _, _, signature = stolen(session)
-        cursor = session.connection().connection.cursor()
-        cursor.execute(
-            f"COMMIT; BEGIN; SELECT set_config('tenantshield.text', '{tenant}', true), "
-            f"set_config('tenantshield.signature', '{signature}', true)"
-        )
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="not signed"):
-            cursor.execute(NAMES)
-
-    with tenant_scope("acme"):
-        app.session(run)
 
 
 def test_nothing_of_use_is_seen_of_other_connections(
@@ -429,10 +429,10 @@ def test_the_system_role_sees_nothing_without_a_signature(
         assert app.session(run) == [[], []]
 
 
-def test_a_system_signature_is_for_its_role_and_transaction(
+def test_a_system_signature_is_for_its_role_and_backend(
     base: RlsDatabase, app: Client, attacker: Any
 ) -> None:
-    def run(session: Session) -> str:
+    def run(session: Session) -> None:
         *_, signature = stolen(session)
         claim(attacker, "", signature)
         attacker.execute(f"SET LOCAL ROLE {base.system}")
@@ -441,17 +441,24 @@ def test_a_system_signature_is_for_its_role_and_transaction(
         assert inject(session, NAMES) == ["acme", "globex"]
         by_cursor(session, "SET ROLE none")
         assert inject(session, NAMES) == []
-        return signature
 
     with system_scope("a report"):
-        signature = app.session(run)
+        app.session(run)
 
-    def again(session: Session) -> list[Any]:
-        by_cursor(session, f"SET LOCAL ROLE {base.system}")
-        by_cursor(session, f"SELECT set_config('tenantshield.signature', '{signature}', true)")
-        return inject(session, NAMES)
 
-    assert app.session(again) == []
+def test_a_system_signature_and_role_that_were_left_behind(base: RlsDatabase, app: Client) -> None:
+    def leave(session: Session) -> None:
+        *_, signature = stolen(session)
+        by_cursor(session, f"SELECT set_config('tenantshield.signature', '{signature}', false)")
+        by_cursor(session, f"SET SESSION ROLE {base.system}")
+        session.commit()
+
+    with system_scope("a report"):
+        app.session(leave)
+    assert app.session(lambda s: inject(s, NAMES)) == []
+    with tenant_scope("acme"):
+        assert app.session(lambda s: inject(s, NAMES)) == []
+    app.engine.dispose()
 
 
 def test_another_role_cannot_use_the_signature(base: RlsDatabase, app: Client) -> None:
@@ -475,6 +482,21 @@ def test_within_his_transaction_he_is_the_tenant(app: Client) -> None:
 
     with tenant_scope("acme"):
         assert app.session(run) == ["acme"]
+
+
+def test_for_seconds_he_stays_the_tenant_on_the_same_connection(app: Client) -> None:
+    def run(session: Session) -> list[Any]:
+        tenant, _, _, signature = stolen(session)
+        cursor = session.connection().connection.cursor()
+        cursor.execute(
+            f"COMMIT; BEGIN; SELECT set_config('tenantshield.text', '{tenant}', true), "
+            f"set_config('tenantshield.signature', '{signature}', true)"
+        )
+        cursor.execute(NAMES)
+        return cursor.fetchall()
+
+    with tenant_scope("acme"):
+        assert app.session(run) == [("acme",)]
 
 
 def test_a_transaction_that_served_two_tenants_keeps_both_signatures(app: Client) -> None:

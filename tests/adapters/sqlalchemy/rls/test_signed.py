@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from tenantshield_mw import ConfigurationError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
-from tenantshield_mw.adapters.sqlalchemy.rls.signing import Signer, Transaction
+from tenantshield_mw.adapters.sqlalchemy.rls import transactions
+from tenantshield_mw.adapters.sqlalchemy.rls.signing import Backend, Signer
 from tests.adapters.sqlalchemy.shared_rows.models import SEED
 from tests.adapters.sqlalchemy.shared_rows.models import Base as Shared
 
@@ -261,13 +263,91 @@ def test_a_tenants_name_may_contain_anything_that_a_column_holds(
 
 
 def test_a_zero_byte_is_refused() -> None:
-    transaction = Transaction("1", "00" * 8, "db", "app", "none")
+    backend = Backend(1, "db", "app", "none")
     with pytest.raises(ConfigurationError, match="zero byte"):
-        Signer(KEY).sign(transaction, "text", "a\0b")
+        Signer(KEY).sign(backend, 1, "text", "a\0b")
 
 
 def test_the_database_says_what_is_missing(base: RlsDatabase) -> None:
     client = Client(base, "psycopg")
     with tenant_scope("acme"), pytest.raises(DBAPIError, match="store_keys"):
         client.session(lambda s: s.scalars(select(Cellar.id)).all())
+    client.close()
+
+
+# -- connections -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_each_transaction_of_a_pooled_engine_asks_for_its_backend(
+    base: RlsDatabase, driver: Driver
+) -> None:
+    client = Client(base, driver, key=KEY, pooled=True)
+    for tenant in ("acme", "globex"):
+        with tenant_scope(tenant):
+            assert client.session(names) == [tenant]
+    with system_scope("a report"):
+        assert client.session(names) == ["acme", "globex"]
+    client.close()
+
+
+@pytest.mark.parametrize("clock", ["monotonic", "time"])
+@pytest.mark.parametrize("seconds", [-3600.0, 3600.0])
+def test_a_clock_that_jumps_is_noticed(
+    client: Client, monkeypatch: pytest.MonkeyPatch, clock: str, seconds: float
+) -> None:
+    with tenant_scope("acme"):
+        assert client.session(names) == ["acme"]
+        real = getattr(time, clock)
+        monkeypatch.setattr(f"{transactions.__name__}.time.{clock}", lambda: real() + seconds)
+        assert client.session(names) == ["acme"]
+    with system_scope("a report"):
+        assert client.session(names) == ["acme", "globex"]
+
+
+def test_a_role_that_was_left_behind_is_noticed(base: RlsDatabase, app: Client) -> None:
+    def leave(session: Session) -> None:
+        by_cursor(session, f"SET ROLE {base.system}")
+        session.commit()
+
+    with tenant_scope("acme"):
+        app.session(leave)
+        # That role's policies show it nothing without a signed system scope.
+        assert app.session(names) == []
+        app.session(lambda s: (by_cursor(s, "RESET ROLE"), s.commit()))
+        assert app.session(names) == ["acme"]
+
+
+@pytest.mark.parametrize("isolation_level", ["SERIALIZABLE", "REPEATABLE READ"])
+def test_the_isolation_level_is_kept(base: RlsDatabase, isolation_level: str) -> None:
+    client = Client(base, "psycopg", key=KEY, isolation_level=isolation_level, pool_size=1)
+    for _ in range(2):
+        with tenant_scope("acme"):
+            found = client.session(lambda s: by_cursor(s, "SHOW transaction_isolation"))
+        assert found == [(isolation_level.lower(),)]
+    client.close()
+
+
+def test_a_connection_that_is_gone_is_replaced(base: RlsDatabase) -> None:
+    client = Client(base, "psycopg", key=KEY, pool_size=1, pool_pre_ping=True)
+    with tenant_scope("acme"):
+        for _ in range(2):
+            assert client.session(names) == ["acme"]
+            base.here.read(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                f"WHERE usename = '{base.app}'"
+            )
+    client.close()
+
+
+def test_a_failure_at_the_beginning_is_the_drivers_own_error(base: RlsDatabase) -> None:
+    client = Client(base, "psycopg", key=KEY, pool_size=1, max_overflow=0)
+    with tenant_scope("acme"):
+        assert client.session(names) == ["acme"]
+        base.here.read(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{base.app}'"
+        )
+        with pytest.raises(DBAPIError):
+            client.session(names)
+        assert client.session(names) == ["acme"]
     client.close()
