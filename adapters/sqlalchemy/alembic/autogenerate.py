@@ -112,7 +112,7 @@ class _Comparison:
             if (spec.schema, spec.name) in self._created:
                 self._put(spec)
             return
-        if all(each.harmless for each in compare(self._catalog, spec, self._specs)):
+        if all(each.foreign for each in compare(self._catalog, spec, self._specs)):
             return
         before = self._made_from(found)
         if before is not None and before != spec:
@@ -148,7 +148,7 @@ class _Comparison:
         for spec in self._recorded:
             if self._catalog.table(spec.schema, spec.name) is found:
                 differences = compare(self._catalog, spec, self._recorded)
-                return None if any(not each.harmless for each in differences) else spec
+                return None if any(not each.foreign for each in differences) else spec
         return None
 
 

@@ -17,11 +17,12 @@ from .extensions import check_extensions
 from .findings import Finding
 from .kinds import SEVERITIES
 from .models import check_models
-from .policies import check_policies
+from .policies import check_policies, specs_to_check
 from .privileges import read_server
 from .reflection import Reflected, reflect
 from .roles import check_role, check_settings
 from .schema import check_schema, indexed_tenant_columns
+from .signing import check_signing, verifier_signatures
 from .sql_mode import check_sql_mode
 
 __all__ = ["examine"]
@@ -142,8 +143,10 @@ def _check_database(
         for _, child in children_of(server, [found for _, found in tables])
     }
     yield from check_schema(connection, metadata, there, children=children)
-    yield from check_policies(connection, metadata, server)
+    specs = list(specs_to_check(metadata))
+    yield from check_policies(connection, specs, server)
     yield from check_role(server, tables)
-    yield from check_bypasses(server, tables)
+    yield from check_bypasses(server, tables, verifier_signatures(specs))
+    yield from check_signing(specs, server)
     yield from check_settings(server)
     yield from check_extensions(server)

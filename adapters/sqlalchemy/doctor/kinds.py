@@ -67,6 +67,9 @@ Kind: TypeAlias = Literal[
     "materialized-view",
     "security-definer",
     "setting-default",
+    "tenants-unsigned",
+    "key-readable",
+    "role-creates-temporary",
     "extension-takes-sql",
 ]
 

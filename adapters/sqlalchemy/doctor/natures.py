@@ -275,7 +275,8 @@ KINDS: Final[Mapping[Kind, Nature]] = {
         "info",
         "PostgreSQL",
         "A policy that this package did not create. A permissive one cannot expose other "
-        "tenants' rows while this package's restrictive policy is in place.",
+        "tenants' rows while this package's restrictive policy is in place. Where tenants are "
+        "signed, a permissive one is `policy-unexpected`: it checks no signature.",
         "`DROP POLICY`, unless it is intended.",
     ),
     "partition-without-policies": Nature(
@@ -362,6 +363,27 @@ KINDS: Final[Mapping[Kind, Nature]] = {
         "A tenant is set for every connection of a role or a database: connections that do not "
         "use `enforce` run as that tenant.",
         "`ALTER ROLE ... RESET`, or `ALTER DATABASE ... RESET`.",
+    ),
+    "tenants-unsigned": Nature(
+        "info",
+        "PostgreSQL",
+        "The policies believe whatever tenant a transaction names: they stop mistakes, but whoever "
+        "can run arbitrary SQL as the role can name another tenant.",
+        "`rls.configure(..., signed=True)` and `enforce(..., key=...)`.",
+    ),
+    "key-readable": Nature(
+        "error",
+        "PostgreSQL",
+        "The role may read the keys with which tenants are signed, and can sign any tenant.",
+        "`REVOKE` its privileges on the table, and store other keys.",
+    ),
+    "role-creates-temporary": Nature(
+        "warning",
+        "PostgreSQL",
+        "Tenants are signed, but the role may create temporary tables and views. Whoever can run "
+        "arbitrary SQL can leave one in a pooled connection, in the place of a table, and see what "
+        "the next tenant reads.",
+        "`REVOKE TEMP ON DATABASE ... FROM PUBLIC`.",
     ),
     "extension-takes-sql": Nature(
         "warning",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from sqlalchemy import MetaData
@@ -18,7 +18,7 @@ from .findings import Finding
 from .kinds import Kind
 from .privileges import Server
 
-__all__ = ["check_policies"]
+__all__ = ["check_policies", "specs_to_check"]
 
 _KINDS: dict[DifferenceKind, Kind] = {
     "not enabled": "policies-not-enabled",
@@ -35,12 +35,12 @@ _CREATE = (
 )
 
 
-def check_policies(connection: Connection, metadata: MetaData, server: Server) -> Iterator[Finding]:
+def check_policies(
+    connection: Connection, specs: Sequence[TablePolicySpec], server: Server
+) -> Iterator[Finding]:
     """Yield the differences between the tables' policies and the models."""
     differences = [
-        each
-        for each in find_differences(connection, list(_specs(metadata)))
-        if not _is_of_partition(each, server)
+        each for each in find_differences(connection, specs) if not _is_of_partition(each, server)
     ]
     for (schema, table), group in groupby(differences, lambda each: (each.schema, each.table)):
         yield from _of_table(schema, table, list(group))
@@ -55,7 +55,8 @@ def _is_of_partition(difference: Difference, server: Server) -> bool:
     return difference.kind == "not enabled" and table is not None and table.is_enabled
 
 
-def _specs(metadata: MetaData) -> Iterator[TablePolicySpec]:
+def specs_to_check(metadata: MetaData) -> Iterator[TablePolicySpec]:
+    """Yield the specifications of the tables whose tenant the database can compare."""
     for table, _ in declared_tables(metadata):
         try:
             spec = spec_of_table(table)
@@ -101,6 +102,16 @@ def _as_finding(difference: Difference, label: str, name: str) -> Finding:
             fix = f"DROP POLICY {table_name(None, about)} ON {name}; unless it is intended"
             return Finding(
                 "policy-foreign", label, f"The policy {about} is {detail}.", fix, object=about
+            )
+        case "policy unexpected" if difference.foreign:
+            fix = f"DROP POLICY {table_name(None, about)} ON {name};"
+            return Finding(
+                "policy-unexpected",
+                label,
+                f"The policy {about} is {detail}: whoever can run arbitrary SQL can name any "
+                "tenant.",
+                fix,
+                object=about,
             )
         case "policy unexpected":
             fix = f"DROP POLICY {table_name(None, about)} ON {name};"

@@ -92,6 +92,8 @@ class Server:
         children: the partitions and inheriting tables of each table.
         functions: the functions with ``SECURITY DEFINER``.
         creates: the schemas in which the role may create objects.
+        creates_temporary: whether the role may create temporary tables.
+        database: the name of the database.
         settings: role, database and setting; each of the first two may be ``None``.
         extensions: the extensions with a function that the role may call.
     """
@@ -103,6 +105,8 @@ class Server:
     children: Mapping[int, frozenset[int]]
     functions: Sequence[DefinerFunction]
     creates: frozenset[str]
+    creates_temporary: bool
+    database: str
     settings: Sequence[tuple[str | None, str | None, str]]
     extensions: Sequence[str]
 
@@ -170,6 +174,11 @@ SELECT nspname::text FROM pg_catalog.pg_namespace
 WHERE {_IS_OTHERS} AND pg_catalog.has_schema_privilege({{role}}::oid, oid, 'CREATE')
 """
 
+_TEMPORARY: Final = (
+    "SELECT pg_catalog.has_database_privilege({role}::oid, current_database(), 'TEMP'), "
+    "current_database()::text"
+)
+
 _SETTINGS: Final = """
 SELECT r.rolname::text, d.datname::text, setting
 FROM pg_catalog.pg_db_role_setting s
@@ -221,6 +230,7 @@ def read_server(connection: Connection, role: str | None = None) -> Server:
         _grouped(rows(_CHILDREN)),
         [DefinerFunction(*row) for row in rows(_FUNCTIONS)],
         frozenset(row[0] for row in rows(_CREATES)),
+        *rows(_TEMPORARY)[0],
         [(row[0], row[1], row[2]) for row in rows(_SETTINGS)],
         [row[0] for row in rows(_EXTENSIONS)],
     )

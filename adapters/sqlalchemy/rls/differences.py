@@ -44,6 +44,9 @@ class Difference:
         detail: which policy or function differs, and how.
         harmless: whether it exposes no other tenant's rows. A policy that this package did
             not create is harmless, because the package's restrictive policies still apply.
+            Where tenants are signed, a permissive one is not: only the package's permissive
+            policies check signatures.
+        foreign: whether it is a policy that this package did not create.
     """
 
     schema: str | None
@@ -51,6 +54,7 @@ class Difference:
     kind: DifferenceKind
     detail: str
     harmless: bool = False
+    foreign: bool = False
 
     def __str__(self) -> str:
         label = f"{self.schema}.{self.table}" if self.schema else self.table
@@ -134,10 +138,8 @@ class _Comparison:
         for function in self._functions:
             yield from self._compare_function(function)
 
-    def _difference(
-        self, kind: DifferenceKind, detail: str, *, harmless: bool = False
-    ) -> Difference:
-        return Difference(self._spec.schema, self._spec.name, kind, detail, harmless)
+    def _difference(self, kind: DifferenceKind, detail: str) -> Difference:
+        return Difference(self._spec.schema, self._spec.name, kind, detail)
 
     def _others(self, table: FoundTable) -> Iterator[Difference]:
         for name, found in table.policies.items():
@@ -147,10 +149,19 @@ class _Comparison:
             if name in OURS:
                 yield self._difference("policy unexpected", f"{name}: no longer required")
             else:
-                yield self._difference(
+                is_harmless = not (self._spec.signed and found.permissive)
+                effect = (
+                    "the tenant policy still applies"
+                    if is_harmless
+                    else "it believes a tenant that is not signed"
+                )
+                yield Difference(
+                    self._spec.schema,
+                    self._spec.name,
                     "policy unexpected",
-                    f"{name}: a {nature} policy from elsewhere; the tenant policy still applies",
-                    harmless=True,
+                    f"{name}: a {nature} policy from elsewhere; {effect}",
+                    harmless=is_harmless,
+                    foreign=True,
                 )
 
     def _alterations(self, wanted: Policy, found: FoundPolicy) -> Iterator[str]:

@@ -13,7 +13,7 @@ from tenantshield_mw.adapters.sqlalchemy import rls
 from tests.adapters.sqlalchemy.shared_rows.models import Base as Shared
 from tests.policy_prover import MODES, Mode, lint_errors, store_as_text, verdicts
 
-from .conftest import RlsDatabase, rls_database
+from .conftest import RlsDatabase, rls_database, signed_database
 from .models import Base, mark
 
 SHARED_TABLES: Final = {"floor_region"}
@@ -34,17 +34,18 @@ TIED: Final = {
 """Without a tenant column. The prover has no notion of EXISTS, so it gives no verdict."""
 
 
-@pytest.fixture(scope="module", params=["roles", "public"])
+@pytest.fixture(scope="module", params=["roles", "public", "signed"])
 def made(request: pytest.FixtureRequest) -> Iterator[tuple[RlsDatabase, bool]]:
     """The tables, and whether the application's role is known."""
-    with rls_database() as base:
-        mark()
+    mark()
+    knows_role, signed = request.param != "public", request.param == "signed"
+    with signed_database() if signed else rls_database() as base:
         for metadata in (Base.metadata, Shared.metadata):
-            create(base, metadata, roles=[base.app] if request.param == "roles" else [])
-        yield base, request.param == "roles"
+            create(base, metadata, roles=[base.app] if knows_role else [], signed=signed)
+        yield base, knows_role
 
 
-def create(base: RlsDatabase, metadata: MetaData, roles: list[str]) -> None:
+def create(base: RlsDatabase, metadata: MetaData, *, roles: list[str], signed: bool) -> None:
     with base.engine(base.owner).begin() as connection:
         metadata.create_all(connection)
     columns = base.here.read(
@@ -52,7 +53,7 @@ def create(base: RlsDatabase, metadata: MetaData, roles: list[str]) -> None:
         "WHERE table_schema = 'public' AND data_type = 'character varying'"
     )
     base.here.run(*store_as_text([(table, column) for table, column in columns]))
-    rls.configure(metadata, roles=roles)
+    rls.configure(metadata, roles=roles, signed=signed)
     try:
         base.create(metadata)
     finally:

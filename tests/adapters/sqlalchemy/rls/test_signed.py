@@ -19,8 +19,10 @@ from tenantshield_mw.adapters.sqlalchemy.rls.signing import Backend, Signer
 from tests.adapters.sqlalchemy.shared_rows.models import SEED
 from tests.adapters.sqlalchemy.shared_rows.models import Base as Shared
 
+from tests.plans import indexes, plan_of
+
 from .conftest import DRIVERS, Client, Driver, RlsDatabase, by_cursor, signed_database
-from .models import KINDS, Base, Bottle, Cellar, Tasting, mark
+from .models import KINDS, Base, Bottle, Cellar, Label, Tasting, mark
 
 KEY = secrets.token_bytes(32)
 NOT_SIGNED = "not signed"
@@ -351,3 +353,64 @@ def test_a_failure_at_the_beginning_is_the_drivers_own_error(base: RlsDatabase) 
             client.session(names)
         assert client.session(names) == ["acme"]
     client.close()
+
+
+# -- plans -------------------------------------------------------------------------
+
+
+def test_the_index_is_searched_by_the_tenant(base: RlsDatabase, app: Client) -> None:
+    base.here.run(
+        "INSERT INTO floor_label (id, tenant_id) SELECT n, 'tenant ' || n % 50 "
+        "FROM generate_series(1000, 6000) n",
+        "CREATE INDEX floor_label_page ON floor_label (tenant_id, id)",
+        "ANALYZE floor_label",
+    )
+    sql = "EXPLAIN SELECT id FROM floor_label WHERE id > 2000 ORDER BY id LIMIT 20"
+    try:
+        with tenant_scope("tenant 7"):
+            lines = [line for (line,) in app.session(lambda s: by_cursor(s, sql))]
+            both = app.session(
+                lambda s: plan_of(
+                    s,
+                    lambda each: each.execute(
+                        select(Label.id).where(Label.id > 2000).order_by(Label.id).limit(20)
+                    ),
+                )
+            )
+        (condition,) = (line for line in lines if "Index Cond" in line)
+        assert "tenant_id" in condition
+        assert "id > 2000" in condition
+        assert list(indexes(both)) == ["floor_label_page"]
+        # No function is called for each row.
+        assert not any("tenantshield_" in line for line in lines if "Filter" in line)
+    finally:
+        base.here.run("DELETE FROM floor_label WHERE id >= 1000", "DROP INDEX floor_label_page")
+
+
+def test_a_parallel_plan_checks_the_signature_in_the_leader(base: RlsDatabase, app: Client) -> None:
+    base.here.run(
+        "INSERT INTO floor_label (id, tenant_id) SELECT n, 'acme' FROM generate_series(1000, 9000) n",
+        "ANALYZE floor_label",
+    )
+
+    def run(session: Session) -> tuple[str, int]:
+        for setting in (
+            "parallel_setup_cost = 0",
+            "parallel_tuple_cost = 0",
+            "min_parallel_table_scan_size = 0",
+            "enable_indexscan = off",
+            "enable_bitmapscan = off",
+        ):
+            by_cursor(session, f"SET LOCAL {setting}")
+        sql = "SELECT count(*) FROM floor_label WHERE id >= 1000"
+        plan = "\n".join(line for (line,) in by_cursor(session, f"EXPLAIN {sql}"))
+        [(count,)] = by_cursor(session, sql)
+        return plan, count
+
+    try:
+        with tenant_scope("acme"):
+            plan, count = app.session(run)
+        assert count == 8001
+        assert "Gather" in plan
+    finally:
+        base.here.run("DELETE FROM floor_label WHERE id >= 1000")
