@@ -52,7 +52,7 @@ def main() -> int:
     seed = random.randrange(2**32) if arguments.seed is None else arguments.seed
     settings = Settings(seed, broken=arguments.broken, **(SHORT if arguments.short else {}))
     parts = [arguments.part] if arguments.part else list(PARTS)
-    if "pgbouncer" in parts and (reason := why_unavailable()):
+    if parts != ["direct"] and (reason := why_unavailable()):
         print(reason)
         return 2
     print(

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import random
+import secrets
 import threading
 import time
 import uuid
@@ -32,7 +33,7 @@ from .transactions import PAUSE, draw, once, once_async
 
 __all__ = ["PARTS", "Broken", "Figures", "Part", "Settings", "run"]
 
-Part: TypeAlias = Literal["direct", "pgbouncer"]
+Part: TypeAlias = Literal["direct", "pgbouncer", "signed"]
 
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
@@ -124,7 +125,8 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         there = stack.enter_context(server())
-        roles = prepare(there.here)
+        key = secrets.token_bytes(32) if part == "signed" else None
+        roles = prepare(there.here, key=key)
         if settings.broken == "commit":
             there.here.run(
                 f"ALTER ROLE {roles.application} SET synchronous_commit = off",
@@ -132,7 +134,7 @@ def run(
                 "SELECT pg_reload_conf()",
             )
         folder = there.folder
-        if part == "pgbouncer":
+        if part != "direct":
             folder = stack.enter_context(
                 pgbouncer(
                     there.folder,
@@ -144,7 +146,7 @@ def run(
         clients = _clients(settings, part)
         if settings.broken == "tenant":
             _seed_rows(there, clients)
-        engines = _Engines(settings, there, roles, folder, part)
+        engines = _Engines(settings, there, roles, folder, key, pooled=part != "direct")
         soak = _Soak(settings, figures, there, roles, clients, engines, told)
         asyncio.run(soak.run())
         for client in clients:
@@ -208,14 +210,21 @@ class _Engines:
     """The application's engines: two for tasks, one for threads with half as many connections."""
 
     def __init__(
-        self, settings: Settings, there: Server, roles: Roles, folder: str, part: Part
+        self,
+        settings: Settings,
+        there: Server,
+        roles: Roles,
+        folder: str,
+        key: bytes | None,
+        *,
+        pooled: bool,
     ) -> None:
         # Without PgBouncer the pools are the bottleneck; with it, its connections to the server.
-        clients = settings.clients // 4 if part == "pgbouncer" else settings.connections
+        clients = settings.clients // 4 if pooled else settings.connections
         pool: dict[str, Any] = {"max_overflow": 0, "pool_timeout": settings.pool_timeout}
         plain: dict[str, Any] = {"connect_args": {"prepare_threshold": None}}
         asyncpg: dict[str, Any] = {**pool, "pool_size": max(1, clients * 4 // 10)}
-        if part == "pgbouncer":
+        if pooled:
             asyncpg = {
                 "poolclass": NullPool,
                 "connect_args": {
@@ -234,7 +243,7 @@ class _Engines:
         )
         if settings.broken != "tenant":
             for each in (self.psycopg, self.asyncpg, self.threads):
-                rls.enforce(each, system_role=roles.system)
+                rls.enforce(each, key=key, system_role=roles.system, pooled=pooled)
 
     async def dispose(self) -> None:
         await self.psycopg.dispose()

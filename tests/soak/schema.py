@@ -68,25 +68,35 @@ class Roles:
         return url.set(username=self.application).update_query_dict({"host": folder})
 
 
-def prepare(here: Database) -> Roles:
+def prepare(here: Database, *, key: bytes | None = None) -> Roles:
     """Create the roles, the tables and the policies; return the roles.
 
     The view and the function run with their owner's rights, as views do by default. Row-level
     security is forced, so that it holds for the owner too.
+
+    Args:
+        here: the database.
+        key: the key with which tenants are signed; ``None`` if they are not.
     """
     name = here.url.database
     roles = Roles(f"own_{name}", f"app_{name}", f"sys_{name}")
     here.run(
         f"CREATE ROLE {roles.owner} LOGIN",
-        f"CREATE ROLE {roles.application} LOGIN",
-        f"CREATE ROLE {roles.system} BYPASSRLS",
+        f"CREATE ROLE {roles.application} LOGIN {'' if key is None else 'NOINHERIT'}",
+        f"CREATE ROLE {roles.system} {'BYPASSRLS' if key is None else ''}",
+        f"GRANT CREATE ON DATABASE {name} TO {roles.owner}",
         f"GRANT {roles.system} TO {roles.application}",
         f"GRANT CREATE ON SCHEMA public TO {roles.owner}",
     )
     engine = create_engine(here.url.set(username=roles.owner))
     with engine.begin() as connection:
         Base.metadata.create_all(connection)
+        if key is not None:
+            rls.configure(Base.metadata, signed=True, system_role=roles.system)
         rls.create_policies(connection, Base.metadata)
+        Base.metadata.info.clear()
+        if key is not None:
+            rls.store_keys(connection, [key])
     engine.dispose()
     here.run(
         f"CREATE VIEW {VIEW} AS SELECT * FROM soak_entry",

@@ -26,7 +26,7 @@ SETTINGS: Final = Settings(
 
 @pytest.mark.parametrize("part", PARTS)
 def test_nothing_goes_to_another_tenant_and_nothing_is_lost(part: Part) -> None:
-    if part == "pgbouncer":
+    if part != "direct":
         pgbouncer.require()
     figures = run(SETTINGS, part)
     assert figures.is_good, report(figures)

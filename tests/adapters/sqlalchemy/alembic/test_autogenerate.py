@@ -16,9 +16,11 @@ from tenantshield_mw.adapters.sqlalchemy import tenant_aware, tenant_foreign_key
 from tenantshield_mw.adapters.sqlalchemy.rls import (
     TablePolicySpec,
     TenantColumn,
+    configure,
     create_policies,
     find_differences,
     specs_of,
+    store_keys,
 )
 from tenantshield_mw.adapters.sqlalchemy.rls.policies import statements_to_create
 from tests.adapters.sqlalchemy.alembic.project import Project
@@ -295,3 +297,68 @@ def test_on_another_database_there_is_nothing_to_find(tmp_path: Path) -> None:
     project.upgrade()
     project.check()
     engine.dispose()
+
+
+# -- roles and signatures ----------------------------------------------------------
+
+
+def bring_up_to_date(project: Project) -> None:
+    # Alembic adds a circular foreign key only after the tables were created.
+    for _ in range(2):
+        project.generate()
+        project.upgrade()
+
+
+@pytest.fixture
+def roles(db: Database) -> Iterator[tuple[str, ...]]:
+    with db.roles(app="", system="") as made:
+        yield made
+
+
+def test_roles_and_signatures_become_part_of_the_script(
+    db: Database, engine: Engine, tmp_path: Path, roles: tuple[str, ...]
+) -> None:
+    metadata, (app, system) = _models(), roles
+    project = Project(tmp_path / "migrations", engine, metadata)
+    bring_up_to_date(project)
+    before = policy_texts(db)
+    configure(metadata, roles=[app], signed=True, system_role=system)
+    specs = specs_of(metadata)
+    script = project.generate()
+    assert script.count("op.drop_tenant_policies(") == 8
+    assert script.count("signed=True") == script.count(f"system_role='{system}'") >= 8
+    project.upgrade()
+    with engine.connect() as connection:
+        assert find_differences(connection, specs) == []
+        store_keys(connection, [b"k" * 32])
+        connection.commit()
+    project.check()
+    project.downgrade()
+    assert policy_texts(db) == before
+    assert not [each for each in ours(db) if each == "tenantshield_system"]
+    # The keys stay, for the next upgrade.
+    assert db.read("SELECT count(*) FROM tenantshield.keys") == [(1,)]
+    project.upgrade()
+    with engine.connect() as connection:
+        assert find_differences(connection, specs) == []
+
+
+def test_a_policy_from_elsewhere_is_not_proposed_again(
+    db: Database, engine: Engine, tmp_path: Path, roles: tuple[str, ...]
+) -> None:
+    metadata = _models()
+    configure(metadata, signed=True)
+    project = Project(tmp_path / "migrations", engine, metadata)
+    bring_up_to_date(project)
+    db.run("CREATE POLICY others ON gen_shop USING (true)")
+    project.check()
+
+
+def test_a_key_is_in_no_script(engine: Engine, tmp_path: Path) -> None:
+    metadata = _models()
+    configure(metadata, signed=True)
+    project = Project(tmp_path / "migrations", engine, metadata)
+    project.generate()
+    sql = project.sql()
+    assert "CREATE TABLE IF NOT EXISTS tenantshield.keys" in sql
+    assert "INSERT INTO tenantshield" not in sql

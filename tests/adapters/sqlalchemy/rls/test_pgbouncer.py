@@ -5,6 +5,7 @@ few to the server.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Generator
@@ -270,3 +271,16 @@ def test_what_is_set_for_a_session_does_go_to_others(single: Place) -> None:
         assert connection.scalar(setting) == "right"
     engine.dispose()
     held.dispose()
+
+
+@pytest.mark.parametrize(("driver", "options"), [("psycopg", PSYCOPG), ("asyncpg", ASYNCPG)])
+async def test_a_pooler_that_was_not_named_is_noticed_where_tenants_are_signed(
+    place: Place, driver: str, options: dict[str, Any]
+) -> None:
+    """The signature would be for the backend of another transaction."""
+    engine = create_async_engine(place.url(driver), **options)
+    rls.enforce(engine, key=secrets.token_bytes(32))
+    with tenant_scope("first"), pytest.raises(ConfigurationError, match="pooled=True"):
+        async with AsyncSession(engine) as session:
+            await session.run_sync(raw, "SELECT owner FROM soak_entry")
+    await engine.dispose()
