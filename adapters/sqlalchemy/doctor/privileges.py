@@ -216,6 +216,7 @@ def read_server(connection: Connection, role: str | None = None) -> Server:
         return _rows(connection, sql.format(role=oid))
 
     roles = {row[0]: Role(*row) for row in rows(_ROLES)}
+    [(creates_temporary, database)] = rows(_TEMPORARY)
     policies: dict[int, dict[str, bool]] = {}
     for relation, name, is_permissive in rows(_POLICIES):
         policies.setdefault(relation, {})[name] = not is_permissive
@@ -230,7 +231,8 @@ def read_server(connection: Connection, role: str | None = None) -> Server:
         _grouped(rows(_CHILDREN)),
         [DefinerFunction(*row) for row in rows(_FUNCTIONS)],
         frozenset(row[0] for row in rows(_CREATES)),
-        *rows(_TEMPORARY)[0],
+        creates_temporary,
+        database,
         [(row[0], row[1], row[2]) for row in rows(_SETTINGS)],
         [row[0] for row in rows(_EXTENSIONS)],
     )

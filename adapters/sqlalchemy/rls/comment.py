@@ -55,10 +55,11 @@ def read_record(text: str | None) -> TablePolicySpec | None:
             values["name"],
             values.get("schema"),
             None if column is None else _column(column),
-            *(tuple(map(_link, values.get(key, ()))) for key in ("ties", "references")),
-            tuple(values.get("roles", ())),
-            bool(values.get("signed", False)),
-            values.get("system_role"),
+            ties=tuple(map(_link, values.get("ties", ()))),
+            references=tuple(map(_link, values.get("references", ()))),
+            roles=tuple(values.get("roles", ())),
+            signed=bool(values.get("signed", False)),
+            system_role=values.get("system_role"),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         # A comment that this package did not write.

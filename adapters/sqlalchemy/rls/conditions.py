@@ -9,9 +9,15 @@ from typing import Final
 from .functions import Function, lookup_function, needs_functions, tenant_function
 from .specification import ParentLink, Storage, TablePolicySpec, TenantColumn
 from .sql import literal, quoted, table_name
-from .verifier import system_function, verified_function
+from .verifier import signed_function, system_function
 
-__all__ = ["Conditions", "conditions_of", "reference_condition", "system_condition"]
+__all__ = [
+    "Conditions",
+    "conditions_of",
+    "reference_condition",
+    "signed_condition",
+    "system_condition",
+]
 
 _LITERALS: Final[Mapping[Storage, str]] = {
     "text": "",
@@ -38,18 +44,23 @@ class Conditions:
         """Return the conditions for these rows and others."""
         return Conditions(f"{self.visible} OR {other}", f"({self.own}) OR {other}")
 
+    def and_(self, other: str) -> Conditions:
+        """Return the conditions for those of these rows for which another holds."""
+        return Conditions(f"{other} AND ({self.visible})", f"{other} AND ({self.own})")
 
-def conditions_of(spec: TablePolicySpec, *, verified: bool) -> Conditions:
+
+def conditions_of(spec: TablePolicySpec) -> Conditions:
     """Return the conditions for one table.
-
-    Args:
-        spec: the table's specification.
-        verified: whether the signature of the tenant is checked.
 
     Raises:
         KeyError: the column's ``kind`` cannot be compared with its ``storage``.
     """
-    return _Conditions(spec, verified=verified).of_table()
+    return _Conditions(spec).of_table()
+
+
+def signed_condition() -> str:
+    """Return the condition that no tenant is named, or one that is signed."""
+    return f"{_called(signed_function())} IS NOT NULL"
 
 
 def system_condition() -> str:
@@ -64,9 +75,8 @@ def _called(function: Function) -> str:
 class _Conditions:
     """Writes the conditions for one table."""
 
-    def __init__(self, spec: TablePolicySpec, *, verified: bool) -> None:
+    def __init__(self, spec: TablePolicySpec) -> None:
         self._spec = spec
-        self._function = verified_function if verified else tenant_function
 
     def of_table(self) -> Conditions:
         spec, table = self._spec, table_name(self._spec.schema, self._spec.name)
@@ -82,7 +92,7 @@ class _Conditions:
         )
 
     def _is_tenants(self, row: str, column: TenantColumn) -> str:
-        called = _called(self._function(self._spec, column))
+        called = _called(tenant_function(self._spec, column))
         return f"{row}.{quoted(column.name)} = {called}"
 
     def _is_own(self, row: str, column: TenantColumn) -> str:

@@ -15,9 +15,9 @@ from typing import Any, Final, TypeAlias
 __all__ = ["Node", "NotOursError", "Resolve", "read_condition"]
 
 Node: TypeAlias = tuple[Any, ...]
-"""One of: ``(op, *nodes)`` for ``and``, ``or``, ``not``, ``=``, ``is null``, ``exists``,
-``select``; ``("cast", type, node)``; ``("column", table, name)``, the table being ``None``
-for the policy's own; ``("from", schema, name, alias)``; ``("call", schema, name, *nodes)``;
+"""One of: ``(op, *nodes)`` for ``and``, ``or``, ``not``, ``=``, ``is null``, ``is not null``,
+``exists``, ``select``; ``("cast", type, node)``; ``("column", table, name)``, the table being
+``None`` for the policy's own; ``("from", schema, name, alias)``; ``("call", schema, name, *nodes)``;
 ``("text", value)``; ``("word", value)``."""
 
 Resolve: TypeAlias = Callable[[str, str], str | None]
@@ -135,8 +135,9 @@ class _Reader:
         if self._takes("sign", "="):
             return ("=", node, self._cast())
         if self._takes("word", "is"):
+            operator = "is not null" if self._takes("word", "not") else "is null"
             self._take("word", "null")
-            return ("is null", node)
+            return (operator, node)
         return node
 
     def _cast(self) -> Node:

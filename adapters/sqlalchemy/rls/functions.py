@@ -24,7 +24,6 @@ __all__ = [
     "SETTINGS",
     "Function",
     "Nature",
-    "columns_of",
     "drop_unused",
     "lookup_function",
     "lookup_functions_of",
@@ -92,8 +91,6 @@ class Function:
         body: its body.
         definition: the statement that creates it.
         nature: what else there is to compare.
-        returns: the name of the type that it returns.
-        conversion: how the setting is converted to that type; empty if it does not return one.
         reference: the foreign key that it looks up; ``None`` if it returns the tenant.
     """
 
@@ -102,8 +99,6 @@ class Function:
     body: str
     definition: str
     nature: Nature
-    returns: str = "boolean"
-    conversion: str = ""
     reference: ParentLink | None = None
 
 
@@ -133,11 +128,10 @@ def tenant_function(spec: TablePolicySpec, column: TenantColumn) -> Function:
     )
     definition = (
         f"CREATE OR REPLACE FUNCTION {table_name(spec.schema, name)}() "
-        f"RETURNS {type_} LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER AS "
+        f"RETURNS pg_catalog.{type_} LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY INVOKER AS "
         f"$tenantshield${body}$tenantshield$"
     )
-    nature = Nature(oid, "s", "s")
-    return Function(spec.schema, name, body, definition, nature, type_, conversion)
+    return Function(spec.schema, name, body, definition, Nature(oid, "s", "s"))
 
 
 def tenant_functions_of(spec: TablePolicySpec) -> list[Function]:
@@ -145,11 +139,6 @@ def tenant_functions_of(spec: TablePolicySpec) -> list[Function]:
 
     Tables of one schema share them.
     """
-    return list(dict.fromkeys(tenant_function(spec, each) for each in columns_of(spec)))
-
-
-def columns_of(spec: TablePolicySpec) -> list[TenantColumn]:
-    """Return the tenant columns that the policies of one table compare."""
     columns = [] if spec.column is None else [spec.column]
     ahead = list(spec.ties)
     while ahead:
@@ -158,7 +147,7 @@ def columns_of(spec: TablePolicySpec) -> list[TenantColumn]:
                 columns.append(each)
             else:
                 ahead.append(each)
-    return columns
+    return list(dict.fromkeys(tenant_function(spec, each) for each in columns))
 
 
 def drop_unused(function: Function) -> str:

@@ -31,7 +31,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from .comment import record
-from .conditions import Conditions, conditions_of, reference_condition, system_condition
+from .conditions import (
+    Conditions,
+    conditions_of,
+    reference_condition,
+    signed_condition,
+    system_condition,
+)
 from .functions import drop_unused, lookup_functions_of, tenant_functions_of
 from .specification import TablePolicySpec
 from .sql import literal, quoted, table_name
@@ -105,13 +111,14 @@ def policies_of(spec: TablePolicySpec, specs: Sequence[TablePolicySpec] = ()) ->
     Raises:
         KeyError: the column's ``kind`` cannot be compared with its ``storage``.
     """
-    proven = conditions_of(spec, verified=spec.signed)
-    # To compare the tenant that is claimed is enough here: it only takes rows away.
-    claimed = conditions_of(spec, verified=False)
+    rows = conditions_of(spec)
+    split = rows.visible != rows.own
+    permitted, restricted = rows, rows
+    if spec.signed:
+        permitted = rows.and_(signed_condition())
     if spec.system_role is not None:
-        claimed = claimed.or_(system_condition())
-    split = proven.visible != proven.own
-    policies = [*_permissive(spec, proven), *_restrictive(claimed, split=split)]
+        restricted = rows.or_(system_condition())
+    policies = [*_permissive(spec, permitted), *_restrictive(restricted, split=split)]
     referred = reference_condition(spec, specs)
     if referred is not None:
         policies.append(Policy(REFERENCES, using=None, check=referred, restrictive=True))

@@ -2,12 +2,12 @@
 
 The signature is an HMAC (RFC 2104) with SHA-256, over what the database knows by itself:
 
-- what is signed: a tenant, by the type of its identifier, or a system scope;
+- what is signed: a tenant or a system scope;
 - the backend process;
 - when the transaction began, in microseconds, as the application expects it: the database allows
   for a few seconds of difference;
 - the database, the role that logged in, and the role that was taken;
-- the tenant's identifier, as text.
+- the tenant's identifier: each of the settings that hold one of some type.
 
 The parts are separated by zero bytes, which PostgreSQL's text cannot contain, or have a fixed
 length.
@@ -20,19 +20,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from ..errors import ConfigurationError
-from .specification import Kind
 
 __all__ = ["KEY_LENGTH", "START_LENGTH", "Backend", "Key", "Signer", "StoredKey", "stored_key"]
 
 Key: TypeAlias = bytes | Callable[[], bytes]
 """A secret, or a function that returns it."""
-
-Signed: TypeAlias = Kind | Literal["system"]
 
 KEY_LENGTH: Final = 16
 """How many characters of a signature name the key."""
@@ -128,28 +125,24 @@ class Signer:
             self._secret, self._prefix = _checked(secret), _name(secret)
         return secret
 
-    def sign(self, backend: Backend, start: int, signed: Signed, tenant: str = "") -> str:
+    def sign(self, backend: Backend, start: int, tenant: Sequence[str] | None) -> str:
         """Return the signature for one transaction.
 
         Args:
             backend: what the connection is to the database.
             start: when the transaction begins by the database's clock, in microseconds since
                 1970, of 16 digits.
-            signed: the type of the tenant's identifier, or ``"system"``.
-            tenant: the tenant's identifier; empty in a system scope.
+            tenant: what each of the settings for the tenant holds; ``None`` in a system scope.
 
         Raises:
-            ConfigurationError: the identifier contains a zero byte.
+            ConfigurationError: the tenant's identifier contains a zero byte.
         """
-        if "\0" in tenant:
+        if tenant is not None and any("\0" in each for each in tenant):
             raise ConfigurationError("the name of a tenant contains a zero byte")
         secret = self._current()
-        names = "\0".join((backend.database, backend.user, backend.role, tenant))
-        message = b"%b\0%b%016d%b" % (
-            signed.encode(),
-            struct.pack(">i", backend.pid),
-            start,
-            names.encode(),
-        )
+        signed = b"system" if tenant is None else b"tenant"
+        names = "\0".join((backend.database, backend.user, backend.role, "\0".join(tenant or ())))
+        pid = struct.pack(">i", backend.pid)
+        message = b"%b\0%b%016d%b" % (signed, pid, start, names.encode())
         mac = hmac.digest(secret, message, "sha256").hex()
         return f"{self._prefix}{start:016d}{mac}"

@@ -186,11 +186,10 @@ def spec_of_table(table: Table) -> TablePolicySpec | None:
     references = tuple(_link(each) for each in registry.references_of(table) if not each.owns)
     options: Mapping[str, Any] = table.metadata.info.get(_OPTIONS, {})
     if isinstance(rule, ColumnOwnership):
-        column, ties = _tenant_column(table, rule), ()
-    else:
-        shares = may_be_shared(table, _rule_of)
-        column, ties = None, _own_ties(rule) if shares else map(_link, rule.parent_keys)
-    return TablePolicySpec(table.name, table.schema, column, tuple(ties), references, **options)
+        column = _tenant_column(table, rule)
+        return TablePolicySpec(table.name, table.schema, column, (), references, **options)
+    ties = _own_ties(rule) if may_be_shared(table, _rule_of) else map(_link, rule.parent_keys)
+    return TablePolicySpec(table.name, table.schema, None, tuple(ties), references, **options)
 
 
 def _tenant_column(table: Table, rule: ColumnOwnership) -> TenantColumn:

@@ -22,10 +22,11 @@ from tenantshield_mw.tenant import TenantContext
 from ..errors import ConfigurationError
 from ..transactions import HELD
 from .drivers import BINDERS, PIDS, SENDERS, check_driver
-from .functions import SETTINGS
+from .functions import SETTINGS, Function
 from .signing import Backend, Key, Signer
 from .specification import Kind
-from .verifier import SIGNATURE
+from .sql import table_name
+from .verifier import SIGNATURE, signed_function, system_function
 
 if TYPE_CHECKING:
     # SQLAlchemy 2.1 requires greenlet for this import, and sync programs may not have it.
@@ -35,9 +36,15 @@ __all__ = ["enforce"]
 
 _PROVEN: Final = "_tenantshield_rls_proven"
 _KNOWN: Final = "_tenantshield_rls_known"
+_ACCEPTED: Final = "_tenantshield_rls_accepted"
 
 _KNOWN_FOR: Final = 60.0
 """Seconds after which the database's clock is read again."""
+
+
+def _called(function: Function) -> str:
+    return f"{table_name(function.schema, function.name)}()"
+
 
 _KINDS: Final = tuple(SETTINGS)
 _KIND_OF: Final[dict[type, Kind]] = {str: "text", int: "integer"}
@@ -50,7 +57,11 @@ _CLEAR_SESSION: Final = _SET.format(is_local="false")
 _SET_ROLE: Final = f"{_SET_LOCALLY}, pg_catalog.set_config('role', %s, true)"
 _SIGNED: Final = f"{_SET_LOCALLY}, pg_catalog.set_config('{SIGNATURE}', %s, true)"
 _SIGNED_AND_NAMED: Final = f"{_SIGNED}, current_user"
-_SIGNED_ROLE: Final = f"{_SIGNED}, pg_catalog.set_config('role', %s, true)"
+_SIGNED_AND_CHECKED: Final = f"{_SIGNED}, {_called(signed_function())}::pg_catalog.text"
+_SIGNED_ROLE: Final = (
+    f"{_SIGNED}, pg_catalog.set_config('role', %s, true), "
+    f"{_called(system_function())}::pg_catalog.text"
+)
 # Row-level security does not apply to such roles.
 _IS_EXEMPT: Final = (
     "(SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user)::text"
@@ -281,27 +292,39 @@ class _SignedTransactions(_Transactions):
         if bound is None:
             self._send_proven(dbapi_connection, _SIGNED, (*_NOTHING, ""))
             return
-        kind, values = _kind(bound), _values(bound)
-        tenant, info = str(bound.tenant_id), dbapi_connection.info
+        values, info = _values(bound), dbapi_connection.info
         known: _Known | None = info.get(_KNOWN)
         if known is not None and (start := known.start_of_next()) is not None:
-            signature = self._signer.sign(known.backend, start, kind, tenant)
+            signature = self._signer.sign(known.backend, start, values)
             *_, role = self._bind(dbapi_connection, _SIGNED_AND_NAMED, (*values, signature))
             if role == info.get(_PROVEN):
                 return
         backend, start = self._ask(dbapi_connection)
-        signature = self._signer.sign(backend, start, kind, tenant)
-        self._bind(dbapi_connection, _SIGNED, (*values, signature))
+        signature = self._signer.sign(backend, start, values)
+        if self._pooled and _ACCEPTED in info:
+            self._bind(dbapi_connection, _SIGNED, (*values, signature))
+            return
+        row = self._bind(dbapi_connection, _SIGNED_AND_CHECKED, (*values, signature))
+        self._accept(dbapi_connection, row[-1])
 
     def _take_role(self, dbapi_connection: Any, role: str) -> None:
         known: _Known | None = dbapi_connection.info.get(_KNOWN)
-        start = None if known is None else known.start_of_next()
-        if known is None or start is None:
-            backend, start = self._ask(dbapi_connection)
-        else:
+        if known is not None and (start := known.start_of_next()) is not None:
             backend = known.backend
-        signature = self._signer.sign(replace(backend, role=role), start, "system")
-        self._bind(dbapi_connection, _SIGNED_ROLE, (*_NOTHING, signature, role))
+        else:
+            backend, start = self._ask(dbapi_connection)
+        signature = self._signer.sign(replace(backend, role=role), start, None)
+        row = self._bind(dbapi_connection, _SIGNED_ROLE, (*_NOTHING, signature, role))
+        self._accept(dbapi_connection, row[-1])
+
+    def _accept(self, dbapi_connection: Any, is_valid: str | None) -> None:
+        """Raise unless the database has accepted the signature."""
+        if is_valid != "true":
+            raise ConfigurationError(
+                "the database does not accept the signature of this engine: store its key with "
+                "rls.store_keys(connection, [key]) as the owner of the policies"
+            )
+        dbapi_connection.info[_ACCEPTED] = True
 
     def _ask(self, dbapi_connection: Any) -> tuple[Backend, int]:
         """Ask the database what the connection is to it, and when the transaction began."""
@@ -318,12 +341,8 @@ class _SignedTransactions(_Transactions):
         return backend, start
 
 
-def _kind(bound: TenantContext) -> Kind:
-    return _KIND_OF.get(type(bound.tenant_id), "uuid")
-
-
 def _values(bound: TenantContext | None) -> tuple[str, ...]:
     if bound is None:
         return _NOTHING
-    kind = _kind(bound)
+    kind = _KIND_OF.get(type(bound.tenant_id), "uuid")
     return tuple(str(bound.tenant_id) if each == kind else "" for each in _KINDS)

@@ -17,18 +17,18 @@ from sqlalchemy.engine import Connection
 from tenantshield_mw.context import system_scope
 
 from ..errors import ConfigurationError
-from .functions import BOOLEAN, PREFIX, SETTINGS, Function, Nature, columns_of, tenant_function
+from .functions import BOOLEAN, PREFIX, SETTINGS, Function, Nature
 from .signing import KEY_LENGTH, START_LENGTH, stored_key
-from .specification import TablePolicySpec, TenantColumn
+from .specification import TablePolicySpec
 from .sql import require_postgresql
 
 __all__ = [
     "KEYS",
     "SCHEMA",
     "SIGNATURE",
+    "signed_function",
     "store_keys",
     "system_function",
-    "verified_function",
     "verifier_functions_of",
     "verifier_statements",
 ]
@@ -63,95 +63,79 @@ _CHECK: Final = f"""
     || '\\x{{signed}}00'::bytea || int4send(pg_backend_pid())
     || convert_to(start || current_database(), 'UTF8') || '\\x00'::bytea
     || convert_to(session_user, 'UTF8') || '\\x00'::bytea
-    || convert_to(current_setting('role'), 'UTF8') || '\\x00'::bytea
-    || convert_to(claimed, 'UTF8'))), 'hex'), 'UTF8'))
+    || convert_to(current_setting('role'), 'UTF8') || '\\x00'::bytea{{claimed}})), 'hex'), 'UTF8'))
     = sha256(convert_to(substr(given, {KEY_LENGTH + START_LENGTH + 1}), 'UTF8'));
   IF valid THEN
     valid := abs(date_part('epoch', now()) - start::float8 / 1000000) <= {WINDOW};
   END IF;"""
 
-_TENANT: Final = f"""
+_DECLARE: Final = f"""
 DECLARE
-  claimed text := current_setting('{{setting}}', true);
-  given text;
-  start text;
-  pads record;
-  valid boolean;
-BEGIN
-  IF claimed IS NULL OR claimed = '' THEN
-    RETURN NULL;
-  END IF;
-  given := current_setting('{SIGNATURE}', true);{_CHECK}
-  IF valid THEN
-    RETURN {{value}};
-  END IF;
-  RAISE insufficient_privilege USING
-    MESSAGE = 'the tenant of this transaction is not signed for it',
-    HINT = 'let rls.enforce(engine, key=...) set it, with a key that rls.store_keys() stored';
-END
-"""
-
-# Unlike the others it is asked also in a tenant's scope, whose signature is for something else.
-_SYSTEM: Final = f"""
-DECLARE
-  claimed text := '';
   given text := current_setting('{SIGNATURE}', true);
   start text;
   pads record;
-  valid boolean;
+  valid boolean;"""
+
+_SETTINGS: Final = "".join(
+    f"\n  of_{kind} text := coalesce(current_setting('{name}', true), '');"
+    for kind, name in SETTINGS.items()
+)
+_NOBODY: Final = " AND ".join(f"of_{kind} = ''" for kind in SETTINGS)
+_CLAIMED: Final = " || '\\x00'::bytea".join(
+    f"\n    || convert_to(of_{kind}, 'UTF8')" for kind in SETTINGS
+)
+
+_TENANT: Final = f"""{_DECLARE}{_SETTINGS}
+BEGIN
+  IF {_NOBODY} THEN
+    RETURN true;
+  END IF;{_CHECK.format(signed=b"tenant".hex(), claimed=_CLAIMED)}
+  RETURN CASE WHEN valid THEN true END;
+END
+"""
+
+# Unlike the other it is asked also in a tenant's scope, whose signature is for something else.
+_SYSTEM: Final = f"""{_DECLARE}
 BEGIN
   IF given IS NULL OR given = '' THEN
     RETURN false;
-  END IF;{_CHECK}
+  END IF;{_CHECK.format(signed=b"system".hex(), claimed="")}
   RETURN coalesce(valid, false);
 END
 """
 
 
-def verified_function(spec: TablePolicySpec, column: TenantColumn) -> Function:
-    """Return the function that returns the tenant if it is signed, and raises if it is not.
+def signed_function() -> Function:
+    """Return the function that says whether no tenant is named, or one that is signed.
 
-    Args:
-        spec: the table whose policies call it.
-        column: the tenant column that the result is compared with.
-
-    Raises:
-        KeyError: the column's ``kind`` cannot be compared with its ``storage``.
+    It returns ``NULL`` otherwise. An error would tell an attacker something: PostgreSQL may
+    evaluate a condition of his own first, and ask for the signature only if some row fits, whoever
+    it belongs to.
     """
-    claimed = tenant_function(spec, column)
-    body = _TENANT.format(
-        setting=SETTINGS[column.kind],
-        signed=column.kind.encode().hex(),
-        value=claimed.conversion.format("claimed"),
-    )
-    return _function(claimed.name, body, claimed.returns, claimed.nature.returns)
+    return _function(f"{PREFIX}signed", _TENANT)
 
 
 def system_function() -> Function:
     """Return the function that says whether the transaction is in a signed system scope."""
-    body = _SYSTEM.format(signed=b"system".hex())
-    return _function(f"{PREFIX}system", body, "boolean", BOOLEAN)
+    return _function(f"{PREFIX}system", _SYSTEM)
 
 
-def _function(name: str, body: str, returns: str, oid: int) -> Function:
+def _function(name: str, body: str) -> Function:
     # PARALLEL RESTRICTED: a parallel worker is another process than the one that was signed for.
     definition = (
-        f"CREATE OR REPLACE FUNCTION {SCHEMA}.{name}() RETURNS {returns} LANGUAGE plpgsql STABLE "
+        f"CREATE OR REPLACE FUNCTION {SCHEMA}.{name}() RETURNS boolean LANGUAGE plpgsql STABLE "
         "PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS "
         f"$tenantshield${body}$tenantshield$"
     )
-    nature = Nature(oid, "s", "r", definer=True, settings=(_SEARCH_PATH,))
-    return Function(SCHEMA, name, body, definition, nature, returns=returns)
+    nature = Nature(BOOLEAN, "s", "r", definer=True, settings=(_SEARCH_PATH,))
+    return Function(SCHEMA, name, body, definition, nature)
 
 
 def verifier_functions_of(spec: TablePolicySpec) -> list[Function]:
     """Return the functions with which the policies of one table check signatures."""
     if not spec.signed:
         return []
-    found = [verified_function(spec, each) for each in columns_of(spec)]
-    if spec.system_role is not None:
-        found.append(system_function())
-    return list(dict.fromkeys(found))
+    return [signed_function(), *([] if spec.system_role is None else [system_function()])]
 
 
 def verifier_statements(spec: TablePolicySpec) -> Iterator[str]:
@@ -171,7 +155,8 @@ def verifier_statements(spec: TablePolicySpec) -> Iterator[str]:
         f"MESSAGE = 'the schema {SCHEMA} belongs to another role'; END IF; "
         "END $tenantshield$"
     )
-    yield f"REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC"
+    # So that enforce() can ask whether a signature is accepted.
+    yield f"GRANT USAGE ON SCHEMA {SCHEMA} TO PUBLIC"
     yield (
         f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{KEYS} "
         "(name text PRIMARY KEY, inner_pad bytea NOT NULL, outer_pad bytea NOT NULL)"
@@ -203,7 +188,8 @@ def store_keys(connection: Connection, keys: Sequence[bytes]) -> None:
         ConfigurationError: the database is not PostgreSQL, or a key is too short.
     """
     require_postgresql(connection)
-    if isinstance(keys, bytes):
+    given: object = keys
+    if isinstance(given, bytes):
         raise ConfigurationError("store_keys() takes a list of keys: store_keys(connection, [key])")
     stored = [stored_key(each) for each in keys]
     rows = [

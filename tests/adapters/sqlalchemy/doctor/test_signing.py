@@ -48,7 +48,7 @@ def test_nothing_is_found_where_all_is_in_place(place: Place) -> None:
 
 def test_functions_of_a_superuser_that_check_signatures_are_no_finding(place: Place) -> None:
     place.run(
-        "ALTER FUNCTION tenantshield.tenantshield_text() OWNER TO postgres",
+        "ALTER FUNCTION tenantshield.tenantshield_signed() OWNER TO postgres",
         "ALTER FUNCTION tenantshield.tenantshield_system() OWNER TO postgres",
     )
     assert place.examine() == []
@@ -61,13 +61,13 @@ def test_functions_of_a_superuser_that_check_signatures_are_no_finding(place: Pl
 @pytest.mark.parametrize(
     "change",
     [
-        "ALTER FUNCTION tenantshield.tenantshield_text() SECURITY INVOKER",
-        "ALTER FUNCTION tenantshield.tenantshield_text() RESET search_path",
-        "ALTER FUNCTION tenantshield.tenantshield_text() PARALLEL SAFE",
+        "ALTER FUNCTION tenantshield.tenantshield_signed() SECURITY INVOKER",
+        "ALTER FUNCTION tenantshield.tenantshield_signed() RESET search_path",
+        "ALTER FUNCTION tenantshield.tenantshield_signed() PARALLEL SAFE",
         (
-            "CREATE OR REPLACE FUNCTION tenantshield.tenantshield_text() RETURNS text "
+            "CREATE OR REPLACE FUNCTION tenantshield.tenantshield_signed() RETURNS boolean "
             "LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER "
-            "SET search_path = pg_catalog, pg_temp AS $$ BEGIN RETURN 'acme'; END $$"
+            "SET search_path = pg_catalog, pg_temp AS $$ BEGIN RETURN true; END $$"
         ),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -11,7 +13,7 @@ import pytest
 from tests.databases import Database, database
 from tests.guides import Reader, blocks_of
 
-ROLES: Final = ("shop_app", "shop_system", "shop_owner")
+ROLES: Final = ("shop_app", "shop_system", "shop_owner", "shop_reports")
 
 # The expected results of each file.
 CHECKS: Final = {
@@ -80,6 +82,16 @@ for tenant, expected in (("acme", 1), ("globex", 0)):
     assert asyncio.run(by_name(tenant)) == expected
 by_psycopg.dispose()
 """,
+    "signed.py": """
+with tenant_scope("acme"), signing.connect() as connection:
+    cursor = connection.connection.cursor()
+    cursor.execute("SELECT * FROM invoice")
+    assert cursor.fetchall()
+    cursor.execute("SELECT set_config('tenantshield.signature', '', true)")
+    cursor.execute("SELECT * FROM invoice")
+    assert cursor.fetchall() == []
+signing.dispose()
+""",
 }
 
 
@@ -97,21 +109,24 @@ def test_the_guide_does_what_it_says(db: Database, tmp_path: Path) -> None:
         tmp_path,
         {
             name: db.url.set(username=role).render_as_string(hide_password=False)
-            for name, role in zip(("APP_URL", "SYSTEM_URL", "OWNER_URL"), ROLES, strict=True)
-        },
+            for name, role in zip(("APP_URL", "SYSTEM_URL", "OWNER_URL"), ROLES, strict=False)
+        }
+        | {"TENANT_KEY": base64.b64encode(secrets.token_bytes(32)).decode()},
     )
     ran = []
     for language, block in blocks_of("postgresql.md"):
         if language == "sql":
-            db.run(block)
+            db.run(block.replace("DATABASE shop ", f"DATABASE {db.url.database} "))
         else:
             ran.append(reader.write(block))
             reader.python("-c", block + CHECKS.get(ran[-1], ""))
     assert ran == [
         "models.py",
         "tables.py",
+        "policies.py",
         "database.py",
         "use.py",
         "jobs.py",
         "pooled.py",
+        "signed.py",
     ]
