@@ -17,8 +17,8 @@ __all__ = ["Node", "NotOursError", "Resolve", "read_condition"]
 Node: TypeAlias = tuple[Any, ...]
 """One of: ``(op, *nodes)`` for ``and``, ``or``, ``not``, ``=``, ``is null``, ``is not null``,
 ``exists``, ``select``; ``("cast", type, node)``; ``("column", table, name)``, the table being
-``None`` for the policy's own; ``("from", schema, name, alias)``; ``("call", schema, name, *nodes)``;
-``("text", value)``; ``("word", value)``."""
+``None`` for the policy's own; ``("from", schema, name, alias)``;
+``("call", schema, name, *nodes)``; ``("text", value)``; ``("word", value)``."""
 
 Resolve: TypeAlias = Callable[[str, str], str | None]
 """Returns the schema of a ``"table"`` or ``"function"`` that is named without one."""

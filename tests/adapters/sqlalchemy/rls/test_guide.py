@@ -83,7 +83,7 @@ for tenant, expected in (("acme", 1), ("globex", 0)):
 by_psycopg.dispose()
 """,
     "signed.py": """
-with tenant_scope("acme"), signing.connect() as connection:
+with tenant_scope("acme"), signing.begin() as connection:
     cursor = connection.connection.cursor()
     cursor.execute("SELECT * FROM invoice")
     assert cursor.fetchall()
