@@ -27,7 +27,12 @@ from tenantshield_mw import (
     TenantSessionMiddlewareWSGI,
     tenant_scope,
 )
-from tenantshield_mw.context import as_tenant_context, bind, try_current_tenant
+from tenantshield_mw.context import (
+    as_tenant_context,
+    bind,
+    current_binding,
+    try_current_tenant,
+)
 from tenantshield_mw.directory import Lookup, as_directory
 from tenantshield_mw.options import ALREADY, WSGIOptions, reusable
 from tenantshield_mw.refusal import REFUSAL_KEY, REFUSED, logged_refusal_for, start_refusal
@@ -41,6 +46,7 @@ R = TypeVar("R")
 
 _EXTENSION: Final = "tenantshield"
 _OPTION: Final = "tenantshield_tenant"
+_BINDING: Final = "tenantshield_mw.flask.binding"
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -111,7 +117,7 @@ class TenantShield:
             raise ConfigurationError(ALREADY)
         answer = self._kept.get("on_refused") or _answer_refused
         options = {**self._kept, "on_refused": _through_flask(app, answer)}
-        middleware = TenantSessionMiddlewareWSGI(app.wsgi_app, **options)
+        middleware = TenantSessionMiddlewareWSGI(_noting_binding(app.wsgi_app), **options)
         handled = app.error_handler_spec[None][None]
         for kind in REFUSED:
             if kind not in handled:
@@ -126,6 +132,16 @@ def _with_session(app: Flask, middleware: Any) -> Any:
     def serve(environ: Any, start_response: Any) -> Any:
         environ.setdefault(SESSION_KEY, partial(_session_of, app, environ))
         return middleware(environ, start_response)
+
+    return serve
+
+
+def _noting_binding(app: Any) -> Any:
+    """Return a WSGI app that notes the middleware's binding, which ends with the request."""
+
+    def serve(environ: Any, start_response: Any) -> Any:
+        environ[_BINDING] = current_binding()
+        return app(environ, start_response)
 
     return serve
 
@@ -155,13 +171,19 @@ def enter_tenant(tenant: TenantContext | TenantId) -> None:
         tenant: an identifier or a :class:`~tenantshield_mw.TenantContext`.
 
     Raises:
-        ConfigurationError: the request did not pass :class:`TenantShield`, which ends it.
+        ConfigurationError: the request did not pass :class:`TenantShield`, which ends it; or this
+            code does not run in the request, but in a thread or after its end.
         ScopeMismatchError: the request is bound to another tenant.
         TenantResolutionError: ``tenant`` cannot name a tenant.
     """
     if TENANT_KEY not in request.environ:
         raise ConfigurationError(
             "enter_tenant() needs TenantShield(app, ...), which ends the tenant with the request"
+        )
+    if not _ends_with_request():
+        raise ConfigurationError(
+            "enter_tenant() was called in a thread that has the request's context, or after the "
+            "request, where nothing would end the tenant: enter tenant_scope(...) there"
         )
     entered = as_tenant_context(tenant)
     bound = try_current_tenant()
@@ -172,6 +194,17 @@ def enter_tenant(tenant: TenantContext | TenantId) -> None:
         raise ScopeMismatchError(
             "the request is bound to another tenant than enter_tenant() names: name it once"
         )
+
+
+def _ends_with_request() -> bool:
+    """Return whether what is bound here ends with the binding of the request's middleware."""
+    of_request = request.environ.get(_BINDING)
+    binding = current_binding()
+    while binding is not None:
+        if binding is of_request:
+            return True
+        binding = binding[1]
+    return False
 
 
 def _answer_refused(environ: Any, start_response: Any) -> Any:

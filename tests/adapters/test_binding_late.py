@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,14 @@ import httpx
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, Header, HTTPException
 from fastapi.responses import StreamingResponse
-from flask import Flask, Response, request, session, stream_with_context
+from flask import (
+    Flask,
+    Response,
+    copy_current_request_context,
+    request,
+    session,
+    stream_with_context,
+)
 from litestar import Litestar
 from litestar import Request as LitestarRequest
 from litestar import get as litestar_get
@@ -40,6 +48,7 @@ from tenantshield_mw.adapters.flask import TenantShield, enter_tenant
 from tenantshield_mw.adapters.litestar import TenantShieldPlugin
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.starlette import install
+from tenantshield_mw.context import current_binding
 
 from .serving import asgi_client, code_of, under_uvicorn, under_werkzeug
 
@@ -386,6 +395,56 @@ class TestFlask:
         app = Flask(__name__)
         with app.test_request_context(), pytest.raises(ConfigurationError, match="TenantShield"):
             enter_tenant("acme")
+
+    @pytest.mark.parametrize("carried", [False, True])
+    def test_a_thread_with_the_requests_context_is_refused(
+        self, engine: Engine, carried: bool
+    ) -> None:
+        app = self.make(engine, resolvers.bound_later())
+        app.testing = True
+
+        with ThreadPoolExecutor(1) as pool:
+
+            @app.get("/thread")
+            def in_thread() -> str:
+                @copy_current_request_context
+                def work() -> None:
+                    enter_tenant("globex")
+
+                pool.submit(carry_tenant(work) if carried else work).result()
+                return "entered"
+
+            with pytest.raises(ConfigurationError, match="in a thread"):
+                app.test_client().get("/thread")
+            assert pool.submit(current_binding).result() is None
+
+    def test_code_after_the_request_is_refused(self, late: Flask) -> None:
+        with late.test_client() as client:
+            client.get("/notes", headers=as_user("ann"))
+            with pytest.raises(ConfigurationError, match="after the request"):
+                enter_tenant("acme")
+        assert try_current_tenant() is None
+
+    def test_a_streamed_body_and_an_async_view_may_enter_it(self, engine: Engine) -> None:
+        app = self.make(engine, resolvers.bound_later())
+
+        @app.get("/late-stream")
+        def late_stream() -> Response:
+            def body() -> Iterator[str]:
+                enter_tenant("acme")
+                yield from bodies(engine)
+
+            return Response(stream_with_context(body()))
+
+        @app.get("/late-async")
+        async def late_async() -> list[str]:
+            enter_tenant("globex")
+            return bodies(engine)
+
+        client = app.test_client()
+        assert client.get("/late-stream").text == "ours"
+        assert client.get("/late-async").json == ["secret"]
+        assert client.get("/notes").status_code == 500
 
     def test_the_session_resolver_reads_flasks_own_session(self, engine: Engine) -> None:
         app = self.make(engine, resolvers.session("organization"))
