@@ -130,7 +130,11 @@ def _with_session(app: Flask, middleware: Any) -> Any:
     """Return a WSGI app that lets resolvers read Flask's own session."""
 
     def serve(environ: Any, start_response: Any) -> Any:
-        environ.setdefault(SESSION_KEY, partial(_session_of, app, environ))
+        given = environ.get(SESSION_KEY)
+        # One that middleware has put there counts, but not that of a Flask app around this one,
+        # which has another cookie and another secret.
+        if given is None or getattr(given, "func", None) is _session_of:
+            environ[SESSION_KEY] = partial(_session_of, app, environ)
         return middleware(environ, start_response)
 
     return serve

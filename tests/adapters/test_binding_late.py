@@ -32,6 +32,7 @@ from litestar.response import Response as LitestarResponse
 from litestar.response import Stream
 from sqlalchemy import Engine, create_engine, insert, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from tenantshield_mw import (
     ConfigurationError,
@@ -455,6 +456,34 @@ class TestFlask:
         other = app.test_client()
         other.get("/login/globex")
         assert other.get("/notes").json == ["secret"]
+
+    def test_an_app_within_another_one_reads_its_own_session(self, engine: Engine) -> None:
+        within = self.make(engine, resolvers.session("organization"))
+        within.config["SESSION_COOKIE_NAME"] = "within"
+        within.secret_key = "another secret"
+        around = Flask("around")
+        around.secret_key = "a secret"
+
+        @around.get("/login/<organization>")
+        def login(organization: str) -> str:
+            session["organization"] = organization
+            return "logged in"
+
+        around.wsgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
+            around.wsgi_app, {"/within": within.wsgi_app}
+        )
+        TenantShield(
+            around,
+            resolve_tenant=resolvers.session("organization"),
+            exempt=["/login", "/within/login"],
+        )
+        client: Any = around.test_client()
+        client.get("/login/acme")
+        assert client.get("/within/notes").json["code"] == "tenant_missing"
+        client.get("/within/login/globex")
+        assert client.get("/within/notes").json["code"] == "tenant_malformed"
+        client.get("/within/login/acme")
+        assert client.get("/within/notes").json == ["ours"]
 
     def test_the_session_resolver_says_that_there_is_no_secret_key(self, engine: Engine) -> None:
         app = self.make(engine, resolvers.session("organization"))

@@ -89,8 +89,8 @@ async def test_a_litestar_dependency_that_runs_beside_another_is_refused(depende
 
     @litestar_get("/beside")
     async def show_beside(
-        named: NamedDependency[str],  # noqa: ARG001
-        beside: NamedDependency[str],  # noqa: ARG001
+        named: NamedDependency[str],
+        beside: NamedDependency[str],
     ) -> None:
         nonlocal ran
         ran = True

@@ -509,21 +509,44 @@ def test_an_error_of_the_call_goes_to_the_server() -> None:
     assert tenant_id() is None
 
 
-def test_a_mounted_application_may_have_a_middleware_of_its_own() -> None:
-    seen: list[Any] = []
+@pytest.mark.parametrize(
+    ("inner", "status", "seen"),
+    [
+        (lambda _: "acme", 200, ["acme", "acme"]),
+        (lambda _: TenantContext("acme", {"plan": "gold"}), 200, ["acme", "acme"]),
+        # What was proved to the outer middleware is not replaced.
+        (lambda _: "globex", 400, ["acme"]),
+        (lambda _: 1, 400, ["acme"]),
+    ],
+)
+def test_a_mounted_application_may_have_a_middleware_of_its_own_for_the_same_tenant(
+    inner: Any, status: int, seen: list[object]
+) -> None:
+    found: list[object] = []
 
+    def innermost(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        found.append(tenant_id())
+        yield b""
+
+    mounted = TenantSessionMiddlewareWSGI(innermost, resolve_tenant=inner)
+
+    def outermost(environ: Any, start_response: Any) -> Iterator[bytes]:
+        yield from mounted(environ, start_response)
+        found.append(tenant_id())
+
+    assert call_wsgi(around(outermost), as_environ(headers=ACME)).status == status
+    assert found == seen
+
+
+@pytest.mark.parametrize("outer", [{"exempt": ["/in"]}, {"on_missing_tenant": "allow_unbound"}])
+def test_a_mounted_application_may_name_a_tenant_where_the_outer_one_has_none(outer: Any) -> None:
     def innermost(environ: Any, start_response: Any) -> Iterator[bytes]:
         start_response("200 OK", [])
         yield tenant_bytes()
 
-    inner = TenantSessionMiddlewareWSGI(innermost, resolve_tenant=lambda environ: "globex")
-
-    def outermost(environ: Any, start_response: Any) -> Iterator[bytes]:
-        yield from inner(environ, start_response)
-        seen.append(tenant_id())
-
-    assert call_wsgi(around(outermost), as_environ(headers=ACME)).body == b"globex"
-    assert seen == ["acme"]
+    mounted = TenantSessionMiddlewareWSGI(innermost, resolve_tenant=lambda _: "globex")
+    assert call_wsgi(around(mounted, **outer), as_environ("/in")).body == b"globex"
 
 
 TEXT = [("Content-Type", "text/plain; charset=utf-8")]
