@@ -59,8 +59,8 @@ _IN_THREAD: Final = (
 
 _IN_TASK: Final = (
     "Litestar sets dependencies that do not depend on each other up in tasks of their own, so this "
-    "scope would not reach the handler: let the handler's other dependencies depend on the one that "
-    "enters the scope, by a parameter of its name"
+    "scope would not reach the handler: let the handler's other dependencies depend on the one "
+    "that enters the scope, by a parameter of its name"
 )
 
 

@@ -22,7 +22,13 @@ from werkzeug.serving import WSGIRequestHandler as WerkzeugRequestHandler
 from werkzeug.serving import make_server as make_werkzeug_server
 from werkzeug.test import create_environ
 
-from tenantshield_mw import TenantSessionMiddlewareWSGI, resolvers, tenant_scope, try_current_tenant
+from tenantshield_mw import (
+    TenantContext,
+    TenantSessionMiddlewareWSGI,
+    resolvers,
+    tenant_scope,
+    try_current_tenant,
+)
 from tenantshield_mw.request import TENANT_KEY
 
 from .calling import as_environ, call_wsgi
