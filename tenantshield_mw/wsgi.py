@@ -34,6 +34,8 @@ _get: Final = binding_var.get
 _set: Final = binding_var.set
 _reset: Final = binding_var.reset
 
+_NO_SCOPE: Final[dict[str, Any]] = {}
+
 
 class TenantSessionMiddlewareWSGI:
     """Bind each request of a WSGI application to its tenant.
@@ -161,7 +163,8 @@ class TenantSessionMiddlewareWSGI:
                 if self._on_missing_tenant != "allow_unbound":
                     return self._refuse(None, environ, start_response)
                 environ[UNNAMED_KEY] = True
-            outer = environ.get(TENANT_KEY)
+            # a2wsgi hands over the scope, which has the tenant of an ASGI middleware around it.
+            outer = environ.get(TENANT_KEY) or environ.get("asgi.scope", _NO_SCOPE).get(TENANT_KEY)
             if outer is not None and tenant is not None and tenant != outer:
                 return self._refuse(another_tenant(), environ, start_response)
 

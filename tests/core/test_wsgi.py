@@ -16,7 +16,9 @@ from wsgiref.simple_server import make_server as make_wsgiref_server
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
+import httpx
 import pytest
+from a2wsgi import WSGIMiddleware
 from werkzeug.middleware.lint import LintMiddleware
 from werkzeug.serving import WSGIRequestHandler as WerkzeugRequestHandler
 from werkzeug.serving import make_server as make_werkzeug_server
@@ -24,6 +26,7 @@ from werkzeug.test import create_environ
 
 from tenantshield_mw import (
     TenantContext,
+    TenantSessionMiddleware,
     TenantSessionMiddlewareWSGI,
     resolvers,
     tenant_scope,
@@ -553,6 +556,38 @@ def test_a_mounted_application_may_name_a_tenant_where_the_outer_one_has_none(ou
 
     mounted = TenantSessionMiddlewareWSGI(innermost, resolve_tenant=lambda _: "globex")
     assert call_wsgi(around(mounted, **outer), as_environ("/in")).body == b"globex"
+
+
+@pytest.mark.parametrize(
+    ("headers", "outcome"),
+    [
+        ({"X-Outer": "acme", "X-Tenant-ID": "acme"}, (200, b"acme")),
+        ({"X-Outer": "acme", "X-Tenant-ID": "globex"}, (400, None)),
+        ({"X-Tenant-ID": "globex"}, (200, b"globex")),
+    ],
+)
+async def test_a_wsgi_app_in_an_asgi_app_is_for_the_same_tenant(
+    headers: dict[str, str], outcome: Any
+) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", TEXT)
+        return [tenant_bytes()]
+
+    bridge: Any = WSGIMiddleware
+    both = TenantSessionMiddleware(
+        bridge(around(app)),
+        resolve_tenant=resolvers.header("X-Outer"),
+        on_missing_tenant="allow_unbound",
+    )
+    transport = httpx.ASGITransport(both)
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+        response = await client.get("/", headers=headers)
+    status, body = outcome
+    assert response.status_code == status
+    if body is None:
+        assert response.json()["code"] == "tenant_malformed"
+    else:
+        assert response.content == body
 
 
 TEXT = [("Content-Type", "text/plain; charset=utf-8")]
