@@ -40,6 +40,8 @@ _get: Final = binding_var.get
 _set: Final = binding_var.set
 _reset: Final = binding_var.reset
 
+_NO_ENVIRON: Final[dict[str, Any]] = {}
+
 _plain_channel: Final = channel_wrapper()
 
 
@@ -173,7 +175,8 @@ class TenantSessionMiddleware:
                 if self._on_missing_tenant != "allow_unbound":
                     return await self._refuse(None, scope, receive, send)
                 scope = {**scope, UNNAMED_KEY: True}
-            outer = scope.get(TENANT_KEY)
+            # a2wsgi hands over the environ, which has the tenant of a WSGI middleware around it.
+            outer = scope.get(TENANT_KEY) or scope.get("wsgi_environ", _NO_ENVIRON).get(TENANT_KEY)
             if outer is not None and tenant is not None and tenant != outer:
                 return await self._refuse(another_tenant(), scope, receive, send)
 

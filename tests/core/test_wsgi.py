@@ -18,7 +18,7 @@ from wsgiref.validate import validator
 
 import httpx
 import pytest
-from a2wsgi import WSGIMiddleware
+from a2wsgi import ASGIMiddleware, WSGIMiddleware
 from werkzeug.middleware.lint import LintMiddleware
 from werkzeug.serving import WSGIRequestHandler as WerkzeugRequestHandler
 from werkzeug.serving import make_server as make_werkzeug_server
@@ -588,6 +588,24 @@ async def test_a_wsgi_app_in_an_asgi_app_is_for_the_same_tenant(
         assert response.json()["code"] == "tenant_malformed"
     else:
         assert response.content == body
+
+
+@pytest.mark.parametrize(("inner", "status"), [(b"acme", 200), (b"globex", 400)])
+def test_an_asgi_app_in_a_wsgi_app_is_for_the_same_tenant(inner: bytes, status: int) -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(tenant_id())
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    bridge: Any = ASGIMiddleware
+    within = bridge(
+        TenantSessionMiddleware(app, resolve_tenant=resolvers.header("X-Inner")), wait_time=60.0
+    )
+    headers = [*ACME, (b"x-inner", inner)]
+    assert call_wsgi(around(within), as_environ(headers=headers)).status == status
+    assert seen == (["acme"] if status == 200 else [])
 
 
 TEXT = [("Content-Type", "text/plain; charset=utf-8")]
