@@ -28,6 +28,7 @@ from tenantshield_mw import (
     tenant_scope,
 )
 from tenantshield_mw.context import (
+    Bound,
     as_tenant_context,
     bind,
     current_binding,
@@ -184,31 +185,37 @@ def enter_tenant(tenant: TenantContext | TenantId) -> None:
         raise ConfigurationError(
             "enter_tenant() needs TenantShield(app, ...), which ends the tenant with the request"
         )
-    if not _ends_with_request():
+    bound = _bound_in_request()
+    if not bound:
         raise ConfigurationError(
             "enter_tenant() was called in a thread that has the request's context, or after the "
             "request, where nothing would end the tenant: enter tenant_scope(...) there"
         )
     entered = as_tenant_context(tenant)
-    bound = try_current_tenant()
-    if bound is None:
+    # Also a tenant outside a system scope, which ends before the request does.
+    for each in (*bound, request.environ[TENANT_KEY]):
+        if isinstance(each, TenantContext) and each != entered:
+            raise ScopeMismatchError(
+                "the request is bound to another tenant than enter_tenant() names: name it once"
+            )
+    if try_current_tenant() is None:
         bind(entered)
         request.environ[TENANT_KEY] = entered
-    elif bound != entered:
-        raise ScopeMismatchError(
-            "the request is bound to another tenant than enter_tenant() names: name it once"
-        )
 
 
-def _ends_with_request() -> bool:
-    """Return whether what is bound here ends with the binding of the request's middleware."""
+def _bound_in_request() -> list[Bound]:
+    """Return what is bound, up to the binding of the request's middleware; nothing if that one is
+    not among the bindings, so that they do not end with it.
+    """
     of_request = request.environ.get(_BINDING)
+    bound: list[Bound] = []
     binding = current_binding()
     while binding is not None:
+        bound.append(binding[0])
         if binding is of_request:
-            return True
+            return bound
         binding = binding[1]
-    return False
+    return []
 
 
 def _answer_refused(environ: Any, start_response: Any) -> Any:

@@ -37,6 +37,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from tenantshield_mw import (
     ConfigurationError,
     MissingTenantContextError,
+    ScopeMismatchError,
     atenant_scope,
     carry_tenant,
     resolvers,
@@ -391,6 +392,53 @@ class TestFlask:
 
         response = late.test_client().get("/notes", headers=as_user("ann"))
         assert response.status_code == 500
+
+    @pytest.mark.parametrize("resolver", [resolvers.bound_later(), resolvers.header("X-Tenant")])
+    def test_a_second_tenant_is_refused_in_a_system_scope_too(
+        self, engine: Engine, resolver: Any
+    ) -> None:
+        app = self.make(engine, resolver)
+        app.testing = True
+
+        @app.before_request
+        def bind_tenant() -> None:
+            enter_tenant("acme")
+
+        @app.get("/system/<organization>")
+        def in_system(organization: str) -> list[str]:
+            with system_scope("look the user up"):
+                enter_tenant(organization)
+            return bodies(engine)
+
+        client = app.test_client()
+        headers = {"X-Tenant": "acme"}
+        assert client.get("/system/acme", headers=headers).json == ["ours"]
+        with pytest.raises(ScopeMismatchError):
+            client.get("/system/globex", headers=headers)
+
+    def test_a_second_tenant_is_refused_in_a_system_scope_within_another_tenants(
+        self, engine: Engine
+    ) -> None:
+        app = self.make(engine, resolvers.bound_later())
+        app.testing = True
+
+        @app.get("/within")
+        def within() -> None:
+            with tenant_scope("acme"), system_scope("look the user up"):
+                enter_tenant("globex")
+
+        with pytest.raises(ScopeMismatchError):
+            app.test_client().get("/within")
+
+    def test_the_first_tenant_may_be_named_in_a_system_scope(self, engine: Engine) -> None:
+        app = self.make(engine, resolvers.bound_later())
+
+        @app.before_request
+        def bind_tenant() -> None:
+            with system_scope("look the user up"):
+                enter_tenant("acme")
+
+        assert app.test_client().get("/notes").json == ["ours"]
 
     def test_without_the_extension_it_is_refused(self) -> None:
         app = Flask(__name__)
