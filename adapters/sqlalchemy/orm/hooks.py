@@ -171,7 +171,7 @@ def _hook_loading() -> None:
     def serving_instances(cursor: Any, context: Any) -> Any:
         result: Any = instances(cursor, context)
         note_load(cursor, context)
-        check, chunks = same_scope(), result.chunks
+        check, chunks = same_scope(context.session), result.chunks
         result.chunks = functools.partial(_checked, chunks, check)
         if result._yield_per:
             result.iterator = chain.from_iterable(_checked(chunks, check, result._yield_per))
