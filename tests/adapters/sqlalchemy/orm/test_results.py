@@ -126,6 +126,41 @@ def test_pending_work_of_the_scope_in_between_is_not_lost(engine: Engine) -> Non
             assert session.scalar(select(Note.body).where(Note.id == 6)) == "g6"
 
 
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda session: session.scalars(select(Note)).all(),
+        lambda session: session.scalars(select(Note)).first(),
+        lambda session: session.scalars(select(Note)).fetchmany(2),
+        lambda session: [*session.scalars(BY_ONE)],
+        lambda session: session.get(Note, 1),
+        lambda session: session.query(Note).all(),
+    ],
+)
+def test_a_listener_that_uses_the_session_in_another_scope_mixes_nothing(
+    engine: Engine, read: Callable[[Session], object]
+) -> None:
+    calls = []
+
+    def in_another_scope(*_: object) -> None:
+        calls.append(None)
+        if len(calls) == 1:
+            with tenant_scope("globex"):
+                session.scalar(select(Note.id).limit(1))
+
+    event.listen(Note, "load", in_another_scope)
+    try:
+        with Session(engine) as session:
+            with acme():
+                held = read(session)
+                assert held
+            with tenant_scope("globex"):
+                assert [session.get(Note, number) for number in (1, 2, 3)] == [None] * 3
+    finally:
+        event.remove(Note, "load", in_another_scope)
+    assert calls
+
+
 @pytest.fixture
 async def async_engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
     engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'notes.sqlite3'}")
