@@ -404,13 +404,6 @@ class TestFlask:
             app.test_client().get("/notes")
 
 
-@pytest.mark.parametrize("option", ["directory", "authorize"])
-def test_what_is_asked_before_the_app_runs_is_refused(option: str) -> None:
-    options: Any = {option: lambda *_: True}
-    with pytest.raises(ConfigurationError, match="bound_later"):
-        install(FastAPI(), resolve_tenant=resolvers.bound_later(), **options)
-
-
 def test_a_generator_that_a_thread_drives_is_not_a_dependency() -> None:
     def rows() -> Generator[str]:
         yield "row"
