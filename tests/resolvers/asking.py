@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tenantshield_mw import (
-    TenantContext,
-    TenantSessionMiddleware,
-)
+from tenantshield_mw import TenantContext, TenantSessionMiddleware
 from tests.core.calling import Seen, call_asgi, http_scope
 
 

@@ -6,11 +6,7 @@ from typing import Any
 
 import pytest
 
-from tenantshield_mw import (
-    TenantContext,
-    TenantResolutionError,
-    resolvers,
-)
+from tenantshield_mw import TenantContext, TenantResolutionError, resolvers
 from tests.core.calling import as_environ
 
 from .asking import says

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from tenantshield_mw import (
-    resolvers,
-)
+from tenantshield_mw import resolvers
 from tests.core.calling import http_scope
 
 from .sending import (

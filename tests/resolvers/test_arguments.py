@@ -6,11 +6,7 @@ from typing import Any
 
 import pytest
 
-from tenantshield_mw import (
-    ConfigurationError,
-    TenantResolutionError,
-    resolvers,
-)
+from tenantshield_mw import ConfigurationError, TenantResolutionError, resolvers
 
 from ..core.calling import as_environ
 

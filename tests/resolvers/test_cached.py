@@ -23,17 +23,7 @@ from tenantshield_mw import (
 )
 
 from ..core.calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
-from .sending import (
-    Cases,
-    Outcome,
-    Sent,
-    assert_outcome,
-    each_case,
-    malformed,
-    missing,
-    ran,
-    with_,
-)
+from .sending import Cases, Outcome, Sent, assert_outcome, each_case, malformed, missing, ran, with_
 
 
 class Clock:

@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenantshield_mw import (
-    TenantContext,
-    resolvers,
-)
+from tenantshield_mw import TenantContext, resolvers
 
 from ..core.calling import as_environ, http_scope
-from .sending import (
-    Cases,
-    Outcome,
-    Sent,
-    assert_outcome,
-    each_case,
-    malformed,
-    missing,
-    ran,
-    with_,
-)
+from .sending import Cases, Outcome, Sent, assert_outcome, each_case, malformed, missing, ran, with_
 
 CASES: Cases = {
     "client certificate": (

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenantshield_mw import (
-    TenantContext,
-    resolvers,
-)
+from tenantshield_mw import TenantContext, resolvers
 
 from ..core.calling import http_scope
 from .sending import (

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tenantshield_mw import (
-    resolvers,
-)
+from tenantshield_mw import resolvers
 
 from .asking import ACME, asked, says, says_later
 from .sending import (

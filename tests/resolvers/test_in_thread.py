@@ -8,11 +8,7 @@ from typing import Any
 
 import pytest
 
-from tenantshield_mw import (
-    ConfigurationError,
-    TenantSessionMiddlewareWSGI,
-    resolvers,
-)
+from tenantshield_mw import ConfigurationError, TenantSessionMiddlewareWSGI, resolvers
 from tests.core.calling import Seen, as_environ, call_wsgi
 
 from .asking import asked, says_later

@@ -22,17 +22,7 @@ from tenantshield_mw import (
 from tenantshield_mw.mount import mounted_scope
 
 from ..core.calling import Seen, call_asgi, http_scope
-from .sending import (
-    Cases,
-    Outcome,
-    Sent,
-    assert_outcome,
-    at,
-    each_case,
-    malformed,
-    missing,
-    ran,
-)
+from .sending import Cases, Outcome, Sent, assert_outcome, at, each_case, malformed, missing, ran
 
 
 def starlette_app() -> Any:

@@ -6,23 +6,10 @@ from typing import Any
 
 import pytest
 
-from tenantshield_mw import (
-    ConfigurationError,
-    TenantContext,
-    resolvers,
-)
+from tenantshield_mw import ConfigurationError, TenantContext, resolvers
 
 from ..core.calling import http_scope
-from .sending import (
-    Cases,
-    Outcome,
-    Sent,
-    assert_outcome,
-    each_case,
-    malformed,
-    missing,
-    ran,
-)
+from .sending import Cases, Outcome, Sent, assert_outcome, each_case, malformed, missing, ran
 
 
 class User:

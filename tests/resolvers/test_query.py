@@ -6,17 +6,7 @@ from typing import Any
 
 from tenantshield_mw import resolvers
 
-from .sending import (
-    Cases,
-    Outcome,
-    Sent,
-    assert_outcome,
-    at,
-    each_case,
-    malformed,
-    missing,
-    ran,
-)
+from .sending import Cases, Outcome, Sent, assert_outcome, at, each_case, malformed, missing, ran
 
 CASES: Cases = {
     "query": (

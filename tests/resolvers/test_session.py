@@ -7,25 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from tenantshield_mw import (
-    PRINCIPAL_KEY,
-    SESSION_KEY,
-    ConfigurationError,
-    TenantContext,
-    resolvers,
-)
+from tenantshield_mw import PRINCIPAL_KEY, SESSION_KEY, ConfigurationError, TenantContext, resolvers
 
 from ..core.calling import as_environ, http_scope
-from .sending import (
-    Cases,
-    Outcome,
-    Sent,
-    assert_outcome,
-    each_case,
-    malformed,
-    missing,
-    ran,
-)
+from .sending import Cases, Outcome, Sent, assert_outcome, each_case, malformed, missing, ran
 
 SOME_UUID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 
