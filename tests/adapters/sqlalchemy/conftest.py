@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import Engine
-
-from tests.databases import memory_engine
-
 from .letters import seed
+from .watching import engine_in_memory
 
-
-@pytest.fixture
-def engine() -> Engine:
-    return seed(memory_engine())
+engine = engine_in_memory(seed)

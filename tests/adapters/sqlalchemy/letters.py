@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Engine, ForeignKey, Integer, MetaData, String, Table
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 
-from .watching import fill
+from .watching import creating
 
 METADATA = MetaData()
 
@@ -42,7 +42,4 @@ SEED = (
 )
 
 
-def seed(engine: Engine) -> Engine:
-    METADATA.create_all(engine)
-    fill(engine, *SEED)
-    return engine
+seed = creating(METADATA, *SEED)

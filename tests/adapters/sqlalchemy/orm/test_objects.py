@@ -8,14 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, Integer, MetaData, String, TypeDecorator, select
-from sqlalchemy.orm import (
-    DeclarativeBase,
-    Mapped,
-    Session,
-    deferred,
-    mapped_column,
-    relationship,
-)
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, deferred, mapped_column, relationship
 from sqlalchemy.types import CHAR
 
 from tenantshield_mw import CrossTenantAccessError, system_scope, tenant_scope

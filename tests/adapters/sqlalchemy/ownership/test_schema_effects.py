@@ -23,11 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from tenantshield_mw import (
-    ConfigurationError,
-    UnguardedStatementError,
-    tenant_scope,
-)
+from tenantshield_mw import ConfigurationError, UnguardedStatementError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import (
     shared_across_tenants,
     tenant_aware,
