@@ -43,10 +43,10 @@ def engine_in_memory(seed: Seed) -> Any:
     return engine
 
 
-def engine_on_each(seed: Seed) -> Any:
-    """Return a fixture: an engine on each kind of database, with what ``seed`` creates."""
+def engine_on_each(seed: Seed, names: Iterable[DatabaseName] = NAMES) -> Any:
+    """Return a fixture: an engine on each of these databases, with what ``seed`` creates."""
 
-    @pytest.fixture(params=NAMES)
+    @pytest.fixture(params=names)
     def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
         name: DatabaseName = request.param
         require(name)
