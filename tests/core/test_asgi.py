@@ -14,7 +14,6 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tenantshield_mw import (
-    TenantContext,
     TenantSessionMiddleware,
     atenant_scope,
     resolvers,
@@ -244,51 +243,6 @@ async def test_a_task_that_outlives_the_request_keeps_its_tenant() -> None:
     go_on.set()
     assert await tasks[0] == "acme"
     assert tenant_id() is None
-
-
-@pytest.mark.parametrize(
-    ("inner", "status", "seen"),
-    [
-        (lambda _: "acme", 200, ["acme", "acme"]),
-        (lambda _: TenantContext("acme", {"plan": "gold"}), 200, ["acme", "acme"]),
-        # What was proved to the outer middleware is not replaced.
-        (lambda _: "globex", 400, ["acme"]),
-        (lambda _: 1, 400, ["acme"]),
-    ],
-)
-async def test_a_mounted_application_may_have_a_middleware_of_its_own_for_the_same_tenant(
-    inner: Any, status: int, seen: list[object]
-) -> None:
-    found: list[object] = []
-
-    async def innermost(scope: Any, receive: Any, send: Any) -> None:
-        found.append(tenant_id())
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-
-    mounted = TenantSessionMiddleware(innermost, resolve_tenant=inner)
-
-    async def outermost(scope: Any, receive: Any, send: Any) -> None:
-        await mounted(scope, receive, send)
-        found.append(tenant_id())
-        assert scope[TENANT_KEY].tenant_id == "acme"
-
-    sent = await asgi_messages(around(outermost), http_scope(headers=ACME))
-    assert sent[0]["status"] == status
-    assert found == seen
-
-
-@pytest.mark.parametrize("outer", [{"exempt": ["/in"]}, {"on_missing_tenant": "allow_unbound"}])
-async def test_a_mounted_application_may_name_a_tenant_where_the_outer_one_has_none(
-    outer: Any,
-) -> None:
-    found: list[object] = []
-
-    async def innermost(scope: Any, receive: Any, send: Any) -> None:
-        found.append(tenant_id())
-
-    mounted = TenantSessionMiddleware(innermost, resolve_tenant=lambda _: "globex")
-    await around(mounted, **outer)(http_scope("/in"), ignored, ignored)
-    assert found == ["globex"]
 
 
 async def test_messages_that_are_not_known_go_through() -> None:
