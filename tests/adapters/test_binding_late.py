@@ -407,9 +407,10 @@ class TestFlask:
         app.testing = True
 
         @app.get("/within")
-        def within() -> None:
+        def within() -> str:
             with tenant_scope("acme"), system_scope("look the user up"):
                 enter_tenant("globex")
+            return "entered"
 
         with pytest.raises(ScopeMismatchError):
             app.test_client().get("/within")

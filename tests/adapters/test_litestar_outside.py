@@ -170,7 +170,7 @@ async def test_what_is_exempt_is_what_litestar_routes_whatever_the_root_path_is(
         return "shown"
 
     plugin = TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=["/health"])
-    app = Litestar([show], plugins=[plugin], logging_config=None)
+    app: Any = Litestar([show], plugins=[plugin], logging_config=None)
     # Like hypercorn and granian, and unlike uvicorn, this leaves root_path out of the path.
     transport = httpx.ASGITransport(app, root_path="/a")
     async with (

@@ -140,7 +140,7 @@ def test_pending_work_of_the_scope_in_between_is_not_lost(engine: Engine) -> Non
 def test_a_listener_that_uses_the_session_in_another_scope_mixes_nothing(
     engine: Engine, read: Callable[[Session], object]
 ) -> None:
-    calls = []
+    calls: list[None] = []
 
     def in_another_scope(*_: object) -> None:
         calls.append(None)
