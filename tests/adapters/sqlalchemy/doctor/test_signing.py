@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
@@ -12,6 +13,8 @@ from tenantshield_mw.adapters.sqlalchemy.doctor import Finding, examine
 from tests.adapters.sqlalchemy.rls.conftest import RlsDatabase, signed_database
 
 from .shop import Shop
+
+KINDS: Final = ("tenants-unsigned", "key-readable", "role-creates-temporary")
 
 
 class Place:
