@@ -67,8 +67,14 @@ def test_it_can_be_asked_of_the_applications_own_engine(place: Place, base: RlsD
             return examine(metadata, session.connection())  # type: ignore[attr-defined]
 
         try:
-            assert [each.kind for each in client.session(ask)] == ["role-can-become", "tenants-unsigned"]
+            assert [each.kind for each in client.session(ask)] == [
+                "role-can-become",
+                "tenants-unsigned",
+            ]
             with tenant_scope("acme"):
-                assert [each.kind for each in client.session(ask)] == ["role-can-become", "tenants-unsigned"]
+                assert [each.kind for each in client.session(ask)] == [
+                    "role-can-become",
+                    "tenants-unsigned",
+                ]
         finally:
             client.close()

@@ -255,3 +255,25 @@ def test_nothing_is_seen_with_other_drivers(base: RlsDatabase, attacker: Any, dr
     client.close()
     assert any("set_config('tenantshield.signature', $" in each for each in queries)
     assert not any("globex" in each for each in queries)
+
+
+@pytest.mark.parametrize("setting", ["enable_seqscan", "enable_indexscan", "enable_bitmapscan"])
+@pytest.mark.parametrize("table", ["floor_by_integer", "floor_by_uuid"])
+def test_a_tenant_that_is_none_of_its_type_says_nothing_about_the_rows(
+    base: RlsDatabase, attacker: Any, table: str, setting: str
+) -> None:
+    """What cannot be converted is an error for any condition, or for none."""
+    kind = table.removeprefix("floor_by_")
+    value = "7" if kind == "integer" else "00000000-0000-0000-0000-000000000007"
+    base.here.run(f"INSERT INTO {table} VALUES (1, '{value}') ON CONFLICT DO NOTHING")
+    attacker.execute(f"SELECT set_config('tenantshield.{kind}', 'none of it', true)")
+    attacker.execute(f"SET LOCAL {setting} = off")
+
+    def outcome(number: int) -> object:
+        try:
+            with attacker.transaction():
+                return attacker.execute(f"SELECT 1 FROM {table} WHERE id = {number}").fetchall()
+        except psycopg.errors.InvalidTextRepresentation as error:
+            return str(error)
+
+    assert outcome(1) == outcome(999)
