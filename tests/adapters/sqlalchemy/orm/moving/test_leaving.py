@@ -1,4 +1,4 @@
-"""Objects that leave a session when its scope changes: what they do, and how they come back."""
+"""Objects of another scope leave the session: they change nothing, and say why."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select
-from sqlalchemy.orm import Session, make_transient
+from sqlalchemy.orm import (
+    Session,
+    make_transient,
+)
 from sqlalchemy.orm.attributes import flag_modified
 
-from tenantshield_mw import CrossTenantAccessError, ScopeMismatchError, system_scope, tenant_scope
+from tenantshield_mw import (
+    CrossTenantAccessError,
+    ScopeMismatchError,
+    system_scope,
+    tenant_scope,
+)
 from tests.databases import Database
 
-from . import company
-from .company import Line, Order, User, names
+from .models import Line, Order, User, names
 
-here, engine = company.here, company.engine
+# -- what has left the session -----------------------------------------------------------------
+
 
 CHANGES: dict[str, Callable[[User], Any]] = {
     "set": lambda user: setattr(user, "name", "lost"),
@@ -97,6 +105,37 @@ def test_a_tied_object_of_a_system_scope_leaves(engine: Engine) -> None:
                 with pytest.raises(ScopeMismatchError):
                     line.text = "lost"
             assert session.get(Line, 112) is None
+
+
+def test_a_tied_object_goes_where_its_parent_goes(here: Database, engine: Engine) -> None:
+    with Session(engine) as session:
+        with system_scope("look"):
+            orders = session.scalars(select(Order)).all()
+            own, other = session.scalars(select(Line).order_by(Line.id)).all()
+        with tenant_scope("a"):
+            own.text = "changed"
+            session.commit()
+            with pytest.raises(ScopeMismatchError):
+                other.text = "lost"
+            assert len(orders) == 2
+    assert here.read("SELECT text FROM move_line ORDER BY id") == [("changed",), ("lb",)]
+
+
+@pytest.mark.parametrize("order_id", [11, 12])
+def test_a_tied_object_whose_parent_was_changed_does_not_stay(
+    here: Database, engine: Engine, order_id: int
+) -> None:
+    with Session(engine) as session:
+        with system_scope("look"):
+            orders = session.scalars(select(Order)).all()
+            line = session.get_one(Line, 112)
+        with tenant_scope("a"):
+            line.order_id = order_id
+            line.text = "lost"
+            with pytest.raises(ScopeMismatchError):
+                session.commit()
+            assert len(orders) == 2
+    assert here.read("SELECT order_id, text FROM move_line ORDER BY id") == [(11, "la"), (12, "lb")]
 
 
 def test_a_tied_object_stays_through_a_system_scope(here: Database, engine: Engine) -> None:

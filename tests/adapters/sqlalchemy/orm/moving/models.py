@@ -1,22 +1,14 @@
-"""Users of two companies, with orders and files, and plans that all companies share."""
+"""The tables of the tests of a session that goes on in another scope."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-from typing import Any, Literal
+from typing import Any, Final
 
-import pytest
-from sqlalchemy import Engine, ForeignKey, MetaData, String, create_engine, func, select
+from sqlalchemy import ForeignKey, MetaData, String, func, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
-from tenantshield_mw import system_scope
-from tenantshield_mw.adapters.sqlalchemy import rls, shared_across_tenants, tenant_aware
-from tests.databases import Database, database, require
-from tests.policy_database import PolicyDatabase, policy_database
-
-Where = Literal["sqlite", "postgresql", "mariadb", "policies"]
-WHERE: tuple[Where, ...] = ("sqlite", "postgresql", "mariadb", "policies")
+from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
+from tests.databases import Database
 
 
 class Base(DeclarativeBase):
@@ -78,11 +70,6 @@ class Note(Base):
     tenant_id: Mapped[str] = mapped_column(String(20))
 
 
-Plan.number = column_property(
-    select(func.count(User.id)).where(User.plan_id == Plan.id).scalar_subquery()
-)
-
-
 class Folder(Base):
     """Tied to its user; its files tell whose they are."""
 
@@ -100,6 +87,11 @@ class File(Base):
     folder_id: Mapped[int] = mapped_column(ForeignKey("move_folder.id"))
     name: Mapped[str] = mapped_column(String(20))
     folder: Mapped[Folder] = relationship(back_populates="files")
+
+
+Plan.number = column_property(
+    select(func.count(User.id)).where(User.plan_id == Plan.id).scalar_subquery()
+)
 
 
 class Ordering:
@@ -121,7 +113,7 @@ Base.registry.map_imperatively(
 )
 
 
-SEED = (
+SEED: Final = (
     "INSERT INTO move_company VALUES ('a', 'A'), ('b', 'B')",
     "INSERT INTO move_plan VALUES (1, 'free')",
     "INSERT INTO move_user VALUES (1, 'a', 1, 'ann'), (2, 'b', 1, 'bob')",
@@ -129,38 +121,6 @@ SEED = (
     "INSERT INTO move_note VALUES (21, 'a'), (22, 'b')",
     "INSERT INTO move_line VALUES (111, 11, 'la'), (112, 12, 'lb')",
 )
-
-
-@pytest.fixture(params=WHERE)
-def here(request: pytest.FixtureRequest) -> Iterator[Database]:
-    where: Where = request.param
-    with ExitStack() as stack:
-        if where == "policies":
-            require("postgresql")
-            made = stack.enter_context(policy_database())
-            assert isinstance(made, PolicyDatabase)
-            superuser = create_engine(made.url)
-            stack.callback(superuser.dispose)
-            with system_scope("make the tables"), superuser.begin() as connection:
-                connection.exec_driver_sql(f"SET LOCAL ROLE {made.owner}")
-                Base.metadata.create_all(connection)
-                rls.create_policies(connection, Base.metadata)
-            made.grant()
-        else:
-            require(where)
-            made = stack.enter_context(database(where))
-            engine = made.engine()
-            stack.callback(engine.dispose)
-            Base.metadata.create_all(engine)
-        made.run(*SEED)
-        yield made
-
-
-@pytest.fixture
-def engine(here: Database) -> Iterator[Engine]:
-    engine = here.engine()
-    yield engine
-    engine.dispose()
 
 
 def names(here: Database) -> list[Any]:

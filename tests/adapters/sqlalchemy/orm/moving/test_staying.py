@@ -1,4 +1,4 @@
-"""Objects that stay in a session when its scope changes, and what they forget."""
+"""What stays in the session's memory answers with the new scope's rows alone."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import (
+    Session,
+    aliased,
+)
 
-from tenantshield_mw import MissingTenantContextError, system_scope, tenant_scope
+from tenantshield_mw import (
+    MissingTenantContextError,
+    system_scope,
+    tenant_scope,
+)
 from tests.databases import Database
 
-from . import company
-from .company import Company, Line, Note, Ordering, Plan, User, names
+from .models import Company, Line, Note, Ordering, Plan, User, names
 
-here, engine = company.here, company.engine
+# -- what stays in memory ----------------------------------------------------------------------
 
 
 def test_a_shared_object_forgets_tenants_rows(engine: Engine) -> None:
@@ -146,3 +152,21 @@ def test_an_expired_object_of_another_tenant_is_not_deleted(here: Database, engi
             with pytest.raises(InvalidRequestError, match="Could not refresh"):
                 session.commit()
     assert here.read("SELECT id FROM move_note ORDER BY id") == [(21,), (22,)]
+
+
+def test_after_the_scope_what_is_loaded_can_be_read_and_nothing_is_lost(
+    here: Database, engine: Engine
+) -> None:
+    with Session(engine) as session:
+        with tenant_scope("a"):
+            user = session.get_one(User, 1)
+        assert user.name == "ann"
+        with pytest.raises(MissingTenantContextError):
+            _ = user.orders
+        user.name = "changed"
+        with pytest.raises(MissingTenantContextError):
+            session.commit()
+        with tenant_scope("a"):
+            user.name = "again"
+            session.commit()
+    assert names(here) == ["again", "bob"]
