@@ -8,6 +8,7 @@ from ..mutant import TESTS, Mutant, leak
 
 __all__ = ["MUTANTS"]
 
+_DEFAULTS: Final = f"{TESTS}/compiler/test_defaults.py"
 _FOREIGN_KEYS: Final = f"{TESTS}/compiler/test_foreign_keys.py"
 _NOTES: Final = f"{TESTS}/compiler/test_notes.py"
 _PARAMETERS: Final = f"{TESTS}/compiler/test_parameters.py"
@@ -111,7 +112,7 @@ MUTANTS: Final = (
         "A default's foreign key is not looked up.",
         "            self._target.notes.defaults.append((note, column.key))",
         "            pass",
-        (f"{_FOREIGN_KEYS}::test_a_default_that_points_at_another_tenants_row_is_refused",),
+        (f"{_DEFAULTS}::test_a_default_that_points_at_another_tenants_row_is_refused",),
     ),
     Mutant(
         "expression",
@@ -167,7 +168,7 @@ MUTANTS: Final = (
         "A foreign key that is left out is what the database's default says.",
         "            if not reference.made_by_database.isdisjoint(missing):",
         "            if False:",
-        (f"{_FOREIGN_KEYS}::test_a_default_of_the_databases_is_refused_where_it_would_be_used",),
+        (f"{_DEFAULTS}::test_a_default_of_the_databases_is_refused_where_it_would_be_used",),
     ),
     Mutant(
         "from-select-tenant",

@@ -1,4 +1,4 @@
-"""A tied table that is joined to its parent needs no predicate of its own, and gets one otherwise."""
+"""A tied table that is joined to its parent needs no predicate of its own; others get one."""
 
 from __future__ import annotations
 
