@@ -19,6 +19,7 @@ from ..errors import UnguardedStatementError
 from ..ownership.model import TypedReference
 from ..raw_sql.marks import without_marks
 from .guard import StatementGuard
+from .literals import renders_safely
 from .notes import ReferenceRows
 from .parameters import processor_for, role_of
 from .rewriting import PreparedState
@@ -92,6 +93,13 @@ class GuardedCompiler(_Base):
                 'system_scope("why")'
             )
         return super().render_literal_bindparam(bindparam, *args, **kw)
+
+    # Called while the statement is rendered, or before each execution for literal_execute=True.
+    def render_literal_value(self, value: Any, type_: Any) -> str:
+        text: str = super().render_literal_value(value, type_)
+        if not renders_safely(type_):
+            self._guard.check_literal(text)
+        return text
 
     # The linter for missing joins does not need this comparison.
     def visit_tenantshield_equality(

@@ -124,6 +124,21 @@ class StatementGuard:
             )
         return without_marks(text)
 
+    def check_literal(self, text: str) -> None:
+        """Check a value that a type of the application's own has written into the text.
+
+        Args:
+            text: the rendered value.
+
+        Raises:
+            UnguardedStatementError: it could affect the SQL around it, or reach rows.
+        """
+        if self.is_rendering:
+            self.raw.add_parenthesized(text)
+        else:
+            # The statement was checked when it was compiled, without this value.
+            self.raw.check_later(text, writes=self._writes)
+
     def references(self) -> dict[TypedReference, ReferenceRows]:
         """Return the names of the parameters that hold foreign keys to be checked."""
         return self._notes.rows(self._compiler.bind_names)
@@ -305,6 +320,7 @@ class StatementGuard:
             self._references_of,
             self._notes,
             row_ids=self.database.row_ids,
+            cut=self.database.cut,
             is_plain=is_plain,
         )
 

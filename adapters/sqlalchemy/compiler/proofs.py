@@ -147,7 +147,7 @@ class Proof:
                 return all(self.of(each) for each in [*results, value.else_] if each is not None)
             case ColumnClause():
                 return self._column(value)
-            case BindParameter():
+            case BindParameter(literal_execute=False):
                 self.parameters.append(value)
                 return True
             case _:
