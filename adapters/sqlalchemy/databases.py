@@ -67,6 +67,7 @@ class Database:
         moves_past_limit_of_union: whether conditions are moved into the parts of a ``UNION ALL``
             even if there is a fence behind it.
         sorts_first: whether rows may be sorted before an ``EXISTS`` has excluded some.
+        numbers_zero: whether a 0 in an auto-increment key becomes the next number.
         owned_reached_by: the risk of a condition outside of a subquery that could be evaluated
             before the subquery compares the tenant column.
     """
@@ -87,6 +88,7 @@ class Database:
     fences_everywhere: bool = True
     moves_past_limit_of_union: bool = False
     sorts_first: bool = False
+    numbers_zero: bool = False
     owned_reached_by: Risk = Risk.NONE
 
     def is_temporary(self, schema: str | None) -> bool:
@@ -133,6 +135,7 @@ _MYSQL: Final = Database(
     fences_everywhere=False,
     moves_past_limit_of_union=True,
     sorts_first=True,
+    numbers_zero=True,
     owned_reached_by=Risk.LATE,
 )
 _MARIADB: Final = Database(
@@ -145,6 +148,7 @@ _MARIADB: Final = Database(
     fences_everywhere=False,
     moves_past_limit_of_union=True,
     sorts_first=True,
+    numbers_zero=True,
     owned_reached_by=Risk.LATE,
 )
 

@@ -29,7 +29,9 @@ __all__ = [
     "acceptance_of",
     "are_sent_alike",
     "is_canonical_uuid",
+    "number_range",
     "other_than",
+    "sent",
     "undecorated",
 ]
 
@@ -57,13 +59,13 @@ def other_than(type_: TypeEngine[Any], shared: TenantId, accepts: Acceptance | N
 
     As a tenant, it could write them.
     """
-    sent = _sent(type_, shared)
+    of_shared = sent(type_, shared)
 
     def accepts_other(tenant_id: TenantId) -> bool:
         if tenant_id == shared or (accepts is not None and not accepts(tenant_id)):
             return False
         # A decorator could make the same of both.
-        return not isinstance(type_, TypeDecorator) or bool(_sent(type_, tenant_id) != sent)
+        return not isinstance(type_, TypeDecorator) or bool(sent(type_, tenant_id) != of_shared)
 
     return accepts_other
 
@@ -81,11 +83,11 @@ def _acceptance(type_: TypeEngine[Any]) -> Acceptance | None:
         inner = None if isinstance(stored, Uuid) else _acceptance(stored)
         if inner is None:
             return None
-        return lru_cache(1024)(lambda tenant_id: inner(_sent(type_, tenant_id)))
+        return lru_cache(1024)(lambda tenant_id: inner(sent(type_, tenant_id)))
     if isinstance(type_, Uuid):
         return None if type_.as_uuid else is_canonical_uuid
     if isinstance(type_, Integer):
-        low, high = _range(type_)
+        low, high = number_range(type_)
         return lambda tenant_id: not isinstance(tenant_id, int) or low <= tenant_id <= high
     if isinstance(type_, String):
         length = type_.length
@@ -106,7 +108,7 @@ def is_canonical_uuid(tenant_id: TenantId) -> bool:
         return False
 
 
-def _range(type_: Integer) -> tuple[int, int]:
+def number_range(type_: Integer) -> tuple[int, int]:
     """Return the least and the greatest number that fits."""
     bits = _BITS.get(type_.__visit_name__.upper(), 32)
     if isinstance(type_, SmallInteger):
@@ -125,7 +127,7 @@ def undecorated(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     return type_
 
 
-def _sent(type_: TypeEngine[Any], value: Any) -> Any:
+def sent(type_: TypeEngine[Any], value: Any) -> Any:
     """Return what the decorators of ``type_`` make of ``value``."""
     while isinstance(type_, TypeDecorator):
         if type(type_).process_bind_param is not TypeDecorator.process_bind_param:
@@ -144,7 +146,7 @@ def are_sent_alike(type_: TypeEngine[Any], left: Any, right: Any) -> bool:
     if not isinstance(type_, TypeDecorator):
         return False
     try:
-        left, right = _sent(type_, left), _sent(type_, right)
+        left, right = sent(type_, left), sent(type_, right)
     except (TypeError, ValueError, AttributeError):
         # It does not take one of them at all.
         return False

@@ -28,6 +28,7 @@ from tenantshield_mw.tenant import TenantId
 
 from ..databases import ExactText
 from ..errors import ConfigurationError
+from .narrowing import Fits
 from .limits import Acceptance, acceptance_of, are_sent_alike, other_than
 
 __all__ = [
@@ -148,6 +149,14 @@ class Reference:
     folded: Folded | None = None
     """For the further columns of a foreign key that includes the tenant: where the database takes
     different tenants for equal, so that they must be looked up."""
+    fits: tuple[Fits | None, ...] = field(default=(), compare=False)
+    """For each column, the check of whether it holds a value as it is; ``None`` if it holds every
+    key of the parent."""
+
+    @property
+    def is_narrower(self) -> bool:
+        """Whether the database might write another key than the one that it is given."""
+        return any(self.fits)
 
     def matters_on(self, exact_text: ExactText) -> bool:
         """Return whether it must be looked up on a database that compares texts in this way."""
