@@ -39,6 +39,7 @@ from sqlalchemy.sql.selectable import FromClause, ScalarSelect, Select, SelectBa
 from sqlalchemy.sql.visitors import iterate
 
 from ..databases import Risk
+from .conversions import compares_alike, has_given_pattern, is_text
 
 __all__ = [
     "conjuncts",
@@ -152,6 +153,9 @@ def may_fail(condition: Any, rows: Collection[FromClause] = ()) -> bool:
         rows: the elements of the ``FROM`` whose rows may be another tenant's.
     """
     # Also in subqueries, which may refer to the row of the enclosing statement.
+    if is_text(condition) and not isinstance(condition, BindParameter):
+        # MariaDB makes a number of it.
+        return True
     return not all(_is_harmless(part, rows) for part in iterate(condition))
 
 
@@ -159,7 +163,11 @@ def _is_harmless(part: Any, rows: Collection[FromClause]) -> bool:
     match part:
         case ColumnClause():
             return not part.is_literal or part.name in _ANYTHING
-        case BinaryExpression() | BooleanClauseList() | UnaryExpression():
+        case BinaryExpression():
+            return part.operator in _COMPARISONS and compares_alike(part) and has_given_pattern(part)
+        case BooleanClauseList() | UnaryExpression():
+            if part.operator in (operators.and_, operators.or_, operators.inv):
+                return not any(map(is_text, part.get_children()))
             return part.operator is None or part.operator in _COMPARISONS
         case FunctionElement():
             return _name_of(part) in _FUNCTIONS

@@ -333,10 +333,15 @@ def tenant_id_type(type_: TypeEngine[Any], label: str) -> type:
         label: the column's name for the message.
 
     Raises:
-        ConfigurationError: it holds another type.
+        ConfigurationError: it holds another type, or the database would convert an identifier.
     """
     kind: Any = type_
     while isinstance(kind, TypeDecorator):
+        if type(kind).bind_expression is not TypeDecorator.bind_expression:
+            raise ConfigurationError(
+                f"{label} is a {kind!r}, whose bind_expression() could make one tenant of two in "
+                "the database: convert the identifier in process_bind_param()"
+            )
         # A decorator may declare what it takes itself; otherwise its impl does.
         try:
             declared: type | None = kind.python_type
