@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import BindParameter
 from sqlalchemy.sql import operators
+from sqlalchemy.sql.compiler import ilike_case_insensitive
 from sqlalchemy.sql.elements import (
     BinaryExpression,
     ClauseList,
@@ -93,8 +94,8 @@ def compares_alike(comparison: BinaryExpression[Any]) -> bool:
 
 def _are_alike(kinds: set[str]) -> bool:
     kinds.discard("")
-    # A column of a table() has no type, and is compared with a value of its own, or with anything.
-    return len(kinds) <= 1 or kinds == {_UNKNOWN, "text"}
+    # A column of a table() may have any type. If it is a number, only the other text is converted.
+    return kinds != {_UNKNOWN} and (len(kinds) <= 1 or kinds == {_UNKNOWN, "text"})
 
 
 def _kinds(side: Any) -> Iterator[str]:
@@ -122,10 +123,10 @@ def _kind_of(type_: TypeEngine[Any]) -> str:
 
 
 def is_text(element: Any) -> bool:
-    """Return whether ``element`` is a text, of which MariaDB would make a truth value."""
-    return isinstance(element, ColumnClause | FunctionElement) and (
-        "text" in _kinds(element) and not (isinstance(element, ColumnClause) and element.is_literal)
-    )
+    """Return whether ``element`` may be a text, of which MariaDB would make a truth value."""
+    if isinstance(element, ColumnClause):
+        return not element.is_literal and _kind_of(element.type) in ("text", _UNKNOWN)
+    return isinstance(element, FunctionElement) and "text" in _kinds(element)
 
 
 def has_given_pattern(comparison: BinaryExpression[Any]) -> bool:
@@ -140,7 +141,7 @@ def pattern_of(comparison: BinaryExpression[Any]) -> BindParameter[Any] | None:
     """Return the parameter with which the pattern of ``comparison`` ends; ``None`` if none does."""
     last: Any = comparison.right
     while True:
-        if isinstance(last, Grouping):
+        if isinstance(last, Grouping | ilike_case_insensitive):
             last = last.element
         elif isinstance(last, BinaryExpression) and last.operator is operators.concat_op:
             last = last.right

@@ -153,9 +153,6 @@ def may_fail(condition: Any, rows: Collection[FromClause] = ()) -> bool:
         rows: the elements of the ``FROM`` whose rows may be another tenant's.
     """
     # Also in subqueries, which may refer to the row of the enclosing statement.
-    if is_text(condition) and not isinstance(condition, BindParameter):
-        # MariaDB makes a number of it.
-        return True
     return not all(_is_harmless(part, rows) for part in iterate(condition))
 
 
@@ -215,7 +212,8 @@ def risk_of_columns(columns: Iterable[Any], rows: Collection[FromClause]) -> Ris
     An aggregate is not: it is computed from the rows that are left.
     """
     return max(
-        (risk_of(each, rows) for each in columns if not _has_aggregate(each)), default=Risk.NONE
+        (_risk_of_value(each, rows) for each in columns if not _has_aggregate(each)),
+        default=Risk.NONE,
     )
 
 
@@ -226,6 +224,10 @@ def risk_of(condition: Any, rows: Collection[FromClause] = ()) -> Risk:
         condition: the condition.
         rows: the elements of the ``FROM`` whose rows may be another tenant's.
     """
+    return Risk.LATE if is_text(condition) else _risk_of_value(condition, rows)
+
+
+def _risk_of_value(condition: Any, rows: Collection[FromClause]) -> Risk:
     if not may_fail(condition, rows):
         return Risk.NONE
     return Risk.FIRST if could_be_cheap(condition) and _is_cheap(condition) else Risk.LATE
@@ -297,4 +299,7 @@ def kept_in_groups(conditions: Iterable[Any]) -> list[ColumnElement[Any]]:
     """
     counted = func.count() >= 0
     terms = [term for each in conditions for term in conjuncts(each)]
-    return [only_if(counted, term, false()) if may_fail(term) else term for term in terms]
+    return [
+        only_if(counted, term, false()) if is_text(term) or may_fail(term) else term
+        for term in terms
+    ]

@@ -16,7 +16,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     Uuid,
+    func,
     insert,
     select,
 )
@@ -765,3 +767,21 @@ def test_tables_that_are_declared_or_tied_pass() -> None:
 def test_require_declared_takes_a_base_or_a_metadata(target: Any) -> None:
     with pytest.raises(ConfigurationError, match="a declarative base or a MetaData"):
         require_declared(target)
+
+
+def test_a_tenant_column_that_the_database_would_convert_is_refused() -> None:
+    class Lower(TypeDecorator[str]):
+        impl = String(20)
+        cache_ok = True
+
+        def bind_expression(self, bindparam: Any) -> Any:
+            return func.lower(bindparam)
+
+    class Outer(TypeDecorator[str]):
+        impl = Lower
+        cache_ok = True
+
+    for type_ in (Lower(), Outer()):
+        table = Table("converted", MetaData(), Column("tenant_id", type_))
+        with pytest.raises(ConfigurationError, match="bind_expression"):
+            tenant_aware(table)
