@@ -38,7 +38,14 @@ from sqlalchemy.types import (
 from ..errors import UnguardedStatementError
 from ..ownership.limits import undecorated
 
-__all__ = ["compares_alike", "ends_pattern", "has_given_pattern", "is_text", "pattern_of"]
+__all__ = [
+    "compares_alike",
+    "ends_pattern",
+    "has_given_pattern",
+    "is_text",
+    "name_of",
+    "pattern_of",
+]
 
 _PATTERNS: Final = frozenset(
     {
@@ -104,10 +111,10 @@ def _kinds(side: Any) -> Iterator[str]:
     elif isinstance(side, ClauseList | ExpressionClauseList):
         for each in side.clauses:
             yield from _kinds(each)
-    elif isinstance(side, FunctionElement) and (name := str(getattr(side, "name", ""))):
-        if name.lower() in _NUMBERS:
+    elif isinstance(side, FunctionElement) and (name := name_of(side)):
+        if name in _NUMBERS:
             yield "number"
-        elif name.lower() in _TEXTS:
+        elif name in _TEXTS:
             yield "text"
         else:
             yield _kind_of(side.type)
@@ -120,6 +127,14 @@ def _kind_of(type_: TypeEngine[Any]) -> str:
     if stored._isnull:  # private: whether the type is not known.
         return _UNKNOWN
     return next((kind for types, kind in _KINDS if isinstance(stored, types)), "")
+
+
+def name_of(function: Any) -> str:
+    """Return the name of a function of the database's own, in lower case; empty for any other."""
+    # One in a schema may have the name of another.
+    if getattr(function, "packagenames", ()):
+        return ""
+    return str(getattr(function, "name", "")).lower()
 
 
 def is_text(element: Any) -> bool:

@@ -39,7 +39,7 @@ from sqlalchemy.sql.selectable import FromClause, ScalarSelect, Select, SelectBa
 from sqlalchemy.sql.visitors import iterate
 
 from ..databases import Risk
-from .conversions import compares_alike, has_given_pattern, is_text
+from .conversions import compares_alike, has_given_pattern, is_text, name_of
 
 __all__ = [
     "conjuncts",
@@ -167,15 +167,11 @@ def _is_harmless(part: Any, rows: Collection[FromClause]) -> bool:
                 return not any(map(is_text, part.get_children()))
             return part.operator is None or part.operator in _COMPARISONS
         case FunctionElement():
-            return _name_of(part) in _FUNCTIONS
+            return name_of(part) in _FUNCTIONS
         case ScalarSelect():
             return not rows or _has_one_row(part.element) or not _refers_to(part, rows)
         case _:
             return isinstance(part, _PLAIN)
-
-
-def _name_of(function: Any) -> str:
-    return str(getattr(function, "name", "")).lower()
 
 
 def _has_one_row(query: Any) -> bool:
@@ -199,7 +195,7 @@ def _has_aggregate(column: Any) -> bool:
         part = pending.pop()
         if isinstance(part, FunctionFilter | WithinGroup | Over):
             return True
-        if isinstance(part, FunctionElement) and _name_of(part) in _AGGREGATES:
+        if isinstance(part, FunctionElement) and name_of(part) in _AGGREGATES:
             return True
         if not isinstance(part, SelectBase | ScalarSelect):
             pending.extend(part.get_children())
@@ -261,7 +257,7 @@ def _is_cheap(condition: Any) -> bool:
                 price += part.operator not in _FREE and not _is_truth(part)
             case FunctionElement():
                 # PostGIS declares higher prices, and finds an index for some of its functions.
-                price += 2 if _name_of(part).startswith("st_") else 1
+                price += 2 if name_of(part).startswith("st_") else 1
             case Cast():
                 price += 1
             case _:

@@ -19,6 +19,7 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows, ScalarSelect, SelectSt
 from ..errors import UnguardedStatementError
 from ..ownership.model import Reference, table_key, table_label
 from ..ownership.registry import registry
+from .conversions import name_of
 from .joins import base_table
 
 __all__ = ["Proof", "ReferencesOf", "check_selected", "is_new_row", "refuse_expression"]
@@ -161,12 +162,13 @@ class Proof:
 
     def _function(self, function: Any) -> bool:
         arguments = list(function.clauses)
-        if isinstance(function, coalesce):
+        name = name_of(function)
+        if isinstance(function, coalesce) and name == "coalesce":
             return all(map(self.of, arguments))
-        if str(getattr(function, "name", "")).lower() == "nullif":
+        if name == "nullif":
             # Its first argument or NULL.
             del arguments[1:]
-        elif not isinstance(function, max | min):
+        elif not isinstance(function, max | min) or name not in ("max", "min"):
             return False
         return len(arguments) == 1 and self.of(arguments[0])
 

@@ -31,6 +31,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.functions import coalesce
 
 from tenantshield_mw import UnguardedStatementError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
@@ -221,3 +222,48 @@ def test_a_pattern_of_a_row_is_settled_first(
         statement = select(LINE.c.id).where(~literal("secret").like(LINE.c.note))
         assert connection.execute(statement).all() == [(1,)]
     postgresql.run("UPDATE like_line SET note = 'secret' WHERE id = 401")
+
+
+# -- functions of a schema that have the name of one of the database's ---------------
+
+
+def test_a_function_of_a_schema_is_not_the_database_s(
+    on_postgresql: Engine, postgresql: Database
+) -> None:
+    postgresql.run(
+        "CREATE SCHEMA strict",
+        "CREATE FUNCTION strict.lower(text) RETURNS text LANGUAGE plpgsql COST 1 AS $$ BEGIN"
+        " IF $1 LIKE 'sec%' THEN RAISE EXCEPTION 'saw %', $1; END IF; RETURN $1; END $$",
+    )
+    rows = select(LINE).subquery()
+    statements: list[Any] = [
+        select(LINE.c.id).where(func.strict.lower(LINE.c.note) == "1"),
+        select(rows.c.id).where(func.strict.lower(rows.c.note) == "1"),
+        select(LINE.c.id).join(RATE, func.strict.lower(LINE.c.note) == "1", isouter=True),
+        update(LINE).where(func.strict.lower(LINE.c.note) == "1").values(note="1"),
+    ]
+    for statement in statements:
+        with on_postgresql.connect() as connection, tenant_scope("acme"):
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize("name", ["nullif", "max", "min", "coalesce"])
+def test_a_function_of_a_schema_proves_nothing(on_postgresql: Engine, name: str) -> None:
+    key = getattr(func.strict, name)(select(BILL.c.id).scalar_subquery())
+    with on_postgresql.connect() as connection, tenant_scope("acme"):
+        with pytest.raises(UnguardedStatementError):
+            connection.execute(update(LINE).values(bill_id=key))
+
+
+class Other(coalesce[Any]):
+    """The application's own, in the place of SQLAlchemy's."""
+
+    name = "other"
+    inherit_cache = True
+
+
+def test_a_subclass_with_another_name_proves_nothing(on_postgresql: Engine) -> None:
+    key = Other(select(BILL.c.id).scalar_subquery())
+    with on_postgresql.connect() as connection, tenant_scope("acme"):
+        with pytest.raises(UnguardedStatementError):
+            connection.execute(update(LINE).values(bill_id=key))
