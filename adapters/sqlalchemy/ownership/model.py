@@ -342,6 +342,9 @@ def tenant_id_type(type_: TypeEngine[Any], label: str) -> type:
                 f"{label} is a {kind!r}, whose bind_expression() could make one tenant of two in "
                 "the database: convert the identifier in process_bind_param()"
             )
+        kind = kind.impl_instance
+    kind = type_
+    while isinstance(kind, TypeDecorator):
         # A decorator may declare what it takes itself; otherwise its impl does.
         try:
             declared: type | None = kind.python_type
