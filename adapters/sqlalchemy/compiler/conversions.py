@@ -28,6 +28,7 @@ from sqlalchemy.types import (
     Enum,
     Integer,
     Interval,
+    NullType,
     Numeric,
     String,
     Time,
@@ -124,7 +125,7 @@ def _kinds(side: Any) -> Iterator[str]:
 
 def _kind_of(type_: TypeEngine[Any]) -> str:
     stored = undecorated(type_)
-    if stored._isnull:  # private: whether the type is not known.
+    if isinstance(stored, NullType):
         return _UNKNOWN
     return next((kind for types, kind in _KINDS if isinstance(stored, types)), "")
 

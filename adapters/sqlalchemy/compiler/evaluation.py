@@ -161,7 +161,9 @@ def _is_harmless(part: Any, rows: Collection[FromClause]) -> bool:
         case ColumnClause():
             return not part.is_literal or part.name in _ANYTHING
         case BinaryExpression():
-            return part.operator in _COMPARISONS and compares_alike(part) and has_given_pattern(part)
+            return (
+                part.operator in _COMPARISONS and compares_alike(part) and has_given_pattern(part)
+            )
         case BooleanClauseList() | UnaryExpression():
             if part.operator in (operators.and_, operators.or_, operators.inv):
                 return not any(map(is_text, part.get_children()))

@@ -118,17 +118,13 @@ class Proof:
         """Return whether an expression is proven."""
         if hasattr(value, "__clause_element__"):
             value = value.__clause_element__()
-        if len(self._reference.columns) > 1 and not isinstance(value, Null):
+        reference = self._reference
+        if len(reference.columns) > 1 and not isinstance(value, Null):
             return False
-        if self._reference.is_narrower and not isinstance(
-            value, BindParameter | Grouping | Label | Null
-        ):
-            # The database might round or cut the key of this tenant's row to another one.
-            return False
-        if self._reference.to_own_rows and not isinstance(
-            value, BindParameter | Grouping | Label | Null
-        ):
-            # What the tenant reads may be rows of everybody, to which it may tie nothing.
+        # What the tenant reads may be rows of everybody, to which it may tie nothing. And the
+        # database might round or cut the key of this tenant's row to another one.
+        needs_value = reference.to_own_rows or reference.is_narrower
+        if needs_value and not isinstance(value, BindParameter | Grouping | Label | Null):
             return False
         match value:
             case Null():

@@ -192,9 +192,7 @@ def hook_schemas() -> None:
 
     # private: puts the names of a schema_translate_map in the places of others.
     @functools.wraps(render)
-    def checked_schemas(
-        self: IdentifierPreparer, statement: str, schema_translate_map: Any
-    ) -> str:
+    def checked_schemas(self: IdentifierPreparer, statement: str, schema_translate_map: Any) -> str:
         check_schemas(schema_translate_map)
         return render(self, statement, schema_translate_map)
 

@@ -24,6 +24,8 @@ from sqlalchemy.types import (
 
 from tenantshield_mw.tenant import MAX_TENANT_ID_LENGTH, TenantId
 
+from ..errors import ConfigurationError
+
 __all__ = [
     "Acceptance",
     "acceptance_of",
@@ -31,6 +33,7 @@ __all__ = [
     "is_canonical_uuid",
     "number_range",
     "other_than",
+    "refuse_converted",
     "sent",
     "undecorated",
 ]
@@ -118,6 +121,32 @@ def number_range(type_: Integer) -> tuple[int, int]:
     if getattr(type_, "unsigned", False):
         return 0, 2**bits - 1
     return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+
+def refuse_converted(type_: TypeEngine[Any], label: str) -> None:
+    """Refuse a type whose values the database converts when they are written or compared.
+
+    Args:
+        type_: the type of a tenant column.
+        label: the column's name for the message.
+
+    Raises:
+        ConfigurationError: two tenants could be one in the database.
+    """
+    for variant in _variants(type_):
+        for each in _layers(variant):
+            if not type(each).bind_expression.__module__.startswith("sqlalchemy."):
+                raise ConfigurationError(
+                    f"{label} is a {each!r}, whose bind_expression() could make one tenant of two "
+                    "in the database: convert the identifier in process_bind_param()"
+                )
+
+
+def _layers(type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:
+    yield type_
+    while isinstance(type_, TypeDecorator):
+        type_ = type_.impl_instance
+        yield type_
 
 
 def undecorated(type_: TypeEngine[Any]) -> TypeEngine[Any]:

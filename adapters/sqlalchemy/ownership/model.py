@@ -28,8 +28,8 @@ from tenantshield_mw.tenant import TenantId
 
 from ..databases import ExactText
 from ..errors import ConfigurationError
+from .limits import Acceptance, acceptance_of, are_sent_alike, other_than, refuse_converted
 from .narrowing import Fits
-from .limits import Acceptance, acceptance_of, are_sent_alike, other_than
 
 __all__ = [
     "ColumnOwnership",
@@ -335,15 +335,8 @@ def tenant_id_type(type_: TypeEngine[Any], label: str) -> type:
     Raises:
         ConfigurationError: it holds another type, or the database would convert an identifier.
     """
+    refuse_converted(type_, label)
     kind: Any = type_
-    while isinstance(kind, TypeDecorator):
-        if type(kind).bind_expression is not TypeDecorator.bind_expression:
-            raise ConfigurationError(
-                f"{label} is a {kind!r}, whose bind_expression() could make one tenant of two in "
-                "the database: convert the identifier in process_bind_param()"
-            )
-        kind = kind.impl_instance
-    kind = type_
     while isinstance(kind, TypeDecorator):
         # A decorator may declare what it takes itself; otherwise its impl does.
         try:

@@ -1,4 +1,4 @@
-"""Check the names that a ``schema_translate_map`` puts into a statement that is already compiled."""
+"""Check the names that a ``schema_translate_map`` puts into a compiled statement."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -25,7 +25,6 @@ from sqlalchemy import (
     literal,
     select,
     table,
-
     tuple_,
     union_all,
     update,
@@ -98,7 +97,7 @@ def on_postgresql(postgresql: Database) -> Iterator[Engine]:
     engine.dispose()
 
 
-NEW_YEAR = datetime.date(2020, 1, 1)
+NEW_YEAR = dt.date(2020, 1, 1)
 UNLIKE: dict[str, Callable[[Any], Any]] = {
     "a number": lambda rows: rows.c.note == 5,
     "a list": lambda rows: rows.c.note.in_([5, 6]),
@@ -171,8 +170,12 @@ def test_what_is_alike_never_fails(condition: Any) -> None:
 
 @pytest.mark.parametrize(
     "condition",
-    [*(each(BILL) for each in UNLIKE.values() if "given" not in str(each(BILL)))]
-    + [BARE.c.note == 5, literal("x").like(BILL.c.note), BILL.c.note.endswith(BILL.c.note)],
+    [
+        *(each(BILL) for each in UNLIKE.values() if "given" not in str(each(BILL))),
+        BARE.c.note == 5,
+        literal("x").like(BILL.c.note),
+        BILL.c.note.endswith(BILL.c.note),
+    ],
     ids=str,
 )
 def test_what_is_unlike_may_fail(condition: Any) -> None:
@@ -195,9 +198,12 @@ PATTERNS: dict[str, Callable[[str], Any]] = {
 @pytest.mark.parametrize("given", ["sec\\", "xyz\\", "sec\\\\\\"])
 def test_a_malformed_pattern_tells_nothing(on_postgresql: Engine, way: str, given: str) -> None:
     statement = select(1).where(PATTERNS[way](given))
-    with on_postgresql.connect() as connection, tenant_scope("acme"):
-        with pytest.raises(UnguardedStatementError, match="escape character"):
-            connection.execute(statement)
+    with (
+        pytest.raises(UnguardedStatementError, match="escape character"),
+        on_postgresql.connect() as connection,
+        tenant_scope("acme"),
+    ):
+        connection.execute(statement)
 
 
 @pytest.mark.parametrize("way", PATTERNS)
@@ -214,9 +220,7 @@ def test_the_escape_character_is_the_given_one(on_postgresql: Engine) -> None:
             connection.execute(select(1).where(LINE.c.note.like("sec/", escape="/")))
 
 
-def test_a_pattern_of_a_row_is_settled_first(
-    on_postgresql: Engine, postgresql: Database
-) -> None:
+def test_a_pattern_of_a_row_is_settled_first(on_postgresql: Engine, postgresql: Database) -> None:
     postgresql.run("UPDATE like_line SET note = 'sec\\' WHERE id = 401")
     with on_postgresql.connect() as connection, tenant_scope("acme"):
         statement = select(LINE.c.id).where(~literal("secret").like(LINE.c.note))
@@ -250,9 +254,12 @@ def test_a_function_of_a_schema_is_not_the_database_s(
 @pytest.mark.parametrize("name", ["nullif", "max", "min", "coalesce"])
 def test_a_function_of_a_schema_proves_nothing(on_postgresql: Engine, name: str) -> None:
     key = getattr(func.strict, name)(select(BILL.c.id).scalar_subquery())
-    with on_postgresql.connect() as connection, tenant_scope("acme"):
-        with pytest.raises(UnguardedStatementError):
-            connection.execute(update(LINE).values(bill_id=key))
+    with (
+        pytest.raises(UnguardedStatementError),
+        on_postgresql.connect() as connection,
+        tenant_scope("acme"),
+    ):
+        connection.execute(update(LINE).values(bill_id=key))
 
 
 class Other(coalesce[Any]):
@@ -264,6 +271,9 @@ class Other(coalesce[Any]):
 
 def test_a_subclass_with_another_name_proves_nothing(on_postgresql: Engine) -> None:
     key = Other(select(BILL.c.id).scalar_subquery())
-    with on_postgresql.connect() as connection, tenant_scope("acme"):
-        with pytest.raises(UnguardedStatementError):
-            connection.execute(update(LINE).values(bill_id=key))
+    with (
+        pytest.raises(UnguardedStatementError),
+        on_postgresql.connect() as connection,
+        tenant_scope("acme"),
+    ):
+        connection.execute(update(LINE).values(bill_id=key))

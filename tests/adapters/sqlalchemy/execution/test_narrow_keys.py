@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -77,7 +77,7 @@ COARSE = (
     .with_variant(mysql.DATETIME(), "mariadb")
     .with_variant(postgresql.TIMESTAMP(precision=0), "postgresql")
 )
-NOON = datetime.datetime(2020, 1, 1, 12, 0, 0, 700000)  # noqa: DTZ001  # naive, like the column.
+NOON = dt.datetime(2020, 1, 1, 12, 0, 0, 700000)  # noqa: DTZ001  # naive, like the column.
 
 NARROW: dict[str, tuple[Table, Table, Any]] = {
     "text": (*tables("text", String(10), String(3)), "abc "),
@@ -170,7 +170,7 @@ def with_zero(here: Database, engine: Engine) -> Iterator[Engine]:
 @pytest.mark.parametrize("zero", [0, "0", "00", False, 0.4])
 def test_a_row_refers_to_no_other_row_0(with_zero: Engine, here: Database, zero: Any) -> None:
     rows = [{"id": zero, "up_id": None}, {"id": 7, "up_id": zero}]
-    with pytest.raises(Exception), with_zero.begin() as connection, tenant_scope("acme"):  # noqa: B017, PT011, PT012  # the key exists, or is another tenant's.
+    with pytest.raises(Exception), with_zero.begin() as connection, tenant_scope("acme"):  # noqa: B017, PT011  # the key exists, or is another tenant's.
         connection.execute(insert(Node), rows)
     assert here.read("SELECT id FROM narrow_node WHERE up_id IS NOT NULL") == []
 

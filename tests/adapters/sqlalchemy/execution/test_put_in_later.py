@@ -131,25 +131,34 @@ def test_a_value_that_is_more_is_refused(engine: Engine, type_: Any, value: str)
         update(PLACE).values(note=put(value, type_)),
     ]
     for statement in statements:
-        with engine.connect() as connection, tenant_scope("acme"):
-            with pytest.raises(UnguardedStatementError):
-                connection.execute(statement)
+        with (
+            pytest.raises(UnguardedStatementError),
+            engine.connect() as connection,
+            tenant_scope("acme"),
+        ):
+            connection.execute(statement)
 
 
 @pytest.mark.parametrize("type_", TYPES, ids=lambda each: type(each).__name__)
 def test_a_shared_table_s_statement_reaches_no_rows_of_tenants(engine: Engine, type_: Any) -> None:
     sql = "(SELECT max(note) FROM later_place)"
-    with engine.connect() as connection, tenant_scope("acme"):
-        with pytest.raises(UnguardedStatementError, match="names later_place"):
-            connection.execute(select(RATE.c.id, put(sql, type_)))
+    with (
+        pytest.raises(UnguardedStatementError, match="names later_place"),
+        engine.connect() as connection,
+        tenant_scope("acme"),
+    ):
+        connection.execute(select(RATE.c.id, put(sql, type_)))
 
 
 @pytest.mark.parametrize("type_", TYPES, ids=lambda each: type(each).__name__)
 def test_the_tenant_is_not_set_beside_another_column(engine: Engine, type_: Any) -> None:
     statement = update(PLACE).values(note=put("'x', tenant_id = 'globex'", type_))
-    with engine.connect() as connection, tenant_scope("acme"):
-        with pytest.raises(UnguardedStatementError):
-            connection.execute(statement)
+    with (
+        pytest.raises(UnguardedStatementError),
+        engine.connect() as connection,
+        tenant_scope("acme"),
+    ):
+        connection.execute(statement)
 
 
 @pytest.mark.parametrize("type_", TYPES, ids=lambda each: type(each).__name__)
@@ -180,9 +189,12 @@ def test_a_foreign_key_is_looked_up(engine: Engine) -> None:
 
 def test_a_foreign_key_in_an_expression_is_refused(engine: Engine) -> None:
     up = func.coalesce(bindparam("up", 401, literal_execute=True), PLACE.c.up_id)
-    with engine.connect() as connection, tenant_scope("acme"):
-        with pytest.raises(UnguardedStatementError):
-            connection.execute(update(PLACE).values(up_id=up))
+    with (
+        pytest.raises(UnguardedStatementError),
+        engine.connect() as connection,
+        tenant_scope("acme"),
+    ):
+        connection.execute(update(PLACE).values(up_id=up))
 
 
 def test_the_tenant_is_compared(engine: Engine) -> None:
@@ -215,9 +227,12 @@ def test_a_schema_that_is_more_than_a_name_is_refused(
         elsewhere.insert().values(id=9),
     ]
     for statement in statements:
-        with moved.connect() as connection, tenant_scope("acme"):
-            with pytest.raises(UnguardedStatementError, match="more than a name"):
-                connection.execute(statement)
+        with (
+            pytest.raises(UnguardedStatementError, match="more than a name"),
+            moved.connect() as connection,
+            tenant_scope("acme"),
+        ):
+            connection.execute(statement)
 
 
 def test_a_schema_s_name_is_let_through(here: Database, engine: Engine) -> None:

@@ -35,7 +35,17 @@ class Undeclared(TypeDecorator[str]):
         return str
 
 
-@pytest.mark.parametrize("type_", [Lower(), Outer(), Undeclared()])
+class Folded(String):
+    """No decorator."""
+
+    def bind_expression(self, bindparam: Any) -> Any:
+        return func.lower(bindparam)
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [Lower(), Outer(), Undeclared(), Folded(20), String(20).with_variant(Lower(), "postgresql")],
+)
 def test_it_is_refused(type_: Any) -> None:
     table = Table("converted", MetaData(), Column("tenant_id", type_))
     with pytest.raises(ConfigurationError, match="bind_expression"):
