@@ -61,6 +61,10 @@ _REGISTRY: Final = f"{_TESTS}/ownership/test_registry.py"
 _CASCADES: Final = f"{_TESTS}/ownership/test_cascades.py"
 _DERIVATION: Final = f"{_TESTS}/ownership/test_derivation.py"
 
+_LATER: Final = f"{_TESTS}/execution/test_put_in_later.py"
+_NARROW: Final = f"{_TESTS}/execution/test_narrow_keys.py"
+_CONVERSIONS: Final = f"{_TESTS}/compiler/test_conversions.py"
+
 _NOTHING_EVALUATED: Final = "test_nothing_is_evaluated_on_another_tenants_rows"
 
 
@@ -778,7 +782,7 @@ MUTANTS: Final = (
     Mutant(
         "settled-having",
         "A condition of HAVING is moved into the WHERE.",
-        "[only_if(counted, term, false()) if may_fail(term) else term for term in terms]",
+        "[only_if(counted, term, false()) if risk_of(term) else term for term in terms]",
         "terms",
         (f"{_FENCES}::{_NOTHING_EVALUATED}",),
     ),
@@ -1042,5 +1046,89 @@ MUTANTS: Final = (
         "        verdict.findings += _out_of_reach(connection, statement, rows, moved)",
         "        pass",
         ("tests/leaks/test_observed.py",),
+    ),
+    Mutant(
+        "put-in-later",
+        "What a type writes at execution is not checked.",
+        "            self.raw.check_later(text, writes=self._writes)",
+        "            pass",
+        (_LATER,),
+    ),
+    Mutant(
+        "put-in-schema",
+        "The name of a schema may be any SQL.",
+        "        check_schemas(schema_translate_map)",
+        "        pass",
+        (_LATER,),
+    ),
+    Mutant(
+        "narrow-value",
+        "A value is looked up that the database rounds or cuts.",
+        "        if reference.is_narrower:",
+        "        if False:",
+        (_NARROW,),
+    ),
+    Mutant(
+        "narrow-proof",
+        "An expression is proven that the database rounds or cuts.",
+        "needs_value = reference.to_own_rows or reference.is_narrower",
+        "needs_value = reference.to_own_rows",
+        (_NARROW,),
+    ),
+    Mutant(
+        "zero",
+        "A new row 0 counts as the one that another refers to.",
+        "            if database_for(connection.dialect).numbers_zero:",
+        "            if False:",
+        (_NARROW,),
+    ),
+    Mutant(
+        "zero-flush",
+        "The same, for objects.",
+        "if written is not None and (not numbers_zero or is_kept(written, typed.types)):",
+        "if written is not None:",
+        (_NARROW,),
+    ),
+    Mutant(
+        "cut-name",
+        "A name that the database cuts is another column.",
+        "if any(name != each and self.cut(name) == self.cut(each) for each in self.sensitive):",
+        "if False:",
+        (f"{_TESTS}/compiler/test_cut_names.py",),
+    ),
+    Mutant(
+        "unlike-types",
+        "A text that is compared with a number never fails.",
+        'return kinds != {_UNKNOWN} and (len(kinds) <= 1 or kinds == {_UNKNOWN, "text"})',
+        "return True",
+        (_CONVERSIONS,),
+    ),
+    Mutant(
+        "malformed-pattern",
+        "A pattern may end with its escape character.",
+        "processors[name] = partial(_checked_pattern, escape, processors.get(name))",
+        "pass",
+        (_CONVERSIONS,),
+    ),
+    Mutant(
+        "number-for-text",
+        "A number is sent for a text that it is compared with.",
+        "processors[name] = partial(_as_text, processors.get(name))",
+        "pass",
+        (_CONVERSIONS,),
+    ),
+    Mutant(
+        "function-of-schema",
+        "A function of a schema is taken for the database's.",
+        '    if getattr(function, "packagenames", ()):',
+        "    if False:",
+        (_CONVERSIONS,),
+    ),
+    Mutant(
+        "converted-tenant",
+        "The database may convert a tenant's identifier.",
+        "    refuse_converted(type_, label)",
+        "    pass",
+        (f"{_TESTS}/ownership/test_converted_tenants.py",),
     ),
 )

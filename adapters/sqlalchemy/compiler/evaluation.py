@@ -297,7 +297,4 @@ def kept_in_groups(conditions: Iterable[Any]) -> list[ColumnElement[Any]]:
     """
     counted = func.count() >= 0
     terms = [term for each in conditions for term in conjuncts(each)]
-    return [
-        only_if(counted, term, false()) if is_text(term) or may_fail(term) else term
-        for term in terms
-    ]
+    return [only_if(counted, term, false()) if risk_of(term) else term for term in terms]
