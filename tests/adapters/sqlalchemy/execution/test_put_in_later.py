@@ -176,7 +176,8 @@ def test_sqlalchemy_s_own_types_quote(engine: Engine, value: str) -> None:
 
 
 def test_a_foreign_key_is_looked_up(engine: Engine) -> None:
-    for value, error in ((1, None), (401, CrossTenantAccessError)):
+    cases: list[tuple[int, Any]] = [(1, None), (401, CrossTenantAccessError)]
+    for value, error in cases:
         statement = update(PLACE).values(up_id=bindparam("up", value, literal_execute=True))
         with engine.connect() as connection, tenant_scope("acme"):
             if error is None:
@@ -188,7 +189,7 @@ def test_a_foreign_key_is_looked_up(engine: Engine) -> None:
 
 
 def test_a_foreign_key_in_an_expression_is_refused(engine: Engine) -> None:
-    up = func.coalesce(bindparam("up", 401, literal_execute=True), PLACE.c.up_id)
+    up: Any = func.coalesce(bindparam("up", 401, literal_execute=True), PLACE.c.up_id)
     with (
         pytest.raises(UnguardedStatementError),
         engine.connect() as connection,
@@ -198,8 +199,9 @@ def test_a_foreign_key_in_an_expression_is_refused(engine: Engine) -> None:
 
 
 def test_the_tenant_is_compared(engine: Engine) -> None:
-    for tenant, error in (("acme", None), ("globex", CrossTenantAccessError)):
-        tenant_id = bindparam("whose", tenant, literal_execute=True)
+    cases: list[tuple[str, Any]] = [("acme", None), ("globex", CrossTenantAccessError)]
+    for tenant, error in cases:
+        tenant_id: Any = bindparam("whose", tenant, literal_execute=True)
         statement = insert(PLACE).values(id=2, tenant_id=tenant_id)
         with engine.connect() as connection, tenant_scope("acme"):
             if error is None:
@@ -250,5 +252,7 @@ def test_a_system_scope_may_put_in_anything(here: Database, engine: Engine) -> N
     elsewhere = Table("later_rate", MetaData(), Column("id", Integer), schema="there")
     moved = engine.execution_options(schema_translate_map={"there": name})
     with moved.connect() as connection, system_scope("a report"):
-        found = connection.execute(select(column("note")).select_from(elsewhere)).all()
+        found: list[Any] = list(
+            connection.execute(select(column("note")).select_from(elsewhere)).all()
+        )
     assert sorted(found) == [("own",), ("theirs",)]
