@@ -1,4 +1,4 @@
-"""Mutants of what a database converts, and of what is put into a statement after it was compiled."""
+"""Mutants of what a database converts, and of what is put into a statement that was compiled."""
 
 from __future__ import annotations
 
