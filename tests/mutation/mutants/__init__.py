@@ -5,13 +5,23 @@ from __future__ import annotations
 from typing import Final
 
 from ..mutant import Mutant
-from . import compiler_reads, compiler_writes, execution, observe, orm, ownership, raw_sql
+from . import (
+    compiler_reads,
+    compiler_writes,
+    conversions,
+    execution,
+    observe,
+    orm,
+    ownership,
+    raw_sql,
+)
 
 __all__ = ["MUTANTS"]
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *compiler_reads.MUTANTS,
     *compiler_writes.MUTANTS,
+    *conversions.MUTANTS,
     *raw_sql.MUTANTS,
     *orm.MUTANTS,
     *execution.MUTANTS,

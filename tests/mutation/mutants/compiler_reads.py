@@ -201,7 +201,7 @@ MUTANTS: Final = (
     Mutant(
         "settled-having",
         "A condition of HAVING is moved into the WHERE.",
-        "[only_if(counted, term, false()) if may_fail(term) else term for term in terms]",
+        "[only_if(counted, term, false()) if risk_of(term) else term for term in terms]",
         "terms",
         (f"{_FENCES}::test_nothing_is_evaluated_on_another_tenants_rows",),
     ),
