@@ -61,7 +61,8 @@ def enforce(engine: Engine | AsyncEngine, *, system_role: str | None = None) -> 
     separate engine that logs in as such a role and is not passed to this function.
 
     Args:
-        engine: an engine on PostgreSQL, with psycopg (sync or async) or asyncpg.
+        engine: an engine on PostgreSQL, with psycopg (sync or async), psycopg2, pg8000 or
+            asyncpg.
         system_role: the name of a role with ``BYPASSRLS``.
 
     Raises:

@@ -16,12 +16,13 @@ from sqlalchemy.orm import Session
 
 from tenantshield_mw import system_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
-from tests.databases import Database, database
+from tests.databases import Database, database, with_driver
 
 T = TypeVar("T")
 
-Driver: TypeAlias = Literal["psycopg", "psycopg_async", "asyncpg"]
+Driver: TypeAlias = Literal["psycopg", "psycopg_async", "psycopg2", "pg8000", "asyncpg"]
 DRIVERS: Final[tuple[Driver, ...]] = get_args(Driver)
+ASYNC: Final[tuple[Driver, ...]] = ("psycopg_async", "asyncpg")
 
 
 @dataclass
@@ -42,7 +43,7 @@ class RlsDatabase:
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def url(self, role: str, driver: Driver = "psycopg") -> URL:
-        return self.here.url.set(drivername=f"postgresql+{driver}", username=role)
+        return with_driver(self.here.url, driver).set(username=role)
 
     def engine(self, role: str, **options: Any) -> Engine:
         engine = create_engine(self.url(role), **options)
@@ -91,7 +92,7 @@ class Client:
         self.async_engine: AsyncEngine | None = None
         system_role = options.pop("system_role", base.system)
         url = base.url(options.pop("role", base.app), driver)
-        if driver == "psycopg":
+        if driver not in ASYNC:
             self.engine = create_engine(url, **options)
         else:
             self.async_engine = create_async_engine(url, **options)
