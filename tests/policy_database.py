@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.databases import Database, database
 
-__all__ = ["PolicyDatabase", "is_refused_by_policy", "policy_database", "sqlstate"]
+__all__ = ["PolicyDatabase", "is_refused_by_policy", "policy_database"]
 
 INSUFFICIENT_PRIVILEGE: Final = "42501"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
@@ -112,13 +112,7 @@ def policy_database() -> Generator[Database, None, None]:
 
 def is_refused_by_policy(error: Exception) -> bool:
     """Return whether PostgreSQL refused a row because of a policy or missing privileges."""
-    return isinstance(error, DBAPIError) and sqlstate(error) == INSUFFICIENT_PRIVILEGE
+    # As above.
+    from tenantshield_mw.adapters.sqlalchemy.databases import sqlstate
 
-
-def sqlstate(error: DBAPIError) -> str | None:
-    """Return the code of an error, which each driver has in another place."""
-    original: Any = error.orig
-    if error.orig is not None and error.orig.args and isinstance(error.orig.args[0], dict):
-        # pg8000: https://www.postgresql.org/docs/current/protocol-error-fields.html
-        return original.args[0].get("C")
-    return getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+    return isinstance(error, DBAPIError) and sqlstate(error.orig) == INSUFFICIENT_PRIVILEGE

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from tenantshield_mw import ConfigurationError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
-from tests.policy_database import sqlstate
+from tenantshield_mw.adapters.sqlalchemy.databases import sqlstate
 
 from .conftest import DRIVERS, Client, Driver, RlsDatabase, by_cursor
 
@@ -129,7 +129,7 @@ def test_a_role_that_is_not_there_is_the_servers_error(base: RlsDatabase, driver
     try:
         with system_scope("to see all"), pytest.raises(DBAPIError, match="nobody at all") as caught:
             client.session(lambda s: s.execute(text("SELECT 1")))
-        assert sqlstate(caught.value) == INVALID_PARAMETER_VALUE
+        assert sqlstate(caught.value.orig) == INVALID_PARAMETER_VALUE
         # The connection can be used afterwards.
         with tenant_scope("acme"):
             assert client.session(lambda s: by_cursor(s, "SELECT 1")) == [(1,)]
