@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import psycopg
+import psycopg2.errors
 import pytest
 from sqlalchemy import CHAR, Column, Integer, MetaData, String, Table, TypeDecorator, select
 from sqlalchemy.dialects.postgresql import CITEXT
@@ -43,9 +44,15 @@ def rows(base: RlsDatabase) -> None:
         )
 
 
-@pytest.fixture
-def app(base: RlsDatabase) -> Iterator[Client]:
-    client = Client(base, "psycopg")
+INSUFFICIENT_PRIVILEGE = (
+    psycopg.errors.InsufficientPrivilege,
+    psycopg2.errors.InsufficientPrivilege,
+)
+
+
+@pytest.fixture(params=["psycopg", "psycopg2"])
+def app(base: RlsDatabase, request: pytest.FixtureRequest) -> Iterator[Client]:
+    client = Client(base, request.param)
     yield client
     client.close()
 
@@ -54,7 +61,7 @@ def refused(app: Client, tenant: TenantId, sql: str) -> str:
     """Run ``sql`` on the driver's cursor; return the policy that refuses it."""
 
     def run(session: Session) -> str:
-        with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
+        with pytest.raises(INSUFFICIENT_PRIVILEGE) as caught:
             by_cursor(session, sql)
         return str(caught.value)
 
@@ -186,11 +193,12 @@ def test_any_name_of_a_tenant_is_taken_as_it_is(app: Client, everything: Read, t
 
 def test_a_view_and_functions_show_the_tenants_rows_alone(app: Client, base: RlsDatabase) -> None:
     body = "SELECT name FROM floor_bottle"
+    returns = f"RETURNS SETOF text LANGUAGE sql AS $$ {body} $$"
     with base.engine(base.owner).begin() as connection:
         for statement in (
-            f"CREATE VIEW floor_seen AS {body}",
-            f"CREATE FUNCTION floor_peek() RETURNS SETOF text LANGUAGE sql AS $$ {body} $$",
-            f"CREATE FUNCTION floor_definer() RETURNS SETOF text LANGUAGE sql AS $$ {body} $$",
+            f"CREATE OR REPLACE VIEW floor_seen AS {body}",
+            f"CREATE OR REPLACE FUNCTION floor_peek() {returns}",
+            f"CREATE OR REPLACE FUNCTION floor_definer() {returns}",
             "ALTER FUNCTION floor_definer() SECURITY DEFINER",
         ):
             connection.connection.cursor().execute(statement)
