@@ -21,7 +21,6 @@ from tenantshield_mw import ConfigurationError
 from tenantshield_mw.adapters.sqlalchemy import (
     shared_across_tenants,
     tenant_aware,
-    tenant_foreign_key,
 )
 from tenantshield_mw.adapters.sqlalchemy.citus import citus_statements
 from tests.databases import Database, database
@@ -222,36 +221,6 @@ def keyed(name: str, metadata: MetaData, *more: Column[int] | ForeignKeyConstrai
     )
     tenant_aware(table)
     return table
-
-
-def test_tables_of_one_type_of_tenant_are_put_together_and_shared_ones_come_first() -> None:
-    metadata = MetaData()
-    keyed("citus_a", metadata)
-    keyed(
-        "citus_b",
-        metadata,
-        Column("a_id", Integer),
-        tenant_foreign_key("a_id", "citus_a.id"),
-    )
-    numbered = Table(
-        "citus_c",
-        metadata,
-        Column("tenant_id", Integer, primary_key=True),
-        Column("id", Integer, primary_key=True),
-        schema="O'Dd",
-    )
-    tenant_aware(numbered)
-    shared_across_tenants(
-        Table("citus_zone", metadata, Column("name", String(9), primary_key=True))
-    )
-    found = citus_statements(metadata)
-    odd = """'"O''Dd".citus_c'"""
-    assert found[0] == "SELECT create_reference_table('citus_zone')"
-    assert set(found[1:]) == {
-        "SELECT create_distributed_table('citus_a', 'tenant_id', colocate_with => 'none')",
-        "SELECT create_distributed_table('citus_b', 'tenant_id', colocate_with => 'citus_a')",
-        f"SELECT create_distributed_table({odd}, 'tenant_id', colocate_with => 'none')",
-    }
 
 
 def test_what_stands_in_the_way_is_listed_with_what_to_do() -> None:

@@ -90,14 +90,15 @@ class Client:
         self.driver = driver
         self._runner = asyncio.Runner()
         self.async_engine: AsyncEngine | None = None
-        system_role = options.pop("system_role", base.system)
+        citus = options.pop("citus", False)
+        system_role = options.pop("system_role", None if citus else base.system)
         url = base.url(options.pop("role", base.app), driver)
         if driver not in ASYNC:
             self.engine = create_engine(url, **options)
         else:
             self.async_engine = create_async_engine(url, **options)
             self.engine = self.async_engine.sync_engine
-        rls.enforce(self.async_engine or self.engine, system_role=system_role)
+        rls.enforce(self.async_engine or self.engine, system_role=system_role, citus=citus)
 
     def session(self, run: Callable[[Session], T]) -> T:
         """Call ``run`` with a new session, and close it afterwards."""
