@@ -1,8 +1,4 @@
-"""The statements for Citus, as text and on a PostgreSQL with what they call there.
-
-The stand-in has the table of what is distributed, where Citus has it, and functions that write
-into it and refuse what Citus refuses.
-"""
+"""The statements for Citus, as text and on a PostgreSQL with a stand-in for what they call."""
 
 from __future__ import annotations
 
@@ -35,42 +31,9 @@ from tenantshield_mw.adapters.sqlalchemy import (
 from tenantshield_mw.adapters.sqlalchemy.citus import citus_policy_statements, citus_statements
 from tests.databases import Database, database
 
-assert alembic.__name__  # imported for its operations
+from .citus_stand_in import CITUS
 
-CITUS = """
-SET allow_system_table_mods = on;
-CREATE TABLE pg_catalog.pg_dist_partition (
-    logicalrelid regclass, partmethod "char", partkey text, colocationid int, repmodel "char"
-);
-GRANT SELECT ON pg_catalog.pg_dist_partition TO PUBLIC;
-CREATE FUNCTION pg_catalog.column_to_column_name(regclass, text) RETURNS text
-LANGUAGE sql AS 'SELECT $2';
-CREATE FUNCTION pg_catalog.create_reference_table(added regclass) RETURNS void
-LANGUAGE plpgsql AS $$ BEGIN
-    IF EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = added) THEN
-        RAISE EXCEPTION 'table % is already distributed', added;
-    END IF;
-    INSERT INTO pg_dist_partition VALUES (added, 'n', NULL, 0, 't');
-END $$;
-CREATE FUNCTION pg_catalog.create_distributed_table(
-    added regclass, part text, colocate_with text
-) RETURNS void LANGUAGE plpgsql AS $$ DECLARE grouped int; BEGIN
-    IF EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = added) THEN
-        RAISE EXCEPTION 'table % is already distributed', added;
-    END IF;
-    IF current_setting('citus.enable_local_reference_table_foreign_keys', true) <> 'off' THEN
-        RAISE EXCEPTION 'cannot create foreign key constraint';
-    END IF;
-    IF colocate_with = 'none' THEN
-        SELECT coalesce(max(colocationid), 0) + 1 INTO grouped FROM pg_dist_partition;
-    ELSE
-        SELECT colocationid INTO STRICT grouped FROM pg_dist_partition
-        WHERE logicalrelid = colocate_with::regclass AND partmethod = 'h';
-    END IF;
-    INSERT INTO pg_dist_partition VALUES (added, 'h', part, grouped, 's');
-END $$;
-CREATE SCHEMA "O'Dd";
-"""
+assert alembic.__name__  # imported for its operations
 
 ODD = """'"O''Dd".cluster_c'"""
 
@@ -102,7 +65,7 @@ def tables() -> MetaData:
 @pytest.fixture
 def db() -> Iterator[Database]:
     with database("postgresql") as here:
-        here.run(CITUS)
+        here.run(CITUS, """CREATE SCHEMA "O'Dd" """)
         yield here
 
 
