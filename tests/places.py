@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import MetaData, create_engine
 
 from tenantshield_mw import system_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
-from tests.databases import NAMES, Database, database
+from tests.databases import NAMES, Database, DatabaseName, database
 from tests.policy_database import PolicyDatabase, policy_database
 
-__all__ = ["PLACES", "empty_and_fill", "place"]
+__all__ = ["PLACES", "Place", "empty_and_fill", "place"]
 
-PLACES: Final = (*NAMES, "policies")
+Place = DatabaseName | Literal["policies"]
+
+PLACES: Final[tuple[Place, ...]] = (*NAMES, "policies")
 """Each kind of database, and PostgreSQL with policies."""
 
 
 @contextmanager
-def place(name: str, metadata: MetaData) -> Generator[Database, None, None]:
-    """Yield a database that has these tables; ``name`` is one of :data:`PLACES`."""
+def place(name: Place, metadata: MetaData) -> Generator[Database, None, None]:
+    """Yield a database that has these tables."""
     with policy_database() if name == "policies" else database(name) as here:
         if isinstance(here, PolicyDatabase):
             engine = create_engine(here.url)

@@ -87,8 +87,10 @@ Tie = tuple[Mapper[Any], tuple[str, ...]]
 
 def _ties(mapper: Mapper[Any]) -> Iterator[Tie]:
     table = mapper.local_table
-    ownership = registry.ownership_of(table) if is_protected(table) else None
-    if not isinstance(ownership, ParentOwnership) or len(mapper.tables) != 1:
+    if not is_protected(table) or len(mapper.tables) != 1:
+        return
+    ownership = registry.ownership_of(table)
+    if not isinstance(ownership, ParentOwnership):
         return
     found = []
     for key in ownership.parent_keys:

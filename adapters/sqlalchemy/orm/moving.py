@@ -157,7 +157,7 @@ def _is_tied_to(state: InstanceState[Any], bound: TenantContext) -> bool:
     for parent, attributes in ties:
         if not state.committed_state.keys().isdisjoint(attributes):
             return False
-        values = [state.dict.get(each) for each in attributes]
+        values = tuple(map(state.dict.get, attributes))
         held = session.identity_map.get(parent.identity_key_from_primary_key(values))
         if held is None or not belongs(instance_state(held), bound):
             return False

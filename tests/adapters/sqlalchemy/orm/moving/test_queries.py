@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import Engine, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, selectinload
 
 from tenantshield_mw import system_scope, tenant_scope
@@ -163,6 +164,22 @@ def test_nor_in_the_transaction_of_a_test(here: Database, engine: Engine, progra
         program(session, models, tenant_scope, system_scope)
     with _bare_tables(here) as plain:
         with sent(plain) as statements, _undone(plain) as session:
+            program(session, bare, _none, _none)
+        assert _kinds(guarded) == _kinds(statements)
+        assert _content(here, models) == _content(here, bare)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_nor_with_an_async_session(here: Database, program: Program) -> None:
+    engine = here.async_engine()
+    try:
+        with sent(engine) as guarded:
+            async with AsyncSession(engine) as asynchronous:
+                await asynchronous.run_sync(program, models, tenant_scope, system_scope)
+    finally:
+        await engine.dispose()
+    with _bare_tables(here) as plain:
+        with sent(plain) as statements, Session(plain) as session:
             program(session, bare, _none, _none)
         assert _kinds(guarded) == _kinds(statements)
         assert _content(here, models) == _content(here, bare)

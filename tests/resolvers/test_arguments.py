@@ -6,16 +6,9 @@ from typing import Any
 
 import pytest
 
-from tenantshield_mw import (
-    PRINCIPAL_KEY,
-    SESSION_KEY,
-    ConfigurationError,
-    TenantContext,
-    TenantResolutionError,
-    resolvers,
-)
+from tenantshield_mw import ConfigurationError, TenantResolutionError, resolvers
 
-from .calling import as_environ, http_scope
+from ..core.calling import as_environ
 
 
 @pytest.mark.parametrize(
@@ -79,53 +72,6 @@ from .calling import as_environ, http_scope
 def test_other_arguments_are_refused(make: Any, arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         make(**arguments)
-
-
-@pytest.mark.parametrize("request_", [http_scope(), as_environ()])
-@pytest.mark.parametrize("resolver", [resolvers.session("tenant"), resolvers.principal("tenant")])
-def test_a_missing_session_or_user_is_a_configuration_error(resolver: Any, request_: Any) -> None:
-    with pytest.raises(ConfigurationError, match="must run before"):
-        resolver(request_)
-
-
-def test_a_principal_without_the_attribute_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigurationError, match="'tenant_id'"):
-        resolvers.principal("tenant_id")(http_scope(user=object()))
-
-
-def test_a_wsgi_framework_may_pass_a_function_that_opens_the_session() -> None:
-    opened: list[int] = []
-
-    def opening() -> dict[str, str]:
-        opened.append(1)
-        return {"tenant": "acme"}
-
-    environ = {**as_environ(), SESSION_KEY: opening, PRINCIPAL_KEY: opening}
-    assert resolvers.session("tenant")(environ) == TenantContext("acme")
-    assert resolvers.principal("tenant")(environ) == TenantContext("acme")
-    assert opened == [1, 1]
-
-
-def test_a_domain_lookup_gets_the_dns_form_of_the_name() -> None:
-    taken: list[str] = []
-    resolver = resolvers.domain(taken.append)
-    for value in (b"Shop.Acme.TEST.:80", b"xn--BCHER-kva.test", b"[::1]:80", b"10.0.0.1"):
-        resolver(http_scope(headers=[(b"host", value)]))
-    assert taken == ["shop.acme.test", "xn--bcher-kva.test", "[::1]", "10.0.0.1"]
-
-
-def test_a_server_without_the_tls_extension_has_no_certificates() -> None:
-    more: Any
-    for more in ({}, {"extensions": None}, {"extensions": {}}, {"extensions": {"tls": {}}}):
-        assert resolvers.client_certificate()(http_scope(**more)) is None
-    environ = as_environ(SSL_CLIENT_S_DN="CN=acme")
-    assert resolvers.client_certificate()(environ) is None
-
-
-def test_the_environs_variables_may_have_other_names() -> None:
-    resolver = resolvers.client_certificate("O", subject="SUBJECT", verified="VERIFIED")
-    environ = as_environ(SUBJECT="CN=x,O=acme", VERIFIED="SUCCESS", SSL_CLIENT_VERIFY="NONE")
-    assert resolver(environ) == TenantContext("acme")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from tenantshield_mw import (
     resolvers,
 )
 
-from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
+from ..core.calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
+from .sending import Cases, Outcome, Sent, assert_outcome, each_case, malformed, missing, ran, with_
 
 
 class Clock:
@@ -287,3 +288,32 @@ def test_other_arguments_are_refused(options: dict[str, Any]) -> None:
     options = {"resolver": lambda request: "acme", "key": by_path, "ttl": 60, **options}
     with pytest.raises(ConfigurationError):
         resolvers.cached(options.pop("resolver"), **options)
+
+
+CASES: Cases = {
+    "cached": (
+        resolvers.cached(resolvers.header("X-Tenant-ID"), key="X-Tenant-ID", ttl=60),
+        [
+            (with_(x_tenant_id="acme"), ran("acme")),
+            (with_(x_tenant_id="acme"), ran("acme")),
+            (with_(x_tenant_id="globex"), ran("globex")),
+            (with_(x_tenant_id=""), malformed),
+            (with_(x_tenant_id=""), malformed),
+            (with_(), missing),
+        ],
+    ),
+    "cached path prefix": (
+        resolvers.cached(resolvers.path_prefix(), key="X-Key", ttl=60),
+        [
+            (Sent(b"/t/acme/x", ((b"x-key", b"1"),)), ran("acme", "/t/acme")),
+            (Sent(b"/t/acme/x", ((b"x-key", b"1"),)), ran("acme", "/t/acme")),
+        ],
+    ),
+}
+
+
+@each_case(CASES)
+def test_both_middlewares_have_the_expected_outcome(
+    resolver: Any, sent: Sent, expected: Outcome
+) -> None:
+    assert_outcome(resolver, sent, expected)
