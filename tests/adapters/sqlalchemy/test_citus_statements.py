@@ -156,7 +156,7 @@ def test_no_table_with_restrictive_policies_is_distributed(db: Database, engine:
     with engine.begin() as connection:
         metadata.create_all(connection)
         rls.create_policies(connection, metadata)
-    with pytest.raises(Exception, match=r"permissive on the shards.*tenantshield_tenant on"):
+    with pytest.raises(Exception, match=r"permissive on the shards.*tenantshield_\w+ on"):
         distribute(engine, metadata)
     with engine.begin() as connection:
         rls.drop_policies(connection, metadata)

@@ -191,6 +191,24 @@ def test_pg8000_waits_once_to_begin_a_transaction(base: RlsDatabase) -> None:
         client.close()
 
 
+def test_pg8000_does_not_begin_within_a_transaction(base: RlsDatabase) -> None:
+    client = Client(base, "pg8000")
+
+    def change(session: Session) -> list[Any]:
+        session.execute(text("SELECT 1"))
+        with tenant_scope("globex"):
+            session.execute(text("SELECT 1"))
+        connection: Any = session.connection().connection.driver_connection
+        # The server would warn.
+        return list(connection.notices)
+
+    try:
+        with tenant_scope("acme"):
+            assert client.session(change) == []
+    finally:
+        client.close()
+
+
 @pytest.mark.parametrize(
     ("driver", "name"),
     [

@@ -72,6 +72,19 @@ def test_the_next_user_of_a_connection_inherits_nothing(client: Client) -> None:
     assert client.session(names) == []
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_ping_at_checkout_changes_nothing(base: RlsDatabase, driver: Driver) -> None:
+    # With pg8000, the ping has begun the transaction.
+    client = Client(base, driver, pool_size=1, max_overflow=0, pool_pre_ping=True)
+    try:
+        for tenant in ("acme", "globex"):
+            with tenant_scope(tenant):
+                assert client.session(names) == [tenant]
+        assert client.session(names) == []
+    finally:
+        client.close()
+
+
 def test_a_leftover_session_setting_has_no_effect(client: Client) -> None:
     def forge(session: Session) -> None:
         by_cursor(session, "SET tenantshield.text = 'globex'")
