@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     # SQLAlchemy 2.1 requires greenlet for this import, and sync programs may not have it.
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["enforce"]
+__all__ = ["SET_LOCAL", "enforce"]
+
+SET_LOCAL: Final = "tenantshield_set_local"
+"""The function that sets the tenant on Citus, which hands the statement ``SET LOCAL`` on to the
+nodes, and not what ``set_config()`` does. ``citus_policy_statements()`` creates it."""
 
 _PROVEN: Final = "_tenantshield_rls_proven"
 _KNOWN: Final = "_tenantshield_rls_known"
@@ -62,6 +66,7 @@ _SIGNED_ROLE: Final = (
     f"{_SIGNED}, pg_catalog.set_config('role', %s, true), "
     f"{_called(system_function())}::pg_catalog.text"
 )
+_SET_ON_CITUS: Final = f"SELECT {SET_LOCAL}({', '.join(['%s'] * len(_KINDS))})"
 # Row-level security does not apply to such roles.
 _IS_EXEMPT: Final = (
     "(SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user)::text"
@@ -84,6 +89,7 @@ def enforce(
     key: Key | None = None,
     system_role: str | None = None,
     pooled: bool = False,
+    citus: bool = False,
 ) -> None:
     """Make every transaction of ``engine`` tell the database its tenant.
 
@@ -107,7 +113,8 @@ def enforce(
     is asked for first, which takes one more round trip.
 
     Args:
-        engine: an engine on PostgreSQL, with psycopg (sync or async) or asyncpg.
+        engine: an engine on PostgreSQL, with psycopg (sync or async), psycopg2, pg8000 or
+            asyncpg; with ``key``, psycopg or asyncpg.
         key: the secret, of at least 32 random bytes, that ``rls.store_keys`` stored in the
             database; or a function that returns it. The function is called for each
             transaction, so a key can be replaced while the application runs.
@@ -115,10 +122,13 @@ def enforce(
             ``rls.configure`` was given.
         pooled: whether a pooler is between the engine and PostgreSQL. It matters only with
             ``key``.
+        citus: whether the tables are distributed by Citus, and the policies are those of
+            ``citus_policy_statements()``. There is no ``system_role`` and no ``key`` then.
 
     Raises:
-        ConfigurationError: the database or driver is not supported, the key is too short, or
-            the engine was passed to this function before.
+        ConfigurationError: the database or driver is not supported, the key is too short, the
+            engine was passed to this function before, or ``system_role`` or ``key`` is given
+            for Citus.
 
     Its transactions raise:
         ConfigurationError: the connection's role is a superuser or has ``BYPASSRLS``, so
@@ -135,18 +145,31 @@ def enforce(
     check_driver(dialect.driver)
     if HELD in dialect.__dict__:
         raise ConfigurationError("enforce() was called for this engine before")
+    if citus and (system_role is not None or key is not None):
+        raise ConfigurationError(
+            "Citus has no system_role and no key: it connects to the nodes as the role that logged "
+            "in; run system scopes on a separate engine, which logs in as a role with BYPASSRLS "
+            "and is not passed to enforce()"
+        )
     if key is None:
-        _Transactions(dialect, system_role).hook()
-    else:
-        _SignedTransactions(dialect, system_role, Signer(key), pooled=pooled).hook()
+        set_tenant = _SET_ON_CITUS if citus else _SET_LOCALLY
+        _Transactions(dialect, system_role, set_tenant).hook()
+        return
+    if dialect.driver not in BINDERS:
+        raise ConfigurationError(
+            f"signed tenants require {', '.join(sorted(BINDERS))}, and this engine uses "
+            f"{dialect.driver!r}: use one of these drivers, or leave the key out"
+        )
+    _SignedTransactions(dialect, system_role, Signer(key), pooled=pooled).hook()
 
 
 class _Transactions:
     """The hooks that run when one engine begins a transaction."""
 
-    def __init__(self, dialect: Dialect, system_role: str | None) -> None:
+    def __init__(self, dialect: Dialect, system_role: str | None, set_tenant: str) -> None:
         self._dialect = dialect
         self._system_role = system_role
+        self._set_tenant = set_tenant
         self._send = SENDERS[dialect.driver]
 
     def hook(self) -> None:
@@ -206,7 +229,7 @@ class _Transactions:
         info[HELD] = (bound,)
 
     def _take_tenant(self, dbapi_connection: Any, bound: TenantContext | None) -> None:
-        self._send_proven(dbapi_connection, _SET_LOCALLY, _values(bound))
+        self._send_proven(dbapi_connection, self._set_tenant, _values(bound))
 
     def _send_proven(
         self, dbapi_connection: Any, sql: str, values: tuple[str, ...]
@@ -282,7 +305,7 @@ class _SignedTransactions(_Transactions):
     def __init__(
         self, dialect: Dialect, system_role: str | None, signer: Signer, *, pooled: bool
     ) -> None:
-        super().__init__(dialect, system_role)
+        super().__init__(dialect, system_role, _SIGNED)
         self._signer = signer
         self._pooled = pooled
         self._bind = BINDERS[dialect.driver]

@@ -18,7 +18,7 @@ from tests.adapters.sqlalchemy.shared_rows.models import SEED
 from tests.adapters.sqlalchemy.shared_rows.models import Base as Shared
 from tests.plans import indexes, plan_of
 
-from .conftest import DRIVERS, Client, Driver, RlsDatabase, by_cursor, signed_database
+from .conftest import SIGNING, Client, Driver, RlsDatabase, by_cursor, signed_database
 from .models import KINDS, Base, Bottle, Cellar, Label, Tasting, mark
 
 KEY = secrets.token_bytes(32)
@@ -40,7 +40,7 @@ def base() -> Iterator[RlsDatabase]:
         yield made
 
 
-@pytest.fixture(params=DRIVERS)
+@pytest.fixture(params=SIGNING)
 def client(base: RlsDatabase, request: pytest.FixtureRequest) -> Iterator[Client]:
     made = Client(base, request.param, key=KEY, pool_size=1, max_overflow=0)
     yield made
@@ -156,7 +156,7 @@ def test_two_phase_transactions_are_signed(app: Client) -> None:
 # -- connections -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("driver", SIGNING)
 def test_each_transaction_of_a_pooled_engine_asks_for_its_backend(
     base: RlsDatabase, driver: Driver
 ) -> None:

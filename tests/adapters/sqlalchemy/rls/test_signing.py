@@ -17,7 +17,7 @@ from tenantshield_mw.adapters.sqlalchemy.rls.signing import Backend, Signer
 from tests.adapters.sqlalchemy.shared_rows.models import SEED
 from tests.adapters.sqlalchemy.shared_rows.models import Base as Shared
 
-from .conftest import DRIVERS, Client, Driver, RlsDatabase, by_cursor, rls_database, signed_database
+from .conftest import SIGNING, Client, Driver, RlsDatabase, by_cursor, rls_database, signed_database
 from .models import Base, Cellar, mark
 
 KEY = secrets.token_bytes(32)
@@ -39,7 +39,7 @@ def base() -> Iterator[RlsDatabase]:
         yield made
 
 
-@pytest.fixture(params=DRIVERS)
+@pytest.fixture(params=SIGNING)
 def client(base: RlsDatabase, request: pytest.FixtureRequest) -> Iterator[Client]:
     made = Client(base, request.param, key=KEY, pool_size=1, max_overflow=0)
     yield made
@@ -68,7 +68,7 @@ def test_without_a_key_a_tenant_is_nobody(base: RlsDatabase) -> None:
     client.close()
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("driver", SIGNING)
 def test_another_key_is_refused(base: RlsDatabase, driver: Driver) -> None:
     client = Client(base, driver, key=secrets.token_bytes(32))
     for scope in (tenant_scope("acme"), system_scope("a report")):
@@ -178,3 +178,18 @@ def test_a_database_that_was_not_prepared_is_noticed() -> None:
         with tenant_scope("acme"), pytest.raises(DBAPIError, match="tenantshield"):
             client.session(lambda s: by_cursor(s, "SELECT 1"))
         client.close()
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "pg8000"])
+def test_another_driver_is_refused(base: RlsDatabase, driver: str) -> None:
+    engine = create_engine(base.url(base.app).set(drivername=f"postgresql+{driver}"))
+    with pytest.raises(ConfigurationError, match="signed tenants require asyncpg, psycopg"):
+        rls.enforce(engine, key=KEY)
+    engine.dispose()
+
+
+def test_citus_takes_no_key(base: RlsDatabase) -> None:
+    engine = create_engine(base.url(base.app))
+    with pytest.raises(ConfigurationError, match="Citus has no system_role and no key"):
+        rls.enforce(engine, key=KEY, citus=True)
+    engine.dispose()
