@@ -18,7 +18,8 @@ from tenantshield_mw.adapters.sqlalchemy import (
     tenant_aware,
     tenant_foreign_key,
 )
-from tests.databases import NAMES, Database, database, with_driver
+from tests.databases import NAMES, Database, database
+from tests.drivers import with_driver
 
 from ..watching import rows, with_tables
 
