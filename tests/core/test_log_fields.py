@@ -27,7 +27,7 @@ class Lines(logging.Handler):
 
 @pytest.fixture
 def logger() -> Any:
-    logger = logging.Logger("shop")
+    logger = logging.getLogger("shop")
     yield logger
     logger.handlers.clear()
 
