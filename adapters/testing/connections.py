@@ -37,6 +37,7 @@ class Connections:
             pytest.fail("\n".join(found), pytrace=False)
         return result
 
-    def pytest_unconfigure(self) -> None:
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
         """End."""
         self._watch.stop()

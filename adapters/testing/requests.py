@@ -43,7 +43,7 @@ class Request:
     @property
     def query_string(self) -> str:
         """The query, without the question mark."""
-        return urlencode(self.query, doseq=True)
+        return _as_form(self.query)
 
     @property
     def content(self) -> bytes:
@@ -51,7 +51,7 @@ class Request:
         if not self.body:
             return b""
         if self.form:
-            return urlencode(self.body, doseq=True).encode()
+            return _as_form(self.body).encode()
         return json.dumps(self.body, default=str).encode()
 
     @property
@@ -102,6 +102,14 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(each)
     elif isinstance(value, str):
         yield value
+
+
+def _as_form(fields: Mapping[str, Any]) -> str:
+    words = {True: "true", False: "false"}
+    plain = {
+        name: words[value] if isinstance(value, bool) else value for name, value in fields.items()
+    }
+    return urlencode(plain, doseq=True)
 
 
 Call: TypeAlias = Callable[[Request], Any]

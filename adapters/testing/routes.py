@@ -64,13 +64,12 @@ def _framework(app: Any) -> Any:
 
 
 def _document(app: Any) -> Mapping[str, Any] | None:
+    document: Mapping[str, Any] | None = None
     if hasattr(app, "openapi") and hasattr(app, "openapi_url"):  # FastAPI
-        document: Mapping[str, Any] = app.openapi()
-        return document
-    if getattr(app, "openapi_config", None) is not None:  # Litestar
+        document = app.openapi()
+    elif getattr(app, "openapi_config", None) is not None:  # Litestar
         document = app.openapi_schema.to_schema()
-        return document
-    return None
+    return document
 
 
 def _routes(app: Any) -> Iterator[Operation | Unknown]:

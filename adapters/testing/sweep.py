@@ -105,6 +105,7 @@ class Plan:
 # Validation and routing refuse with these before the application looks for a row. A client that is
 # not logged in never gets there, either.
 _NOT_REACHED: Final = frozenset({400, 401, 405, 406, 407, 411, 413, 415, 421, 422, 429, 307, 308})
+_READS: Final = frozenset({"GET", "QUERY"})
 _NOTHING_TO_SEND: Final = Request("", "")
 _DISTINCT: Final = 8
 """From how many characters on an id tells whose it is."""
@@ -166,8 +167,8 @@ def _as_themselves(
                 found.append(Finding("unreached", str(operation), "", detail.rstrip()))
     if unseen:
         raise ConfigurationError(
-            f"no answer to the owner has {', '.join(map(repr, sorted(unseen)))}, so the sweep could "
-            "not notice it in an answer to the intruder: correct the marks, or the owner's "
+            f"no answer to the owner has {', '.join(map(repr, sorted(unseen)))}, so the sweep "
+            "could not notice it in an answer to the intruder: correct the marks, or the owner's "
             "headers and ids"
         )
     return found
@@ -186,10 +187,9 @@ def _judged(
         yield _finding("failed", operation, request, detail)
     elif answer.status in _NOT_REACHED:
         yield _finding("unreached", operation, request, f"{answer.status}")
-    elif sent and operation.method not in ("GET", "QUERY") and answer.status < 400:
-        if not plan.watches:
-            detail = f"{answer.status} to the owner's {', '.join(sorted(sent))}; give watch="
-            yield _finding("accepted", operation, request, detail)
+    elif sent and not plan.watches and operation.method not in _READS and answer.status < 400:
+        detail = f"{answer.status} to the owner's {', '.join(sorted(sent))}; give watch="
+        yield _finding("accepted", operation, request, detail)
 
 
 def _telling_ids(plan: Plan, request: Request) -> Iterator[str]:

@@ -86,7 +86,7 @@ async def asweep(
     document: Mapping[str, Any] | None = None,
     allow: Collection[str] = (),
     skip: Collection[str] = (),
-    timeout: float = _TIMEOUT,
+    timeout: float = _TIMEOUT,  # noqa: ASYNC109
 ) -> list[Finding]:
     """Sweep in the running event loop; see :func:`sweep`.
 
@@ -98,9 +98,9 @@ async def asweep(
     return await afindings(findings_of(plan), wsgi_call(app), watch=watch)
 
 
-async def _asgi(app: Any, plan: Plan, watch: Watch | None, timeout: float) -> list[Finding]:
+async def _asgi(app: Any, plan: Plan, watch: Watch | None, seconds: float) -> list[Finding]:
     async with lifespan(app) as state:
-        return await afindings(findings_of(plan), asgi_call(app, state, timeout), watch=watch)
+        return await afindings(findings_of(plan), asgi_call(app, state, seconds), watch=watch)
 
 
 def findings(

@@ -38,7 +38,7 @@ def _answer(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
     started: list[tuple[str, list[tuple[str, str]]]] = []
     written: list[bytes] = []
 
-    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+    def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
         started.append((status, headers))
         return written.append
 

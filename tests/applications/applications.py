@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import httpx
 
+from tenantshield_mw.adapters.testing import Operation
+from tenantshield_mw.adapters.testing.operations import in_order, operations_of
 from tests.commands import STRICT
 from tests.databases import Database, DatabaseName, database
 
-from .operations import Operation, in_order, operations_of
 from .sweep import Seed
 
 __all__ = ["APPLICATIONS", "Application"]

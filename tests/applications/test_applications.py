@@ -13,12 +13,13 @@ from typing import Final
 import httpx
 import pytest
 
+from tenantshield_mw.adapters.testing import Finding
 from tests.commands import ROOT, serving
 from tests.databases import database, require
 
 from .applications import APPLICATIONS, Application
 from .diffs import apply
-from .sweep import Leak, World, leaks_of
+from .sweep import World, leaks_of
 
 PASSED: Final = re.compile(r"^PASSED (\S+)$", re.MULTILINE)
 
@@ -55,7 +56,7 @@ def world(application: Application, folder: Path) -> Generator[World]:
         yield World(here, client)
 
 
-def sweep(application: Application, folder: Path) -> list[Leak]:
+def sweep(application: Application, folder: Path) -> list[Finding]:
     with world(application, folder) as both, world(application, folder) as alone:
         for each in (both, alone):
             each.fill(application.seed)

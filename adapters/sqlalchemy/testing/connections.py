@@ -18,6 +18,12 @@ __all__ = ["ConnectionWatch", "check_role"]
 _ROLE: Final = (
     "SELECT rolname, rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user"
 )
+_LEFT: Final = "SELECT " + ", ".join(
+    f"current_setting('{name}', true)" for name in SETTINGS.values()
+)
+_CLEAR: Final = "SELECT " + ", ".join(
+    f"set_config('{name}', '', false)" for name in SETTINGS.values()
+)
 _CHECKED: Final = "tenantshield_testing_role"
 
 
@@ -74,14 +80,14 @@ class ConnectionWatch:
                 self.found.append(f"in a tenant's scope, {problem}")
 
     def _returned(self, dbapi_connection: Any, record: Any) -> None:
-        # A connection that was invalidated is None, and one that the server closed is gone, too.
+        # A connection that was invalidated is None.
         if dbapi_connection is None or not _is_postgresql(dbapi_connection):
             return
-        if getattr(dbapi_connection, "closed", False):
+        if _is_closed(dbapi_connection):
             return
-        names = ", ".join(f"current_setting('{name}', true)" for name in SETTINGS.values())
-        left = _row(dbapi_connection, f"SELECT {names}")
-        if any(left):
+        if any(_row(dbapi_connection, _LEFT)):
+            # Only the test that left it is to fail.
+            _row(dbapi_connection, _CLEAR, keep=True)
             self.found.append(
                 "a connection returned to the pool with a tenant set, so that the next to use it "
                 "could run as this tenant: set it with SET LOCAL or set_config(..., true), which "
@@ -110,7 +116,14 @@ def _is_postgresql(dbapi_connection: Any) -> bool:
     return module.startswith(("psycopg", "sqlalchemy.dialects.postgresql."))
 
 
-def _row(dbapi_connection: Any, sql: str) -> tuple[Any, ...]:
+def _row(dbapi_connection: Any, sql: str, *, keep: bool = False) -> tuple[Any, ...]:
+    """Return the only row, and leave no transaction open that was not open before.
+
+    Args:
+        dbapi_connection: the connection.
+        sql: what to execute.
+        keep: whether to commit that transaction, not to roll it back.
+    """
     is_idle = not _in_transaction(dbapi_connection)
     cursor = dbapi_connection.cursor()
     try:
@@ -118,9 +131,18 @@ def _row(dbapi_connection: Any, sql: str) -> tuple[Any, ...]:
         row: tuple[Any, ...] = tuple(cursor.fetchone())
     finally:
         cursor.close()
-        if is_idle:
+        if keep:
+            dbapi_connection.commit()
+        elif is_idle:
             dbapi_connection.rollback()
     return row
+
+
+def _is_closed(dbapi_connection: Any) -> bool:
+    connection = getattr(dbapi_connection, "driver_connection", dbapi_connection)
+    if hasattr(connection, "is_closed"):  # asyncpg
+        return bool(connection.is_closed())
+    return bool(connection.closed)
 
 
 def _in_transaction(dbapi_connection: Any) -> bool:

@@ -13,7 +13,6 @@ import litestar as litestar_
 from litestar.openapi import OpenAPIConfig
 from sqlalchemy import Engine, StaticPool, create_engine, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
