@@ -23,7 +23,7 @@ _BY_FORMAT: Final[Mapping[str, str]] = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 
-_DEPTH: Final = 8
+_DEPTH: Final = 5
 """How far schemas are followed into each other, which may go round."""
 
 
@@ -49,8 +49,9 @@ def example_of(document: Mapping[str, Any], schema: Mapping[str, Any], depth: in
     schema = resolved(document, schema)
     if depth > _DEPTH:
         return None
+    # An empty default asks for nothing: a search for it finds no row, or all.
     for given in ("const", "example", "default"):
-        if schema.get(given) is not None:
+        if schema.get(given):
             return schema[given]
     for several in ("examples", "enum"):
         if isinstance(schema.get(several), list):

@@ -1,13 +1,13 @@
 """The sweep: as one tenant, request every operation with the ids of another one's rows.
 
-The requests, and what is told of their answers, are those of
-:mod:`tenantshield_mw.adapters.testing`. Here the answers are compared, too: there are two worlds, each with a server and a database. Both are filled alike: with Acme's rows,
-then with Globex's. Then Acme's rows are deleted from the second one, past the application. A user
-of Globex sends each request to both. Besides errors, three things are found:
+The requests are those of :mod:`tenantshield_mw.adapters.testing`, and the answers are compared with
+those of an application without the other's rows. For this there are two worlds, each with a server
+and a database. Both are filled alike: with Acme's rows, then with Globex's. Then Acme's rows are
+deleted from the second one, past the application. A user of Globex sends each request to both.
+Besides errors, two things are found:
 
 - ``differs``: what Globex is told depends on Acme's rows.
-- ``changed``: a row of Acme's has changed or is gone, or a row that is not Acme's refers to one that
-  is.
+- ``changed``: a row of Acme's has changed or is gone, or a row that is not Acme's refers to one.
 """
 
 from __future__ import annotations
@@ -155,8 +155,9 @@ def leaks_of(
     tables: Mapping[str, str],
     *,
     status_only: Collection[str] = (),
+    allow: Collection[str] = (),
 ) -> list[Finding]:
-    """Return what leaks from Acme to Globex, or fails.
+    """Return what leaks from Acme to Globex, fails, or is refused before a row is looked for.
 
     Args:
         operations: what is requested.
@@ -164,6 +165,7 @@ def leaks_of(
         alone: where only Globex has.
         tables: the tables whose ids parameters and fields hold, by the names of these.
         status_only: the operations whose answers differ each time.
+        allow: what is found and no leak.
     """
     plan = Plan(
         operations,
@@ -173,12 +175,11 @@ def leaks_of(
         compares=True,
         # What an answer depends on is found by comparing it.
         controls=False,
+        allow=allow,
     )
-    found = findings(
+    return findings(
         findings_of(plan),
         lambda request: both.answer(request, status_only),
         watch=both.watch,
         compare=lambda request: alone.answer(request, status_only),
     )
-    # Many values are examples that no application takes, and are refused by both worlds alike.
-    return [each for each in found if each.kind != "unreached"]

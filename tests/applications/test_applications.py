@@ -63,7 +63,12 @@ def sweep(application: Application, folder: Path) -> list[Finding]:
         alone.forget_acme()
         operations = application.operations(both.client, folder)
         return leaks_of(
-            operations, both, alone, application.tables, status_only=application.status_only
+            operations,
+            both,
+            alone,
+            application.tables,
+            status_only=application.status_only,
+            allow=application.allow,
         )
 
 

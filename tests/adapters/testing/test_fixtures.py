@@ -13,7 +13,7 @@ from typing import TypeAlias
 import pytest
 
 from tests.commands import ROOT
-from tests.databases import Database, database
+from tests.databases import Database
 from tests.policy_database import PolicyDatabase, policy_database
 
 MODELS = """
@@ -158,8 +158,8 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
-def url(database: Database, username: str = "", *, driver: str = "") -> str:
-    found = database.url
+def url(db: Database, username: str = "", *, driver: str = "") -> str:
+    found = db.url
     if username:
         found = found.set(username=username)
     if driver:
