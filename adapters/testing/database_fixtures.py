@@ -6,16 +6,12 @@ A program's ``conftest.py`` overrides :func:`tenantshield_engine` and :func:`ten
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import import_module
-from typing import Any, Final
+from importlib.util import find_spec
+from typing import Any, Final, TypeVar
 
 import pytest
-
-try:
-    from pytest_asyncio import fixture as _async_fixture
-except ModuleNotFoundError:  # pragma: no cover  # anyio's plugin takes pytest's own.
-    _async_fixture = pytest.fixture
 
 __all__ = [
     "tenantshield_async_connection",
@@ -30,6 +26,16 @@ __all__ = [
 ]
 
 _OVERRIDE: Final = "define a session-scoped fixture {0} in conftest.py that returns {1}"
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _async_fixture(function: F) -> F:
+    # anyio's plugin takes pytest's own.
+    has_asyncio = find_spec("pytest_asyncio") is not None
+    made: Any = import_module("pytest_asyncio" if has_asyncio else "pytest").fixture(function)
+    return made  # type: ignore[no-any-return]
 
 
 def _testing() -> Any:

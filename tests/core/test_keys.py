@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 from uuid import UUID
@@ -68,7 +69,7 @@ def test_two_tenants_or_two_lists_never_have_the_same_key(
 
 def decoded(text: str) -> tuple[type, Any]:
     """Read a part back: what can be read back was not the same for two parts."""
-    read = {
+    read: dict[str, Callable[[str], Any]] = {
         "i=": int,
         "o=": lambda text: bool(int(text)),
         "b=": bytes.fromhex,

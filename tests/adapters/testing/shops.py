@@ -188,7 +188,7 @@ def flask(shop: Shop, planted: Any = None) -> Any:
 
     @app.post("/notes")
     def add() -> Any:
-        return shop.add(flask_.request.json["text"])  # type: ignore[index]
+        return shop.add(flask_.request.get_json()["text"])
 
     @app.get("/notes/<int:note_id>")
     def one(note_id: int) -> Any:
@@ -228,32 +228,26 @@ def litestar(shop: Shop, planted: Any = None) -> Any:
         status, body = shop.remove(request.path_params["note_id"])
         return litestar_.Response(body, status_code=status)
 
+    def plant(request: litestar_.Request[Any, Any, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = planted(request.path_params["note_id"])
+        return result
+
     handlers: list[Any] = [listed, add, one, remove]
     if planted is not None:
         method: Any = litestar_.delete if "delete" in planted.__name__ else litestar_.get
-        options = {} if method is litestar_.get else {"status_code": 200}
-
-        @method(
+        handler = method(
             "/notes/{note_id:int}/planted",
             include_in_schema=False,
             sync_to_thread=False,
-            **options,
+            status_code=200,
         )
-        def plant(request: litestar_.Request[Any, Any, Any]) -> dict[str, Any]:
-            result: dict[str, Any] = planted(request.path_params["note_id"])
-            return result
-
-        handlers.append(litestar_.Router("/inner", route_handlers=[plant]))
+        handlers.append(litestar_.Router("/inner", route_handlers=[handler(plant)]))
     return litestar_.Litestar(
         handlers,
-        openapi_config=None if planted is None else _openapi(),
+        openapi_config=None if planted is None else OpenAPIConfig("shop", "1"),
         logging_config=None,
         plugins=[TenantShieldPlugin(resolve_tenant=BY_HEADER)],
     )
-
-
-def _openapi() -> Any:
-    return OpenAPIConfig("shop", "1")
 
 
 SHOPS: Final = {each.__name__: each for each in (starlette, fastapi, flask, litestar)}
