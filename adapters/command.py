@@ -23,9 +23,9 @@ Show what observe(file=...) wrote: the places in the code where the guard would 
 statement, or confined one that does not compare the tenant itself."""
 
 _PROVE = """\
-Create the tables in an empty database, fill them with rows of two tenants, and try the generic ways
-to reach those of the one in the scope of the other. Each is tried without protection first: one
-that reaches nothing there proves nothing."""
+Fill the tables of an empty database with rows of two tenants, and try the generic ways to reach
+those of the one in the scope of the other. Each is tried without protection first: one that reaches
+nothing there proves nothing. All of it is rolled back."""
 
 _PROVE_EPILOG = """\
 The exit status is 0, or 1 if there is a leak, or an error, which proves nothing, or 2 if the
@@ -97,7 +97,12 @@ def _report(options: argparse.Namespace) -> int:
 
 def _prove(options: argparse.Namespace) -> int:
     status: int = _import("prove.cli").run(
-        options.target, database=options.database, json=options.json, ignore=options.ignore
+        options.target,
+        database=options.database,
+        owner=options.owner,
+        system_role=options.system_role,
+        json=options.json,
+        ignore=options.ignore,
     )
     return status
 
@@ -148,7 +153,18 @@ def _add_prove_options(prove: argparse.ArgumentParser) -> None:
     prove.add_argument(
         "--database",
         metavar="URL",
-        help="SQLAlchemy URL of an empty database, with a sync driver; SQLite in memory by default",
+        help="SQLAlchemy URL of a database without rows, with a sync driver; SQLite in memory by "
+        "default. Without tables, they are created, and dropped at the end",
+    )
+    prove.add_argument(
+        "--owner",
+        metavar="URL",
+        help="on PostgreSQL, the same database as the role that creates the tables",
+    )
+    prove.add_argument(
+        "--system-role",
+        metavar="ROLE",
+        help="on PostgreSQL, the role with BYPASSRLS for system scopes, to prove the policies, too",
     )
     prove.add_argument("--json", action="store_true", help="print JSON")
     prove.add_argument(

@@ -116,8 +116,8 @@ def tenantshield_connection(
     """A connection with a transaction that is rolled back after the test, for sessions with
     ``join_transaction_mode="create_savepoint"``.
     """
-    outer = _testing().outer_transaction(tenantshield_database, role=tenantshield_role)
-    with outer as connection:
+    with _testing().outer_transaction(tenantshield_database) as connection:
+        _testing().check_role(connection, tenantshield_role)
         yield connection
 
 
@@ -136,8 +136,8 @@ async def tenantshield_async_connection(
     tenantshield_database: Any, tenantshield_role: str | None
 ) -> AsyncIterator[Any]:
     """An ``AsyncConnection`` with such a transaction."""
-    outer = _testing().async_outer_transaction(tenantshield_database, role=tenantshield_role)
-    async with outer as connection:
+    async with _testing().async_outer_transaction(tenantshield_database) as connection:
+        await connection.run_sync(_testing().check_role, tenantshield_role)
         yield connection
 
 

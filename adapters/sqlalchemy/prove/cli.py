@@ -20,12 +20,22 @@ __all__ = ["run"]
 _VERDICTS: Final = get_args(Verdict)
 
 
-def run(target: str, *, database: str | None, json: bool, ignore: Sequence[str]) -> int:
+def run(
+    target: str,
+    *,
+    database: str | None,
+    owner: str | None,
+    system_role: str | None,
+    json: bool,
+    ignore: Sequence[str],
+) -> int:
     """Try the ways, print what became of them, and return the exit status.
 
     Args:
         target: ``module:attribute`` of the tables.
         database: the URL of an empty database, with a sync driver; SQLite in memory if ``None``.
+        owner: the same as the role that creates the tables, if it is another one.
+        system_role: the role for system scopes, to prove PostgreSQL's policies.
         json: whether to print JSON instead of text.
         ignore: what to leave out, as ``way:table``, or ``table`` for one that could not be tried.
 
@@ -37,8 +47,12 @@ def run(target: str, *, database: str | None, json: bool, ignore: Sequence[str])
     """
     metadata = metadata_at(target)
     engine = _engine(database)
+    # Not the engine itself, whose transactions tell the tenant.
+    owning = engine if database is None else _engine(owner or database)
     try:
-        everything = prove(engine, metadata, mappers_at(target))
+        everything = prove(
+            engine, metadata, mappers_at(target), owner=owning, system_role=system_role
+        )
     except (SQLAlchemyError, OSError) as error:
         reason = str(getattr(error, "orig", None) or error)
         raise ConfigurationError(
@@ -47,6 +61,7 @@ def run(target: str, *, database: str | None, json: bool, ignore: Sequence[str])
         ) from None
     finally:
         engine.dispose()
+        owning.dispose()
     outcomes = [each for each in everything if _named(each) not in ignore]
     for unused in sorted({*ignore} - {*map(_named, everything)}):
         sys.stderr.write(f"--ignore {unused} matched nothing: remove it.\n")

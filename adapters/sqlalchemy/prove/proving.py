@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
@@ -21,6 +21,8 @@ from ..doctor.declarations import rule_of
 from ..errors import ConfigurationError
 from ..ownership.model import ColumnOwnership, table_label
 from ..ownership.registry import registry
+from ..rls.transactions import enforce
+from ..testing.tables import tables
 from ..testing.transactions import outer_transaction
 from .rows import MINE, REASON, THEIRS, Row, Rows
 from .target import NotApplicableError, Target
@@ -54,45 +56,94 @@ class Outcome(NamedTuple):
     is_open: bool = False
 
 
-def prove(engine: Engine, metadata: MetaData, mappers: Iterable[Mapper[Any]] = ()) -> list[Outcome]:
-    """Create the tables in an empty database, fill them with rows of two tenants, and try to reach
-    those of the one in the scope of the other.
+def prove(
+    engine: Engine,
+    metadata: MetaData,
+    mappers: Iterable[Mapper[Any]] = (),
+    *,
+    owner: Engine | None = None,
+    system_role: str | None = None,
+) -> list[Outcome]:
+    """Fill the tables with rows of two tenants, and try to reach those of the one in the scope of
+    the other. All of it is rolled back.
 
     Args:
-        engine: an engine on an empty database. The tables are dropped at the end.
+        engine: an engine on a database without rows. Where it has no tables either, they are
+            created, and dropped at the end.
         metadata: the tables.
         mappers: the mappers of the classes for them, such as ``Base.registry.mappers``; for a table
             without one, the ways of the ORM are ``n/a``.
+        owner: on PostgreSQL, an engine that creates the tables, if it is another one.
+        system_role: on PostgreSQL, a role with ``BYPASSRLS`` of which the role of ``engine`` is a
+            member. The policies are then proved, too: tables that are created get them.
 
     Raises:
-        ConfigurationError: the database has tables; or no table has a tenant column, or their
-            types differ.
+        ConfigurationError: the database has rows, or some of the tables; or no table has a tenant
+            column, or their types differ; or see :func:`~tenantshield_mw.adapters.sqlalchemy.rls
+            .enforce`.
     """
     configure_mappers()
-    with engine.connect() as connection:
-        if inspect(connection).get_table_names():
-            raise ConfigurationError(
-                "the database has tables: give one that is empty, since the command creates and "
-                "drops the tables of the models"
-            )
-    with system_scope(REASON), engine.begin() as connection:
-        metadata.create_all(connection)
-    try:
-        rows = Rows(metadata)
+    with _existing(engine, metadata, owner or engine, system_role):
+        if system_role is not None:
+            enforce(engine, system_role=system_role)
         with outer_transaction(engine) as connection:
+            rows = Rows(metadata)
+            _check_empty(connection, metadata)
             with warnings.catch_warnings():
                 # The order of tables that refer to each other.
                 warnings.simplefilter("ignore", SAWarning)
                 rows.fill(connection)
-            return [*_tables(connection, rows, _by_table(mappers))]
+            found = [*_tables(connection, rows, _by_table(mappers))]
+    return found if system_role is None else [each._replace(is_open=False) for each in found]
+
+
+def _existing(
+    engine: Engine, metadata: MetaData, owner: Engine, system_role: str | None
+) -> AbstractContextManager[None]:
+    """Return a context in which the tables exist."""
+    with engine.connect() as connection:
+        found = inspect(connection)
+        there = [
+            found.has_table(table.name, schema=table.schema) for table in metadata.tables.values()
+        ]
+    if all(there):
+        return nullcontext()
+    if any(there):
+        raise ConfigurationError(
+            "the database has some of the tables and lacks others: give an empty one, or one that "
+            "has all of them, without rows"
+        )
+    return (
+        _created(owner, metadata)
+        if system_role is None
+        else tables(owner, metadata, role=system_role)
+    )
+
+
+@contextmanager
+def _created(owner: Engine, metadata: MetaData) -> Generator[None]:
+    with system_scope(REASON), owner.begin() as connection:
+        metadata.create_all(connection)
+    try:
+        yield
     finally:
-        with system_scope(REASON), engine.begin() as connection:
+        with system_scope(REASON), owner.begin() as connection:
             metadata.drop_all(connection)
+
+
+def _check_empty(connection: Connection, metadata: MetaData) -> None:
+    with system_scope(REASON):
+        for table in metadata.sorted_tables:
+            if connection.execute(select(table).limit(1)).first() is not None:
+                raise ConfigurationError(
+                    f"{table_label(table)} has rows: give a database without any"
+                )
 
 
 def _tables(
     connection: Connection, rows: Rows, mappers: dict[Table, Mapper[Any]]
 ) -> Iterator[Outcome]:
+    """Try all ways on all tables."""
     contents = _contents(connection, rows)
     for table in rows.metadata.sorted_tables:
         label = table_label(table)

@@ -84,6 +84,8 @@ def _scalar(t: Target) -> Any:
 
 
 def _cursor(t: Target) -> Any:
+    # So that policies know the scope; a cursor does not tell it.
+    t.connection.exec_driver_sql("SELECT 1")
     cursor = t.connection.connection.cursor()
     cursor.execute(f"SELECT * FROM {_name(t)}")
     return cursor.fetchall()

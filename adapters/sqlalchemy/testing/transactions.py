@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
 
-from .connections import check_role
-
 if TYPE_CHECKING:
     # SQLAlchemy 2.1 requires greenlet for this import, and sync programs may not have it.
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -23,7 +21,7 @@ __all__ = ["async_outer_transaction", "outer_transaction"]
 
 
 @contextmanager
-def outer_transaction(engine: Engine, *, role: str | None = None) -> Generator[Connection]:
+def outer_transaction(engine: Engine) -> Generator[Connection]:
     """Yield a connection with a transaction that is rolled back after the block::
 
         with outer_transaction(engine) as connection:
@@ -31,16 +29,11 @@ def outer_transaction(engine: Engine, *, role: str | None = None) -> Generator[C
 
     Args:
         engine: the application's engine.
-        role: see :func:`check_role`.
-
-    Raises:
-        ConfigurationError: see :func:`check_role`.
     """
     with engine.connect() as connection:
         transaction = connection.begin()
         try:
             _begin(connection)
-            check_role(connection, role)
             yield connection
         finally:
             transaction.rollback()
@@ -48,15 +41,12 @@ def outer_transaction(engine: Engine, *, role: str | None = None) -> Generator[C
 
 
 @asynccontextmanager
-async def async_outer_transaction(
-    engine: AsyncEngine, *, role: str | None = None
-) -> AsyncGenerator[AsyncConnection]:
+async def async_outer_transaction(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
     """Yield an async connection with such a transaction; see :func:`outer_transaction`."""
     async with engine.connect() as connection:
         transaction = await connection.begin()
         try:
             await connection.run_sync(_begin)
-            await connection.run_sync(check_role, role)
             yield connection
         finally:
             await transaction.rollback()
