@@ -38,6 +38,7 @@ class Application:
         operations: what can be requested, from a client and its folder.
         tables: the tables whose ids parameters and fields hold, by the names of these.
         status_only: the operations whose answers differ each time.
+        models: the models, for ``tenantshield-mw prove``.
         leaks: the operations that reach another tenant's rows before the diff.
         allow: what the sweep finds and is no leak.
     """
@@ -49,6 +50,7 @@ class Application:
     seed: Seed
     operations: Callable[[httpx.Client, Path], list[Operation]]
     tables: Mapping[str, str]
+    models: str
     leaks: Sequence[str]
     status_only: Sequence[str] = ()
     allow: Sequence[str] = ()
@@ -128,6 +130,7 @@ PROJECTS: Final = Application(
         "user_id": "users",
         "assignee_id": "users",
     },
+    models="app.models:SQLModel",
     # A token has the time in it.
     status_only=("POST /sign-up", "POST /token"),
     # Nobody has the example's password.
@@ -242,6 +245,7 @@ SHOP: Final = Application(
         "id": "item",
         "rowid": "item",
     },
+    models="app.models:Base",
     leaks=(
         "GET /items/{item_id}",
         "DELETE /items/{item_id}",
@@ -300,6 +304,7 @@ MAGAZINES: Final = Application(
     _magazine_seed,
     _described,
     tables={"article_id": "article", "author_id": "editor", "comment_id": "comment"},
+    models="app.models:BigIntBase",
     # A key is random.
     status_only=("POST /sign-up", "POST /editors"),
     leaks=(
