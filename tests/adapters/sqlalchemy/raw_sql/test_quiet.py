@@ -8,9 +8,8 @@ from tenantshield_mw.adapters.sqlalchemy.raw_sql.marks import (
     CLOSE,
     CLOSE_TABLE,
     OPEN,
-    without_marks,
 )
-from tenantshield_mw.adapters.sqlalchemy.raw_sql.quiet import is_quiet
+from tenantshield_mw.adapters.sqlalchemy.raw_sql.quiet import names_in_quiet
 
 
 def marked(sql: str) -> str:
@@ -19,8 +18,7 @@ def marked(sql: str) -> str:
 
 
 def quiet(sql: str, *names: str) -> bool:
-    text = marked(sql)
-    return is_quiet(text, without_marks(text), frozenset(names or ("bill",)))
+    return names_in_quiet(marked(sql), frozenset(names or ("bill",))) is not None
 
 
 PLAIN = "SELECT <bill!>.<id> AS <bill_id> FROM <bill!> WHERE <bill!>.<tenant_id> = :tenant"
@@ -71,3 +69,19 @@ def test_a_relation_with_values_of_others_is_not(name: str) -> None:
 def test_a_table_may_be_called_like_a_keyword() -> None:
     assert quiet("SELECT <a> FROM <b!> GROUP BY <a>")
     assert not quiet("SELECT <a> FROM <b!> GROUP BY <a>", "group")
+
+
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        (PLAIN, set()),
+        ("SELECT <bill>.<id> FROM <bill!>", set()),
+        ("SELECT <bill> FROM <bill!>", {"bill"}),
+        ('SELECT <a> FROM <b!>, <"Bill">', {"bill"}),
+        ("SELECT <a> FROM <b!> JOIN <bill> ON <b>.<a> = <bill>.<a>", {"bill"}),
+    ],
+)
+def test_names_that_the_guard_has_not_rendered_as_tables_are_found(
+    sql: str, named: set[str]
+) -> None:
+    assert names_in_quiet(marked(sql), frozenset({"bill"})) == named
