@@ -49,13 +49,14 @@ def mappers_at(target: str) -> set[Mapper[Any]]:
     """
     found = _attribute_at(target)
     base = getattr(found, "Model", found)
-    mappers = map(_mapper_of, _subclasses(base)) if isinstance(base, type) else ()
     # A base that Flask-SQLAlchemy copies has no subclasses.
     own = getattr(base, "registry", None)
-    return {
-        *(each for each in mappers if each is not None),
-        *(own.mappers if isinstance(own, registry) else ()),
-    }
+    mappers: set[Mapper[Any]] = {*own.mappers} if isinstance(own, registry) else set()
+    for model in _subclasses(base) if isinstance(base, type) else ():
+        mapper = _mapper_of(model)
+        if mapper is not None:
+            mappers.add(mapper)
+    return mappers
 
 
 def _mapper_of(model: type) -> Mapper[Any] | None:

@@ -6,6 +6,7 @@ import json as json_
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Final, get_args
 
 from sqlalchemy import Engine, StaticPool, create_engine
@@ -117,7 +118,7 @@ def _line(name: str, outcomes: Sequence[Outcome]) -> str:
 
 
 def _as_json(outcomes: Sequence[Outcome]) -> str:
-    return json_.dumps([each._asdict() for each in outcomes], indent=2)
+    return json_.dumps([asdict(each) for each in outcomes], indent=2)
 
 
 def _write(text: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Engine, MetaData, Table, inspect, select
@@ -38,7 +39,8 @@ _NOT_FOUND: Final = (InvalidRequestError, StaleDataError)
 """What SQLAlchemy raises for a row that is not there."""
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True)
+class Outcome:
     """What became of one way on one table.
 
     Attributes:
@@ -94,7 +96,7 @@ def prove(
                 warnings.simplefilter("ignore", SAWarning)
                 rows.fill(connection)
             found = [*_tables(connection, rows, _by_table(mappers))]
-    return found if system_role is None else [each._replace(is_open=False) for each in found]
+    return found if system_role is None else [replace(each, is_open=False) for each in found]
 
 
 def _existing(
@@ -182,8 +184,8 @@ def _in_vain(way: Way, target: Target, before: Contents) -> Outcome | None:
     # A system scope checks what objects refer to, too.
     if outcome.verdict in ("leak", "refused"):
         return None
-    return outcome._replace(
-        verdict="n/a", detail=f"without protection: {outcome.detail or 'nothing'}"
+    return replace(
+        outcome, verdict="n/a", detail=f"without protection: {outcome.detail or 'nothing'}"
     )
 
 

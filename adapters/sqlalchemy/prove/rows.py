@@ -51,7 +51,7 @@ class Rows:
     failed: dict[Table, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._values = (Values(_FIRST[MINE]), Values(_FIRST[THEIRS]))
+        self._makers = (Values(_FIRST[MINE]), Values(_FIRST[THEIRS]))
         self._owned = [
             rule
             for table in self.metadata.sorted_tables
@@ -124,13 +124,13 @@ class Rows:
         return row
 
     def _value(self, table: Table, column: Column[Any], side: Side) -> Any:
-        return self.tenants[side] if column in self._identified else self._values[side].of(column)
+        return self.tenants[side] if column in self._identified else self._makers[side].of(column)
 
     def _may_be_left_out(self, column: Column[Any]) -> bool:
         if column.primary_key or column in self._identified:
             return False
         try:
-            self._values[0].of(column)
+            self._makers[0].of(column)
         except CannotMakeError:
             return bool(column.nullable or column.default or column.server_default)
         return False

@@ -100,7 +100,9 @@ class Target:
         """The foreign keys to tables that hold tenants' rows."""
         return [
             each
-            for each in sorted(self.table.foreign_key_constraints, key=lambda key: key.column_keys)
+            for each in sorted(
+                self.table.foreign_key_constraints, key=lambda key: tuple(key.column_keys)
+            )
             if rule_of(each.referred_table) is not None and each.referred_table in self.rows.made
         ]
 

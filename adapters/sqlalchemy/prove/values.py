@@ -9,7 +9,7 @@ import string
 import uuid
 from typing import Any, Final
 
-from sqlalchemy import Column, Enum, Uuid
+from sqlalchemy import JSON, Column, Enum, Uuid
 from sqlalchemy.types import TypeDecorator
 
 __all__ = ["CannotMakeError", "Values"]
@@ -43,7 +43,8 @@ class Values:
         if isinstance(type_, Enum):
             members = type_.enums if type_.enum_class is None else type_.enum_class
             return next(iter(members))
-        kind = _python_type(type_)
+        # Python's type of it is any that JSON has.
+        kind = dict if isinstance(type_, JSON) else _python_type(type_)
         if isinstance(type_, Uuid) and not type_.as_uuid:
             return uuid.UUID(int=number).hex
         made = _made(kind, number, _length(type_))

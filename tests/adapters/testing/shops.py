@@ -22,9 +22,9 @@ from tenantshield_mw.adapters.flask import TenantShield
 from tenantshield_mw.adapters.litestar import TenantShieldPlugin
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.starlette import install
-from tenantshield_mw.adapters.testing import Caller, Operation
+from tenantshield_mw.adapters.testing import Caller, Finding, Operation, sweep
 
-__all__ = ["POST", "SHOPS", "Shop"]
+__all__ = ["PAGES", "POST", "SHOPS", "Shop", "kinds", "swept"]
 
 BY_HEADER: Final = resolvers.header("X-Tenant-ID")
 
@@ -251,3 +251,20 @@ def litestar(shop: Shop, planted: Any = None) -> Any:
 
 
 SHOPS: Final = {each.__name__: each for each in (starlette, fastapi, flask, litestar)}
+
+# What the frameworks serve for people who read the documentation.
+PAGES: Final = {
+    "starlette": (),
+    "flask": (),
+    "fastapi": (),
+    "litestar": ("* /schema*",),
+}
+
+
+def swept(shop: Shop, app: Any, **options: Any) -> list[Finding]:
+    options = {"operations": [POST], **options}
+    return sweep(app, owner=shop.caller("acme"), intruder=shop.caller("globex"), **options)
+
+
+def kinds(found: list[Finding]) -> set[tuple[str, str]]:
+    return {(each.kind, each.operation) for each in found}

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tenantshield_mw import ConfigurationError, tenant_scope, try_current_tenant
-from tenantshield_mw.adapters.testing import Caller, Finding, Operation, asweep, sweep
+from tenantshield_mw import ConfigurationError
+from tenantshield_mw.adapters.testing import Caller, Operation
 
-from .shops import POST, SHOPS, Shop
+from .plain import INTRUDER, OWNER, READ, answering, found_in
+from .shops import PAGES, SHOPS, Shop, kinds, swept
 
 GET_PLANTED = "GET /inner/notes/{note_id}/planted"
 DELETE_PLANTED = "DELETE /inner/notes/{note_id}/planted"
-
-# What the frameworks serve for people who read the documentation.
-PAGES = {
-    "starlette": (),
-    "flask": (),
-    "fastapi": (),
-    "litestar": ("* /schema*",),
-}
 
 each_framework = pytest.mark.parametrize("name", SHOPS)
 
@@ -29,15 +21,6 @@ each_framework = pytest.mark.parametrize("name", SHOPS)
 @pytest.fixture
 def shop() -> Shop:
     return Shop()
-
-
-def swept(shop: Shop, app: Any, **options: Any) -> list[Finding]:
-    options = {"operations": [POST], **options}
-    return sweep(app, owner=shop.caller("acme"), intruder=shop.caller("globex"), **options)
-
-
-def kinds(found: list[Finding]) -> set[tuple[str, str]]:
-    return {(each.kind, each.operation) for each in found}
 
 
 @each_framework
@@ -63,55 +46,15 @@ def test_an_endpoint_that_writes_past_the_guard_is_found(name: str, shop: Shop) 
     assert kinds(swept(shop, app, skip=PAGES[name])) == {("accepted", DELETE_PLANTED)}
 
 
-@each_framework
-async def test_it_can_be_awaited(name: str, shop: Shop) -> None:
-    async def watch() -> Any:
-        return shop.acmes()
-
-    app = SHOPS[name](shop, shop.delete_past_the_guard)
-    both: Any = {"owner": shop.caller("acme"), "intruder": shop.caller("globex")}
-    found = await asweep(app, **both, watch=watch, operations=[POST], skip=PAGES[name])
-    assert kinds(found) == {("changed", DELETE_PLANTED)}
-
-
-# -- plain applications, whose routes the test gives --------------------------------
-
-READ = Operation("GET", "/notes/{note_id}")
-OWNER = Caller({"X": "owner"}, {"note_id": [1]}, ["ownersmark"])
-INTRUDER = Caller({"X": "intruder"}, {"note_id": [2]})
-
-
-def answering(intruder: Any, owner: Any = (200, b"ownersmark", ())) -> Callable[..., Any]:
-    """Return a WSGI application with an answer for each of the two."""
-
-    def app(environ: Any, start_response: Any) -> Any:
-        status, body, headers = owner if environ["HTTP_X"] == "owner" else intruder
-        start_response(f"{status} As Given", [*headers])
-        return [body]
-
-    return app
-
-
-def found_in(app: Any, *operations: Operation, **options: Any) -> list[tuple[str, str]]:
-    found = sweep(app, operations=operations or [READ], **{**BOTH, **options})
-    return [(each.kind, each.detail) for each in found]
-
-
-BOTH: Any = {"owner": OWNER, "intruder": INTRUDER}
-
-
 @pytest.mark.parametrize(
     "answer",
     [
         (200, b"the ownersmark", ()),
         (404, b"there is only ownersmark", ()),
         (302, b"", [("Location", "/of/owners%6dark")]),
-        (200, b'["owners\\u006dark"]', ()),
-        (200, b'{"owners\\u006dark": 1}', ()),
-        (200, b"owners&#109;ark", ()),
     ],
 )
-def test_a_mark_is_found_wherever_it_is(answer: Any) -> None:
+def test_a_mark_is_found_whatever_the_status(answer: Any) -> None:
     found = found_in(answering(answer), intruder=Caller(INTRUDER.headers))
     assert [kind for kind, _ in found] == ["read"]
 
@@ -155,26 +98,6 @@ def test_an_error_is_a_finding() -> None:
     assert found_in(app) == [("failed", "500 LookupError")]
 
 
-def test_the_scope_of_the_test_is_not_the_applications() -> None:
-    tenants = []
-
-    def app(environ: Any, start_response: Any) -> Any:
-        tenants.append(try_current_tenant())
-        return answering((404, b"", ()))(environ, start_response)
-
-    async def asgi(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            tenants.append(try_current_tenant())
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b"ownersmark"})
-
-    with tenant_scope("acme"):
-        found_in(app)
-        found_in(asgi)
-    assert len(tenants) == 6
-    assert {*tenants} == {None}
-
-
 def test_ids_are_put_wherever_an_operation_takes_them() -> None:
     sent = []
 
@@ -205,13 +128,6 @@ def test_a_mark_that_could_not_be_noticed_is_an_error() -> None:
         found_in(answering((404, b"", ())), owner=owner)
 
 
-def test_an_application_without_operations_is_an_error() -> None:
-    with pytest.raises(ConfigurationError, match="no operations"):
-        sweep(answering((404, b"", ())), **BOTH)
-    with pytest.raises(ConfigurationError, match="takes an ASGI or a WSGI application"):
-        sweep("app", **BOTH)
-
-
 def test_what_was_reviewed_is_left_out() -> None:
     app = answering((400, b"", ()))
     intruder = Caller(INTRUDER.headers)
@@ -228,68 +144,3 @@ def test_what_is_not_there_any_more_must_go(option: str) -> None:
     app = answering((404, b"", ()))
     with pytest.raises(ConfigurationError, match=r"nothing matches 'GET \[id\]' any more"):
         found_in(app, intruder=Caller(INTRUDER.headers), **{option: ["GET [id]"]})
-
-
-# -- ASGI --------------------------------------------------------------------------
-
-
-async def test_a_loop_that_runs_is_told() -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None: ...
-
-    with pytest.raises(ConfigurationError, match="await asweep"):
-        sweep(app, operations=[READ], **BOTH)
-
-
-def test_parts_that_cannot_be_requested_are_findings(tmp_path: Any) -> None:
-    from starlette.applications import Starlette
-    from starlette.responses import PlainTextResponse
-    from starlette.routing import Mount, Route, WebSocketRoute
-    from starlette.staticfiles import StaticFiles
-
-    async def socket(websocket: Any) -> None: ...
-
-    async def plain(request: Any) -> Any:
-        return PlainTextResponse("ownersmark" if request.headers["X"] == "owner" else "")
-
-    app = Starlette(
-        routes=[
-            Route("/", plain),
-            WebSocketRoute("/events", socket),
-            Mount("/static", StaticFiles(directory=tmp_path)),
-        ]
-    )
-    found = sweep(app, **BOTH)
-    assert kinds(found) == {
-        ("unreached", "WEBSOCKETROUTE /events"),
-        ("unreached", "MOUNT /static"),
-    }
-    assert sweep(app, **BOTH, skip=["WEBSOCKETROUTE /events", "MOUNT /static"]) == []
-
-
-def test_an_answer_that_does_not_end_is_a_finding() -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            raise NotImplementedError
-        is_owner = (b"x", b"owner") in scope["headers"]
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        body = b"ownersmark" if is_owner or scope["path"] == "/notes/1" else b""
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-        if not is_owner:
-            while True:
-                await receive()
-
-    both: Any = {**BOTH, "intruder": Caller(INTRUDER.headers)}
-    found = sweep(app, operations=[READ], **both, timeout=0.01)
-    assert kinds(found) == {("read", str(READ))}
-    other = Operation("GET", "/notes")
-    found = sweep(app, operations=[READ, other], **both, timeout=0.01)
-    assert ("failed", str(other)) in kinds(found)
-
-
-def test_an_application_that_does_not_start_is_an_error() -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        await send({"type": "lifespan.startup.failed", "message": "no database"})
-
-    with pytest.raises(RuntimeError, match="failed to start: no database"):
-        sweep(app, operations=[READ], **BOTH)
