@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import websockets
-from litestar import Litestar, WebSocket, asgi, websocket
+from litestar import Litestar, WebSocket, asgi, get, websocket
 from litestar.channels import ChannelsPlugin
 from litestar.channels.backends.memory import MemoryChannelsBackend
 from litestar.config.app import AppConfig
@@ -146,3 +146,35 @@ def test_an_app_in_another_one_answers_with_its_own_tenant_or_not_at_all() -> No
     # The inner app's lifespan has not run.
     assert answer.status_code == 500
     assert "acme" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("where", "status"),
+    [
+        ("/health", 200),
+        ("/a/health", 200),
+        ("/open", 400),
+        ("/a/open", 400),
+        # Not "/open", which is what follows the first "/a".
+        ("/health/a/open", 404),
+        ("/health/a/a/open", 404),
+        ("/a/health/a/open", 404),
+        ("/healthy/a/open", 400),
+    ],
+)
+async def test_what_is_exempt_is_what_litestar_routes_whatever_the_root_path_is(
+    where: str, status: int
+) -> None:
+    @get(["/health", "/open"], sync_to_thread=False)
+    def show() -> str:
+        return "shown"
+
+    plugin = TenantShieldPlugin(resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=["/health"])
+    app: Any = Litestar([show], plugins=[plugin], logging_config=None)
+    # Like hypercorn and granian, and unlike uvicorn, this leaves root_path out of the path.
+    transport = httpx.ASGITransport(app, root_path="/a")
+    async with (
+        app.lifespan(),
+        httpx.AsyncClient(transport=transport, base_url="http://app") as client,
+    ):
+        assert (await client.get(where)).status_code == status

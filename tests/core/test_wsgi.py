@@ -293,20 +293,3 @@ def test_an_error_of_the_call_goes_to_the_server() -> None:
     with pytest.raises(LookupError):
         around(app)(as_environ(headers=ACME), start)
     assert tenant_id() is None
-
-
-def test_a_mounted_application_may_have_a_middleware_of_its_own() -> None:
-    seen: list[Any] = []
-
-    def innermost(environ: Any, start_response: Any) -> Iterator[bytes]:
-        start_response("200 OK", [])
-        yield tenant_bytes()
-
-    inner = TenantSessionMiddlewareWSGI(innermost, resolve_tenant=lambda environ: "globex")
-
-    def outermost(environ: Any, start_response: Any) -> Iterator[bytes]:
-        yield from inner(environ, start_response)
-        seen.append(tenant_id())
-
-    assert call_wsgi(around(outermost), as_environ(headers=ACME)).body == b"globex"
-    assert seen == ["acme"]

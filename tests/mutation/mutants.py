@@ -656,7 +656,7 @@ MUTANTS: Final = (
     Mutant(
         "result",
         "A result may be read first under another tenant.",
-        "            result.iterator = chain(iter(check, None), result.iterator)",
+        "            result.iterator = chain(iter(check, None), first, rows)",
         "            pass",
         (
             f"{_SCOPE_RULES}::test_a_result_read_first_in_another_scope_runs_nothing_and_keeps_its_rows",

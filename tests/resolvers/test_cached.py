@@ -290,7 +290,7 @@ def test_other_arguments_are_refused(options: dict[str, Any]) -> None:
         resolvers.cached(options.pop("resolver"), **options)
 
 
-CASES: Cases = {
+OUTCOMES: Cases = {
     "cached": (
         resolvers.cached(resolvers.header("X-Tenant-ID"), key="X-Tenant-ID", ttl=60),
         [
@@ -312,7 +312,7 @@ CASES: Cases = {
 }
 
 
-@each_case(CASES)
+@each_case(OUTCOMES)
 def test_both_middlewares_have_the_expected_outcome(
     resolver: Any, sent: Sent, expected: Outcome
 ) -> None:

@@ -64,3 +64,45 @@ def test_a_combination_without_resolvers_is_refused(combine: Any) -> None:
     for combined in ((), (None,), (says(None), "X-Tenant-ID")):
         with pytest.raises(ConfigurationError):
             combine(*combined)
+
+
+@pytest.mark.parametrize(
+    ("answers", "agreed"),
+    [
+        ([NOTHING], "tenant_missing"),
+        ([NOTHING, ACME], "tenant_missing"),
+        ([ACME, NOTHING], "tenant_missing"),
+        ([ACME, NOTHING, ACME], "tenant_missing"),
+        ([NOTHING, ACME, ACME], "tenant_missing"),
+        ([ACME, TenantContext("acme"), ACME], "acme"),
+        ([ACME, GLOBEX], "tenant_malformed"),
+        ([NOTHING, ACME, GLOBEX], "tenant_malformed"),
+        ([NOTHING, UNKNOWN], "tenant_unknown"),
+    ],
+)
+async def test_every_resolver_must_name_the_tenant_if_asked_for(
+    answers: list[Any], agreed: Any
+) -> None:
+    for number in range(2 ** len(answers)):
+        combined = [
+            (says_later if number >> place & 1 else says)(answer)
+            for place, answer in enumerate(answers)
+        ]
+        assert await asked(resolvers.agree(*combined, every=True)) == agreed
+
+
+def test_every_resolver_must_name_the_tenant_in_wsgi() -> None:
+    app = Seen()
+    for answers in (("acme", None), (None, "acme")):
+        combined = resolvers.agree(*map(says, answers), every=True)
+        response = call_wsgi(
+            TenantSessionMiddlewareWSGI(app.wsgi, resolve_tenant=combined), as_environ()
+        )
+        assert response.status == 400
+    assert app.tenants == []
+
+
+def test_every_is_a_bool() -> None:
+    every: Any = says(None)
+    with pytest.raises(ConfigurationError, match="every"):
+        resolvers.agree(says(None), every=every)
