@@ -65,7 +65,8 @@ def _mapper_of(model: type) -> Mapper[Any] | None:
 
 
 def _subclasses(base: type) -> Iterator[type]:
-    for each in base.__subclasses__():
+    subclasses: list[type] = base.__subclasses__()
+    for each in subclasses:
         yield each
         yield from _subclasses(each)
 

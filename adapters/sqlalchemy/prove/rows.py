@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, insert, select
@@ -32,7 +31,6 @@ _FIRST: Final = (10_001, 20_001)
 """The first numbers of the two tenants' rows: what is whose can be told by looking at it."""
 
 
-@dataclass
 class Rows:
     """The rows of both tenants.
 
@@ -40,21 +38,23 @@ class Rows:
         metadata: the tables.
 
     Attributes:
+        metadata: the tables.
         tenants: the identifiers of the two.
         made: the rows of each table that could be filled, by side.
         failed: why others could not.
+
+    Raises:
+        ConfigurationError: there is no tenant column, or they have several types.
     """
 
-    metadata: MetaData
-    tenants: tuple[TenantId, TenantId] = field(init=False)
-    made: dict[Table, tuple[list[Row], list[Row]]] = field(init=False, default_factory=dict)
-    failed: dict[Table, str] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(self, metadata: MetaData) -> None:
+        self.metadata = metadata
+        self.made: dict[Table, tuple[list[Row], list[Row]]] = {}
+        self.failed: dict[Table, str] = {}
         self._makers = (Values(_FIRST[MINE]), Values(_FIRST[THEIRS]))
         self._owned = [
             rule
-            for table in self.metadata.sorted_tables
+            for table in metadata.sorted_tables
             if isinstance(rule := rule_of(table), ColumnOwnership)
         ]
         self.tenants = self._identifiers()
