@@ -180,6 +180,12 @@ def _with_their_tenant(t: Target) -> dict[str, Any]:
     return {**t.new(), t.tenant_column.key: t.theirs[t.tenant_column.key]}
 
 
+def _query_update(t: Target) -> None:
+    values: dict[Any, Any] = {**t.attributes(t.changed())}
+    found = t.session.query(t.model).filter(t.is_row(t.theirs))
+    found.update(values, synchronize_session=False)
+
+
 def _bulk_update(t: Target) -> None:
     t.session.bulk_update_mappings(t.model, [t.attributes({**_key(t), **t.changed()})])
 
@@ -204,11 +210,7 @@ _WRITES: Final[dict[str, Run]] = {
     "Session.add(their tenant)": lambda t: _add(t, _with_their_tenant(t)),
     "Session.delete(detached)": _flush_deleted,
     "Session.merge(changed)": _merge_changed,
-    "Query.update()": lambda t: (
-        t.session.query(t.model)
-        .filter(t.is_row(t.theirs))
-        .update(t.attributes(t.changed()), synchronize_session=False)
-    ),
+    "Query.update()": _query_update,
     "Query.delete()": lambda t: (
         t.session.query(t.model).filter(t.is_row(t.theirs)).delete(synchronize_session=False)
     ),
