@@ -27,9 +27,11 @@ class Lines(logging.Handler):
 
 @pytest.fixture
 def logger() -> Any:
-    logger = logging.getLogger("shop")
+    logger = logging.getLogger("tests.shop")
+    logger.setLevel("INFO")
     yield logger
     logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
 
 
 def test_records_have_the_tenant(logger: logging.Logger) -> None:
