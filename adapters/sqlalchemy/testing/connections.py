@@ -76,6 +76,8 @@ class ConnectionWatch:
         if record.info.setdefault(_CHECKED, self) is self:
             record.info[_CHECKED] = None
             problem = _role_problem(dbapi_connection, self._role)
+            # No transaction is open yet.
+            dbapi_connection.rollback()
             if problem is not None:
                 self.found.append(f"in a tenant's scope, {problem}")
 
@@ -85,9 +87,19 @@ class ConnectionWatch:
             return
         if _is_closed(dbapi_connection):
             return
-        if any(_row(dbapi_connection, _LEFT)):
-            # Only the test that left it is to fail.
-            _row(dbapi_connection, _CLEAR, keep=True)
+        try:
+            is_set = any(_row(dbapi_connection, _LEFT))
+            if is_set:
+                # Only the test that left it is to fail.
+                _row(dbapi_connection, _CLEAR)
+            # The pool has ended the last transaction before.
+            dbapi_connection.commit()
+        except Exception as error:
+            # Each driver has a class of this name, for a connection that is closed (PEP 249).
+            if type(error).__name__ != "InterfaceError":
+                raise
+            return
+        if is_set:
             self.found.append(
                 "a connection returned to the pool with a tenant set, so that the next to use it "
                 "could run as this tenant: set it with SET LOCAL or set_config(..., true), which "
@@ -113,40 +125,22 @@ def _role_problem(dbapi_connection: Any, expected: str | None) -> str | None:
 
 def _is_postgresql(dbapi_connection: Any) -> bool:
     module = type(dbapi_connection).__module__
-    return module.startswith(("psycopg", "sqlalchemy.dialects.postgresql."))
-
-
-def _row(dbapi_connection: Any, sql: str, *, keep: bool = False) -> tuple[Any, ...]:
-    """Return the only row, and leave no transaction open that was not open before.
-
-    Args:
-        dbapi_connection: the connection.
-        sql: what to execute.
-        keep: whether to commit that transaction, not to roll it back.
-    """
-    is_idle = not _in_transaction(dbapi_connection)
-    cursor = dbapi_connection.cursor()
-    try:
-        cursor.execute(sql)
-        row: tuple[Any, ...] = tuple(cursor.fetchone())
-    finally:
-        cursor.close()
-        if keep:
-            dbapi_connection.commit()
-        elif is_idle:
-            dbapi_connection.rollback()
-    return row
+    return module.startswith(("psycopg", "pg8000", "sqlalchemy.dialects.postgresql."))
 
 
 def _is_closed(dbapi_connection: Any) -> bool:
     connection = getattr(dbapi_connection, "driver_connection", dbapi_connection)
     if hasattr(connection, "is_closed"):  # asyncpg
         return bool(connection.is_closed())
-    return bool(connection.closed)
+    # pg8000 does not tell.
+    return bool(getattr(connection, "closed", False))
 
 
-def _in_transaction(dbapi_connection: Any) -> bool:
-    connection = getattr(dbapi_connection, "driver_connection", dbapi_connection)
-    if hasattr(connection, "is_in_transaction"):  # asyncpg
-        return bool(connection.is_in_transaction())
-    return bool(connection.info.transaction_status)
+def _row(dbapi_connection: Any, sql: str) -> tuple[Any, ...]:
+    """Return the only row."""
+    cursor = dbapi_connection.cursor()
+    try:
+        cursor.execute(sql)
+        return tuple(cursor.fetchone())
+    finally:
+        cursor.close()

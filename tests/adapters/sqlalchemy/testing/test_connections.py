@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 
 from tenantshield_mw import ConfigurationError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy.testing import ConnectionWatch, check_role
-from tests.databases import database
+from tests.databases import database, with_driver
 from tests.policy_database import PolicyDatabase, policy_database
+
+each_driver = pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "pg8000"])
+
+
+def engine_of(policies: PolicyDatabase, role: str | None, driver: str) -> Engine:
+    return create_engine(with_driver(policies.url.set(username=role), driver))
 
 
 @pytest.fixture
@@ -51,8 +58,11 @@ def test_other_databases_have_no_roles(watch: ConnectionWatch) -> None:
     assert watch.found == []
 
 
-def test_a_superuser_is_found_once(policies: PolicyDatabase, watch: ConnectionWatch) -> None:
-    engine = create_engine(policies.url)
+@each_driver
+def test_a_superuser_is_found_once(
+    policies: PolicyDatabase, watch: ConnectionWatch, driver: str
+) -> None:
+    engine = engine_of(policies, policies.url.username, driver)
     for _ in range(2):
         with tenant_scope("acme"), engine.connect():
             pass
@@ -61,15 +71,16 @@ def test_a_superuser_is_found_once(policies: PolicyDatabase, watch: ConnectionWa
     engine.dispose()
 
 
+@each_driver
 def test_a_tenant_that_is_left_is_found_and_cleared(
-    policies: PolicyDatabase, watch: ConnectionWatch
+    policies: PolicyDatabase, watch: ConnectionWatch, driver: str
 ) -> None:
-    engine = create_engine(policies.url.set(username=policies.app))
+    engine = engine_of(policies, policies.app, driver)
     for _ in range(2):
-        raw = engine.raw_connection()
+        raw: Any = engine.raw_connection()
         cursor = raw.cursor()
         cursor.execute("SELECT current_setting('tenantshield.text', true)")
-        assert cursor.fetchone() in [(None,), ("",)]
+        assert cursor.fetchone()[0] in (None, "")
         cursor.execute("SET tenantshield.text = 'acme'")
         raw.commit()
         raw.close()
@@ -77,12 +88,13 @@ def test_a_tenant_that_is_left_is_found_and_cleared(
     engine.dispose()
 
 
+@each_driver
 def test_a_connection_that_was_closed_is_left_alone(
-    policies: PolicyDatabase, watch: ConnectionWatch
+    policies: PolicyDatabase, watch: ConnectionWatch, driver: str
 ) -> None:
-    engine = create_engine(policies.url)
-    raw = engine.raw_connection()
-    raw.driver_connection.close()  # type: ignore[union-attr]
+    engine = engine_of(policies, policies.url.username, driver)
+    raw: Any = engine.raw_connection()
+    raw.driver_connection.close()
     raw.close()
     assert watch.found == []
     engine.dispose()
