@@ -166,7 +166,7 @@ wheel: $(VENV)/.test
 # the dependencies, as for a user, but finds only the lock file's releases, in a folder.
 WHEELS := build/wheels
 FROM_WHEELS := $(PIP) --isolated install --quiet --no-index --find-links $(WHEELS)
-EXTRAS := sqlalchemy,starlette,litestar,flask,jwt,signed,alembic
+EXTRAS := sqlalchemy,starlette,litestar,flask,jwt,signed,alembic,opentelemetry
 test-wheel: wheel
 	$(call new-environment,build/venv-wheel)
 	rm -rf $(WHEELS)

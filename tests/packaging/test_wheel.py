@@ -85,6 +85,7 @@ def test_the_extras_are_the_documented_ones(metadata: Message) -> None:
         "flask",
         "jwt",
         "litestar",
+        "opentelemetry",
         "signed",
         "sqlalchemy",
         "starlette",
