@@ -8,7 +8,7 @@ with its hooks and the messages that it sends.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Final, NoReturn, final
@@ -18,7 +18,7 @@ from celery.exceptions import Ignore
 from celery.utils import uuid
 from celery.worker.request import Request
 
-from tenantshield_mw.context import bind, unbind
+from tenantshield_mw.context import Bound, unbind
 from tenantshield_mw.directory import Lookup, TenantDirectory
 from tenantshield_mw.errors import ConfigurationError, TenantShieldError
 from tenantshield_mw.jobs import HEADER, JobScope, JobTenants, OnRefused
@@ -34,8 +34,9 @@ _WITHOUT_TENANT: Final = frozenset({"celery.backend_cleanup"})
 """Celery's own task that deletes old results, which beat sends."""
 
 _sent_for: Final[ContextVar[TenantId | None]] = ContextVar("tenantshield_mw_celery", default=None)
-"""The tenant of a task that was refused. Nothing is bound, so that its hooks reach no rows, but
-what Celery sends for it, such as another attempt, is that tenant's."""
+"""The tenant of a task that does not run, since it was refused or has run before. Nothing is bound,
+so that its hooks reach no rows, but what Celery sends for it, such as another attempt, is that
+tenant's."""
 
 
 @final
@@ -190,16 +191,14 @@ class TenantRequest(Request):
     """
 
     @contextmanager
-    def _for_tenant(self) -> Generator[None]:
+    def _scope(self, scope: JobScope | None = None) -> Generator[None]:
         # The directory has been asked when the task began, and is not asked in this process, whose
         # connections each new child would inherit.
-        bound = None
-        try:
+        bound: Bound = None if scope is None else scope.bound
+        with suppress(TenantShieldError):
             named = _named(self.task, self.id, self.request_dict)
-            bound = None if named is None else TenantContext(named)
-        except TenantShieldError:
-            pass
-        binding = bind(bound)
+            bound = bound if named is None else TenantContext(named)
+        binding = enter(bound)
         try:
             yield
         finally:
@@ -207,17 +206,17 @@ class TenantRequest(Request):
 
     def on_failure(self, *args: Any, **kwargs: Any) -> Any:
         """Handle a task that failed, or whose process is gone."""
-        with self._for_tenant():
+        with self._scope(_scope_of(self.task)):
             return super().on_failure(*args, **kwargs)
 
     def on_timeout(self, *args: Any, **kwargs: Any) -> Any:
         """Handle a task that took too long."""
-        with self._for_tenant():
+        with self._scope(_scope_of(self.task)):
             return super().on_timeout(*args, **kwargs)
 
     def revoked(self) -> Any:
-        """Handle a task that was revoked before it began."""
-        with self._for_tenant():
+        """Return whether the task was revoked, and handle it then. Asked of each task."""
+        with self._scope():
             return super().revoked()
 
 
@@ -226,6 +225,17 @@ class TenantTask(Task):
 
     abstract = True
     Request = f"{TenantRequest.__module__}:{TenantRequest.__name__}"
+
+    @property
+    def __trace__(self) -> Callable[..., Any] | None:
+        """What a worker calls for each message, and sets."""
+        return self._traced
+
+    @__trace__.setter
+    def __trace__(self, trace: Callable[..., Any] | None) -> None:
+        self._traced = None if trace is None else _sending_for_tenant(self, trace)
+
+    _traced: Callable[..., Any] | None = None
 
     @classmethod
     def on_bound(cls, app: Celery) -> None:
@@ -262,6 +272,25 @@ def _checked_first(before_start: Callable[..., None]) -> Callable[..., None]:
         before_start(self, task_id, args, kwargs)
 
     return checked
+
+
+def _sending_for_tenant(task: TenantTask, trace: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``trace``, which may send the rest of a chain although it does not run the task: if
+    the message was delivered again and the task has succeeded before.
+    """
+
+    @wraps(trace)
+    def traced(task_id: str, args: Any, kwargs: Any, request: Any = None) -> Any:
+        named = None
+        with suppress(TenantShieldError):
+            named = _named(task, task_id, request or {})
+        token = _sent_for.set(named)
+        try:
+            return trace(task_id, args, kwargs, request)
+        finally:
+            _sent_for.reset(token)
+
+    return traced
 
 
 @final

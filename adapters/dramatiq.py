@@ -150,6 +150,8 @@ class TenantMiddleware(Middleware):
 
     def before_process_message(self, broker: Broker, message: Any) -> None:
         """Bind the tenant, or refuse the message."""
+        # A time limit may have interrupted the end of the message before, in this thread.
+        _leave()
         try:
             scope = _scope_of(broker, message)
             named = self._named(scope, message.options.get(HEADER), message)

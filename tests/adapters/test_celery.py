@@ -489,6 +489,38 @@ def test_a_refused_task_can_be_put_aside() -> None:
     assert bench.seen == ["globex", "acme", "acme"]
 
 
+def test_what_is_sent_for_a_task_that_ran_before_is_its_tenants() -> None:
+    bench = Bench()
+    carried: list[Any] = []
+
+    @bench.task(bind=True, name="look")
+    def look(self: Any) -> None:
+        bench.see("look")
+        carried.append((self.request.id, self.request.headers))
+
+    @bench.task
+    def then() -> None:
+        bench.see("then")
+
+    # A worker that finds the result of a message that is delivered again sends the rest of a chain.
+    def trace(task_id: str, args: Any, kwargs: Any, request: Any) -> Any:
+        bench.see("trace")
+        return then.delay()
+
+    with bench.worker():
+        with tenant_scope("acme"):
+            look.delay().get(interval=0.01, timeout=TIMEOUT)
+        ((task_id, headers),) = carried
+        task = bench.app.tasks["look"]
+        task.__trace__ = trace
+        task.__trace__(task_id, (), {}, {"headers": headers}).get(interval=0.01, timeout=TIMEOUT)
+        with pytest.raises(MissingTenantContextError):
+            task.__trace__("another", (), {}, {"headers": headers})
+    assert bench.seen == [
+        *[("look", "acme"), ("trace", "no scope"), ("then", "acme"), ("trace", "no scope")]
+    ]
+
+
 def test_a_directory_that_fails_is_asked_again() -> None:
     bench = Bench()
     failures = [OSError("no database")]

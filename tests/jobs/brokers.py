@@ -20,7 +20,7 @@ __all__ = ["DEADLINE", "rabbitmq_server", "redis_server", "until"]
 REQUIRE_SERVERS: Final = "TENANTSHIELD_REQUIRE_SERVERS"
 """Where this is set in the environment, a broker that is not installed fails the tests."""
 
-DEADLINE: Final = 25.0
+DEADLINE: Final = 60.0
 """How long anything may take, in seconds."""
 
 
