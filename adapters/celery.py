@@ -150,7 +150,8 @@ def install(
     installed = _Installed(app, tenants, dead_letter_queue)
     setattr(app, _INSTALLED, installed)
     app.send_task = installed.send_task
-    app.steps["worker"].add(_AllTasksChecked)
+    steps: Any = app.steps
+    steps["worker"].add(_AllTasksChecked)
 
 
 def _installed(task: Task) -> _Installed:
@@ -163,17 +164,18 @@ def _installed(task: Task) -> _Installed:
     return found
 
 
-def _scope_of(task: Task) -> JobScope:
+def _scope_of(task: Any) -> JobScope:
     """Return what a task runs in, as its options say."""
     if not isinstance(task, TenantTask):
         raise ConfigurationError(
             f"the base class of the task {task.name!r} is not derived from "
             "tenantshield_mw.adapters.celery.TenantTask, so it would run unchecked: derive it"
         )
-    if task.name in _WITHOUT_TENANT:
+    name: Any = task.name
+    if name in _WITHOUT_TENANT:
         return JobScope(needs_tenant=False)
-    given = {name: getattr(task, name) for name in OPTIONS if hasattr(task, name)}
-    return JobScope.declared(given, task.name)
+    given = {option: getattr(task, option) for option in OPTIONS if hasattr(task, option)}
+    return JobScope.declared(given, name)
 
 
 class _AllTasksChecked(bootsteps.Step):
@@ -256,7 +258,8 @@ class TenantTask(Task):
     ) -> Any:
         """Run the task here, as a worker would."""
         task_id = task_id or uuid()
-        headers = _installed(self).with_tenant(_scope_of(self), self.name, task_id, headers)
+        name: Any = self.name
+        headers = _installed(self).with_tenant(_scope_of(self), name, task_id, headers)
         return super().apply(args, kwargs, *more, task_id=task_id, headers=headers, **options)
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
@@ -315,24 +318,26 @@ class _Entered:
         unbind(self._binding)
 
 
-def _named(task: Task, task_id: str, headers: Mapping[str, Any]) -> TenantId | None:
+def _named(task: Any, task_id: str, headers: Mapping[str, Any]) -> TenantId | None:
     """Return the tenant that a message names; raises what :meth:`JobTenants.named` raises."""
     carried = (headers.get("headers") or headers).get(HEADER)
     return _installed(task).tenants.named(_scope_of(task), carried, task.name, task_id)
 
 
-# Sent in the process and thread of the task, before and after all of it.
-@signals.task_prerun.connect(weak=False, dispatch_uid=__name__)
 def _enter_tenant(*, task: Task, **_: Any) -> None:
     if isinstance(task, TenantTask):
         setattr(task.request, _ENTERED, _Entered(task))
 
 
-@signals.task_postrun.connect(weak=False, dispatch_uid=__name__)
 def _leave_tenant(*, task: Task, **_: Any) -> None:
     entered: _Entered | None = getattr(task.request, _ENTERED, None)
     if entered is not None:
         entered.leave()
+
+
+# Sent in the process and thread of the task, before and after all of it.
+signals.task_prerun.connect(_enter_tenant, weak=False, dispatch_uid=__name__)
+signals.task_postrun.connect(_leave_tenant, weak=False, dispatch_uid=__name__)
 
 
 def _check(task: TenantTask) -> None:
@@ -352,7 +357,7 @@ def _refuse(task: TenantTask, error: Exception) -> NoReturn:
     if disposal == "retry":
         raise task.retry(exc=error)
     if disposal == "dead_letter" and not task.request.is_eager:
-        again = task.signature_from_request(queue=installed.dead_letter_queue)
+        again: Any = task.signature_from_request(queue=installed.dead_letter_queue)
         again.apply_async()
         raise Ignore(f"sent to {installed.dead_letter_queue!r}: {error}") from error
     raise error

@@ -154,7 +154,7 @@ async def test_a_nested_task_gets_the_scope_in_which_it_is_sent(bench: Bench) ->
 
 async def test_the_tenant_ends_with_its_task_whatever_happens(bench: Bench) -> None:
     class Failing(TaskiqMiddleware):
-        def on_error(self, *error: Any) -> None:
+        def on_error(self, message: Any, result: Any, exception: BaseException) -> None:
             raise LookupError
 
     @bench.broker.task
@@ -284,7 +284,7 @@ class Reactivating(TaskiqMiddleware):
         self.bench: Any = None
         self.errors = 0
 
-    def on_error(self, *error: Any) -> None:
+    def on_error(self, message: Any, result: Any, exception: BaseException) -> None:
         self.bench.see("on_error")
         self.errors += 1
         if self.errors == 2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
 
@@ -21,13 +22,16 @@ app.conf.update(
 install(app, directory=schema.make_directory(), keys=schema.KEYS)
 
 
-@app.task(name="work")
+task: Any = app.task
+
+
+@task(name="work")
 def work(number: int, is_killed: bool = False) -> None:
     schema.work(number, is_killed)
 
 
 def enqueue(number: int, is_killed: bool) -> None:
-    work.delay(number, is_killed)
+    app.tasks["work"].delay(number, is_killed)
 
 
 def enqueue_bare(number: int) -> None:

@@ -63,6 +63,10 @@ class Ran:
         with closing(sqlite3.connect(self.folder / "jobs.db", timeout=60)) as connection:
             return connection.execute("SELECT number, tenant_id FROM work ORDER BY 1").fetchall()
 
+    def are_done(self) -> bool:
+        """Return whether all jobs have run or were refused, in whichever order."""
+        return len(self.rows()) >= 6 and self.said(REFUSED) and self.said(WITHOUT)
+
     def said(self, text: str) -> bool:
         """Return whether a worker has logged this."""
         return text in self.log.read_text()
@@ -107,10 +111,10 @@ def _run(
                 worker.wait()
             else:
                 os.kill(ran.killed[0], signal.SIGKILL)
-            until(lambda: worker.poll() is not None or len(ran.rows()) == 6, ran.log.read_text)
-        if len(ran.rows()) < 6:
+            until(lambda: worker.poll() is not None or ran.are_done(), ran.log.read_text)
+        if not ran.are_done():
             with _worker(library, environ, log):
-                until(lambda: len(ran.rows()) == 6, ran.log.read_text)
+                until(ran.are_done, ran.log.read_text)
     return ran
 
 
