@@ -210,12 +210,17 @@ def test_a_nested_task_gets_the_scope_in_which_it_is_enqueued(running: Running) 
     def inner() -> None:
         bench.see()
 
+    @bench.task(tenant=None)
+    def without() -> None:
+        bench.see()
+
     @bench.task(bind=True)
     def outer(self: Any) -> None:
         results.append(inner.delay())
         # Not that of headers that are passed on.
         with tenant_scope("globex"):
             results.append(inner.apply_async(headers=self.request.headers))
+            results.append(without.apply_async(headers=self.request.headers))
         bench.see()
 
     with running(bench):
@@ -223,7 +228,7 @@ def test_a_nested_task_gets_the_scope_in_which_it_is_enqueued(running: Running) 
             outer.delay().get(interval=0.01, timeout=TIMEOUT)
         for result in results:
             result.get(interval=0.01, timeout=TIMEOUT, disable_sync_subtasks=False)
-    assert sorted(bench.seen) == ["acme", "acme", "globex"]
+    assert sorted(bench.seen) == ["acme", "acme", "globex", "no scope"]
 
 
 @both
