@@ -133,9 +133,19 @@ def redis(server: Redis) -> Generator[Redis]:
         kept.clear()
 
 
+class DeafWorker(SimpleWorker):
+    """A worker that takes no commands, which it would wait for a second to stop."""
+
+    def subscribe(self, *arguments: Any) -> None:
+        pass
+
+    def unsubscribe(self) -> None:
+        pass
+
+
 def work(queue: Queue, job_class: Any = AppJob) -> None:
     """Run a worker until nothing is left."""
-    worker = SimpleWorker([queue], connection=queue.connection, job_class=job_class)
+    worker = DeafWorker([queue], connection=queue.connection, job_class=job_class)
     worker.log.setLevel(logging.CRITICAL)
     worker.work(burst=True, logging_level="CRITICAL")
     assert try_current_tenant() is None
@@ -303,7 +313,7 @@ def test_a_refused_job_can_be_retried(redis: Redis) -> None:
 
     with tenant_scope("acme"):
         queue.enqueue(look, retry=Retry(max=1))
-    worker = SimpleWorker(
+    worker = DeafWorker(
         [queue], connection=redis, job_class=RetriedJob, exception_handlers=[reactivate]
     )
     worker.work(burst=True, logging_level="CRITICAL")
