@@ -88,7 +88,7 @@ test-lowest: build/venv-lowest/.done
 		browser servers caches transparency soak) $(ARGS)
 
 test-core: build/venv-core/.done
-	build/venv-core/bin/python -m pytest $(SPREAD) tests/core $(ARGS)
+	build/venv-core/bin/python -m pytest $(SPREAD) tests/core tests/resolvers $(ARGS)
 
 POSTGRESQL = $(wildcard /usr/lib/postgresql/*/bin)
 test-postgresql: $(VENV)/.test

@@ -38,7 +38,9 @@ def core(session: nox.Session) -> None:
     """The core and its tests, without any extras installed."""
     install(session, "requirements/core.txt")
     session.run("python", "-c", "import tenantshield_mw")
-    session.run("python", "-m", "pytest", "tests/core", "tests/test_core_imports.py")
+    session.run(
+        "python", "-m", "pytest", "tests/core", "tests/resolvers", "tests/test_core_imports.py"
+    )
 
 
 @nox.session(python=False)

@@ -27,7 +27,13 @@ from tenantshield_mw import (
     TenantSessionMiddlewareWSGI,
     tenant_scope,
 )
-from tenantshield_mw.context import as_tenant_context, bind, try_current_tenant
+from tenantshield_mw.context import (
+    Bound,
+    as_tenant_context,
+    bind,
+    current_binding,
+    try_current_tenant,
+)
 from tenantshield_mw.directory import Lookup, as_directory
 from tenantshield_mw.options import ALREADY, WSGIOptions, reusable
 from tenantshield_mw.refusal import REFUSAL_KEY, REFUSED, logged_refusal_for, start_refusal
@@ -41,6 +47,7 @@ R = TypeVar("R")
 
 _EXTENSION: Final = "tenantshield"
 _OPTION: Final = "tenantshield_tenant"
+_BINDING: Final = "tenantshield_mw.flask.binding"
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -111,7 +118,7 @@ class TenantShield:
             raise ConfigurationError(ALREADY)
         answer = self._kept.get("on_refused") or _answer_refused
         options = {**self._kept, "on_refused": _through_flask(app, answer)}
-        middleware = TenantSessionMiddlewareWSGI(app.wsgi_app, **options)
+        middleware = TenantSessionMiddlewareWSGI(_noting_binding(app.wsgi_app), **options)
         handled = app.error_handler_spec[None][None]
         for kind in REFUSED:
             if kind not in handled:
@@ -124,8 +131,22 @@ def _with_session(app: Flask, middleware: Any) -> Any:
     """Return a WSGI app that lets resolvers read Flask's own session."""
 
     def serve(environ: Any, start_response: Any) -> Any:
-        environ.setdefault(SESSION_KEY, partial(_session_of, app, environ))
+        given = environ.get(SESSION_KEY)
+        # One that middleware has put there counts, but not that of a Flask app around this one,
+        # which has another cookie and another secret.
+        if given is None or getattr(given, "func", None) is _session_of:
+            environ[SESSION_KEY] = partial(_session_of, app, environ)
         return middleware(environ, start_response)
+
+    return serve
+
+
+def _noting_binding(app: Any) -> Any:
+    """Return a WSGI app that notes the middleware's binding, which ends with the request."""
+
+    def serve(environ: Any, start_response: Any) -> Any:
+        environ[_BINDING] = current_binding()
+        return app(environ, start_response)
 
     return serve
 
@@ -155,7 +176,8 @@ def enter_tenant(tenant: TenantContext | TenantId) -> None:
         tenant: an identifier or a :class:`~tenantshield_mw.TenantContext`.
 
     Raises:
-        ConfigurationError: the request did not pass :class:`TenantShield`, which ends it.
+        ConfigurationError: the request did not pass :class:`TenantShield`, which ends it; or this
+            code does not run in the request, but in a thread or after its end.
         ScopeMismatchError: the request is bound to another tenant.
         TenantResolutionError: ``tenant`` cannot name a tenant.
     """
@@ -163,15 +185,37 @@ def enter_tenant(tenant: TenantContext | TenantId) -> None:
         raise ConfigurationError(
             "enter_tenant() needs TenantShield(app, ...), which ends the tenant with the request"
         )
+    bound = _bound_in_request()
+    if not bound:
+        raise ConfigurationError(
+            "enter_tenant() was called in a thread that has the request's context, or after the "
+            "request, where nothing would end the tenant: enter tenant_scope(...) there"
+        )
     entered = as_tenant_context(tenant)
-    bound = try_current_tenant()
-    if bound is None:
+    # Also a tenant outside a system scope, which ends before the request does.
+    for each in (*bound, request.environ[TENANT_KEY]):
+        if isinstance(each, TenantContext) and each != entered:
+            raise ScopeMismatchError(
+                "the request is bound to another tenant than enter_tenant() names: name it once"
+            )
+    if try_current_tenant() is None:
         bind(entered)
         request.environ[TENANT_KEY] = entered
-    elif bound != entered:
-        raise ScopeMismatchError(
-            "the request is bound to another tenant than enter_tenant() names: name it once"
-        )
+
+
+def _bound_in_request() -> list[Bound]:
+    """Return what is bound, up to the binding of the request's middleware; nothing if that one is
+    not among the bindings, so that they do not end with it.
+    """
+    of_request = request.environ.get(_BINDING)
+    bound: list[Bound] = []
+    binding = current_binding()
+    while binding is not None:
+        bound.append(binding[0])
+        if binding is of_request:
+            return bound
+        binding = binding[1]
+    return []
 
 
 def _answer_refused(environ: Any, start_response: Any) -> Any:

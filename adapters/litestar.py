@@ -19,6 +19,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from tenantshield_mw import ConfigurationError, TenantContext, current_tenant, tenant_scope
 from tenantshield_mw.admission import is_bound_later
 from tenantshield_mw.asgi import TenantSessionMiddleware
+from tenantshield_mw.mount import mounted_scope
 from tenantshield_mw.options import ALREADY, ASGIOptions, reusable
 from tenantshield_mw.refusal import (
     REFUSAL_KEY,
@@ -124,7 +125,10 @@ class _BeforeRouting:
         self._middleware = TenantSessionMiddleware(self._route, **options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._middleware({**scope, _OUTER: scope}, receive, send)
+        # Litestar cuts root_path out of the path wherever it finds it. Some servers leave it out
+        # of the path, and "/health/root/other" would be exempt here, and "/other" there.
+        seen: Any = mounted_scope(scope, "") if scope.get("root_path") else scope
+        await self._middleware({**seen, _OUTER: scope}, receive, send)
 
     async def _route(self, scope: Any, receive: Receive, send: Send) -> None:
         # Litestar's hooks read what routing adds from the scope that they got.

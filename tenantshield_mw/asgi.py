@@ -20,7 +20,14 @@ from .refusal import (
 )
 from .refusal_app import asgi_refusal_app
 from .request import TENANT_KEY, UNNAMED_KEY
-from .resolution import TWICE_AWAITABLE, Resolver, is_awaitable, tenant_named, tenant_of
+from .resolution import (
+    TWICE_AWAITABLE,
+    Resolver,
+    another_tenant,
+    is_awaitable,
+    tenant_named,
+    tenant_of,
+)
 from .server_context import channel_wrapper
 from .tenant import TenantContext
 from .types import ASGIApp, Receive, Send
@@ -32,6 +39,8 @@ __all__ = ["TenantSessionMiddleware"]
 _get: Final = binding_var.get
 _set: Final = binding_var.set
 _reset: Final = binding_var.reset
+
+_NO_ENVIRON: Final[dict[str, Any]] = {}
 
 _plain_channel: Final = channel_wrapper()
 
@@ -166,6 +175,10 @@ class TenantSessionMiddleware:
                 if self._on_missing_tenant != "allow_unbound":
                     return await self._refuse(None, scope, receive, send)
                 scope = {**scope, UNNAMED_KEY: True}
+            # a2wsgi hands over the environ, which has the tenant of a WSGI middleware around it.
+            outer = scope.get(TENANT_KEY) or scope.get("wsgi_environ", _NO_ENVIRON).get(TENANT_KEY)
+            if outer is not None and tenant is not None and tenant != outer:
+                return await self._refuse(another_tenant(), scope, receive, send)
 
         scope = scope.copy()
         scope[TENANT_KEY] = tenant

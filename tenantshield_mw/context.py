@@ -18,7 +18,7 @@ from types import FrameType, TracebackType
 from typing import Final, Generic, ParamSpec, TypeAlias, TypeVar, final
 
 from .errors import ConfigurationError, MissingTenantContextError
-from .generators import IS_GENERATOR, check_generator
+from .generators import check_generators, may_be_suspended
 from .tenant import TenantContext, TenantId
 
 __all__ = [
@@ -144,6 +144,17 @@ def unbind(binding: Binding) -> bool:
     return remaining is not innermost
 
 
+def _unbind_with_inner(binding: Binding) -> None:
+    """Remove ``binding`` and what was bound inside it and never left from the current context."""
+    each = binding_var.get()
+    while each is not None:
+        _, outer, stands_for = each
+        if each is binding or stands_for is binding:
+            binding_var.set(outer)
+            return
+        each = outer
+
+
 _OTHER_CONTEXT: Final = (
     "a tenant or system scope was left in another context than it was entered in, so it did not "
     "cover what it should have: enter and leave a scope in the same task and thread. A sync "
@@ -190,8 +201,8 @@ class _OneEntry(Generic[B]):
                 "this scope was entered before; a scope is for one 'with' block, "
                 "call tenant_scope(), atenant_scope() or system_scope() again"
             )
-        if caller.f_code.co_flags & IS_GENERATOR:
-            check_generator(caller)
+        if may_be_suspended(caller.f_code):
+            check_generators(caller)
         if isinstance(self._bound, SystemContext):
             audit_log.info("system scope: %s", self._bound.reason)
         self._binding = bind(self._bound)
@@ -373,6 +384,6 @@ def carry_tenant(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         finally:
-            unbind(own)
+            _unbind_with_inner(own)
 
     return carried

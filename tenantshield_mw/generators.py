@@ -17,16 +17,26 @@ from typing import Any, Final
 
 from .errors import ConfigurationError
 
-__all__ = ["IS_GENERATOR", "check_generator"]
+__all__ = ["check_generators", "may_be_suspended"]
 
-IS_GENERATOR: Final = CO_GENERATOR | CO_ASYNC_GENERATOR
-"""The flags of a code object that is a sync or async generator's."""
+_IS_GENERATOR: Final = CO_GENERATOR | CO_ASYNC_GENERATOR
 
-_HOLDERS: Final = frozenset(
-    {"_pytest", "anyio", "contextlib", "litestar", "pytest_asyncio", "tenantshield_mw"}
-)
-"""The packages that resume a generator once to set up and once to tear down. This one is among
-them for WSGI apps that are generators: the middleware keeps the bindings of each apart."""
+_ENTERS: Final = frozenset({"__enter__", "__aenter__"})
+"""The methods in which a context manager enters another one on behalf of its own caller."""
+
+_HOLDERS: Final = frozenset({"_pytest", "contextlib", "pytest_asyncio"})
+"""The packages that resume a generator once to set up and once to tear down."""
+
+_DEPENDENCIES: Final = "litestar._kwargs.dependencies"
+"""The module with which Litestar sets dependencies up. Its other modules iterate the bodies of
+responses, some of them in worker threads."""
+
+_HOLDING_MODULES: Final = frozenset({_DEPENDENCIES, "tenantshield_mw.wsgi"})
+"""The modules that do the same, of packages that also resume other generators. The WSGI
+middleware is among them for apps that are generators: it keeps the bindings of each apart."""
+
+_HOLDING_FUNCTIONS: Final = frozenset({("anyio", "_run_tests_and_fixtures")})
+"""The functions that do the same, of packages with modules that also resume other generators."""
 
 _THREADS: Final = frozenset({"anyio", "asgiref", "concurrent"})
 """The packages that call a function in a worker thread, with a copy of the caller's context."""
@@ -47,40 +57,81 @@ _IN_THREAD: Final = (
     "'async with atenant_scope(...)'"
 )
 
+_IN_TASK: Final = (
+    "Litestar sets dependencies that do not depend on each other up in tasks of their own, so this "
+    "scope would not reach the handler: let the handler's other dependencies depend on the one "
+    "that enters the scope, by a parameter of its name"
+)
 
-def check_generator(frame: FrameType) -> None:
-    """Check that a generator which enters a scope does not yield inside it.
+
+def may_be_suspended(code: CodeType) -> bool:
+    """Return whether a scope that ``code`` enters could stay open while a generator is suspended:
+    one whose code it is, or the caller of the context manager that it belongs to.
+    """
+    return bool(code.co_flags & _IS_GENERATOR) or code.co_name in _ENTERS
+
+
+def check_generators(entering: FrameType) -> None:
+    """Check that no generator yields inside the scope that is being entered.
+
+    Context managers are followed to the ``with`` block that enters them, since the scope that
+    they hold is open there.
 
     Args:
-        frame: the generator's frame, at the point where it enters the scope.
+        entering: the frame that enters the scope.
 
     Raises:
         ConfigurationError: a ``yield`` is inside the scope, and the generator is not driven by
             ``contextlib`` or a framework that handles fixtures or dependencies, or is set up in
-            a worker thread.
+            a worker thread or in a task of its own.
     """
-    if not _yields_inside(frame.f_code, frame.f_lasti):
-        return
-    driver = _driver_of(frame)
-    package = _package_of(driver)
-    if driver is None or package not in _HOLDERS:
+    frame: FrameType | None = entering
+    while frame is not None:
+        if frame.f_code.co_flags & _IS_GENERATOR:
+            if not _yields_inside(frame.f_code, frame.f_lasti):
+                return
+            frame = _driver_of(frame)
+            _check_driver(frame)
+        if frame is None or frame.f_code.co_name not in _ENTERS:
+            return
+        frame = frame.f_back
+
+
+def _check_driver(driver: FrameType | None) -> None:
+    if driver is None or not _holds(driver):
         raise ConfigurationError(_MESSAGE)
     # "with" in a thread's own code has that code between contextlib and the thread.
-    if package == "contextlib" and _package_of(driver.f_back) in _THREADS:
+    if _package_of(driver) == "contextlib" and _package_of(driver.f_back) in _THREADS:
         raise ConfigurationError(_IN_THREAD)
+    if _module_of(driver) == _DEPENDENCIES and _package_of(driver.f_back) != "litestar":
+        raise ConfigurationError(_IN_TASK)
 
 
 def _driver_of(frame: FrameType) -> FrameType | None:
     """Return the code that resumed the generator."""
     driver = frame.f_back
     # A generator that another one delegates to with "yield from" has the same driver.
-    while driver is not None and driver.f_code.co_flags & IS_GENERATOR:
+    while driver is not None and driver.f_code.co_flags & _IS_GENERATOR:
         driver = driver.f_back
     return driver
 
 
+def _holds(driver: FrameType) -> bool:
+    """Return whether the code that resumed a generator does so to set up and to tear down."""
+    package = _package_of(driver)
+    return (
+        package in _HOLDERS
+        or _module_of(driver) in _HOLDING_MODULES
+        or (package, driver.f_code.co_name) in _HOLDING_FUNCTIONS
+    )
+
+
+def _module_of(frame: FrameType | None) -> str:
+    return "" if frame is None else str(frame.f_globals.get("__name__", ""))
+
+
 def _package_of(frame: FrameType | None) -> str:
-    return "" if frame is None else str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return _module_of(frame).partition(".")[0]
 
 
 @lru_cache(maxsize=1024)

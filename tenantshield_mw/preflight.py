@@ -34,7 +34,7 @@ async def preflight_prefix(resolver: EitherResolver, mount: Mount, scope: Any) -
         ConfigurationError: the resolver's answer has an invalid type.
     """
     try:
-        answer: object = resolver(scope)
+        answer: object = _for_preflight(resolver)(scope)
         if is_awaitable(answer):
             answer = await answer
         tenant = tenant_of(answer, if_awaitable=TWICE_AWAITABLE)
@@ -46,7 +46,13 @@ async def preflight_prefix(resolver: EitherResolver, mount: Mount, scope: Any) -
 def blocking_preflight_prefix(resolver: EitherResolver, mount: Mount, environ: Any) -> str:
     """Do the same as :func:`preflight_prefix` under WSGI."""
     try:
-        tenant = tenant_of(resolver(environ), if_awaitable=CANNOT_AWAIT)
+        tenant = tenant_of(_for_preflight(resolver)(environ), if_awaitable=CANNOT_AWAIT)
     except (TenantResolutionError, TimeoutError):
         return ""
     return "" if tenant is None else mount(environ, tenant)
+
+
+def _for_preflight(resolver: EitherResolver) -> EitherResolver:
+    """Return the form of a resolver that does without what a preflight never carries."""
+    found: EitherResolver = getattr(resolver, "for_preflight", resolver)
+    return found

@@ -167,7 +167,7 @@ class HeaderField(Generic[T]):
                     found = value if found is None else found + self._joint + value
             return None if found is None else self._known[found]
         # The server has joined the values of a repeated field. If it accepts X_Tenant_ID, it
-        # has joined that with X-Tenant-ID as well.
+        # has joined that with X-Tenant-ID as well; Granian keeps the last of the two.
         text: str | None = request.get(self._environ_key)
         return None if text is None else self._known_text[text]
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias, TypeGuard, cast
 from uuid import UUID
 
 from .context import as_tenant_context
-from .errors import ConfigurationError
+from .errors import ConfigurationError, TenantResolutionError
 from .request import Memo
 from .tenant import TenantContext, TenantId
 
@@ -20,6 +20,7 @@ __all__ = [
     "EitherResolver",
     "Resolver",
     "SyncResolver",
+    "another_tenant",
     "callable_directly",
     "checked_resolvers",
     "close_unawaited",
@@ -98,6 +99,16 @@ def close_unawaited(answer: object) -> None:
     """Close ``answer`` if it is a coroutine, which would warn that it was never awaited."""
     if inspect.iscoroutine(answer):
         answer.close()
+
+
+def another_tenant() -> TenantResolutionError:
+    """Return the error for a request that two middlewares, one around the other, would bind to
+    different tenants. What was proved to the outer one must not be replaced in the inner one.
+    """
+    return TenantResolutionError(
+        "the request names another tenant than the one that the middleware around this one has "
+        "bound it to"
+    )
 
 
 def tenant_of(answer: object, *, if_awaitable: str) -> TenantContext | None:

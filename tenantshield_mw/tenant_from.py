@@ -44,7 +44,8 @@ def tenant_from(
 
     Raises:
         ConfigurationError: from the decorator, if it decorates a generator, a class or anything
-            else that is not a function, or the function has no such parameter; from the function,
+            else that is not a function, or the function has no such parameter, as the wrapper
+            that another decorator has put around it; from the function,
             if it returns an awaitable or a generator, whose body would run outside of the scope.
         TenantResolutionError: from the function, if the argument names no tenant.
         ScopeMismatchError: from the function, if another tenant is in scope.
@@ -81,6 +82,12 @@ def tenant_from(
     return decorate
 
 
+_WRAPPED: Final = (
+    " itself, since another decorator wraps it: put tenant_from() below that one, directly above "
+    "the function"
+)
+
+
 def _checked_signature(function: Any, argument: str) -> inspect.Signature:
     if not inspect.isfunction(function):
         raise ConfigurationError(
@@ -97,11 +104,13 @@ def _checked_signature(function: Any, argument: str) -> inspect.Signature:
             "tenant_from() cannot decorate a generator, whose body runs in its consumer: collect "
             "the results in a function with tenant_from(), and yield them outside of it"
         )
-    signature = inspect.signature(function)
+    # Not the signature of what it wraps, to which a wrapper may give other arguments than it gets.
+    signature = inspect.signature(function, follow_wrapped=False)
     found = signature.parameters.get(argument)
     if found is None or found.kind not in _NAMED:
         raise ConfigurationError(
             f"tenant_from({argument!r}): {function.__qualname__}() has no parameter of this name"
+            + (_WRAPPED if inner is not function else "")
         )
     return signature
 

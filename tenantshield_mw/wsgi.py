@@ -20,7 +20,7 @@ from .refusal import (
 )
 from .refusal_app import wsgi_refusal_app
 from .request import TENANT_KEY, UNNAMED_KEY
-from .resolution import CANNOT_AWAIT, SyncResolver, tenant_named, tenant_of
+from .resolution import CANNOT_AWAIT, SyncResolver, another_tenant, tenant_named, tenant_of
 from .tenant import TenantContext
 from .vary import chosen, varying_wsgi
 
@@ -33,6 +33,8 @@ __all__ = ["TenantSessionMiddlewareWSGI"]
 _get: Final = binding_var.get
 _set: Final = binding_var.set
 _reset: Final = binding_var.reset
+
+_NO_SCOPE: Final[dict[str, Any]] = {}
 
 
 class TenantSessionMiddlewareWSGI:
@@ -161,6 +163,10 @@ class TenantSessionMiddlewareWSGI:
                 if self._on_missing_tenant != "allow_unbound":
                     return self._refuse(None, environ, start_response)
                 environ[UNNAMED_KEY] = True
+            # a2wsgi hands over the scope, which has the tenant of an ASGI middleware around it.
+            outer = environ.get(TENANT_KEY) or environ.get("asgi.scope", _NO_SCOPE).get(TENANT_KEY)
+            if outer is not None and tenant is not None and tenant != outer:
+                return self._refuse(another_tenant(), environ, start_response)
 
         # Middleware may change the environ (PEP 3333, "environ Variables"), and middleware
         # further out may read what the app puts there: no copy.

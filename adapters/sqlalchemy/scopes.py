@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from tenantshield_mw.context import Binding, as_tenant_context, bind, leave
 from tenantshield_mw.directory import Lookup, TenantDirectory, as_directory
 from tenantshield_mw.errors import ConfigurationError
-from tenantshield_mw.generators import IS_GENERATOR, check_generator
+from tenantshield_mw.generators import check_generators, may_be_suspended
 from tenantshield_mw.tenant import TenantContext, TenantId
 
 __all__ = [
@@ -58,8 +58,8 @@ class _OneTenant:
             raise ConfigurationError(
                 "this scope is already entered; make a new one for each 'with' block"
             )
-        if caller.f_code.co_flags & IS_GENERATOR:
-            check_generator(caller)
+        if may_be_suspended(caller.f_code):
+            check_generators(caller)
         self._binding = bind(tenant)
         return tenant
 

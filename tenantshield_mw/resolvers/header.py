@@ -24,7 +24,9 @@ def header(
     comma, and it must be printable ASCII.
 
     To a WSGI app, a header ``X_Tenant_ID`` looks like ``X-Tenant-ID``. gunicorn, waitress
-    and Werkzeug drop headers with an underscore; with other servers the proxy must.
+    and Werkzeug drop headers with an underscore; with other servers the proxy must. Under
+    Granian, the client's ``X_Tenant_ID`` even replaces the ``X-Tenant-ID`` that the proxy has
+    set.
 
     Args:
         name: the header's name, in any case; letters, digits and ``-``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,14 @@ import httpx
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, Header, HTTPException
 from fastapi.responses import StreamingResponse
-from flask import Flask, Response, request, session, stream_with_context
+from flask import (
+    Flask,
+    Response,
+    copy_current_request_context,
+    request,
+    session,
+    stream_with_context,
+)
 from litestar import Litestar
 from litestar import Request as LitestarRequest
 from litestar import get as litestar_get
@@ -22,12 +30,14 @@ from litestar.di import NamedDependency, Provide
 from litestar.exceptions import LitestarException, NotAuthorizedException
 from litestar.response import Response as LitestarResponse
 from litestar.response import Stream
-from sqlalchemy import Engine, create_engine, insert, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy import Engine, create_engine, select
+from sqlalchemy.orm import Session
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from tenantshield_mw import (
     ConfigurationError,
     MissingTenantContextError,
+    ScopeMismatchError,
     atenant_scope,
     carry_tenant,
     resolvers,
@@ -38,9 +48,10 @@ from tenantshield_mw import (
 )
 from tenantshield_mw.adapters.flask import TenantShield, enter_tenant
 from tenantshield_mw.adapters.litestar import TenantShieldPlugin
-from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.starlette import install
+from tenantshield_mw.context import current_binding
 
+from .notes import Note, seed
 from .serving import asgi_client, code_of, under_uvicorn, under_werkzeug
 
 # What a caller sends to be authenticated; each belongs to one organization.
@@ -48,27 +59,11 @@ USERS = {"ann": "acme", "gil": "globex"}
 NOT_OURS = (500, "tenant_not_in_scope")
 
 
-class Base(DeclarativeBase):
-    pass
-
-
-@tenant_aware
-class Note(Base):
-    __tablename__ = "test_late_note"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str]
-    body: Mapped[str]
-
-
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = create_engine(f"sqlite:///{tmp_path / 'notes.sqlite3'}")
-    with system_scope("fill the database of a test"), engine.begin() as connection:
-        Base.metadata.create_all(connection)
-        connection.execute(
-            insert(Note),
-            [{"tenant_id": "acme", "body": "ours"}, {"tenant_id": "globex", "body": "secret"}],
-        )
+    with engine.begin() as connection:
+        seed(connection)
     yield engine
     engine.dispose()
 
@@ -87,7 +82,7 @@ def add(engine: Engine, body: str) -> None:
 def stored(engine: Engine) -> list[tuple[str, str]]:
     with engine.connect() as connection:
         cursor = connection.connection.cursor()
-        cursor.execute("SELECT tenant_id, body FROM test_late_note ORDER BY id")
+        cursor.execute("SELECT tenant_id, body FROM test_note ORDER BY id")
         return [*cursor.fetchall()][2:]
 
 
@@ -280,7 +275,7 @@ class TestLitestar:
     async def test_what_sees_the_tenant(self, app: Litestar, path: str) -> None:
         async with app.lifespan(), asgi_client(app) as client:
             assert (await client.get(path, headers=as_user("ann"))).json() == ["ours"]
-            assert (await client.get(path, headers=as_user("gil"))).json() == ["secret"]
+            assert (await client.get(path, headers=as_user("gil"))).json() == ["top secret"]
             assert (await client.get(path)).status_code == 401
 
     @pytest.mark.parametrize("path", ["/executor", "/unbound"])
@@ -382,10 +377,108 @@ class TestFlask:
         response = late.test_client().get("/notes", headers=as_user("ann"))
         assert response.status_code == 500
 
+    @pytest.mark.parametrize("resolver", [resolvers.bound_later(), resolvers.header("X-Tenant")])
+    def test_a_second_tenant_is_refused_in_a_system_scope_too(
+        self, engine: Engine, resolver: Any
+    ) -> None:
+        app = self.make(engine, resolver)
+        app.testing = True
+
+        @app.before_request
+        def bind_tenant() -> None:
+            enter_tenant("acme")
+
+        @app.get("/system/<organization>")
+        def in_system(organization: str) -> list[str]:
+            with system_scope("look the user up"):
+                enter_tenant(organization)
+            return bodies(engine)
+
+        client = app.test_client()
+        headers = {"X-Tenant": "acme"}
+        assert client.get("/system/acme", headers=headers).json == ["ours"]
+        with pytest.raises(ScopeMismatchError):
+            client.get("/system/globex", headers=headers)
+
+    def test_a_second_tenant_is_refused_in_a_system_scope_within_another_tenants(
+        self, engine: Engine
+    ) -> None:
+        app = self.make(engine, resolvers.bound_later())
+        app.testing = True
+
+        @app.get("/within")
+        def within() -> str:
+            with tenant_scope("acme"), system_scope("look the user up"):
+                enter_tenant("globex")
+            return "entered"
+
+        with pytest.raises(ScopeMismatchError):
+            app.test_client().get("/within")
+
+    def test_the_first_tenant_may_be_named_in_a_system_scope(self, engine: Engine) -> None:
+        app = self.make(engine, resolvers.bound_later())
+
+        @app.before_request
+        def bind_tenant() -> None:
+            with system_scope("look the user up"):
+                enter_tenant("acme")
+
+        assert app.test_client().get("/notes").json == ["ours"]
+
     def test_without_the_extension_it_is_refused(self) -> None:
         app = Flask(__name__)
         with app.test_request_context(), pytest.raises(ConfigurationError, match="TenantShield"):
             enter_tenant("acme")
+
+    @pytest.mark.parametrize("carried", [False, True])
+    def test_a_thread_with_the_requests_context_is_refused(
+        self, engine: Engine, carried: bool
+    ) -> None:
+        app = self.make(engine, resolvers.bound_later())
+        app.testing = True
+
+        with ThreadPoolExecutor(1) as pool:
+
+            @app.get("/thread")
+            def in_thread() -> str:
+                @copy_current_request_context
+                def work() -> None:
+                    enter_tenant("globex")
+
+                pool.submit(carry_tenant(work) if carried else work).result()
+                return "entered"
+
+            with pytest.raises(ConfigurationError, match="in a thread"):
+                app.test_client().get("/thread")
+            assert pool.submit(current_binding).result() is None
+
+    def test_code_after_the_request_is_refused(self, late: Flask) -> None:
+        with late.test_client() as client:
+            client.get("/notes", headers=as_user("ann"))
+            with pytest.raises(ConfigurationError, match="after the request"):
+                enter_tenant("acme")
+        assert try_current_tenant() is None
+
+    def test_a_streamed_body_and_an_async_view_may_enter_it(self, engine: Engine) -> None:
+        app = self.make(engine, resolvers.bound_later())
+
+        @app.get("/late-stream")
+        def late_stream() -> Response:
+            def body() -> Iterator[str]:
+                enter_tenant("acme")
+                yield from bodies(engine)
+
+            return Response(stream_with_context(body()))
+
+        @app.get("/late-async")
+        async def late_async() -> list[str]:
+            enter_tenant("globex")
+            return bodies(engine)
+
+        client = app.test_client()
+        assert client.get("/late-stream").text == "ours"
+        assert client.get("/late-async").json == ["top secret"]
+        assert client.get("/notes").status_code == 500
 
     def test_the_session_resolver_reads_flasks_own_session(self, engine: Engine) -> None:
         app = self.make(engine, resolvers.session("organization"))
@@ -395,20 +488,41 @@ class TestFlask:
         assert client.get("/notes").json == ["ours"]
         other = app.test_client()
         other.get("/login/globex")
-        assert other.get("/notes").json == ["secret"]
+        assert other.get("/notes").json == ["top secret"]
+
+    def test_an_app_within_another_one_reads_its_own_session(self, engine: Engine) -> None:
+        within = self.make(engine, resolvers.session("organization"))
+        within.config["SESSION_COOKIE_NAME"] = "within"
+        within.secret_key = "another secret"
+        around = Flask("around")
+        around.secret_key = "a secret"
+
+        @around.get("/login/<organization>")
+        def login(organization: str) -> str:
+            session["organization"] = organization
+            return "logged in"
+
+        around.wsgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
+            around.wsgi_app, {"/within": within.wsgi_app}
+        )
+        TenantShield(
+            around,
+            resolve_tenant=resolvers.session("organization"),
+            exempt=["/login", "/within/login"],
+        )
+        client: Any = around.test_client()
+        client.get("/login/acme")
+        assert client.get("/within/notes").json["code"] == "tenant_missing"
+        client.get("/within/login/globex")
+        assert client.get("/within/notes").json["code"] == "tenant_malformed"
+        client.get("/within/login/acme")
+        assert client.get("/within/notes").json == ["ours"]
 
     def test_the_session_resolver_says_that_there_is_no_secret_key(self, engine: Engine) -> None:
         app = self.make(engine, resolvers.session("organization"))
         app.secret_key = None
         with pytest.raises(ConfigurationError, match="SECRET_KEY"):
             app.test_client().get("/notes")
-
-
-@pytest.mark.parametrize("option", ["directory", "authorize"])
-def test_what_is_asked_before_the_app_runs_is_refused(option: str) -> None:
-    options: Any = {option: lambda *_: True}
-    with pytest.raises(ConfigurationError, match="bound_later"):
-        install(FastAPI(), resolve_tenant=resolvers.bound_later(), **options)
 
 
 def test_a_generator_that_a_thread_drives_is_not_a_dependency() -> None:

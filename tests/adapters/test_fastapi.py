@@ -5,30 +5,25 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-import pytest_asyncio
 import websockets
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, WebSocket
 from fastapi.security import APIKeyHeader, HTTPBearer
-from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.requests import HTTPConnection
 
-from tenantshield_mw import (
-    ConfigurationError,
-    TenantContext,
-    current_tenant,
-    resolvers,
-    system_scope,
-)
-from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+from tenantshield_mw import ConfigurationError, TenantContext, current_tenant, resolvers
 from tenantshield_mw.adapters.starlette import install, tenant_dependency
 
+from . import notes as shared
+from .notes import Note
 from .serving import AS_ACME, AS_GLOBEX, asgi_client, code_of, under_uvicorn
+
+engine = shared.engine
+
 
 Tenant = Annotated[TenantContext, tenant_dependency(header="X-Tenant-ID")]
 UndocumentedTenant = Annotated[TenantContext, tenant_dependency()]
@@ -45,35 +40,6 @@ async def new_session(connection: HTTPConnection) -> AsyncIterator[AsyncSession]
 
 
 InRequest = Annotated[AsyncSession, Depends(new_session)]
-
-
-class Base(DeclarativeBase):
-    pass
-
-
-@tenant_aware
-class Note(Base):
-    __tablename__ = "test_fastapi_note"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str]
-    body: Mapped[str]
-
-
-@pytest_asyncio.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'notes.sqlite3'}")
-    with system_scope("fill the database of a test"):
-        async with engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
-            await connection.execute(
-                insert(Note),
-                [
-                    {"tenant_id": "acme", "body": "ours"},
-                    {"tenant_id": "globex", "body": "top secret"},
-                ],
-            )
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture

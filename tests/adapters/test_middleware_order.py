@@ -18,9 +18,9 @@ from flask import Flask, request
 from flask_cors import CORS
 from litestar.config.cors import CORSConfig
 from litestar.di import NamedDependency
-from sqlalchemy import create_engine, insert, select
+from sqlalchemy import create_engine, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
@@ -39,9 +39,9 @@ from tenantshield_mw import (
 )
 from tenantshield_mw.adapters.flask import TenantShield
 from tenantshield_mw.adapters.litestar import TenantShieldPlugin
-from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.starlette import install
 
+from .notes import Note, seed
 from .serving import AS_ACME, code_of, under_uvicorn, under_werkzeug
 
 BY_HEADER = resolvers.header("X-Tenant-ID")
@@ -54,26 +54,12 @@ PREFLIGHT = {
 ALLOWED = "access-control-allow-origin"
 
 
-class Base(DeclarativeBase):
-    pass
-
-
-@tenant_aware
-class Note(Base):
-    __tablename__ = "test_order_note"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str]
-    body: Mapped[str]
-
-
 @pytest_asyncio.fixture
 async def url(tmp_path: Path) -> AsyncIterator[str]:
     url = f"sqlite+aiosqlite:///{tmp_path / 'notes.sqlite3'}"
     engine = create_async_engine(url)
-    with system_scope("fill the database of a test"):
-        async with engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
-            await connection.execute(insert(Note), {"tenant_id": "acme", "body": "ours"})
+    async with engine.begin() as connection:
+        await connection.run_sync(seed, {"acme": "ours"})
     yield url
     await engine.dispose()
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
-import pytest_asyncio
 import websockets
-from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
@@ -29,42 +26,15 @@ from tenantshield_mw import (
     TenantSessionMiddleware,
     current_tenant,
     resolvers,
-    system_scope,
     try_current_tenant,
 )
-from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.starlette import add_refusal_handlers, install
 
+from . import notes as shared
+from .notes import Note
 from .serving import AS_ACME, AS_GLOBEX, asgi_client, code_of, under_uvicorn
 
-
-class Base(DeclarativeBase):
-    pass
-
-
-@tenant_aware
-class Note(Base):
-    __tablename__ = "test_starlette_note"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str]
-    body: Mapped[str]
-
-
-@pytest_asyncio.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'notes.sqlite3'}")
-    with system_scope("fill the database of a test"):
-        async with engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
-            await connection.execute(
-                insert(Note),
-                [
-                    {"tenant_id": "acme", "body": "ours"},
-                    {"tenant_id": "globex", "body": "top secret"},
-                ],
-            )
-    yield engine
-    await engine.dispose()
+engine = shared.engine
 
 
 @pytest.fixture

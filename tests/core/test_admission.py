@@ -18,6 +18,8 @@ from tenantshield_mw import (
     resolvers,
     tenant_scope,
 )
+from tests.resolvers.sending import outcome, ran, refused
+from tests.resolvers.states import STATES, at
 
 from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
 
@@ -245,3 +247,21 @@ def test_a_thread_that_cannot_be_started_does_not_count_as_waiting(
             with pytest.raises(RuntimeError):
                 call_wsgi(app, as_environ(headers=ACME))
     assert call_wsgi(app, as_environ(headers=ACME)).status == 200
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_authorize_decides_whether_the_caller_may_act_for_the_tenant(allowed: bool) -> None:
+    asked: list[Any] = []
+
+    def authorize(request: Any, tenant: TenantContext) -> bool:
+        asked.append((tenant.tenant_id, tenant.attributes["plan"]))
+        return allowed
+
+    options = {
+        "resolve_tenant": resolvers.query("tenant"),
+        "directory": STATES.get,
+        "authorize": authorize,
+    }
+    told = outcome(options, at("/?tenant=acme"))
+    assert told == (ran("acme") if allowed else refused(403, "tenant_not_authorized"))
+    assert asked == [("acme", "gold")] * 2

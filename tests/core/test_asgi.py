@@ -245,22 +245,6 @@ async def test_a_task_that_outlives_the_request_keeps_its_tenant() -> None:
     assert tenant_id() is None
 
 
-async def test_a_mounted_application_may_have_a_middleware_of_its_own() -> None:
-    seen: list[object] = []
-
-    async def innermost(scope: Any, receive: Any, send: Any) -> None:
-        seen.append(tenant_id())
-
-    inner = TenantSessionMiddleware(innermost, resolve_tenant=lambda scope: "globex")
-
-    async def outermost(scope: Any, receive: Any, send: Any) -> None:
-        await inner(scope, receive, send)
-        seen.append((tenant_id(), scope[TENANT_KEY].tenant_id))
-
-    await around(outermost)(http_scope(headers=ACME), ignored, ignored)
-    assert seen == ["globex", ("acme", "acme")]
-
-
 async def test_messages_that_are_not_known_go_through() -> None:
     message = {"type": "http.response.pathsend", "path": "/srv/file"}
 

@@ -244,6 +244,22 @@ def test_carry_tenant_ends_its_binding_when_the_function_raises() -> None:
     assert try_current_tenant() is None
 
 
+def test_carry_tenant_ends_what_the_function_has_left_open() -> None:
+    def leave_open() -> None:
+        tenant_scope("globex").__enter__()
+        system_scope("left open").__enter__()
+
+    with ThreadPoolExecutor(1) as pool:
+        for carried in (carry_tenant(leave_open), carried_for_acme(leave_open)):
+            pool.submit(carried).result()
+            assert pool.submit(current_binding).result() is None
+
+
+def carried_for_acme(function: Any) -> Any:
+    with tenant_scope("acme"):
+        return carry_tenant(function)
+
+
 async def coroutine_function() -> None: ...
 
 

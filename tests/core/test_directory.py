@@ -20,6 +20,8 @@ from tenantshield_mw import (
     TenantSuspendedError,
     resolvers,
 )
+from tests.resolvers.sending import Outcome, malformed, outcome, ran, refused
+from tests.resolvers.states import STATES, at
 
 from .calling import Seen, as_environ, call_asgi, call_wsgi, http_scope
 
@@ -214,3 +216,34 @@ def test_other_arguments_are_refused(options: dict[str, Any]) -> None:
 def test_a_directory_that_is_not_callable_is_refused(middleware: Any) -> None:
     with pytest.raises(ConfigurationError, match="lookup"):
         middleware(Seen().asgi, resolve_tenant=lambda request: "acme", directory={})
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("acme", ran("acme")),
+        ("number", ran(7)),
+        ("active", ran("active")),
+        ("suspended", refused(403, "tenant_suspended")),
+        ("unknown", refused(404, "tenant_unknown")),
+        ("unlisted", refused(404, "tenant_unknown")),
+        ("", malformed),
+    ],
+)
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_a_directory_decides_which_tenants_may_run(
+    name: str, expected: Outcome, timeout: float | None
+) -> None:
+    options = {
+        "resolve_tenant": resolvers.path_prefix(),
+        "directory": STATES.get,
+        "timeout": timeout,
+    }
+    mounted_at = f"/t/{name}" if expected.status == 200 else ""
+    told = outcome(options, at(f"/t/{name}/x"))
+    assert (told.tenant, told.status, told.code) == (
+        expected.tenant,
+        expected.status,
+        expected.code,
+    )
+    assert told.mounted_at == mounted_at

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from contextvars import Context, copy_context
 from typing import Any
 
+import anyio.from_thread
+import anyio.to_thread
 import pytest
 
 from tenantshield_mw import (
     ConfigurationError,
     atenant_scope,
+    carry_tenant,
     current_tenant,
     system_scope,
     tenant_scope,
@@ -157,6 +161,152 @@ async def in_an_async_fixtures_scope() -> AsyncIterator[None]:
 @pytest.mark.usefixtures("in_an_async_fixtures_scope")
 async def test_an_async_fixture_may_yield_in_a_scope() -> None:
     assert current_tenant().tenant_id == "fixture"
+
+
+@contextmanager
+def helper(tenant: str) -> Generator[str]:
+    with tenant_scope(tenant):
+        yield tenant
+
+
+@asynccontextmanager
+async def ahelper(tenant: str) -> AsyncGenerator[str]:
+    async with atenant_scope(tenant):
+        await asyncio.sleep(0)
+        yield tenant
+
+
+class Helper:
+    """A context manager by hand, around another one."""
+
+    def __init__(self, tenant: str, made: Callable[[str], Any]) -> None:
+        self._scope = made(tenant)
+
+    def __enter__(self) -> None:
+        self._scope.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._scope.__exit__(*error)
+
+    async def __aenter__(self) -> None:
+        await self._scope.__aenter__()
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._scope.__aexit__(*error)
+
+
+HELPERS: list[Callable[[str], Any]] = [
+    helper,
+    lambda tenant: Helper(tenant, tenant_scope),
+    lambda tenant: Helper(tenant, helper),
+]
+AHELPERS: list[Callable[[str], Any]] = [
+    ahelper,
+    lambda tenant: Helper(tenant, atenant_scope),
+    lambda tenant: Helper(tenant, ahelper),
+]
+
+
+@pytest.mark.parametrize("made", HELPERS)
+def test_a_generator_that_yields_in_a_helpers_scope_is_refused(made: Callable[[str], Any]) -> None:
+    def generate(tenant: str) -> Iterator[str]:
+        with made(tenant):
+            yield tenant
+
+    with pytest.raises(ConfigurationError, match=MESSAGE):
+        list(zip(generate("a"), generate("b"), strict=True))
+    assert try_current_tenant() is None
+
+
+@pytest.mark.parametrize("made", AHELPERS)
+async def test_an_async_generator_that_yields_in_a_helpers_scope_is_refused(
+    made: Callable[[str], Any],
+) -> None:
+    async def generate(tenant: str) -> AsyncIterator[str]:
+        await asyncio.sleep(0)
+        async with made(tenant):
+            yield tenant
+
+    with pytest.raises(ConfigurationError, match=MESSAGE):
+        await anext(generate("a"))
+    assert try_current_tenant() is None
+
+
+@pytest.mark.parametrize("made", HELPERS)
+def test_a_generator_may_yield_after_a_helpers_scope(made: Callable[[str], Any]) -> None:
+    def generate(tenant: str) -> Iterator[object]:
+        with made(tenant):
+            found = current_tenant().tenant_id
+        yield found
+
+    assert list(zip(generate("a"), generate("b"), strict=True)) == [("a", "b")]
+
+
+@pytest.mark.parametrize("made", AHELPERS)
+async def test_an_async_generator_may_yield_after_a_helpers_scope(
+    made: Callable[[str], Any],
+) -> None:
+    async def generate(tenant: str) -> AsyncIterator[object]:
+        async with made(tenant):
+            found = current_tenant().tenant_id
+        yield found
+
+    assert [found async for found in generate("a")] == ["a"]
+
+
+@pytest.mark.parametrize("made", HELPERS)
+def test_a_context_manager_may_yield_in_a_helpers_scope(made: Callable[[str], Any]) -> None:
+    @contextmanager
+    def outer() -> Generator[None]:
+        with made("a"):
+            yield
+
+    with outer():
+        assert current_tenant().tenant_id == "a"
+    assert try_current_tenant() is None
+
+
+@pytest.fixture
+def in_a_helpers_scope() -> Iterator[None]:
+    with helper("fixture"):
+        yield
+
+
+@pytest.mark.usefixtures("in_a_helpers_scope")
+def test_a_fixture_may_yield_in_a_helpers_scope() -> None:
+    assert current_tenant().tenant_id == "fixture"
+
+
+@pytest.fixture
+async def in_an_async_helpers_scope() -> AsyncIterator[None]:
+    async with ahelper("fixture"):
+        yield
+
+
+@pytest.mark.usefixtures("in_an_async_helpers_scope")
+async def test_an_async_fixture_may_yield_in_a_helpers_scope() -> None:
+    assert current_tenant().tenant_id == "fixture"
+
+
+async def test_a_generator_whose_steps_run_in_anyios_threads_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=MESSAGE):
+        await anyio.to_thread.run_sync(next, report("a"))
+
+
+def test_an_async_generator_whose_steps_a_thread_asks_for_is_refused() -> None:
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        pytest.raises(ConfigurationError, match=MESSAGE),
+    ):
+        portal.call(areport("a").__anext__)
+
+
+def test_a_generator_whose_steps_are_carried_into_a_thread_is_refused() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        step: Callable[[Any], Any] = carry_tenant(next)
+        with pytest.raises(ConfigurationError, match=MESSAGE):
+            pool.submit(step, report("a")).result()
+        assert pool.submit(try_current_tenant).result() is None
 
 
 def left_by(exit_in: Context, *error: Any) -> None:

@@ -119,13 +119,17 @@ async def test_a_preflight_is_routed_like_the_request_that_it_asks_about(
         return resolvers.path_prefix()(request)
 
     by_path.mount = resolvers.path_prefix().mount  # type: ignore[attr-defined]
+    by_both = resolvers.agree(
+        resolvers.header("Authorization"), resolvers.path_prefix(), every=True
+    )
     headers = [ORIGIN, ASKS]
     scope = http_scope(where, method="OPTIONS", headers=headers)
-    for resolver in (resolvers.path_prefix(), by_path):
+    for resolver in (resolvers.path_prefix(), by_path, by_both):
         await call_asgi(TenantSessionMiddleware(asgi, resolve_tenant=resolver), scope)
-    call_wsgi(
-        TenantSessionMiddlewareWSGI(wsgi, resolve_tenant=resolvers.path_prefix()),
-        as_environ(where, REQUEST_METHOD="OPTIONS", headers=headers),
-    )
-    assert paths == [routed] * 3
-    assert seen.ids == [None] * 3
+    for resolver in (resolvers.path_prefix(), by_both):
+        call_wsgi(
+            TenantSessionMiddlewareWSGI(wsgi, resolve_tenant=resolver),
+            as_environ(where, REQUEST_METHOD="OPTIONS", headers=headers),
+        )
+    assert paths == [routed] * 5
+    assert seen.ids == [None] * 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,3 +147,32 @@ def test_what_would_run_after_the_scope_is_refused(make: Callable[[], Any]) -> N
 
 async def later() -> None:
     raise AssertionError("this never runs")
+
+
+def with_a_database(function: Callable[..., str]) -> Callable[..., str]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> str:
+        return function("database", *args, **kwargs)
+
+    return wrapper
+
+
+def report(database: str, tenant: str, partner: str = "nobody") -> str:
+    return f"{database} {tenant} {partner} {current_tenant().tenant_id}"
+
+
+def test_what_a_wrapper_passes_on_is_not_guessed() -> None:
+    # Read as the arguments of report(), these would name "globex".
+    with pytest.raises(ConfigurationError, match="another decorator wraps it"):
+        tenant_from("tenant")(with_a_database(report))
+    reported = with_a_database(tenant_from("tenant")(report))
+    assert reported("acme", "globex") == "database acme globex acme"
+    assert reported(tenant="acme") == "database acme nobody acme"
+
+
+def test_the_parameter_of_a_wrapper_itself_counts() -> None:
+    def wrapper(partner: str, tenant: str) -> str:
+        return report("database", tenant, partner)
+
+    named = tenant_from("tenant")(functools.wraps(report)(wrapper))
+    assert named("globex", "acme") == "database acme globex acme"

@@ -48,7 +48,10 @@ _FENCES: Final = f"{_TESTS}/compiler/test_fences.py"
 _PARAMETERS: Final = f"{_TESTS}/compiler/test_parameters.py"
 _CTE_NAMES: Final = f"{_TESTS}/compiler/test_cte_names.py"
 _DIALECTS: Final = f"{_TESTS}/execution/test_dialects.py"
-_MOVING: Final = f"{_TESTS}/orm/test_moving.py"
+_LEAVING: Final = f"{_TESTS}/orm/moving/test_leaving.py"
+_STAYING: Final = f"{_TESTS}/orm/moving/test_staying.py"
+_PATTERNS: Final = f"{_TESTS}/orm/moving/test_patterns.py"
+_QUERIES: Final = f"{_TESTS}/orm/moving/test_queries.py"
 _SESSIONS: Final = f"{_TESTS}/orm/test_sessions.py"
 _INSTALL: Final = f"{_TESTS}/test_install.py"
 _SCOPE_RULES: Final = f"{_TESTS}/test_scope_rules.py"
@@ -272,7 +275,7 @@ MUTANTS: Final = (
     Mutant(
         "reference-proven-run",
         "An object put into the session by hand proves a foreign key.",
-        "        and loads.runs.get(state.runid) is connection\n",
+        "        and connection in (loads.runs.get(state.runid), loads.inserted.get(state))\n",
         "",
         (
             f"{_LOADED}::test_a_detached_parent_made_by_hand_proves_nothing_beside_one_that_was_loaded",
@@ -526,35 +529,56 @@ MUTANTS: Final = (
         "A tied object stays whichever tenant's scope it was seen in.",
         "    return bool(state.__dict__.get(_OF) == (bound, state.runid))",
         "    return bool(state.__dict__.get(_OF))",
-        (f"{_MOVING}::test_a_tied_object_of_another_tenant_leaves_after_a_system_scope",),
+        (f"{_LEAVING}::test_a_tied_object_of_another_tenant_leaves_after_a_system_scope",),
     ),
     Mutant(
         "moving-lost",
         "A change to an object that has left its session is accepted and lost.",
         "    if state.key is not None and state.session_id is None:",
         "    if False:",
-        (f"{_MOVING}::test_a_change_to_an_object_that_has_left_raises",),
+        (f"{_LEAVING}::test_a_change_to_an_object_that_has_left_raises",),
     ),
     Mutant(
         "moving-collections",
         "A shared object keeps a collection of the former tenant's objects.",
         "by a tenant's rows.\n        gone += _unchanged(state, state.mapper.relationships.keys())",
         "by a tenant's rows.\n        gone += []",
-        (f"{_MOVING}::test_a_shared_object_forgets_tenants_rows",),
+        (f"{_STAYING}::test_a_shared_object_forgets_tenants_rows",),
+    ),
+    Mutant(
+        "moving-tied",
+        "An object that is tied to another tenant's row stays in the session.",
+        "        if held is None or not belongs(instance_state(held), bound):",
+        "        if held is None:",
+        (f"{_LEAVING}::test_a_tied_object_goes_where_its_parent_goes",),
+    ),
+    Mutant(
+        "moving-tied-changed",
+        "A new foreign key decides to which tenant an object belongs.",
+        "        if not state.committed_state.keys().isdisjoint(attributes):\n            return",
+        "        if False:\n            return",
+        (f"{_LEAVING}::test_a_tied_object_whose_parent_was_changed_does_not_stay",),
+    ),
+    Mutant(
+        "moving-inserted",
+        "A row that the transaction has inserted is looked up before it is referred to.",
+        "            note_inserted(self._session, self._connection, self._objects)",
+        "            pass",
+        (f"{_QUERIES}::test_a_scope_costs_no_query",),
     ),
     Mutant(
         "moving-flush",
         "A tenant's pending work is flushed in a system scope.",
         "        entered = None if own is None else bind(own)",
         "        entered = None",
-        (f"{_MOVING}::test_pending_work_is_flushed_in_its_own_scope",),
+        (f"{_PATTERNS}::test_pending_work_is_flushed_in_its_own_scope",),
     ),
     Mutant(
         "moving-unseen",
         "The deletion of an object that another tenant has is dropped with a warning.",
         "        if is_unseen(state):",
         "        if False:",
-        (f"{_MOVING}::test_an_expired_object_of_another_tenant_is_not_deleted",),
+        (f"{_STAYING}::test_an_expired_object_of_another_tenant_is_not_deleted",),
     ),
     Mutant(
         "session-pending",
@@ -632,7 +656,7 @@ MUTANTS: Final = (
     Mutant(
         "result",
         "A result may be read first under another tenant.",
-        "            result.iterator = chain(iter(check, None), result.iterator)",
+        "            result.iterator = chain(iter(check, None), first, rows)",
         "            pass",
         (
             f"{_SCOPE_RULES}::test_a_result_read_first_in_another_scope_runs_nothing_and_keeps_its_rows",

@@ -20,15 +20,27 @@ from .schema import (
     Document,
     Fleet,
     Harbour,
+    Levy,
     Officer,
     Permit,
     Sailor,
     Stop,
+    Tariff,
     Vessel,
     Voyage,
 )
 
-__all__ = ["ENTITIES", "JOINABLE", "TABLES", "Col", "Kind", "Node", "columns_of", "of_kind"]
+__all__ = [
+    "ENTITIES",
+    "JOINABLE",
+    "TABLES",
+    "WRITTEN",
+    "Col",
+    "Kind",
+    "Node",
+    "columns_of",
+    "of_kind",
+]
 
 Kind: TypeAlias = Literal["int", "str"]
 
@@ -80,6 +92,8 @@ ENTITIES: Final[tuple[Any, ...]] = (
     Depot,
     ColdDepot,
     Berth,
+    Tariff,
+    Levy,
 )
 
 JOINABLE: Final = tuple(each for each in ENTITIES if not issubclass(each, Depot))
@@ -87,6 +101,10 @@ JOINABLE: Final = tuple(each for each in ENTITIES if not issubclass(each, Depot)
 the tables in it, wherever else they stand, for parts of it."""
 
 TABLES: Final[tuple[Table, ...]] = tuple(Base.metadata.sorted_tables)
+
+WRITTEN: Final = tuple(each for each in TABLES if each.name not in {"tariff", "levy"})
+"""Those that a tenant who is alone in the database writes in the same way: nothing keeps such a
+tenant from writing the rows of everybody."""
 
 _TENANT: Final = frozenset({"tenant_id", "org_id"})
 _NOT_SETTABLE: Final = frozenset({"kind"})

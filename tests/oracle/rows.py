@@ -12,9 +12,9 @@ TENANT: Final = "A"
 
 Row: TypeAlias = tuple[str, str | None, dict[str, Any]]
 """A table's full name, whose row it is, and the values by column name. A row of ``None``
-belongs to everybody where the table is shared, and to nobody where it is not."""
+belongs to everybody where the table has such rows, and to nobody where it has none."""
 
-_SHARED: Final = frozenset({"harbour"})
+_SHARED: Final = frozenset({"harbour", "tariff", "levy"})
 
 
 def rows() -> Iterator[tuple[str, str | None, dict[str, Any]]]:
@@ -29,6 +29,8 @@ def rows() -> Iterator[tuple[str, str | None, dict[str, Any]]]:
         yield "harbour", None, {"id": number, "name": f"h{number}", "depth": depth}
     for start, tenant in ((0, "A"), (100, "B"), (200, "C")):
         yield from _owned(tenant, start, 6 if tenant == "A" else 4)
+        yield from _tariffs(tenant, start)
+    yield from _tariffs(None, 300)
     yield from _mixed_up()
 
 
@@ -141,6 +143,15 @@ def _owned(tenant: str, start: int, count: int) -> Iterator[Row]:
         )
 
 
+def _tariffs(tenant: str | None, start: int) -> Iterator[Row]:
+    for n in range(1, 4):
+        key = start + n
+        tariff = {"id": key, "tenant_id": tenant, "harbour_id": _cycle([1, 2, None], n)}
+        yield "tariff", tenant, {**tariff, "name": f"n{n % 2}", "rate": _cycle([1, None, 3], n)}
+        levy = {"id": key, "tariff_id": start + 1 + n % 2, "label": f"s{n % 2}"}
+        yield "levy", tenant, {**levy, "amount": _cycle([2, None, 5], n)}
+
+
 def _mixed_up() -> Iterator[Row]:
     """Rows that refer to another tenant's."""
     vessel = {"parent_id": None, "name": "v1", "tonnage": 5, "log": "x"}
@@ -163,7 +174,7 @@ def _mixed_up() -> Iterator[Row]:
 
 
 def rows_of(tenant: str) -> Iterator[Row]:
-    """Yield the rows of ``tenant`` and the shared ones."""
+    """Yield the rows of ``tenant`` and those of everybody."""
     for table, owner, values in rows():
-        if owner == tenant or table in _SHARED:
+        if owner == tenant or (owner is None and table in _SHARED):
             yield table, owner, values

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, Text, func, select
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    null,
+    select,
+)
 from sqlalchemy.ext.declarative import ConcreteBase
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -32,10 +43,12 @@ __all__ = [
     "Document",
     "Fleet",
     "Harbour",
+    "Levy",
     "Officer",
     "Permit",
     "Sailor",
     "Stop",
+    "Tariff",
     "Vessel",
     "Voyage",
     "boarding",
@@ -237,6 +250,32 @@ class Berth(Base):
     length: Mapped[int | None]
 
 
+class Tariff(Base):
+    """Some rows are everybody's."""
+
+    __tablename__ = "tariff"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant_id: Mapped[str | None] = mapped_column(String(20))
+    harbour_id: Mapped[int | None] = mapped_column(ForeignKey("harbour.id"))
+    name: Mapped[str] = mapped_column(String(20))
+    rate: Mapped[int | None]
+    harbour: Mapped[Harbour | None] = relationship()
+    levies: Mapped[list[Levy]] = relationship(back_populates="tariff", order_by="Levy.id")
+
+
+class Levy(Base):
+    """Tied through the tariff, so some rows are everybody's, too."""
+
+    __tablename__ = "levy"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tariff_id: Mapped[int] = mapped_column(ForeignKey("tariff.id"))
+    label: Mapped[str] = mapped_column(String(20))
+    amount: Mapped[int | None]
+    tariff: Mapped[Tariff] = relationship(back_populates="levies")
+
+
 remark: Final = Table(
     "remark",
     Base.metadata,
@@ -273,6 +312,7 @@ def mark() -> None:
         tenant_aware(owned)
     tenant_aware(Vessel, column="org_id")
     tenant_aware(Voyage, through="vessel")
+    tenant_aware(Tariff, shared_rows=null())
     shared_across_tenants(Harbour)
 
 

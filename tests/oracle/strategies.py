@@ -23,7 +23,7 @@ from tests.databases import DatabaseName
 
 from .choices import NUMBERS, STRINGS
 from .composer import Composer
-from .elements import ENTITIES, TABLES, Col, Node, columns_of
+from .elements import ENTITIES, WRITTEN, Col, Node, columns_of
 from .schema import Depot, Document, Fleet, Sailor, Vessel, table_of
 
 __all__ = ["Composed", "copies", "deletes", "objects", "selects", "statements", "updates"]
@@ -136,7 +136,7 @@ def updates(draw: Any, database: DatabaseName) -> Composed:
     composer, target, columns = _target(draw, database)
     settable = [each for each in columns if each.settable]
     if not settable:
-        columns = columns_of(target := TABLES[0], TABLES[0])
+        columns = columns_of(target := WRITTEN[0], WRITTEN[0])
         composer.take(target)
         settable = [each for each in columns if each.settable]
     made = update(target)
@@ -161,7 +161,7 @@ def deletes(draw: Any, database: DatabaseName) -> Composed:
 
 def _target(draw: Any, database: DatabaseName) -> tuple[Composer, Any, tuple[Col, ...]]:
     composer = Composer(draw, database, ctes=database != "mariadb")
-    table = composer.pick(TABLES)
+    table = composer.pick(WRITTEN)
     composer.take(table)
     return composer, table, columns_of(table, table)
 

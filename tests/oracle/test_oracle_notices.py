@@ -123,6 +123,22 @@ def test_the_list_notices_a_tied_table_whose_parent_is_not_looked_up(
         _through_the_list(compared)
 
 
+def test_the_list_notices_that_rows_of_everybody_are_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Predicates, "visible", Predicates.own)
+    with pair("sqlite") as compared, pytest.raises(Mismatch):
+        _through_the_list(compared)
+
+
+def test_composed_statements_notice_that_rows_of_everybody_are_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Predicates, "visible", Predicates.own)
+    with pair("sqlite") as compared, pytest.raises(Mismatch):
+        fuzz(compared, selects("sqlite"), 1000, shrink=False)
+
+
 def test_a_good_part_of_the_composed_statements_notices_an_absent_guard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

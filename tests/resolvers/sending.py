@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
+
+import pytest
 
 from tenantshield_mw import (
     PRINCIPAL_KEY,
@@ -18,7 +20,27 @@ from tenantshield_mw import (
 
 from ..core.calling import Response, as_environ, call_asgi, call_wsgi, http_scope
 
-__all__ = ["Outcome", "Sent", "malformed", "missing", "outcome", "ran", "refused"]
+__all__ = [
+    "PROXY",
+    "Cases",
+    "Outcome",
+    "Sent",
+    "assert_outcome",
+    "at",
+    "bearer",
+    "each_case",
+    "fields",
+    "host",
+    "malformed",
+    "missing",
+    "outcome",
+    "proxied",
+    "ran",
+    "refused",
+    "with_",
+]
+
+PROXY = "10.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -74,6 +96,35 @@ class Sent:
         if self.certificate_fails:
             environ["SSL_CLIENT_VERIFY"] = "FAILED:expired"
         return environ
+
+
+def at(target: str) -> Sent:
+    return Sent(target.encode())
+
+
+def with_(**fields: str) -> Sent:
+    """Return a request with these header fields; ``_`` in a name stands for ``-``."""
+    return Sent(
+        headers=tuple(
+            (name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()
+        )
+    )
+
+
+def fields(*each: tuple[str, str], **more: Any) -> Sent:
+    return Sent(headers=tuple((name.encode(), value.encode()) for name, value in each), **more)
+
+
+def host(name: str) -> Sent:
+    return fields(("host", name))
+
+
+def proxied(*each: tuple[str, str], client: str = PROXY) -> Sent:
+    return fields(("host", "inner.example.com"), *each, client=client)
+
+
+def bearer(value: bytes) -> Sent:
+    return Sent(headers=((b"authorization", b"Bearer " + value),))
 
 
 @dataclass(frozen=True)
@@ -149,3 +200,32 @@ def outcome(options: dict[str, Any], sent: Sent) -> Outcome:
     over_wsgi = _told(call_wsgi(TenantSessionMiddlewareWSGI(wsgi, **options), sent.environ()), seen)
     assert over_asgi == over_wsgi
     return over_asgi
+
+
+Cases: TypeAlias = dict[str, tuple[Any, list[tuple[Sent, Outcome]]]]
+"""Resolvers by name, each with requests and their outcomes."""
+
+
+def each_case(cases: Cases) -> pytest.MarkDecorator:
+    """Give a test each request of ``cases`` as ``resolver``, ``sent`` and ``expected``."""
+    return pytest.mark.parametrize(
+        ("resolver", "sent", "expected"),
+        [
+            pytest.param(resolver, sent, expected, id=f"{name}-{number}")
+            for name, (resolver, requests) in cases.items()
+            for number, (sent, expected) in enumerate(requests)
+        ],
+    )
+
+
+def assert_outcome(resolver: Any, sent: Sent, expected: Outcome) -> None:
+    """Check the outcome of one request through both middlewares, and what it varies on."""
+    told = outcome({"resolve_tenant": resolver}, sent)
+    assert told.vary == (", ".join(resolver.varies_on) or None)
+    assert (told.tenant, told.status, told.code, told.mounted_at, told.challenge) == (
+        expected.tenant,
+        expected.status,
+        expected.code,
+        expected.mounted_at,
+        expected.challenge,
+    )

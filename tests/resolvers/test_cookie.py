@@ -1,17 +1,29 @@
-"""Signed cookies: signing, verification and expiry."""
+"""The tenant in a cookie, signed or not."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from tenantshield_mw import ConfigurationError, TenantContext, TenantResolutionError, resolvers
 
 from ..core.calling import as_environ, http_scope
+from .sending import (
+    Cases,
+    Outcome,
+    Sent,
+    assert_outcome,
+    each_case,
+    fields,
+    malformed,
+    missing,
+    ran,
+    with_,
+)
 
 SECRET = "a secret of thirty-two characters"
 
@@ -76,13 +88,6 @@ def test_other_arguments_are_refused(arguments: dict[str, Any]) -> None:
         resolvers.cookie(**arguments)
 
 
-def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolvers.cookie("tenant")
-    monkeypatch.setitem(sys.modules, "itsdangerous", None)
-    with pytest.raises(ConfigurationError, match=r"tenantshield-mw\[signed\]"):
-        resolvers.cookie("tenant", SECRET)
-
-
 @pytest.mark.parametrize("secret", [None, SECRET])
 @pytest.mark.parametrize("joint", [",", ", ", ",\t "])
 def test_a_cookie_after_a_comma_is_refused(secret: str | None, joint: str) -> None:
@@ -117,3 +122,62 @@ def test_quotes_come_in_one_pair_around_the_value(value: str) -> None:
     assert resolvers.cookie("tenant")(sent('"acme"')) == TenantContext("acme")
     with pytest.raises(TenantResolutionError):
         resolvers.cookie("tenant")(sent(value))
+
+
+SOME_UUID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
+SIGNED = resolvers.cookie("tenant", secret=SECRET, max_age=86_400)
+SIGNED_INT = resolvers.cookie("tenant", secret=SECRET, type=int)
+SIGNED_UUID = resolvers.cookie("tenant", secret=SECRET, type=UUID)
+FOREIGN = resolvers.cookie("other", secret=SECRET)
+
+CASES: Cases = {
+    "cookie": (
+        resolvers.cookie("tenant"),
+        [
+            (with_(cookie="tenant=acme"), ran("acme")),
+            (with_(cookie="a=b; tenant=acme;c=d"), ran("acme")),
+            (with_(cookie='tenant="acme"'), ran("acme")),
+            (fields(("cookie", "a=b"), ("cookie", "tenant=acme")), ran("acme")),
+            (with_(cookie="tenant=acme; tenant=acme"), ran("acme")),
+            (with_(cookie="tenant=acme; tenant=globex"), malformed),
+            (fields(("cookie", "tenant=acme"), ("cookie", "tenant=globex")), malformed),
+            (with_(cookie="tenant=acme,globex"), malformed),
+            (with_(cookie="tenant=a b"), malformed),
+            (with_(cookie="tenant="), malformed),
+            (with_(cookie='tenant="'), malformed),
+            (with_(cookie="tenant=müller"), malformed),
+            (with_(cookie="Tenant=acme; xtenant=acme; tenant"), missing),
+            (with_(cookie=""), missing),
+            (with_(), missing),
+        ],
+    ),
+    "signed cookie": (
+        SIGNED,
+        [
+            (with_(cookie=f"tenant={SIGNED.sign('acme')}"), ran("acme")),
+            (with_(cookie=f"tenant={SIGNED.sign('müller & co')}"), ran("müller & co")),
+            (with_(cookie="tenant=acme"), malformed),
+            (with_(cookie=f"tenant={SIGNED.sign('acme')}x"), malformed),
+            (with_(cookie=f"tenant=x{SIGNED.sign('acme')}"), malformed),
+            (with_(cookie=f"tenant={FOREIGN.sign('acme')}"), malformed),
+            (with_(cookie=f"tenant={SIGNED_INT.sign(7)}"), malformed),
+            (with_(cookie="tenant="), malformed),
+            (with_(), missing),
+        ],
+    ),
+    "signed cookie, int": (
+        SIGNED_INT,
+        [(with_(cookie=f"tenant={SIGNED_INT.sign(7)}"), ran(7))],
+    ),
+    "signed cookie, UUID": (
+        SIGNED_UUID,
+        [(with_(cookie=f"tenant={SIGNED_UUID.sign(SOME_UUID)}"), ran(SOME_UUID))],
+    ),
+}
+
+
+@each_case(CASES)
+def test_both_middlewares_have_the_expected_outcome(
+    resolver: Any, sent: Sent, expected: Outcome
+) -> None:
+    assert_outcome(resolver, sent, expected)

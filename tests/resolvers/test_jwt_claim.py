@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import sys
 import time
 from typing import Any
 
@@ -17,6 +16,19 @@ from jwt.utils import base64url_encode
 from tenantshield_mw import ConfigurationError, TenantContext, TenantUnauthenticatedError, resolvers
 
 from ..core.calling import http_scope
+from .sending import (
+    Cases,
+    Outcome,
+    Sent,
+    assert_outcome,
+    bearer,
+    each_case,
+    malformed,
+    missing,
+    ran,
+    refused,
+    with_,
+)
 from .tokens import EC_KEY, OTHER_RSA_KEY, RSA_KEY, SECRET, private_pem, public_pem, token
 
 
@@ -237,16 +249,10 @@ def test_audience_and_issuer_may_be_iterators() -> None:
     for _ in range(2):
         assert resolve(resolver, token(aud="us", iss="issuer")) == ACME
         assert resolve(resolver, token(aud=["x", "them"], iss="other")) == ACME
-        for refused in ({"aud": "x"}, {"iss": "issue"}, {"exp": None}):
-            claims: dict[str, Any] = {"aud": "us", "iss": "issuer", **refused}
+        for wrong in ({"aud": "x"}, {"iss": "issue"}, {"exp": None}):
+            claims: dict[str, Any] = {"aud": "us", "iss": "issuer", **wrong}
             with pytest.raises(TenantUnauthenticatedError):
                 resolve(resolver, token(**claims))
-
-
-def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "jwt", None)
-    with pytest.raises(ConfigurationError, match=r"tenantshield-mw\[jwt\]"):
-        resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"])
 
 
 def test_one_key_may_be_given_as_a_jwk() -> None:
@@ -275,3 +281,62 @@ def test_an_invalid_time_is_refused(expires: Any) -> None:
     mark = hmac.digest(SECRET.encode() if isinstance(SECRET, str) else SECRET, signed, "sha256")
     with pytest.raises(TenantUnauthenticatedError):
         resolve(resolver, signed + b"." + base64.urlsafe_b64encode(mark).rstrip(b"="))
+
+
+INVALID_TOKEN = refused(401, "tenant_unauthenticated", 'Bearer error="invalid_token"')
+TOKEN = resolvers.jwt_claim("tenant", SECRET, algorithms=["HS256"], audience="us", issuer="issuer")
+
+CASES: Cases = {
+    "JWT claim": (
+        TOKEN,
+        [
+            (bearer(token(aud="us", iss="issuer")), ran("acme")),
+            (with_(authorization="bearer " + token(aud="us", iss="issuer").decode()), ran("acme")),
+            (bearer(token(aud=["others", "us"], iss="issuer", tenant="müller")), ran("müller")),
+            (bearer(token(aud="others", iss="issuer")), INVALID_TOKEN),
+            (bearer(token(iss="issuer")), INVALID_TOKEN),
+            (bearer(token(aud="us", iss="others")), INVALID_TOKEN),
+            (bearer(token(aud="us")), INVALID_TOKEN),
+            (bearer(token(aud="us", iss="issuer", exp=int(time.time()) - 5)), INVALID_TOKEN),
+            (bearer(token(aud="us", iss="issuer", nbf=int(time.time()) + 86_400)), INVALID_TOKEN),
+            (
+                bearer(token("another secret of thirty-two chars", aud="us", iss="issuer")),
+                INVALID_TOKEN,
+            ),
+            (bearer(token(SECRET * 2, "HS512", aud="us", iss="issuer")), INVALID_TOKEN),
+            (bearer(token(None, "none", aud="us", iss="issuer")), INVALID_TOKEN),
+            (bearer(token(RSA_KEY, "RS256", aud="us", iss="issuer")), INVALID_TOKEN),
+            (bearer(b"acme"), INVALID_TOKEN),
+            (bearer(b"a.b.c"), INVALID_TOKEN),
+            (bearer(token(aud="us", iss="issuer", tenant=None)), malformed),
+            (bearer(token(aud="us", iss="issuer", tenant="")), malformed),
+            (bearer(token(aud="us", iss="issuer", tenant=7)), malformed),
+            (bearer(token(aud="us", iss="issuer", tenant=["acme"])), malformed),
+            (bearer(b""), malformed),
+            (bearer(b"a b"), malformed),
+            (
+                Sent(headers=((b"authorization", b"Bearer " + token(aud="us", iss="issuer")),) * 2),
+                malformed,
+            ),
+            (with_(authorization="Basic YTpi"), missing),
+            (with_(authorization="Basic YTpi, Bearer a"), malformed),
+            (with_(), missing),
+        ],
+    ),
+    "JWT claim, public key": (
+        resolvers.jwt_claim("tenant", public_pem(RSA_KEY), algorithms=["RS256"], type=int),
+        [
+            (bearer(token(RSA_KEY, "RS256", tenant=7)), ran(7)),
+            (bearer(token(RSA_KEY, "PS256", tenant=7)), INVALID_TOKEN),
+            (bearer(token(EC_KEY, "ES256", tenant=7)), INVALID_TOKEN),
+            (bearer(token(SECRET, "HS256", tenant=7)), INVALID_TOKEN),
+        ],
+    ),
+}
+
+
+@each_case(CASES)
+def test_both_middlewares_have_the_expected_outcome(
+    resolver: Any, sent: Sent, expected: Outcome
+) -> None:
+    assert_outcome(resolver, sent, expected)

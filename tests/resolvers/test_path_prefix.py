@@ -22,6 +22,7 @@ from tenantshield_mw import (
 from tenantshield_mw.mount import mounted_scope
 
 from ..core.calling import Seen, call_asgi, http_scope
+from .sending import Cases, Outcome, Sent, assert_outcome, at, each_case, malformed, missing, ran
 
 
 def starlette_app() -> Any:
@@ -130,3 +131,51 @@ def test_a_scope_need_not_have_a_raw_path_or_a_root() -> None:
     assert mounted == {"path": "/api/t/acme/x", "root_path": "/api/t/acme"}
     mounted = mounted_scope({"path": "/t/acme/x", "root_path": "/"}, "/t/acme")
     assert mounted == {"path": "/t/acme/x", "root_path": "/t/acme"}
+
+
+CASES: Cases = {
+    "path prefix": (
+        resolvers.path_prefix(),
+        [
+            (at("/t/acme/invoices"), ran("acme", "/t/acme")),
+            (at("/t/acme/"), ran("acme", "/t/acme")),
+            (at("/t/acme"), ran("acme", "/t/acme")),
+            (at("/t/a%63me/x"), ran("acme", "/t/acme")),
+            (at("/t/a%20b/x"), malformed),
+            (at("/t/acme/t/globex"), ran("acme", "/t/acme")),
+            (at("/t/acme//x"), ran("acme", "/t/acme")),
+            (Sent(b"/t/acme/x", root="/api"), ran("acme", "/t/acme")),
+            (at("/"), missing),
+            (at("/t"), missing),
+            (at("/tt/acme"), missing),
+            (at("/x/t/acme"), missing),
+            (at("//t/acme"), missing),
+            (at("/T/acme"), missing),
+            (at("/t/"), malformed),
+            (at("/t//x"), malformed),
+            (at("/t/./x"), malformed),
+            (at("/t/../x"), malformed),
+            (at("/t/m%C3%BCller/x"), malformed),
+            (at("/t/%FF/x"), malformed),
+            (at("/t/acme%0A"), malformed),
+            (at("/t/%00/x"), malformed),
+        ],
+    ),
+    "path prefix, int": (
+        resolvers.path_prefix("/api/{tenant}/v1", type=int),
+        [
+            (at("/api/42/v1/x"), ran(42, "/api/42/v1")),
+            (at("/api/42/v1"), ran(42, "/api/42/v1")),
+            (at("/api/42/v10"), missing),
+            (at("/api/42"), missing),
+            (at("/api/042/v1"), malformed),
+        ],
+    ),
+}
+
+
+@each_case(CASES)
+def test_both_middlewares_have_the_expected_outcome(
+    resolver: Any, sent: Sent, expected: Outcome
+) -> None:
+    assert_outcome(resolver, sent, expected)

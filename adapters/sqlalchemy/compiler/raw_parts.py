@@ -16,7 +16,13 @@ from ..databases import database_for
 from ..ownership.registry import registry
 from ..raw_sql.checks import RawText, Source, check, refuse, refuse_named
 from ..raw_sql.marks import without_marks
-from ..raw_sql.patterns import begins_a_clause, ends_a_select, is_one_value, stands_alone
+from ..raw_sql.patterns import (
+    begins_a_clause,
+    ends_a_select,
+    is_comparison,
+    is_one_value,
+    stands_alone,
+)
 from ..raw_sql.table_names import misplaced, named_anywhere
 from .rewriting import is_extension_of
 
@@ -81,6 +87,8 @@ class RawParts:
 
     def add_parenthesized(self, text: str) -> None:
         """Add the text that the guard has put into parentheses."""
+        if is_comparison(text):
+            return
         bare = without_marks(text)
         self._add_fragment(bare)
         if not is_one_value(bare):

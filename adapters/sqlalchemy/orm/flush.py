@@ -18,8 +18,8 @@ from sqlalchemy.sql.expression import ClauseElement
 from tenantshield_mw.context import Binding, current_binding, current_bound
 
 from ..ownership.model import Reference, TypedReference
-from .loaded import was_loaded_here
-from .mappers import MapperInfo, attributes_of
+from .loaded import note_inserted, was_loaded_here
+from .mappers import MapperInfo, attributes_of, mapper_of
 
 __all__ = ["begin_flush", "end_flush", "flush_of", "flush_on", "plain_values"]
 
@@ -102,6 +102,8 @@ class Flush:
 
     def end(self) -> None:
         """Release everything, since the connection may outlive the flush and keep it."""
+        if self._session is not None and self._connection is not None:
+            note_inserted(self._session, self._connection, self._objects)
         self.session_id = 0
         self._session = self._connection = None
         self._objects.clear()
@@ -173,7 +175,7 @@ class Flush:
                 yield written
         session = self._session
         registries = {info.registry for info in self._places}
-        mapper = _mapper_of(reference, {each for one in registries for each in one.mappers})
+        mapper = mapper_of(reference.parent, reference.parent_columns, registries)
         if session is None or mapper is None:
             return
         for each in values:
@@ -208,14 +210,3 @@ def _attributes_of(mapper: Mapper[Any], reference: Reference) -> tuple[str, ...]
     if reference.parent not in mapper.tables:
         return None
     return attributes_of(mapper, reference.parent, reference.parent_columns)
-
-
-def _mapper_of(reference: Reference, mappers: Iterable[Mapper[Any]]) -> Mapper[Any] | None:
-    """Return the mapper whose primary key ``reference`` refers to."""
-    for mapper in mappers:
-        if (
-            mapper.local_table is reference.parent
-            and tuple(column.name for column in mapper.primary_key) == reference.parent_columns
-        ):
-            return mapper
-    return None

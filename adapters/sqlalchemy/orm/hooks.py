@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy import Column
@@ -171,13 +171,16 @@ def _hook_loading() -> None:
     def serving_instances(cursor: Any, context: Any) -> Any:
         result: Any = instances(cursor, context)
         note_load(cursor, context)
-        check, chunks = same_scope(), result.chunks
+        check, chunks = same_scope(context.session), result.chunks
         result.chunks = functools.partial(_checked, chunks, check)
         if result._yield_per:
             result.iterator = chain.from_iterable(_checked(chunks, check, result._yield_per))
         else:
-            # Keep the generator, since discarding one costs more than making one.
-            result.iterator = chain(iter(check, None), result.iterator)
+            # Keep the generator, since discarding one costs more than making one. Its first row
+            # comes when all of them are objects.
+            rows = result.iterator
+            first = map(functools.partial(_after, check), islice(rows, 1))
+            result.iterator = chain(iter(check, None), first, rows)
         return result
 
     hook(LAZY_LOADER, serving_lazy_load)
@@ -187,19 +190,27 @@ def _hook_loading() -> None:
 def _checked(
     chunks: Callable[[int | None], Iterator[Any]], check: Callable[[], None], size: int | None
 ) -> Iterator[Any]:
-    """Return ``chunks(size)`` with a ``check`` before each chunk."""
+    """Return ``chunks(size)`` with a ``check`` before and after each chunk: what the application
+    does when an object is loaded may have used the session in another scope.
+    """
     if size:
         return _each_checked(chunks(size), check)
     # All rows come in one chunk. An iterator that calls the check and then ends stands
     # before it, which saves a generator.
-    return chain(iter(check, None), chunks(size))
+    return chain(iter(check, None), map(functools.partial(_after, check), chunks(size)))
 
 
 def _each_checked(chunks: Iterator[Any], check: Callable[[], None]) -> Iterator[Any]:
     while True:
         check()
         for chunk in chunks:
+            check()
             yield chunk
             break
         else:
             return
+
+
+def _after(check: Callable[[], None], loaded: Any) -> Any:
+    check()
+    return loaded

@@ -1,11 +1,11 @@
-"""Which objects of a session were read from their tables in this transaction.
+"""Which objects of a session were read from their tables, or inserted, in this transaction.
 
 Only these prove that a foreign key that refers to them refers to one of the tenant's rows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy.orm import InstanceState, Mapper, Session, context
@@ -17,7 +17,7 @@ from tenantshield_mw.tenant import TenantContext
 from ..compiler.joins import base_table
 from .mappers import info_of
 
-__all__ = ["distrust", "is_strange", "note_load", "was_loaded_here"]
+__all__ = ["distrust", "is_strange", "note_inserted", "note_load", "was_loaded_here"]
 
 # private: the ORM's side of a compiled SELECT; renamed with an underscore in 2.1.
 _Selected: Final[Any] = getattr(
@@ -25,7 +25,7 @@ _Selected: Final[Any] = getattr(
 )
 
 MOST_LOADS: Final = 1_000
-"""How many queries a session remembers; keys from older ones are looked up again."""
+"""How many queries and new objects a session remembers; older keys are looked up again."""
 
 _LOADS: Final = "_tenantshield_loads"
 setattr(Session, _LOADS, None)
@@ -33,16 +33,18 @@ setattr(Session, _LOADS, None)
 
 @dataclass(slots=True)
 class Loads:
-    """The queries of one transaction whose objects are rows of their tables.
+    """The queries and flushes of one transaction whose objects are rows of their tables.
 
     Attributes:
         transaction: the session's transaction.
         runs: the connection of each query, which may be to another database, by SQLAlchemy's
             run id of the query.
+        inserted: the connection by which each new object was written.
     """
 
     transaction: Any
-    runs: dict[int, Any]
+    runs: dict[int, Any] = field(default_factory=dict)
+    inserted: dict[InstanceState[Any], Any] = field(default_factory=dict)
 
 
 def note_load(cursor: Any, query: Any) -> None:
@@ -57,13 +59,27 @@ def note_load(cursor: Any, query: Any) -> None:
         _note_strange(session, query.runid)
     if not _is_ordinary(cursor, query.compile_state):
         return
-    transaction = _transaction(session)
-    loads = session._tenantshield_loads
-    if loads is None or loads.transaction is not transaction:
-        loads = session._tenantshield_loads = Loads(transaction, {})
-    elif len(loads.runs) >= MOST_LOADS:
+    loads = _loads(session)
+    if len(loads.runs) >= MOST_LOADS:
         loads.runs.clear()
     loads.runs[query.runid] = cursor.context.root_connection
+
+
+def note_inserted(session: Any, connection: Any, states: list[InstanceState[Any]]) -> None:
+    """Note the new objects of a flush whose rows were inserted over ``connection``."""
+    if states:
+        loads = _loads(session)
+        if len(loads.inserted) + len(states) > MOST_LOADS:
+            loads.inserted.clear()
+        loads.inserted.update(dict.fromkeys(states[:MOST_LOADS], connection))
+
+
+def _loads(session: Any) -> Loads:
+    transaction = _transaction(session)
+    loads: Loads | None = session._tenantshield_loads
+    if loads is None or loads.transaction is not transaction:
+        loads = session._tenantshield_loads = Loads(transaction)
+    return loads
 
 
 _STRANGE: Final = "_tenantshield_strange"
@@ -108,6 +124,7 @@ def distrust(session: Any, state: InstanceState[Any]) -> None:
     if loads is not None:
         # The whole query, since an object keeps its run id whatever happens to it.
         loads.runs.pop(state.runid, None)
+        loads.inserted.pop(state, None)
 
 
 def _transaction(session: Session) -> Any:
@@ -139,8 +156,8 @@ def _is_ordinary(cursor: Any, compiled: Any) -> bool:
 
 
 def was_loaded_here(session: Any, connection: Any, mapper: Mapper[Any], instance: Any) -> bool:
-    """Return whether ``instance`` was read in this transaction, under the tenant in scope, over
-    ``connection``.
+    """Return whether ``instance`` was read, or inserted, in this transaction over ``connection``,
+    and belongs to the tenant in scope.
 
     Its presence in the identity map proves nothing: an object can be put there by hand,
     with any primary key, or remain there from an earlier transaction after its row was
@@ -157,7 +174,7 @@ def was_loaded_here(session: Any, connection: Any, mapper: Mapper[Any], instance
     return (
         loads.transaction is _transaction(session)
         # private: the query that made the object from a row.
-        and loads.runs.get(state.runid) is connection
+        and connection in (loads.runs.get(state.runid), loads.inserted.get(state))
         and attribute not in state.committed_state
         and own[0].is_same_tenant(tenant_id, bound.tenant_id)
     )

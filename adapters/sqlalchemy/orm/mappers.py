@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeGuard
 
-from sqlalchemy import Column, Table
+from sqlalchemy import Column, Table, orm
 from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import TypeEngine
 
-from ..ownership.model import ColumnOwnership, TypedReference
+from ..ownership.model import ColumnOwnership, ParentOwnership, TypedReference
 from ..ownership.registry import registry
 
-__all__ = ["MapperInfo", "attributes_of", "info_of", "is_protected"]
+__all__ = ["MapperInfo", "attributes_of", "info_of", "is_protected", "mapper_of"]
 
 
 class MapperInfo:
@@ -21,6 +21,7 @@ class MapperInfo:
 
     __slots__ = (
         "_mapper",
+        "_tied_to",
         "_to_owned",
         "computed",
         "generation",
@@ -49,6 +50,7 @@ class MapperInfo:
         """The attributes that a query computes, maybe from tenants' rows."""
         self._mapper = mapper
         self._to_owned: list[str] | None = None
+        self._tied_to: list[Tie] | None = None
         self.references = [
             (TypedReference(reference, _types(table, reference.columns)), attributes)
             for table in tables
@@ -67,6 +69,37 @@ class MapperInfo:
                 each.key for each in self._mapper.relationships if _reaches_owned(each)
             ]
         return self._to_owned
+
+    @property
+    def tied_to(self) -> list[Tie]:
+        """The mapped parents that decide to which tenant an object belongs.
+
+        Empty if one of them cannot be found by its primary key.
+        """
+        if self._tied_to is None:
+            self._tied_to = list(_ties(self._mapper))
+        return self._tied_to
+
+
+Tie = tuple[Mapper[Any], tuple[str, ...]]
+"""A parent, and the attributes that hold its primary key."""
+
+
+def _ties(mapper: Mapper[Any]) -> Iterator[Tie]:
+    table = mapper.local_table
+    if not is_protected(table) or len(mapper.tables) != 1:
+        return
+    ownership = registry.ownership_of(table)
+    if not isinstance(ownership, ParentOwnership):
+        return
+    found = []
+    for key in ownership.parent_keys:
+        parent = mapper_of(key.parent, key.parent_columns, [mapper.registry])
+        attributes = attributes_of(mapper, table, key.columns)
+        if parent is None or attributes is None:
+            return
+        found.append((parent, attributes))
+    yield from found
 
 
 def _reaches_owned(relationship: RelationshipProperty[Any]) -> bool:
@@ -108,6 +141,16 @@ def _own_column(mapper: Mapper[Any], tables: list[Table]) -> tuple[ColumnOwnersh
             attributes = attributes_of(mapper, table, [ownership.column])
             if attributes is not None:
                 return ownership, attributes[0]
+    return None
+
+
+def mapper_of(
+    table: Table, key: tuple[str, ...], registries: Iterable[orm.registry]
+) -> Mapper[Any] | None:
+    """Return the mapper of ``table`` whose primary key consists of the columns ``key``."""
+    for mapper in (each for one in registries for each in one.mappers):
+        if mapper.local_table is table and tuple(each.name for each in mapper.primary_key) == key:
+            return mapper
     return None
 
 

@@ -90,7 +90,7 @@ def belongs(state: InstanceState[Any], bound: Bound) -> bool:
     if not isinstance(bound, TenantContext) or (state.key is not None and _is_shared_row(state)):
         return False
     if info.own is None or state.dict.get(info.own[1]) is None:
-        return _was_seen_in(state, bound)
+        return _was_seen_in(state, bound) or _is_tied_to(state, bound)
     ownership, attribute = info.own
     given = state.dict[attribute]
     return (
@@ -114,7 +114,7 @@ def _is_of(state: InstanceState[Any], bound: TenantContext) -> bool:
         return True
     given = None if info.own is None else state.dict.get(info.own[1])
     if info.own is None or given is None:
-        return state.key is None or _was_seen_in(state, bound)
+        return state.key is None or _was_seen_in(state, bound) or _is_tied_to(state, bound)
     return info.own[0].is_same_tenant(given, bound.tenant_id)
 
 
@@ -144,6 +144,24 @@ def _stays(state: InstanceState[Any], bound: Bound) -> bool:
     if own is not None and state.dict.get(own[1]) is not None:
         return False
     return _was_seen_in(state, bound)
+
+
+def _is_tied_to(state: InstanceState[Any], bound: TenantContext) -> bool:
+    """Return whether the session holds all parents that a row is tied to, and they are a tenant's.
+
+    The row's own foreign keys, as they were read, tell which these are.
+    """
+    session, ties = state.session, info_of(state.mapper).tied_to
+    if session is None or not ties or state.key is None:
+        return False
+    for parent, attributes in ties:
+        if not state.committed_state.keys().isdisjoint(attributes):
+            return False
+        values = tuple(map(state.dict.get, attributes))
+        held = session.identity_map.get(parent.identity_key_from_primary_key(values))
+        if held is None or not belongs(instance_state(held), bound):
+            return False
+    return True
 
 
 def _was_seen_in(state: InstanceState[Any], bound: Bound) -> bool:

@@ -203,25 +203,35 @@ def serve_object(state: InstanceState[Any]) -> None:
         )
 
 
-def same_scope() -> Callable[[], None]:
-    """Return a check that the current scope has not changed since this call.
+def same_scope(session: Any) -> Callable[[], None]:
+    """Return a check that the current scope, and the one that ``session`` serves, have not changed
+    since this call.
 
-    The check raises ``ScopeMismatchError`` if it has. Reading further rows of a result may
-    send more statements, for relationships, and these would run under the wrong tenant.
+    The check raises ``ScopeMismatchError`` if the current scope has changed. Reading further rows
+    of a result may send more statements, for relationships, and these would run under the wrong
+    tenant. If the session has served another scope meanwhile, for the same task or for another
+    one, it serves the current one again: the objects of these rows are about to enter it.
     """
-    return partial(_check_same, current_bound())
+    return partial(_check_same, session, current_bound())
 
 
-def _check_same(begun: Bound) -> None:
+def _check_same(session: Any, begun: Bound) -> None:
     binding = current_binding()
-    if binding is None or binding[0] is begun:
-        return
-    bound = binding[0]
-    if bound is not None and not is_same_scope(begun, bound):
+    bound = None if binding is None else binding[0]
+    if bound is not begun and bound is not None and not is_same_scope(begun, bound):
         raise ScopeMismatchError(
             f"a result of {describe(begun)} is read on in {describe(bound)}: read it to its end "
             "in the scope that it belongs to"
         )
+    serves = session._tenantshield_serves
+    if serves is begun or begun is None or is_same_scope(serves, begun):
+        return
+    if bound is None:
+        raise ScopeMismatchError(
+            f"a result of {describe(begun)} is read on outside of it, and its session was used in "
+            f"{describe(serves)} since: read it to its end in the scope that it belongs to"
+        )
+    serve(session)
 
 
 def refuse_object_of_other_tenant(session: Any, state: InstanceState[Any]) -> None:

@@ -21,7 +21,7 @@ from ..errors import UnguardedStatementError
 from ..ownership.registry import registry
 from .cascades import cascade_in
 from .functions import sql_for_a_function
-from .marks import MARKED, without_confined_names, without_marks
+from .marks import MARKED, without_confined_names
 from .patterns import (
     CHANGES_TENANT,
     HIDES,
@@ -31,7 +31,7 @@ from .patterns import (
     UNNAMED,
     WRITES_OVER,
 )
-from .quiet import is_quiet
+from .quiet import names_in_quiet
 from .table_names import misplaced, unmarked_names, without_literals
 
 __all__ = ["RawText", "Source", "check", "refuse", "refuse_named"]
@@ -99,15 +99,13 @@ def check(raw: RawText) -> None:
         UnguardedStatementError: a part cannot be confined.
     """
     names = registry.names()
-    if (
-        raw.source is Source.STATEMENT
-        and not raw.writes
+    if raw.source is Source.STATEMENT and not raw.writes:
         # Each new statement comes here, and RawText.sent costs more.
-        and is_quiet(raw.text, without_marks(raw.text), names)
-    ):
-        refuse_named(misplaced(raw.text, names), raw.source)
-        _reaches_out(raw)
-        return
+        named = names_in_quiet(raw.text, names)
+        if named is not None:
+            refuse_named(misplaced(raw.text, named) if named else named, raw.source)
+            _reaches_out(raw)
+            return
     _hides(raw)
     # Reflection needs these, which read the schema and never rows. Only in driver SQL, where the
     # text is certain to be one complete statement.

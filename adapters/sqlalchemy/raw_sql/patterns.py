@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from .functions import REACHING
-from .marks import without_marks
+from .marks import CLOSE, OPEN, without_marks
 
 __all__ = [
     "CHANGES_TENANT",
@@ -23,6 +23,7 @@ __all__ = [
     "WRITES_OVER",
     "begins_a_clause",
     "ends_a_select",
+    "is_comparison",
     "is_one_value",
     "stands_alone",
 ]
@@ -98,6 +99,22 @@ REPLACES_ROWS: Final = _words(
     r"\bOR REPLACE\b|\bREPLACE (?:LOW_PRIORITY |DELAYED )?INTO\b|\A~REPLACE\b"
 )
 """A write that deletes conflicting rows, even another tenant's."""
+
+
+_NAME: Final = rf"{OPEN}[\"`]?\w++[\"`]?{CLOSE}"
+_NAMES: Final = rf"{_NAME}(?:\.{_NAME})*+"
+_PARAMETER: Final = r"(?:%\(\w++\)s|:\w++|\?|__\[POSTCOMPILE_\w++\])(?:::\w++)?"
+_COMPARISON: Final = re.compile(
+    rf"{_NAMES} (?:[=<>!]++|IS|IS NOT|LIKE|IN) (?:{_PARAMETER}|\({_PARAMETER}\)|NULL|{_NAMES})"
+)
+
+
+def is_comparison(text: str) -> bool:
+    """Return whether ``text``, with marks, only compares a column with something plain.
+
+    Most conditions do, and no other search can find anything in them.
+    """
+    return _COMPARISON.fullmatch(text) is not None
 
 
 def stands_alone(text: str, *, hash_comments: bool = True) -> bool:

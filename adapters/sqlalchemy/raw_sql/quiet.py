@@ -12,17 +12,20 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from .marks import CLOSE, CLOSE_TABLE, OPEN
+from .table_names import unquoted
 
-__all__ = ["is_quiet"]
+__all__ = ["names_in_quiet"]
 
-# A parameter; a marked identifier of one plain word that is not called as a function; or
+# A marked identifier of one plain word that is not called as a function; a parameter; or
 # characters that neither are a word nor begin a literal, a comment or another statement. The
-# group matches everything else: a word, a quote, an escape, a semicolon, a mark.
+# group matches an identifier that is neither a confined table's name nor a qualifier, and
+# everything else: a word, a quote, an escape, a semicolon, a mark.
+_WORD: Final = r"[\"`]?\w++[\"`]?"
 _PART: Final = re.compile(
-    rf"{OPEN}[\"`]?\w++[\"`]?(?:{CLOSE}|{CLOSE_TABLE})(?!\s*+\()"
+    rf"{OPEN}{_WORD}(?:{CLOSE_TABLE}(?!\s*+\()|{CLOSE}\.)"
     r"|%\(\w++\)s|(?<![:\w]):\w++|__\[POSTCOMPILE_\w++\]"
     r"|[\s\d,()=<>!.*+|?]++|[%:]|-(?!-)|/(?!\*)"
-    r"|([^\W\d]\w*+|[\s\S])"
+    rf"|({OPEN}{_WORD}{CLOSE}(?!\s*+[(.])|[^\W\d]\w*+|[\s\S])"
 )
 # Relations that hold rows of other tables, or values from them. Everything else that reaches
 # rows unnamed is a function call, or needs a word that is not listed below.
@@ -33,7 +36,8 @@ _TELLING: Final = (
     "information_schema",
     "performance_schema",
     "mysql",
-    "sys.",
+    f"sys{CLOSE}.",
+    f"sys{CLOSE_TABLE}.",
 )
 
 # As SQLAlchemy spells them. None begins a write or another kind of statement, names a type that
@@ -51,18 +55,29 @@ _KEYWORDS: Final = frozenset(
 _FOLDED: Final = {each: each.casefold() for each in _KEYWORDS}
 
 
-def is_quiet(text: str, sent: str, names: AbstractSet[str]) -> bool:
-    """Return whether raw SQL in a statement cannot name a table or reach rows unnamed.
+def names_in_quiet(text: str, names: AbstractSet[str]) -> set[str] | None:
+    """Return which tables a statement that is quiet could name: none, in most cases.
 
     Args:
         text: the whole statement, with marks.
-        sent: the same without marks.
         names: the case-folded names of the tables that belong to tenants; a table may have the
             name of a keyword.
+
+    Returns:
+        those of ``names`` that an identifier in it has, other than a confined table's or a
+        qualifier; ``None`` if the statement is not quiet, so that raw SQL in it may name a table
+        or reach rows unnamed.
     """
     words = set(_PART.findall(text))
     words.discard("")
-    if not words <= _KEYWORDS or not names.isdisjoint(map(_FOLDED.__getitem__, words)):
-        return False
-    folded = sent.casefold()
-    return not any(each in folded for each in _TELLING)
+    keywords = words & _KEYWORDS
+    identifiers = words - keywords
+    if not names.isdisjoint(map(_FOLDED.__getitem__, keywords)):
+        return None
+    for each in identifiers:
+        if not each.startswith(OPEN):
+            return None
+    folded = text.casefold()
+    if any(each in folded for each in _TELLING):
+        return None
+    return names & {unquoted(each[len(OPEN) : -len(CLOSE)]) for each in identifiers}

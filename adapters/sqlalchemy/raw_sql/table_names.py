@@ -23,7 +23,7 @@ from .keywords import Places, contains
 from .marks import CLOSE, CLOSE_TABLE, MARKED, OPEN
 from .patterns import DOUBTFUL, GAP, REACHES_UNNAMED
 
-__all__ = ["misplaced", "named_anywhere", "unmarked_names", "without_literals"]
+__all__ = ["misplaced", "named_anywhere", "unmarked_names", "unquoted", "without_literals"]
 
 # Bound parameters in the forms that compilers render, before they become positional.
 _PARAMETER: Final = re.compile(r"%\(\w+\)s|(?<![:\w]):\w+")
@@ -116,7 +116,7 @@ def misplaced(text: str, names: Collection[str], *, in_lists: bool = False) -> s
     doubtful = {
         each.start(): plain
         for each in _OTHER_NAME.finditer(text)
-        if (plain := _unquoted(each[1])) in names
+        if (plain := unquoted(each[1])) in names
     }
     if not doubtful:
         return set()
@@ -133,12 +133,13 @@ def named_anywhere(text: str, names: Collection[str]) -> set[str]:
 
     For a statement that is none of SQLAlchemy's: what stands before a table in it is not known.
     """
-    return {plain for each in _OTHER_NAME.finditer(text) if (plain := _unquoted(each[1])) in names}
+    return {plain for each in _OTHER_NAME.finditer(text) if (plain := unquoted(each[1])) in names}
 
 
 # Called for each name in each new statement, and these recur.
 @lru_cache(maxsize=4_096)
-def _unquoted(name: str) -> str:
+def unquoted(name: str) -> str:
+    """Return an identifier as it is compared: without its quotes, and case-folded."""
     return name.strip('"`[]').replace('""', '"').replace("``", "`").casefold()
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from tenantshield_mw import CrossTenantAccessError, TenantShieldError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 
-from .watching import fill, rows
+from .watching import creating, rows
 
 
 class Base(DeclarativeBase):
@@ -75,10 +75,7 @@ SEED = (
 )
 
 
-def seed(engine: Engine) -> Engine:
-    Base.metadata.create_all(engine)
-    fill(engine, *SEED)
-    return engine
+seed = creating(Base.metadata, *SEED)
 
 
 def run(engine: Engine, statement: Any, parameters: Any = None) -> None:

@@ -9,9 +9,8 @@ from sqlalchemy import Column, Engine, ForeignKey, Integer, MetaData, String, Ta
 
 from tenantshield_mw import MissingTenantContextError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
-from tests.databases import memory_engine
 
-from .watching import fill
+from .watching import creating
 
 __all__ = [
     "ACCOUNT",
@@ -24,7 +23,7 @@ __all__ = [
     "VISIT",
     "assert_confined",
     "child_table",
-    "seeded_engine",
+    "seed",
     "seen",
     "tenant_table",
 ]
@@ -82,12 +81,8 @@ SEED = (
 )
 
 
-def seeded_engine() -> Engine:
-    """Return an engine with the tables and a few rows of two tenants in each."""
-    engine = memory_engine()
-    METADATA.create_all(engine)
-    fill(engine, *SEED)
-    return engine
+seed = creating(METADATA, *SEED)
+"""Creates the tables, and a few rows of two tenants in each."""
 
 
 def seen(engine: Engine, statement: Any, tenant: str = "acme") -> list[Any]:

@@ -21,11 +21,7 @@ from sqlmodel import Session as SQLModelSession
 from sqlmodel import select as sqlmodel_select
 
 from tenantshield_mw import TenantDirectory, tenant_scope
-from tenantshield_mw.adapters.sqlalchemy import (
-    shared_across_tenants,
-    tenant_aware,
-    tenants_in,
-)
+from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware, tenants_in
 
 
 class Base(MappedAsDataclass, DeclarativeBase):

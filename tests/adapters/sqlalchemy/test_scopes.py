@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, select
+from sqlalchemy import Engine, select
 
 from tenantshield_mw import (
     ConfigurationError,
@@ -29,31 +29,14 @@ from tenantshield_mw.adapters.sqlalchemy import (
     SessionScope,
     bind_async_session_to_tenant,
     bind_session_to_tenant,
-    shared_across_tenants,
-    tenant_aware,
 )
-from tests.databases import memory_engine
 
-from .watching import fill
-
-METADATA = MetaData()
-JOB = tenant_aware(
-    Table("scope_job", METADATA, Column("id", Integer), Column("tenant_id", String(50)))
-)
-KIND = shared_across_tenants(Table("scope_kind", METADATA, Column("id", Integer)))
-
-
-@pytest.fixture
-def engine() -> Engine:
-    engine = memory_engine()
-    METADATA.create_all(engine)
-    fill(engine, "INSERT INTO scope_job VALUES (1, 'acme'), (2, 'globex')")
-    return engine
+from .letters import LETTER, STAMP
 
 
 def seen(engine: Engine) -> list[int]:
     with engine.connect() as connection:
-        return list(connection.execute(select(JOB.c.id)).scalars())
+        return list(connection.execute(select(LETTER.c.id)).scalars())
 
 
 async def entered(scope: Any) -> Any:
@@ -233,7 +216,7 @@ async def test_unbound_means_unbound_also_inside_another_scope(
         with pytest.raises(MissingTenantContextError):
             seen(engine)
         with engine.connect() as connection:
-            assert connection.execute(select(KIND)).all() == []
+            assert connection.execute(select(STAMP)).all() == [(1,)]
 
     with tenant_scope("acme"):
         if kind is SessionScope:

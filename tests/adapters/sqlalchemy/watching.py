@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
+import pytest
 from sqlalchemy import Engine, MetaData, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tenantshield_mw import system_scope
-from tests.databases import Database
+from tests.databases import NAMES, Database, DatabaseName, database, memory_engine, require
 
-__all__ = ["fill", "rows", "sent", "with_tables"]
+__all__ = ["creating", "engine_in_memory", "engine_on_each", "fill", "rows", "sent", "with_tables"]
+
+Seed: TypeAlias = Callable[[Engine], Engine]
+"""Creates tables and rows, and returns the engine."""
+
+
+def creating(metadata: MetaData, *statements: str) -> Seed:
+    """Return what creates the tables of ``metadata`` and fills them by ``statements``."""
+
+    def seed(engine: Engine) -> Engine:
+        with system_scope("set up"):
+            metadata.create_all(engine)
+        fill(engine, *statements)
+        return engine
+
+    return seed
+
+
+def engine_in_memory(seed: Seed) -> Any:
+    """Return a fixture: an engine on a SQLite database in memory, with what ``seed`` creates."""
+
+    @pytest.fixture
+    def engine() -> Iterator[Engine]:
+        made = seed(memory_engine())
+        yield made
+        made.dispose()
+
+    return engine
+
+
+def engine_on_each(seed: Seed, names: Iterable[DatabaseName] = NAMES) -> Any:
+    """Return a fixture: an engine on each of these databases, with what ``seed`` creates."""
+
+    @pytest.fixture(params=names)
+    def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+        name: DatabaseName = request.param
+        require(name)
+        with database(name) as here:
+            made = seed(here.engine())
+            yield made
+            made.dispose()
+
+    return engine
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from .schema import (
     created_tables,
 )
 
-__all__ = ["COLUMNS", "Content", "Run", "Side", "Write"]
+__all__ = ["COLUMNS", "Content", "Run", "Side", "Write", "is_of_the_database"]
 
 Content: TypeAlias = dict[str, Counter[tuple[Any, ...]]]
 
@@ -135,10 +135,17 @@ class Side:
                 # SQLAlchemy has some of its own for what it does not understand.
                 error = found
             # PostgreSQL ends a transaction in which something has failed by itself.
-            if not isinstance(error, DBAPIError) or self._name != "postgresql":
+            if not is_of_the_database(error) or self._name != "postgresql":
                 after = self.content(connection)
             session.rollback()
         return Run(value, error, after, tuple(self._sent))
+
+
+def is_of_the_database(error: Exception | None) -> bool:
+    """Return whether the database refused something, in its own words or in the guard's."""
+    return isinstance(error, DBAPIError) or isinstance(
+        getattr(error, "__cause__", None), DBAPIError
+    )
 
 
 def _raw(connection: Connection, sql: str) -> list[tuple[Any, ...]]:

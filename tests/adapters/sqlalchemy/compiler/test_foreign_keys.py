@@ -40,12 +40,9 @@ from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import NAMES, DatabaseName, database, memory_engine, require
 
 from ..firms import DEAL, FIRM, STEP, TRUSTING, Deal, looked_up, refused, run, seed
-from ..watching import fill, rows, sent
+from ..watching import engine_in_memory, fill, rows, sent
 
-
-@pytest.fixture
-def engine() -> Engine:
-    return seed(memory_engine())
+engine = engine_in_memory(seed)
 
 
 # -- Core ------------------------------------------------------------------------

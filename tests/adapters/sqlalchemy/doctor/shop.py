@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, Final, TypeAlias
 
+import pytest
 from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint
 
 from tenantshield_mw.adapters.sqlalchemy import (
@@ -13,9 +14,9 @@ from tenantshield_mw.adapters.sqlalchemy import (
     tenant_aware,
     tenant_foreign_key,
 )
-from tenantshield_mw.adapters.sqlalchemy.doctor import Finding
+from tenantshield_mw.adapters.sqlalchemy.doctor import Finding, examine
 
-__all__ = ["Planted", "Shop"]
+__all__ = ["Faults", "Plant", "Planted", "Shop", "assert_found", "each_fault", "kinds"]
 
 _numbers: Final = count(1)
 
@@ -93,3 +94,28 @@ class Shop:
             )
             for each in findings
         ]
+
+
+Plant: TypeAlias = Callable[[Shop], None]
+"""Plants a fault into the models of a shop."""
+
+Faults: TypeAlias = list[tuple[Plant, list[Planted]]]
+
+
+def each_fault(faults: Faults) -> pytest.MarkDecorator:
+    """Give a test each of ``faults`` as ``plant`` and ``expected``."""
+    ids = [f"{expected[0][0]}-{number}" for number, (_, expected) in enumerate(faults)]
+    return pytest.mark.parametrize(("plant", "expected"), faults, ids=ids)
+
+
+def assert_found(plant: Plant, expected: list[Planted]) -> None:
+    """Check that exactly these faults are found in the models of a shop."""
+    shop = Shop()
+    plant(shop)
+    findings = examine(shop.metadata)
+    assert shop.planted(findings) == expected
+    assert all(each.reason and each.fix for each in findings)
+
+
+def kinds(*arguments: Any) -> list[tuple[str, str | None]]:
+    return [(each.kind, each.table) for each in examine(*arguments)]

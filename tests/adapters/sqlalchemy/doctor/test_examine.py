@@ -6,18 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Engine, Integer, String, Table, event, text
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, event, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column, registry, relationship
 
 from tenantshield_mw import ConfigurationError, system_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.doctor import examine
-from tests.adapters.sqlalchemy.doctor.shop import Shop
 from tests.databases import NAMES, database, require
 
-
-def kinds(*arguments: Any) -> list[tuple[str, str | None]]:
-    return [(each.kind, each.table) for each in examine(*arguments)]
+from .shop import Shop, kinds
 
 
 @pytest.mark.parametrize("moment", ["before_configured", "after_configured"])
@@ -87,11 +84,7 @@ def test_an_index_that_only_the_database_has_is_fine(engine: Engine) -> None:
         shop.metadata.drop_all(engine)
 
 
-@pytest.mark.parametrize(("info", "found"), [({}, 1), ({"tenantshield_generated": True}, 0)])
-def test_a_key_that_the_program_fills_with_unique_values_is_fine(
-    info: dict[str, Any], found: int
-) -> None:
-    shop = Shop()
-    key = Column("key", String(40), primary_key=True, info=info)
-    tenant_aware(shop.table("odd", key, shop.tenant()))
-    assert len(kinds(shop.metadata)) == found
+@pytest.mark.parametrize("tables", [MetaData(), None, object()])
+def test_no_tables_at_all_are_an_error_and_not_a_clean_bill(tables: Any) -> None:
+    with pytest.raises(ConfigurationError, match="import the modules with the models"):
+        examine(tables)

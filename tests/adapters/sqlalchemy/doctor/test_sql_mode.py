@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 from sqlalchemy import Connection
 
 from tenantshield_mw.adapters.sqlalchemy.doctor import examine
-from tests.adapters.sqlalchemy.doctor.shop import Shop
 from tests.databases import database, require
+
+from .shop import Shop
+
+KIND: Final = "sql-mode-not-strict"
 
 
 @pytest.fixture
@@ -39,4 +43,4 @@ def test_a_mode_that_is_not_strict_is_found(
     cursor.execute(f"SET SESSION sql_mode = '{mode}'")
     cursor.close()
     kinds = {each.kind for each in examine(Shop().metadata, connection)}
-    assert ("sql-mode-not-strict" in kinds) == is_found
+    assert (KIND in kinds) == is_found

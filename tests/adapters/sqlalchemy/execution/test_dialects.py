@@ -10,47 +10,17 @@ import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, insert, select
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from tenantshield_mw import ConfigurationError, TenantShieldError, system_scope, tenant_scope
-from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.compiler.compiler import GuardedCompiler
 from tenantshield_mw.adapters.sqlalchemy.execution.dialects import guarded_dialect, is_guarded
 from tests.databases import memory_engine
 
+from ..letters import LETTER, METADATA, Letter, seed
 from ..watching import fill, rows, sent
-
-METADATA = MetaData()
-THING = tenant_aware(
-    Table(
-        "dial_thing",
-        METADATA,
-        Column("id", Integer, primary_key=True),
-        Column("tenant_id", String(50)),
-    )
-)
-SHARED = shared_across_tenants(Table("dial_shared", METADATA, Column("id", Integer)))
-
-
-class Base(DeclarativeBase):
-    metadata = METADATA
-
-
-@tenant_aware
-class Item(Base):
-    __tablename__ = "dial_item"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str]
-    name: Mapped[str]
-
-
-@pytest.fixture
-def engine() -> Engine:
-    engine = memory_engine()
-    METADATA.create_all(engine)
-    fill(engine, "INSERT INTO dial_thing VALUES (1, 'acme'), (2, 'globex')")
-    return engine
 
 
 @contextmanager
@@ -106,11 +76,11 @@ def test_statements_marked_as_reviewed_have_a_guarded_dialect_of_their_own(engin
 
 def test_the_engine_keeps_its_own_dialect(engine: Engine) -> None:
     plain = engine.dialect
-    execute(engine, "acme", select(THING))
+    execute(engine, "acme", select(LETTER))
     assert engine.dialect is plain
     assert type(plain) is SQLiteDialect_pysqlite
     with engine.connect() as connection, tenant_scope("acme"):
-        connection.execute(select(THING))
+        connection.execute(select(LETTER))
         assert type(connection.engine.dialect) is SQLiteDialect_pysqlite
 
 
@@ -127,7 +97,7 @@ def test_an_engine_that_never_connected_is_guarded_from_its_first_statement() ->
 
 def test_an_engine_copied_with_options_is_guarded(engine: Engine) -> None:
     other = engine.execution_options(isolation_level="SERIALIZABLE")
-    assert execute(other, "acme", select(THING.c.id)) == [(1,)]
+    assert execute(other, "acme", select(LETTER.c.id)) == [(1,)]
 
 
 # -- caching ---------------------------------------------------------------------
@@ -136,10 +106,10 @@ def test_an_engine_copied_with_options_is_guarded(engine: Engine) -> None:
 def test_one_compilation_serves_all_tenants_and_all_executions(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execute(engine, "acme", select(THING.c.id).where(THING.c.id == 0))
+    execute(engine, "acme", select(LETTER.c.id).where(LETTER.c.id == 0))
     with compiled(monkeypatch) as texts:
         for tenant, expected in (("acme", [(1,)]), ("globex", [(2,)])) * 5:
-            statement = select(THING.c.id).where(THING.c.id > 0)
+            statement = select(LETTER.c.id).where(LETTER.c.id > 0)
             assert execute(engine, tenant, statement) == expected
     assert len(texts) == 1
 
@@ -147,30 +117,28 @@ def test_one_compilation_serves_all_tenants_and_all_executions(
 def test_inserts_and_flushes_are_compiled_once_for_all_tenants(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execute(engine, "acme", insert(THING), {"id": 10})
+    execute(engine, "acme", insert(LETTER), {"id": 10})
     with tenant_scope("acme"), Session(engine) as session:
-        session.add(Item(id=10, name="first"))
+        session.add(Letter(id=11, body="first"))
         session.commit()
     with compiled(monkeypatch) as texts:
         for number, tenant in enumerate(["acme", "globex", "initech"] * 3, start=20):
-            execute(engine, tenant, insert(THING), {"id": number})
+            execute(engine, tenant, insert(LETTER), {"id": number})
             with tenant_scope(tenant), Session(engine) as session:
-                session.add(Item(id=number, name=tenant))
+                session.add(Letter(id=number + 100, body=tenant))
                 session.commit()
     assert texts == []
-    stamped = rows(engine, "SELECT count(*) FROM dial_item WHERE id >= 20 AND tenant_id = name")
+    stamped = rows(engine, "SELECT count(*) FROM inst_letter WHERE id >= 100 AND tenant_id = body")
     assert stamped == [(9,)]
 
 
 def test_orm_reads_and_lazy_lookups_are_compiled_once_for_all_tenants(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(engine, "INSERT INTO dial_item VALUES (1, 'acme', 'x'), (2, 'globex', 'y')")
-
     def read(tenant: str) -> Any:
         with tenant_scope(tenant), Session(engine) as session:
-            found = session.scalars(select(Item).where(Item.id < 9)).all()
-            assert session.get(Item, 77) is None
+            found = session.scalars(select(Letter).where(Letter.id < 9)).all()
+            assert session.get(Letter, 77) is None
             return [each.id for each in found]
 
     read("acme")
@@ -182,14 +150,14 @@ def test_orm_reads_and_lazy_lookups_are_compiled_once_for_all_tenants(
 
 def test_no_tenant_is_compiled_in(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     with compiled(monkeypatch) as texts:
-        execute(engine, "acme", select(THING).where(THING.c.id == 5))
-        execute(engine, "acme", insert(THING).values(id=50))
+        execute(engine, "acme", select(LETTER).where(LETTER.c.id == 5))
+        execute(engine, "acme", insert(LETTER).values(id=50))
     assert texts
     assert not any("acme" in each for each in texts)
 
 
 def test_guarded_and_unguarded_compilations_never_mix(engine: Engine) -> None:
-    statement = select(THING.c.id).order_by(THING.c.id)
+    statement = select(LETTER.c.id).order_by(LETTER.c.id)
     for _ in range(3):
         assert execute(engine, "acme", statement) == [(1,)]
         with system_scope("look at all of them"), engine.connect() as connection:
@@ -204,7 +172,7 @@ def test_guarded_and_unguarded_compilations_never_mix(engine: Engine) -> None:
 def test_a_reviewed_compilation_never_serves_a_statement_that_is_not(engine: Engine) -> None:
     from sqlalchemy import text
 
-    statement = text("SELECT id FROM dial_thing ORDER BY id")
+    statement = text("SELECT id FROM inst_letter ORDER BY id")
     reviewed = statement.execution_options(tenantshield_reviewed=True)
     assert execute(engine, "acme", reviewed) == [(1,), (2,)]
     with pytest.raises(TenantShieldError):
@@ -227,7 +195,7 @@ def test_a_dialect_that_was_never_tested_is_refused(engine: Engine) -> None:
         guarded_dialect(cast("Dialect", dialect))
     engine.dialect = dialect
     with sent(engine) as statements, pytest.raises(ConfigurationError, match="exotic"):
-        execute(engine, "acme", select(THING))
+        execute(engine, "acme", select(LETTER))
     assert statements == []
 
 
@@ -236,14 +204,13 @@ def test_a_subclass_of_a_tested_dialect_is_guarded() -> None:
         supports_statement_cache = True
 
     engine = memory_engine()
-    METADATA.create_all(engine)
-    fill(engine, "INSERT INTO dial_thing VALUES (1, 'acme'), (2, 'globex')")
+    seed(engine)
     own: Any = Own()
     own.__dict__.update(
         {key: each for key, each in vars(engine.dialect).items() if "tenantshield" not in key}
     )
     engine.dialect = own
-    assert execute(engine, "acme", select(THING.c.id)) == [(1,)]
+    assert execute(engine, "acme", select(LETTER.c.id)) == [(1,)]
 
 
 def test_a_dialect_object_with_a_compiler_of_its_own_is_refused() -> None:
@@ -259,18 +226,18 @@ def test_a_dialect_object_with_a_compiler_of_its_own_is_refused() -> None:
         sent(engine) as statements,
         pytest.raises(ConfigurationError, match=r"statement_compiler of its own.*dialect class"),
     ):
-        execute(engine, "acme", select(THING))
+        execute(engine, "acme", select(LETTER))
     assert statements == []
 
 
 def test_a_compiler_given_to_the_dialect_after_its_first_use_is_refused_too(
     engine: Engine,
 ) -> None:
-    assert execute(engine, "acme", select(THING.c.id)) == [(1,)]
+    assert execute(engine, "acme", select(LETTER.c.id)) == [(1,)]
     dialect: Any = engine.dialect
     dialect.statement_compiler = dialect.statement_compiler
     with sent(engine) as statements, pytest.raises(ConfigurationError, match="statement_compiler"):
-        execute(engine, "acme", select(THING.c.id, THING.c.tenant_id))
+        execute(engine, "acme", select(LETTER.c.id, LETTER.c.tenant_id))
     assert statements == []
 
 
@@ -285,7 +252,7 @@ def test_a_guard_without_effect_is_noticed_before_anything_is_sent(
         sent(other) as statements,
         pytest.raises(ConfigurationError, match=r"no effect on select.*nothing is executed"),
     ):
-        execute(other, "acme", select(THING))
+        execute(other, "acme", select(LETTER))
     assert statements == []
 
 
@@ -313,5 +280,5 @@ def test_a_dialect_class_whose_compiler_leaves_out_the_condition_is_noticed() ->
         sent(engine) as statements,
         pytest.raises(ConfigurationError, match=r"no effect on select"),
     ):
-        execute(engine, "acme", select(THING))
+        execute(engine, "acme", select(LETTER))
     assert statements == []

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ForeignKey, ForeignKeyConstraint, MetaData, String, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from tenantshield_mw.adapters.sqlalchemy import observe, shared_across_tenants, tenant_aware
-from tenantshield_mw.adapters.sqlalchemy.observe import Observation
+from tenantshield_mw.adapters.sqlalchemy.observe import Observation, Report
+
+A: Final = "a"
+"""The tenant whose code is observed."""
+
+Run: TypeAlias = Callable[[Session], Any]
 
 
 class Base(DeclarativeBase):
@@ -75,3 +80,7 @@ def observing(*tables: Any, **options: Any) -> Generator[Observation]:
 def told(observation: Observation) -> list[tuple[str, str, str]]:
     """What was reported: table, operation and effect, by line."""
     return [(each.table, each.operation, each.effect) for each in observation.reports]
+
+
+def report(line: int = 1, table: str = "seen_order", function: str = "view") -> Report:
+    return Report(table, "SELECT", "confined", "does not compare tenant_id", "a.py", line, function)

@@ -6,47 +6,23 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, ForeignKey, MetaData, String, event, select
+from sqlalchemy import Engine, event, select
 from sqlalchemy.ext.horizontal_shard import ShardedSession
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from tenantshield_mw import CrossTenantAccessError, tenant_scope
-from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import memory_engine
 
-from ..watching import fill, rows, sent
+from ..firms import Base, Deal, Firm
+from ..watching import creating, fill, rows, sent
 
-
-class Base(DeclarativeBase):
-    metadata = MetaData()
-
-
-@tenant_aware
-class Parent(Base):
-    __tablename__ = "flush_parent"
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    tenant_id: Mapped[str] = mapped_column(String(50))
-
-
-@tenant_aware
-class Child(Base):
-    __tablename__ = "flush_child"
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    tenant_id: Mapped[str] = mapped_column(String(50))
-    parent_id: Mapped[int | None] = mapped_column(ForeignKey("flush_parent.id"))
-    parent: Mapped[Parent | None] = relationship()
-
-
-OURS = "INSERT INTO flush_parent VALUES (1, 'acme')"
-THEIRS = "INSERT INTO flush_parent VALUES (1, 'globex')"
+OURS = "INSERT INTO refs_firm VALUES (1, 'acme', NULL)"
+THEIRS = "INSERT INTO refs_firm VALUES (1, 'globex', NULL)"
 
 
 def stored(*statements: str) -> Engine:
-    engine = memory_engine()
-    Base.metadata.create_all(engine)
-    fill(engine, *statements)
-    return engine
+    return creating(Base.metadata, *statements)(memory_engine())
 
 
 @pytest.fixture
@@ -54,7 +30,7 @@ def here() -> Iterator[Engine]:
     """The database that is written; the key 1 is another tenant's there."""
     engine = stored(THEIRS)
     yield engine
-    assert rows(engine, "SELECT * FROM flush_child") == []
+    assert rows(engine, "SELECT * FROM refs_deal") == []
     engine.dispose()
 
 
@@ -66,12 +42,12 @@ def other() -> Iterator[Engine]:
     engine.dispose()
 
 
-Loaded = tuple[Session, Parent]
+Loaded = tuple[Session, Firm]
 
 
 def a_bind_argument(here: Engine, other: Engine) -> Loaded:
     session = Session(here)
-    return session, session.scalars(select(Parent), bind_arguments={"bind": other}).one()
+    return session, session.scalars(select(Firm), bind_arguments={"bind": other}).one()
 
 
 def a_session_that_reads_elsewhere(here: Engine, other: Engine) -> Loaded:
@@ -80,18 +56,18 @@ def a_session_that_reads_elsewhere(here: Engine, other: Engine) -> Loaded:
             return here if self._flushing else other
 
     session = Routed()
-    return session, session.get_one(Parent, 1)
+    return session, session.get_one(Firm, 1)
 
 
 def a_merge(here: Engine, other: Engine) -> Loaded:
     session = Session(here)
     with Session(other) as reading:
-        return session, session.merge(reading.get_one(Parent, 1), load=False)
+        return session, session.merge(reading.get_one(Firm, 1), load=False)
 
 
 def shards(here: Engine, other: Engine) -> ShardedSession:
     def chosen(mapper: Any, instance: Any, clause: Any = None) -> str:
-        return "other" if isinstance(instance, Parent) else "here"
+        return "other" if isinstance(instance, Firm) else "here"
 
     make: Any = ShardedSession
     made: ShardedSession = make(
@@ -105,7 +81,7 @@ def shards(here: Engine, other: Engine) -> ShardedSession:
 
 def a_shard(here: Engine, other: Engine) -> Loaded:
     session = shards(here, other)
-    return session, session.scalars(select(Parent)).one()
+    return session, session.scalars(select(Firm)).one()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +93,7 @@ def test_an_object_of_another_database_proves_nothing(
     with tenant_scope("acme"):
         session, kept = load(here, other)
         with session:
-            session.add(Child(id=2, parent_id=kept.id))
+            session.add(Deal(id=2, firm_id=kept.id))
             with pytest.raises(CrossTenantAccessError):
                 session.flush()
 
@@ -125,19 +101,19 @@ def test_an_object_of_another_database_proves_nothing(
 def test_an_object_that_the_same_flush_inserts_elsewhere_proves_nothing(
     here: Engine, other: Engine
 ) -> None:
-    fill(other, "DELETE FROM flush_parent")
+    fill(other, "DELETE FROM refs_firm")
     with tenant_scope("acme"), shards(here, other) as session:
-        session.add(Child(id=2, parent=Parent(id=1)))
+        session.add(Deal(id=2, firm=Firm(id=1)))
         with pytest.raises(CrossTenantAccessError):
             session.flush()
 
 
 def test_objects_of_one_shard_are_inserted_together(other: Engine) -> None:
-    fill(other, "DELETE FROM flush_parent")
+    fill(other, "DELETE FROM refs_firm")
     with tenant_scope("acme"), shards(other, other) as session, sent(other) as statements:
-        session.add(Child(id=2, parent=Parent(id=1)))
+        session.add(Deal(id=2, firm=Firm(id=1)))
         session.commit()
-    assert rows(other, "SELECT * FROM flush_child") == [(2, "acme", 1)]
+    assert rows(other, "SELECT id, tenant_id, firm_id FROM refs_deal") == [(2, "acme", 1)]
     assert len(statements) == 2
 
 
@@ -147,9 +123,11 @@ def with_schemas(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def attach(connection: Any, _record: Any) -> None:
         connection.execute("ATTACH ':memory:' AS elsewhere")
-        connection.execute("CREATE TABLE elsewhere.flush_parent (id INTEGER, tenant_id VARCHAR)")
-        connection.execute("CREATE TABLE elsewhere.flush_child (id, tenant_id, parent_id)")
-        connection.execute("INSERT INTO elsewhere.flush_parent VALUES (1, 'acme')")
+        connection.execute("CREATE TABLE elsewhere.refs_firm (id, tenant_id, name)")
+        connection.execute(
+            "CREATE TABLE elsewhere.refs_deal (id, tenant_id, firm_id, place_id, note)"
+        )
+        connection.execute("INSERT INTO elsewhere.refs_firm VALUES (1, 'acme', NULL)")
 
 
 ELSEWHERE = {"schema_translate_map": {None: "elsewhere"}}
@@ -163,13 +141,13 @@ def test_an_object_of_another_schema_proves_nothing(moved: str) -> None:
     fill(engine, THEIRS if moved == "the query" else OURS)
     assert isinstance(engine.pool, StaticPool)
     if moved == "the flush":
-        fill(engine, "UPDATE elsewhere.flush_parent SET tenant_id = 'globex'")
+        fill(engine, "UPDATE elsewhere.refs_firm SET tenant_id = 'globex'")
     with tenant_scope("acme"), Session(engine) as session:
         options = ELSEWHERE if moved == "the query" else {}
-        kept = session.scalars(select(Parent), execution_options=options).one()
+        kept = session.scalars(select(Firm), execution_options=options).one()
         if moved == "the flush":
             session.connection().execution_options(**ELSEWHERE)
-        session.add(Child(id=2, parent_id=kept.id))
+        session.add(Deal(id=2, firm_id=kept.id))
         with pytest.raises(CrossTenantAccessError):
             session.flush()
     engine.dispose()

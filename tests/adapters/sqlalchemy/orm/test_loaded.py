@@ -12,15 +12,11 @@ from sqlalchemy.orm import Session, aliased, make_transient, make_transient_to_d
 from sqlalchemy.orm.exc import ObjectDeletedError
 
 from tenantshield_mw import CrossTenantAccessError, TenantShieldError, tenant_scope
-from tests.databases import memory_engine
 
 from ..firms import DEAL, FIRM, Deal, Firm, Step, seed
-from ..watching import fill, rows
+from ..watching import engine_in_memory, fill, rows
 
-
-@pytest.fixture
-def engine() -> Engine:
-    return seed(memory_engine())
+engine = engine_in_memory(seed)
 
 
 # -- the ORM ---------------------------------------------------------------------

@@ -20,7 +20,7 @@ from tenantshield_mw import TenantShieldError, system_scope, tenant_scope
 from tests.databases import memory_engine
 
 from ..watching import fill, rows
-from .test_moving import SEED, Base, Line, Plan, User
+from .moving.models import SEED, Base, Line, Plan, User
 
 KINDS: Final[dict[str, tuple[Any, str]]] = {
     "user": (User, "name"),

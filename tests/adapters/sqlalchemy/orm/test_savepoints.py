@@ -2,58 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, ForeignKey, MetaData, String
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from tenantshield_mw import tenant_scope
-from tenantshield_mw.adapters.sqlalchemy import tenant_aware
-from tests.databases import memory_engine
 
-from ..watching import fill, rows
+from ..firms import Base, Deal, Step
+from ..watching import creating, engine_in_memory, rows
 
-
-class Base(DeclarativeBase):
-    metadata = MetaData()
-
-
-@tenant_aware
-class Note(Base):
-    __tablename__ = "savepoint_note"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str] = mapped_column(String(50))
-    text: Mapped[str] = mapped_column(String(50), default="")
-    lines: Mapped[list[Line]] = relationship(back_populates="note")
-
-
-class Line(Base):
-    """Belongs to a tenant through its note."""
-
-    __tablename__ = "savepoint_line"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    note_id: Mapped[int] = mapped_column(ForeignKey("savepoint_note.id"))
-    note: Mapped[Note] = relationship(back_populates="lines")
-
-
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    engine = memory_engine()
-    Base.metadata.create_all(engine)
-    fill(
-        engine,
-        "INSERT INTO savepoint_note VALUES (1, 'globex', 'theirs'), (2, 'acme', 'ours')",
-        "INSERT INTO savepoint_line VALUES (1, 1), (2, 2)",
+engine = engine_in_memory(
+    creating(
+        Base.metadata,
+        "INSERT INTO refs_deal (id, tenant_id, note) VALUES (1, 'globex', 'theirs')",
+        "INSERT INTO refs_deal (id, tenant_id, note) VALUES (2, 'acme', 'ours')",
+        "INSERT INTO refs_step VALUES (1, 1), (2, 2)",
     )
-    yield engine
-    engine.dispose()
+)
 
 
 def used(session: Session) -> None:
-    assert [each.text for each in session.query(Note)] == ["ours"]
+    assert [each.note for each in session.query(Deal)] == ["ours"]
 
 
 def by_hand(session: Session, gone: Any) -> None:
@@ -91,7 +64,7 @@ def through_a_third_scope(session: Session, gone: Any) -> None:
     session.delete(gone)
     session.flush()
     with tenant_scope("initech"):
-        assert session.get(Note, 2) is None
+        assert session.get(Deal, 2) is None
     with tenant_scope("acme"):
         used(session)
         nested.rollback()
@@ -100,24 +73,24 @@ def through_a_third_scope(session: Session, gone: Any) -> None:
 @pytest.mark.parametrize(
     "undo", [by_hand, by_an_exception, from_within_another, through_a_third_scope]
 )
-@pytest.mark.parametrize("kind", [Line, Note])
+@pytest.mark.parametrize("kind", [Step, Deal])
 def test_what_was_deleted_in_another_scope_does_not_come_back(
     engine: Engine, undo: Callable[[Session, Any], None], kind: type[Any]
 ) -> None:
     with Session(engine) as session:
         with tenant_scope("globex"):
             kept = session.get_one(kind, 1)
-            if kind is Note:
-                session.delete(session.get_one(Line, 1))
+            if kind is Deal:
+                session.delete(session.get_one(Step, 1))
                 session.flush()
             undo(session, kept)
         with tenant_scope("acme"):
             assert kept not in session
             assert session.get(kind, 1) is None
             assert [each.id for each in session.query(kind)] == [2]
-            session.get_one(Note, 2).text = "changed"
+            session.get_one(Deal, 2).note = "changed"
             session.commit()
-    assert rows(engine, "SELECT id, text FROM savepoint_note ORDER BY id") == [
+    assert rows(engine, "SELECT id, note FROM refs_deal ORDER BY id") == [
         (1, "theirs"),
         (2, "changed"),
     ]
@@ -125,9 +98,9 @@ def test_what_was_deleted_in_another_scope_does_not_come_back(
 
 def test_within_one_scope_it_does(engine: Engine) -> None:
     with tenant_scope("acme"), Session(engine) as session:
-        kept = session.get_one(Line, 2)
+        kept = session.get_one(Step, 2)
         nested = session.begin_nested()
         session.delete(kept)
         session.flush()
         nested.rollback()
-        assert session.get(Line, 2) is kept
+        assert session.get(Step, 2) is kept

@@ -2,223 +2,23 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, ForeignKey, MetaData, String, select, update
-from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.orm import (
-    DeclarativeBase,
-    Mapped,
-    Session,
-    make_transient_to_detached,
-    mapped_column,
-    merge_frozen_result,
-    object_session,
-    relationship,
-)
-from sqlalchemy.orm.exc import DetachedInstanceError, ObjectDeletedError
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session, make_transient_to_detached, merge_frozen_result, object_session
 
 from tenantshield_mw import (
     CrossTenantAccessError,
     MissingTenantContextError,
-    ScopeMismatchError,
-    TenantContext,
     TenantShieldError,
     system_scope,
     tenant_scope,
 )
-from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
-from tests.databases import NAMES, DatabaseName, database, require
 
-from ..watching import fill, rows, sent
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData()
-
-
-@tenant_aware
-class Owner(Base):
-    __tablename__ = "sess_owner"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str] = mapped_column(String(50))
-    name: Mapped[str] = mapped_column(String(50), default="")
-    pets: Mapped[list[Pet]] = relationship(back_populates="owner")
-
-
-@tenant_aware
-class Pet(Base):
-    __tablename__ = "sess_pet"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str] = mapped_column(String(50))
-    owner_id: Mapped[int | None] = mapped_column(ForeignKey("sess_owner.id"))
-    name: Mapped[str] = mapped_column(String(50), default="")
-    owner: Mapped[Owner | None] = relationship(back_populates="pets")
-
-
-@shared_across_tenants
-class Breed(Base):
-    __tablename__ = "sess_breed"
-    id: Mapped[int] = mapped_column(primary_key=True)
-
-
-SEED = (
-    "INSERT INTO sess_owner VALUES (1, 'acme', 'ours'), (2, 'globex', 'theirs')",
-    (
-        "INSERT INTO sess_pet VALUES (11, 'acme', 1, 'rex'), (12, 'globex', 2, 'tom'),"
-        " (13, 'globex', NULL, 'kit')"
-    ),
-    "INSERT INTO sess_breed VALUES (1)",
-)
-
-
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    with database("sqlite") as here:
-        engine = here.engine()
-        Base.metadata.create_all(engine)
-        fill(engine, *SEED)
-        yield engine
-        engine.dispose()
-
-
-@pytest.fixture
-def session(engine: Engine) -> Iterator[Session]:
-    with Session(engine) as session:
-        yield session
-
-
-def names(engine: Engine) -> list[Any]:
-    return [name for (name,) in rows(engine, "SELECT name FROM sess_owner ORDER BY id")]
-
-
-# -- memory never answers another tenant -----------------------------------------
-
-
-def test_get_does_not_answer_with_the_first_tenants_object(session: Session) -> None:
-    with tenant_scope("acme"):
-        held = session.get(Owner, 1)
-        assert held is not None
-    with tenant_scope("globex"):
-        assert session.get(Owner, 1) is None
-        assert session.get(Owner, 2) is not None
-        with pytest.raises(InvalidRequestError):
-            session.get_one(Owner, 1)
-
-
-def test_get_does_not_answer_with_what_the_first_tenants_query_has_loaded(
-    session: Session,
-) -> None:
-    with tenant_scope("acme"):
-        held = session.scalars(select(Owner)).all()
-        assert [each.id for each in held] == [1]
-    with tenant_scope("globex"):
-        assert session.get(Owner, 1) is None
-
-
-def test_get_works_as_ever_within_one_tenant(session: Session, engine: Engine) -> None:
-    with tenant_scope("acme"):
-        held = session.get(Owner, 1)
-    with tenant_scope("acme"), sent(engine) as statements:
-        assert session.get(Owner, 1) is held
-    assert statements == []
-
-
-def test_an_equal_tenant_is_the_same_tenant(session: Session) -> None:
-    with tenant_scope(TenantContext("acme", {"plan": "gold"})):
-        held = session.get(Owner, 1)
-    with tenant_scope(TenantContext("acme")):
-        assert session.get(Owner, 1) is held
-
-
-@pytest.mark.filterwarnings("ignore:The Query.get:DeprecationWarning")
-def test_the_legacy_query_get_does_not_answer_with_the_first_tenants_object(
-    session: Session,
-) -> None:
-    with tenant_scope("acme"):
-        held = session.query(Owner).get(1)
-        assert held is not None
-    with tenant_scope("globex"):
-        assert session.query(Owner).get(1) is None
-
-
-def test_a_query_with_identical_rows_is_not_answered_from_memory(session: Session) -> None:
-    with tenant_scope("acme"):
-        held = session.scalars(select(Owner)).all()
-        assert [each.id for each in held] == [1]
-    with tenant_scope("globex"):
-        assert [each.id for each in session.scalars(select(Owner)).all()] == [2]
-
-
-def test_a_many_to_one_does_not_answer_with_the_first_tenants_object(session: Session) -> None:
-    with tenant_scope("acme"):
-        pet = session.get(Pet, 11)
-        owner = session.get(Owner, 1)
-        assert pet is not None
-        assert owner is not None
-    with tenant_scope("globex"), suppress(TenantShieldError, DetachedInstanceError):
-        assert pet.owner is None
-    with tenant_scope("acme"):
-        again = session.get(Pet, 11)
-        assert again is not None
-        assert again.owner is not None
-        assert again.owner.id == 1
-
-
-def test_an_unloaded_relationship_is_not_answered_wrongly_in_another_scope(
-    session: Session,
-) -> None:
-    with tenant_scope("acme"):
-        pet = session.get(Pet, 11)
-        assert pet is not None
-    # It does have an owner; a None would be kept as the answer.
-    with tenant_scope("globex"), pytest.raises((TenantShieldError, DetachedInstanceError)):
-        _ = pet.owner
-
-
-def test_a_collection_is_not_loaded_in_another_tenants_scope(session: Session) -> None:
-    with tenant_scope("acme"):
-        owner = session.get(Owner, 1)
-        assert owner is not None
-    with tenant_scope("globex"), pytest.raises((TenantShieldError, DetachedInstanceError)):
-        _ = owner.pets
-
-
-def test_an_expired_object_is_not_refreshed_in_another_tenants_scope(session: Session) -> None:
-    with tenant_scope("acme"):
-        owner = session.get(Owner, 1)
-        assert owner is not None
-        session.commit()
-    with (
-        tenant_scope("globex"),
-        pytest.raises((TenantShieldError, DetachedInstanceError, ObjectDeletedError)),
-    ):
-        _ = owner.name
-
-
-def test_refresh_does_not_reach_over(session: Session) -> None:
-    with tenant_scope("acme"):
-        owner = session.get(Owner, 1)
-        assert owner is not None
-    with tenant_scope("globex"), pytest.raises((TenantShieldError, InvalidRequestError)):
-        session.refresh(owner)
-
-
-def test_merge_does_not_take_the_first_tenants_object(session: Session, engine: Engine) -> None:
-    with tenant_scope("acme"):
-        held = session.get(Owner, 1)
-        assert held is not None
-    with tenant_scope("globex"):
-        merged = session.merge(Owner(id=1, name="stolen"))
-        assert merged is not held
-        with pytest.raises(Exception, match=r"(?i)unique|duplicate|tenant"):
-            session.flush()
-        session.rollback()
-    assert names(engine) == ["ours", "theirs"]
+from ..watching import rows, sent
+from .owners import Breed, Owner, Pet, names
 
 
 def test_the_first_tenants_objects_are_no_longer_in_the_session(session: Session) -> None:
@@ -297,104 +97,6 @@ def test_a_session_that_was_used_without_a_scope_may_serve_a_tenant(session: Ses
     assert session.get(Breed, 2) is not None
 
 
-# -- pending work ----------------------------------------------------------------
-
-
-def pend_new(session: Session) -> None:
-    session.add(Owner(id=5, name="pending"))
-
-
-def pend_change(session: Session) -> None:
-    session.get_one(Owner, 1).name = "pending"
-
-
-def pend_delete(session: Session) -> None:
-    session.delete(session.get_one(Pet, 11))
-
-
-USES: dict[str, Any] = {
-    "get": lambda session: session.get(Owner, 2),
-    "select": lambda session: session.execute(select(Owner)),
-    "shared select": lambda session: session.execute(select(Breed)),
-    "core update": lambda session: session.execute(update(Owner).values(name="hit")),
-    "add": lambda session: session.add(Owner(id=6)),
-    "merge": lambda session: session.merge(Owner(id=2)),
-    "flush": lambda session: session.flush(),
-    "commit": lambda session: session.commit(),
-    "bulk": lambda session: session.bulk_insert_mappings(Owner, [{"id": 7, "name": ""}]),
-}
-
-
-@pytest.mark.parametrize("use", USES)
-@pytest.mark.parametrize("pend", [pend_new, pend_change, pend_delete])
-def test_a_session_with_pending_work_refuses_another_tenant_and_drops_nothing(
-    session: Session, engine: Engine, pend: Any, use: str
-) -> None:
-    with tenant_scope("acme"):
-        pend(session)
-    with tenant_scope("globex"), pytest.raises(ScopeMismatchError, match="pending work") as caught:
-        USES[use](session)
-    assert "flush and commit it, or roll it back" in str(caught.value)
-    with tenant_scope("acme"):
-        session.commit()
-    assert rows(engine, "SELECT tenant_id FROM sess_owner WHERE id = 2") == [("globex",)]
-    if pend is pend_delete:
-        assert rows(engine, "SELECT id FROM sess_pet WHERE id = 11") == []
-    else:
-        assert names(engine).count("pending") == 1
-    assert rows(engine, "SELECT DISTINCT tenant_id FROM sess_owner WHERE name = 'pending'") in (
-        [],
-        [("acme",)],
-    )
-
-
-def test_pending_work_refuses_what_would_move_it_to_a_system_scope(session: Session) -> None:
-    with tenant_scope("acme"):
-        pend_new(session)
-    with system_scope("by the way"), pytest.raises(ScopeMismatchError, match="a system scope"):
-        session.add(Owner(id=6))
-
-
-def test_pending_work_without_a_scope_is_kept(session: Session, engine: Engine) -> None:
-    with tenant_scope("acme"):
-        pend_new(session)
-    with pytest.raises(MissingTenantContextError):
-        session.commit()
-    session.rollback()
-    with tenant_scope("acme"):
-        pend_new(session)
-        session.commit()
-    assert names(engine) == ["ours", "theirs", "pending"]
-
-
-def test_work_pending_before_any_scope_belongs_to_the_one_that_flushes_it(
-    session: Session, engine: Engine
-) -> None:
-    pend_new(session)
-    with tenant_scope("acme"):
-        session.commit()
-    assert rows(engine, "SELECT tenant_id FROM sess_owner WHERE id = 5") == [("acme",)]
-
-
-def test_pending_work_may_be_rolled_back_in_another_scope(session: Session) -> None:
-    with tenant_scope("acme"):
-        pend_new(session)
-    with tenant_scope("globex"):
-        session.rollback()
-        assert session.get(Owner, 2) is not None
-
-
-def test_a_forgotten_object_does_not_keep_a_session_busy(session: Session) -> None:
-    with tenant_scope("acme"):
-        owner = session.get_one(Owner, 1)
-        owner.name = "changed"
-        session.expunge(owner)
-        del owner
-    gc.collect()
-    with tenant_scope("globex"):
-        assert session.get(Owner, 2) is not None
-
-
 # -- transactions ----------------------------------------------------------------
 
 
@@ -415,26 +117,19 @@ def test_a_session_serves_another_tenant_after_its_transaction(
     assert ("new" in names(engine)) == (end in ("commit", "expunge_all"))
 
 
-@pytest.mark.parametrize("where", NAMES)
-def test_savepoints_commit_and_roll_back_as_ever(where: DatabaseName) -> None:
-    require(where)
-    with database(where) as here:
-        engine = here.engine()
-        Base.metadata.create_all(engine)
-        fill(engine, *SEED)
-        with tenant_scope("acme"), Session(engine) as session:
-            with session.begin_nested():
-                session.add(Owner(id=5, name="kept"))
-            nested = session.begin_nested()
-            session.add(Owner(id=6, name="lost"))
-            session.flush()
-            nested.rollback()
-            assert session.get(Owner, 5) is not None
-            assert session.get(Owner, 6) is None
-            assert session.get(Owner, 2) is None
-            session.commit()
-        assert names(engine) == ["ours", "theirs", "kept"]
-        engine.dispose()
+def test_savepoints_commit_and_roll_back_as_ever(any_engine: Engine) -> None:
+    with tenant_scope("acme"), Session(any_engine) as session:
+        with session.begin_nested():
+            session.add(Owner(id=5, name="kept"))
+        nested = session.begin_nested()
+        session.add(Owner(id=6, name="lost"))
+        session.flush()
+        nested.rollback()
+        assert session.get(Owner, 5) is not None
+        assert session.get(Owner, 6) is None
+        assert session.get(Owner, 2) is None
+        session.commit()
+    assert names(any_engine) == ["ours", "theirs", "kept"]
 
 
 def test_another_tenants_scope_within_a_savepoint_starts_empty_or_raises(

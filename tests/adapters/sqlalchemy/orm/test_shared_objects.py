@@ -36,12 +36,7 @@ from sqlalchemy.orm import (
     with_loader_criteria,
 )
 
-from tenantshield_mw import (
-    CrossTenantAccessError,
-    ScopeMismatchError,
-    system_scope,
-    tenant_scope,
-)
+from tenantshield_mw import CrossTenantAccessError, ScopeMismatchError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 from tests.databases import NAMES, database
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import Engine
+from ..schemas import seed
+from ..watching import engine_in_memory
 
-from ..schemas import seeded_engine
-
-
-@pytest.fixture
-def engine() -> Engine:
-    return seeded_engine()
+engine = engine_in_memory(seed)

@@ -9,10 +9,7 @@ from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, tab
 
 from tenantshield_mw import UnguardedStatementError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
-from tenantshield_mw.adapters.sqlalchemy.ownership.cascades import (
-    cascades,
-    refuse_cascade,
-)
+from tenantshield_mw.adapters.sqlalchemy.ownership.cascades import cascades, refuse_cascade
 from tenantshield_mw.adapters.sqlalchemy.raw_sql.checks import RawText, Source, check
 from tests.databases import memory_engine
 

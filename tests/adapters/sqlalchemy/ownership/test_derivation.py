@@ -23,23 +23,10 @@ from sqlalchemy import (
     table,
     text,
 )
-from sqlalchemy.orm import (
-    DeclarativeBase,
-    Mapped,
-    Session,
-    mapped_column,
-)
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from tenantshield_mw import (
-    ConfigurationError,
-    CrossTenantAccessError,
-    system_scope,
-    tenant_scope,
-)
-from tenantshield_mw.adapters.sqlalchemy import (
-    shared_across_tenants,
-    tenant_aware,
-)
+from tenantshield_mw import ConfigurationError, CrossTenantAccessError, system_scope, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.ownership.registry import registry
 from tests.databases import memory_engine
 

@@ -24,10 +24,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 from sqlalchemy.schema import CreateTable
 
 from tenantshield_mw import ConfigurationError, CrossTenantAccessError, tenant_scope
-from tenantshield_mw.adapters.sqlalchemy import (
-    tenant_aware,
-    tenant_foreign_key,
-)
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware, tenant_foreign_key
 from tests.databases import NAMES, DatabaseName, database, memory_engine, require
 
 from ..watching import fill, rows, sent

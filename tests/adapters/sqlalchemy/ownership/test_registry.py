@@ -18,12 +18,7 @@ from sqlalchemy import (
     table,
     text,
 )
-from sqlalchemy.orm import (
-    DeclarativeBase,
-    Mapped,
-    Session,
-    mapped_column,
-)
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from tenantshield_mw import (
     MissingTenantContextError,
@@ -31,20 +26,10 @@ from tenantshield_mw import (
     system_scope,
     tenant_scope,
 )
-from tenantshield_mw.adapters.sqlalchemy import (
-    tenant_aware,
-)
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import database, memory_engine
 
-from ..schemas import (
-    ACCOUNT,
-    ACCOUNT_TAG,
-    METADATA,
-    SEED,
-    SHARED,
-    assert_confined,
-    seen,
-)
+from ..schemas import ACCOUNT, ACCOUNT_TAG, METADATA, SEED, SHARED, assert_confined, seen
 from ..watching import fill, rows
 
 # -- the same table --------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from sqlalchemy import (
     ForeignKey,
     Integer,
     MetaData,
-    PrimaryKeyConstraint,
     String,
     Table,
     UniqueConstraint,
@@ -23,11 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from tenantshield_mw import (
-    ConfigurationError,
-    UnguardedStatementError,
-    tenant_scope,
-)
+from tenantshield_mw import ConfigurationError, UnguardedStatementError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import (
     shared_across_tenants,
     tenant_aware,
@@ -38,22 +32,7 @@ from tests.databases import database, memory_engine
 
 from ..schemas import child_table, seen, tenant_table
 from ..watching import fill, rows
-
-NUMBERS = count()
-
-
-def new_name() -> str:
-    return f"effect_{next(NUMBERS)}"
-
-
-def refuse(statement: Any, message: str) -> None:
-    with (
-        tenant_scope("acme"),
-        memory_engine().connect() as connection,
-        pytest.raises(ConfigurationError, match=message),
-    ):
-        connection.execute(statement)
-
+from .declaring import new_name, refuse
 
 # -- INHERITS --------------------------------------------------------------------
 
@@ -112,53 +91,6 @@ def test_tables_that_inherit_with_the_tenant_are_read_and_written() -> None:
             assert connection.execute(delete(parent)).rowcount == 2
         assert rows(engine, f"SELECT id FROM {name} ORDER BY id") == [(2,), (4,)]
         engine.dispose()
-
-
-# -- ON CONFLICT -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("clause", ["REPLACE", "replace", "IGNORE"])
-@pytest.mark.parametrize("kind", ["unique", "primary key", "column's unique", "column's key"])
-def test_a_constraint_that_resolves_conflicts_with_other_tenants_is_refused(
-    kind: str, clause: str
-) -> None:
-    of_column: dict[str, dict[str, Any]] = {
-        "column's unique": {"unique": True, "sqlite_on_conflict_unique": clause},
-        "column's key": {"primary_key": True, "sqlite_on_conflict_primary_key": clause},
-    }
-    constraints: dict[str, list[Any]] = {
-        "unique": [UniqueConstraint("code", sqlite_on_conflict=clause)],
-        "primary key": [PrimaryKeyConstraint("code", sqlite_on_conflict=clause)],
-    }
-    given = tenant_aware(
-        Table(
-            new_name(),
-            MetaData(),
-            Column("tenant_id", String(50)),
-            Column("code", Integer, **of_column.get(kind, {})),
-            *constraints.get(kind, []),
-        )
-    )
-    refuse(insert(given).values(code=1), f"ON CONFLICT {clause.upper()} on code")
-    refuse(update(given).values(code=1), f"ON CONFLICT {clause.upper()} on code")
-
-
-@pytest.mark.parametrize("clause", ["FAIL", "ROLLBACK", "ABORT"])
-def test_a_constraint_that_raises_on_conflict_is_not(clause: str) -> None:
-    given = tenant_aware(
-        tenant_table(
-            new_name(),
-            MetaData(),
-            Column("code", Integer),
-            UniqueConstraint("code", sqlite_on_conflict=clause),
-        )
-    )
-    engine = memory_engine()
-    given.metadata.create_all(engine)
-    fill(engine, f"INSERT INTO {given.name} VALUES (1, 'globex', 5)")
-    with tenant_scope("acme"), engine.begin() as connection:
-        connection.execute(insert(given).values(code=6))
-    assert len(rows(engine, f"SELECT id FROM {given.name}")) == 2
 
 
 def test_a_constraint_that_includes_the_tenant_replaces_ones_own_row() -> None:
@@ -226,61 +158,6 @@ def test_a_shared_table_whose_rows_take_tenants_rows_with_them_is_not_replaced()
         )
     )
     refuse(insert(shared).values(code=1), "deleted or changed together")
-
-
-# -- collations ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        (String(20, collation="NOCASE"), String(20)),
-        (String(20), String(20, collation="nocase")),
-        (String(20).with_variant(String(20, collation="RTRIM"), "sqlite"), String(20)),
-    ],
-)
-def test_a_tie_that_compares_in_another_way_than_its_parent_is_refused(
-    ours: Any, theirs: Any
-) -> None:
-    metadata, name = MetaData(), new_name()
-    tenant_aware(
-        Table(
-            name,
-            metadata,
-            Column("code", theirs, primary_key=True),
-            Column("tenant_id", String(50)),
-        )
-    )
-    child = child_table(
-        f"{name}_child", metadata, Column("code", ours, ForeignKey(f"{name}.code"), nullable=False)
-    )
-    refuse(select(child), "different collations")
-    refuse(insert(child).values(code="a"), "different collations")
-
-
-def test_a_tie_that_compares_as_its_parent_is_confined() -> None:
-    metadata, name = MetaData(), new_name()
-    tenant_aware(
-        Table(
-            name,
-            metadata,
-            Column("code", String(20, collation="NOCASE"), primary_key=True),
-            Column("tenant_id", String(50)),
-        )
-    )
-    child = child_table(
-        f"{name}_child",
-        metadata,
-        Column("code", String(20, collation="NOCASE"), ForeignKey(f"{name}.code"), nullable=False),
-    )
-    engine = memory_engine()
-    metadata.create_all(engine)
-    fill(
-        engine,
-        f"INSERT INTO {name} VALUES ('A', 'acme'), ('B', 'globex')",
-        f"INSERT INTO {name}_child VALUES (1, 'a'), (2, 'b')",
-    )
-    assert seen(engine, select(child.c.id)) == [1]
 
 
 # -- foreign keys to columns that are not unique -----------------------------------

@@ -26,33 +26,14 @@ from sqlalchemy import (
     table,
     text,
 )
-from sqlalchemy.orm import (
-    DeclarativeBase,
-    Session,
-    make_transient_to_detached,
-)
+from sqlalchemy.orm import DeclarativeBase, Session, make_transient_to_detached
 
-from tenantshield_mw import (
-    CrossTenantAccessError,
-    UnguardedStatementError,
-    tenant_scope,
-)
-from tenantshield_mw.adapters.sqlalchemy import (
-    tenant_aware,
-    tenant_foreign_key,
-)
+from tenantshield_mw import CrossTenantAccessError, UnguardedStatementError, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware, tenant_foreign_key
 from tenantshield_mw.adapters.sqlalchemy.ownership.registry import registry
 from tests.databases import memory_engine
 
-from ..schemas import (
-    ACCOUNT,
-    METADATA,
-    assert_confined,
-    child_table,
-    seeded_engine,
-    seen,
-    tenant_table,
-)
+from ..schemas import ACCOUNT, METADATA, assert_confined, child_table, seed, seen, tenant_table
 from ..watching import fill, rows
 
 
@@ -322,7 +303,7 @@ def test_tables_are_declared_by_some_threads_and_used_by_others() -> None:
         return tables
 
     def use() -> None:
-        engine = seeded_engine()
+        engine = seed(memory_engine())
         while not declared.is_set():
             assert seen(engine, select(ACCOUNT.c.id)) == [1]
             assert seen(engine, text("SELECT code FROM reg_country")) == ["FI"]

@@ -16,9 +16,14 @@ from sqlalchemy.orm import Session
 
 from tenantshield_mw import system_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
+from tenantshield_mw.adapters.sqlalchemy.rls.policies import statements_to_create
 from tests.databases import Database, database
 
+from .models import Base, mark
+from .specs import SPECS, TABLES
+
 T = TypeVar("T")
+Read: TypeAlias = Callable[[str], list[tuple[Any, ...]]]
 
 Driver: TypeAlias = Literal["psycopg", "psycopg_async", "asyncpg"]
 DRIVERS: Final[tuple[Driver, ...]] = get_args(Driver)
@@ -144,7 +149,7 @@ def client(base: RlsDatabase, request: pytest.FixtureRequest) -> Iterator[Client
 
 
 @pytest.fixture
-def everything(base: RlsDatabase) -> Callable[[str], list[tuple[Any, ...]]]:
+def everything(base: RlsDatabase) -> Read:
     """Returns rows as a superuser sees them, through the driver."""
 
     def read(sql: str) -> list[tuple[Any, ...]]:
@@ -152,3 +157,48 @@ def everything(base: RlsDatabase) -> Callable[[str], list[tuple[Any, ...]]]:
             return base.here.read(sql)
 
     return read
+
+
+@pytest.fixture(scope="module")
+def tables(base: RlsDatabase) -> None:
+    """The tables of ``models``, with their policies."""
+    mark()
+    base.create(Base.metadata)
+
+
+@pytest.fixture
+def rows(base: RlsDatabase, tables: None) -> None:
+    """Give each of two tenants a cellar with a tasted bottle."""
+    names = ", ".join(f'"{table.name}"' for table in Base.metadata.tables.values())
+    base.here.run(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    for number, tenant in enumerate(("acme", "globex"), 1):
+        base.here.run(
+            f"""INSERT INTO "floor Cellar" VALUES ({number}, '{tenant}', '{tenant}', NULL)""",
+            f"INSERT INTO floor_bottle VALUES ({number}, {number}, '{tenant}')",
+            f"INSERT INTO floor_tasting VALUES ({number}, {number}, '{tenant}')",
+            f"INSERT INTO floor_label VALUES ({number}, '{tenant}', {number})",
+        )
+
+
+@pytest.fixture
+def app(base: RlsDatabase, rows: None) -> Iterator[Client]:
+    client = Client(base, "psycopg")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def db() -> Iterator[Database]:
+    """A database with the tables of ``specs``."""
+    with database("postgresql") as here:
+        here.run(*TABLES)
+        yield here
+
+
+@pytest.fixture
+def engine(db: Database) -> Iterator[Engine]:
+    """An engine on it, when every table has its policies."""
+    engine = db.engine()
+    db.run(*(text for each in SPECS for text in statements_to_create(each, SPECS)))
+    yield engine
+    engine.dispose()

@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import CHAR, Column, Integer, MetaData, String, Table, TypeDecorator, select
-from sqlalchemy.dialects.postgresql import CITEXT
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tenantshield_mw import ConfigurationError, TenantId, tenant_scope
-from tenantshield_mw.adapters.sqlalchemy import rls, tenant_aware
-from tests.databases import memory_engine
+from tenantshield_mw import TenantId, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import rls
 
-from .conftest import Client, RlsDatabase, by_cursor
-from .models import KINDS, Base, Bottle, Cellar, Child, Label, Parent, Tasting, mark
+from .conftest import Client, Read, RlsDatabase, by_cursor
+from .models import Base, Bottle, Cellar, Child, Label, Tasting, mark
 
-Read = Callable[[str], list[tuple[Any, ...]]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tables(base: RlsDatabase) -> None:
-    mark()
-    base.create(Base.metadata)
-
-
-@pytest.fixture(autouse=True)
-def rows(base: RlsDatabase) -> None:
-    """Give each of two tenants a cellar with a tasted bottle."""
-    names = ", ".join(f'"{table.name}"' for table in Base.metadata.tables.values())
-    base.here.run(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
-    for number, tenant in enumerate(("acme", "globex"), 1):
-        base.here.run(
-            f"""INSERT INTO "floor Cellar" VALUES ({number}, '{tenant}', '{tenant}', NULL)""",
-            f"INSERT INTO floor_bottle VALUES ({number}, {number}, '{tenant}')",
-            f"INSERT INTO floor_tasting VALUES ({number}, {number}, '{tenant}')",
-            f"INSERT INTO floor_label VALUES ({number}, '{tenant}', {number})",
-        )
-
-
-@pytest.fixture
-def app(base: RlsDatabase) -> Iterator[Client]:
-    client = Client(base, "psycopg")
-    yield client
-    client.close()
+pytestmark = pytest.mark.usefixtures("rows")
 
 
 def refused(app: Client, tenant: TenantId, sql: str) -> str:
@@ -140,27 +110,6 @@ def test_an_upsert_by_a_cursor_does_not_take_another_tenants_row_over(
     assert everything("""SELECT name FROM "floor Cellar" WHERE id = 2""") == [("globex",)]
 
 
-@pytest.mark.parametrize("model", KINDS)
-def test_a_tenant_column_of_each_type_is_compared_as_it_is(
-    app: Client, everything: Read, model: Any
-) -> None:
-    mine, theirs = KINDS[model]
-    for tenant in (mine, theirs):
-        with tenant_scope(tenant):
-
-            def add(session: Session) -> None:
-                session.add(model())
-                session.commit()
-
-            app.session(add)
-
-    assert len(everything(f"SELECT * FROM {model.__tablename__}")) == 2
-    for tenant, number in ((mine, 1), (theirs, 2)):
-        with tenant_scope(tenant):
-            found = app.session(lambda s: by_cursor(s, f"SELECT id FROM {model.__tablename__}"))
-        assert found == [(number,)]
-
-
 def test_a_tenant_named_by_a_number_is_not_the_one_named_by_its_digits(
     app: Client, base: RlsDatabase
 ) -> None:
@@ -170,18 +119,6 @@ def test_a_tenant_named_by_a_number_is_not_the_one_named_by_its_digits(
         assert app.session(lambda s: by_cursor(s, "SELECT * FROM floor_by_integer")) == []
     with tenant_scope(7):
         assert app.session(lambda s: by_cursor(s, """SELECT * FROM "floor Cellar" """)) == []
-
-
-@pytest.mark.parametrize("tenant", ["o'reilly", 'a"b', "back\\slash", "%s", "a;b", "ümläut"])
-def test_any_name_of_a_tenant_is_taken_as_it_is(app: Client, everything: Read, tenant: str) -> None:
-    def add(session: Session) -> list[tuple[Any, ...]]:
-        session.add(Parent())
-        session.commit()
-        return by_cursor(session, "SELECT tenant_id FROM floor_parent")
-
-    with tenant_scope(tenant):
-        assert app.session(add) == [(tenant,)]
-    assert everything("SELECT tenant_id FROM floor_parent") == [(tenant,)]
 
 
 def test_a_view_and_functions_show_the_tenants_rows_alone(app: Client, base: RlsDatabase) -> None:
@@ -253,89 +190,8 @@ def test_the_planner_evaluates_the_setting_once_and_can_use_an_index(
     assert "Filter" not in plan
 
 
-def test_policies_can_be_created_again_and_dropped(base: RlsDatabase, everything: Read) -> None:
-    # Other tests may have created some for their own tables.
-    tables = ", ".join(f"'{each.name}'" for each in Base.metadata.tables.values())
-    mine = f"SELECT count(*) FROM pg_policies WHERE tablename IN ({tables})"
-    before = everything(mine)
-    with base.engine(base.owner).begin() as connection:
-        rls.create_policies(connection, Base.metadata)
-    assert everything(mine) == before
-
-    with base.engine(base.owner).begin() as connection:
-        rls.drop_policies(connection, Base.metadata)
-    try:
-        secured = f"SELECT count(*) FROM pg_class WHERE relname IN ({tables}) AND relrowsecurity"
-        assert (everything(mine), everything(secured)) == ([(0,)], [(0,)])
-        functions = "SELECT count(*) FROM pg_proc WHERE proname LIKE 'tenantshield%'"
-        assert everything(functions) == [(0,)]
-    finally:
-        with base.engine(base.owner).begin() as connection:
-            rls.create_policies(connection, Base.metadata)
-    assert everything(mine) == before
-
-
 def test_a_composite_foreign_key_with_the_tenant_needs_no_look_up() -> None:
     mark()
     found = {each.name: each for each in rls.specs_of(Base.metadata)}
     assert found["floor_child"].references == ()
     assert Child.__tablename__ in found
-
-
-def test_policies_are_for_postgresql() -> None:
-    engine = memory_engine()
-    with engine.connect() as connection, pytest.raises(ConfigurationError, match="PostgreSQL"):
-        rls.create_policies(connection, MetaData())
-    engine.dispose()
-
-
-class Shouting(TypeDecorator[str]):
-    impl = String
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Any) -> Any:
-        return value.upper()
-
-
-@pytest.mark.parametrize(
-    ("type_", "reason"),
-    [
-        (Shouting(), "changes values"),
-        (CITEXT(), "as equal"),
-        (String(collation="x"), "as equal"),
-    ],
-)
-def test_a_column_that_the_database_cannot_compare_as_it_is_is_refused(
-    type_: Any, reason: str
-) -> None:
-    metadata = MetaData()
-    name = f"floor_odd_{type(type_).__name__}_{getattr(type_, 'collation', None)}".lower()
-    tenant_aware(
-        Table(name, metadata, Column("id", Integer, primary_key=True), Column("tenant_id", type_))
-    )
-    with pytest.raises(ConfigurationError, match=reason):
-        rls.policy_statements(metadata)
-
-
-def test_a_schema_and_names_with_quotes_are_written_as_they_are(base: RlsDatabase) -> None:
-    metadata = MetaData()
-    name, schema = 'Odd "Table" %s', "Odd Schema"
-    table = Table(
-        name,
-        metadata,
-        Column("id", Integer, primary_key=True),
-        Column('The "Tenant"', CHAR(8)),
-        Column("self", Integer),
-        schema=schema,
-    )
-    tenant_aware(table, column='The "Tenant"')
-    base.here.run(f'CREATE SCHEMA "{schema}" AUTHORIZATION {base.owner}')
-    with base.engine(base.owner).begin() as connection:
-        metadata.create_all(connection)
-        rls.create_policies(connection, metadata)
-    found = base.here.read(
-        "SELECT schemaname, tablename, count(*) FROM pg_policies "
-        "WHERE schemaname = %s GROUP BY 1, 2",
-        [schema],
-    )
-    assert found == [(schema, name, 2)]

@@ -23,7 +23,6 @@ from sqlalchemy import (
 
 from tenantshield_mw import system_scope
 from tenantshield_mw.adapters.sqlalchemy import rls, tenant_aware
-from tenantshield_mw.adapters.sqlalchemy.rls.comment import read_record, record
 from tests.policy_database import PolicyDatabase, policy_database
 
 from .models import SEED, Base
@@ -170,11 +169,6 @@ def test_any_value_is_recognized_in_the_catalog(
         rls.create_policies(connection, metadata)
         assert list(rls.find_differences(connection, rls.specs_of(metadata))) == []
     engine.dispose()
-
-
-def test_a_specification_is_read_back_from_its_comment() -> None:
-    for spec in rls.specs_of(Base.metadata):
-        assert read_record(record(spec)) == spec
 
 
 def test_a_table_without_shared_rows_has_no_policies_for_them() -> None:
