@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Generator
 from typing import Any, ClassVar
@@ -131,6 +132,22 @@ def redis(server: Redis) -> Generator[Redis]:
     yield server
     for kept in (seen, states, failures):
         kept.clear()
+
+
+@pytest.fixture(autouse=True)
+def event_loops_closed(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """Close what older releases of RQ leave open after a job that is a coroutine."""
+    loops: list[asyncio.AbstractEventLoop] = []
+    make = asyncio.new_event_loop
+
+    def make_noted() -> asyncio.AbstractEventLoop:
+        loops.append(make())
+        return loops[-1]
+
+    monkeypatch.setattr(asyncio, "new_event_loop", make_noted)
+    yield
+    for loop in loops:
+        loop.close()
 
 
 class DeafWorker(SimpleWorker):
