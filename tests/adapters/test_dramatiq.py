@@ -196,8 +196,21 @@ def test_a_message_that_is_sent_again_names_the_tenant_in_scope() -> None:
     assert sorted(bench.seen) == ["acme", "globex"]
 
 
+class Observing(Middleware):
+    """Sees what is bound in a worker's thread after a message, where the next one begins."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def before_ack(self, broker: Any, message: Any) -> None:
+        self.seen.append(describe(current_bound()))
+
+    before_nack = before_ack
+
+
 def test_the_tenant_ends_with_its_message_whatever_happens() -> None:
-    bench = Bench()
+    observing = Observing()
+    bench = Bench(observing)
 
     @bench.actor(max_retries=0)
     def fail() -> None:
@@ -207,14 +220,20 @@ def test_the_tenant_ends_with_its_message_whatever_happens() -> None:
     def look() -> None:
         bench.see()
 
+    @bench.actor
+    def work() -> None:
+        bench.see()
+
     bench.states["suspended"] = TenantState.SUSPENDED
     with bench.worker():
         for _ in range(4):
             for tenant in ("acme", "suspended"):
                 with tenant_scope(tenant):
                     fail.send()
+                    work.send()
             look.send()
-    assert bench.seen == ["no scope"] * 4
+    assert sorted(bench.seen) == ["acme"] * 4 + ["no scope"] * 4
+    assert observing.seen == ["no scope"] * 20
 
 
 def test_a_message_without_a_tenant_is_refused_where_it_is_enqueued() -> None:
