@@ -13,7 +13,9 @@ import pytest
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery import Celery, Task, chain, chord, group
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 from celery.contrib.testing.worker import start_worker
+from celery.schedules import schedule
 from celery.worker import state as worker_state
 from kombu.message import Message
 
@@ -588,6 +590,50 @@ def test_a_periodic_task_enqueues_one_for_each_active_tenant() -> None:
         for result in results:
             result.get(interval=0.01, timeout=TIMEOUT)
     assert sorted(bench.seen, key=str) == [7, "acme", "globex"]
+
+
+def test_beat_enqueues_what_needs_no_tenant() -> None:
+    bench = Bench()
+
+    @bench.task(name="statistics", system="statistics")
+    def statistics() -> None:
+        bench.see()
+
+    @bench.task(name="remind")
+    def remind() -> None:
+        bench.see()
+
+    # As beat's process does, where no tenant is ever in scope.
+    scheduler: Any = Scheduler(app=bench.app, lazy=True)
+    every = schedule(1, app=bench.app)
+
+    def entry(name: str) -> ScheduleEntry:
+        return ScheduleEntry(name=name, task=name, schedule=every, app=bench.app)
+
+    with bench.worker():
+        result = scheduler.apply_async(entry("statistics"), advance=False)
+        result.get(interval=0.01, timeout=TIMEOUT)
+        with pytest.raises(SchedulingError, match="none is in scope"):
+            scheduler.apply_async(entry("remind"), advance=False)
+    assert bench.seen == ["a system scope"]
+
+
+@both
+def test_a_task_that_replaces_itself_stays_with_its_tenant(running: Running) -> None:
+    bench = Bench()
+
+    @bench.task
+    def add(left: int, right: int) -> int:
+        bench.see()
+        return left + right
+
+    @bench.task(bind=True)
+    def begin(self: Any) -> Any:
+        return self.replace(chain(add.s(1, 1), add.s(2)))
+
+    with running(bench), tenant_scope("acme"):
+        assert got(chain(begin.s(), add.s(3))) == 7
+    assert bench.seen == ["acme"] * 3
 
 
 def test_celerys_own_tasks_run() -> None:
