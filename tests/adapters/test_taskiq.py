@@ -184,6 +184,34 @@ async def test_the_tenant_ends_with_its_task_whatever_happens(bench: Bench) -> N
         await fail.kiq()
 
 
+async def test_the_tenant_ends_before_the_result_is_saved() -> None:
+    class Observing(TaskiqMiddleware):
+        def post_execute(self, message: Any, result: Any) -> None:
+            bench.see("executed")
+
+        def post_save(self, message: Any, result: Any) -> None:
+            bench.see("saved")
+
+    bench = Bench(Observing())
+
+    @bench.broker.task
+    async def work() -> None:
+        bench.see()
+
+    kick, kept = bench.broker.kick, list[BrokerMessage]()
+
+    async def keep(message: BrokerMessage) -> None:
+        kept.append(message)
+
+    bench.broker.kick = keep  # type: ignore[method-assign]
+    with tenant_scope("acme"):
+        await work.kiq()
+    # As in a worker: the context of the message's asyncio task is a copy of one without a tenant.
+    await kick(kept[0])
+    await bench.wait()
+    assert bench.seen == ["acme", ("executed", "acme"), ("saved", "no scope")]
+
+
 async def test_a_task_without_a_tenant_is_refused_where_it_is_sent(bench: Bench) -> None:
     @bench.broker.task
     async def look() -> None:

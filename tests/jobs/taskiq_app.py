@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
+from typing import Any
 
 from taskiq_redis import RedisStreamBroker
 
@@ -14,14 +16,11 @@ from . import schema
 
 def make_broker() -> RedisStreamBroker:
     # What a worker that is gone has not acknowledged is taken from it after a second.
-    return RedisStreamBroker(
-        os.environ["JOBS_BROKER"],
-        consumer_id="0",
-        idle_timeout=1_000,
-        unacknowledged_lock_timeout=1,
-        xread_block=200,
-        xread_count=1,
-    )
+    options: dict[str, Any] = {"idle_timeout": 1_000, "xread_block": 200, "xread_count": 1}
+    # Older releases have no such limit.
+    if "unacknowledged_lock_timeout" in inspect.signature(RedisStreamBroker).parameters:
+        options["unacknowledged_lock_timeout"] = 1
+    return RedisStreamBroker(os.environ["JOBS_BROKER"], consumer_id="0", **options)
 
 
 broker = make_broker().with_middlewares(
