@@ -41,7 +41,7 @@ CHECKED = noxfile.py $(foreach folder,tests benchmarks examples,\
 help:
 	@sed -n 's/^#   //p' Makefile
 	@echo 'make test-lowest  the suite on the lowest releases of the dependencies'
-	@echo 'make test-core    the tests of the core, without any extras installed'
+	@echo 'make test-core    the tests of the core and resolvers, without any extras installed'
 	@echo 'make test-postgresql  the tests that need PostgreSQL, on each release installed from Debian'
 	@echo 'make test-suites  the frameworks'"'"' own suites, with the middleware around their apps'
 	@echo 'make wheel        build the wheel into dist/'

@@ -11,42 +11,48 @@ CHECKOUT: Final = Path(__file__).parents[1]
 LONGEST: Final = 400
 
 ROOMS: Final = {"adapters": "tests/adapters", "tenantshield_mw": "tests"}
-"""The folders of the sources, and those that mirror them."""
+"""The folders of the sources, and those that mirror them; ``tests/core`` has what is in none."""
 
 
 def modules() -> list[Path]:
     """Return the modules of the package, from the checkout's root."""
+    linked = CHECKOUT / "tenantshield_mw" / "adapters"
     return [
         path.relative_to(CHECKOUT)
         for room in ROOMS
         for path in sorted((CHECKOUT / room).rglob("*.py"))
-        # tenantshield_mw/adapters is a link to adapters in some checkouts.
-        if path.name != "__init__.py"
-        and not path.is_relative_to(CHECKOUT / "tenantshield_mw/adapters")
+        if path.name != "__init__.py" and not path.is_relative_to(linked)
     ]
 
 
-def namesake_of(module: Path) -> Path:
-    """Return the tests of ``module``."""
+def namesakes_of(module: Path) -> tuple[Path, Path]:
+    """Return where the tests of ``module`` are: in a module, or in a folder if they are many."""
     room, *folders = module.parts[:-1]
-    # The modules that are in no folder of the core have one in the tests.
     if room == "tenantshield_mw" and not folders:
         folders = ["core"]
-    return Path(ROOMS[room], *folders, f"test_{module.name}")
+    mirror = CHECKOUT.joinpath(ROOMS[room], *folders)
+    return mirror / f"test_{module.name}", mirror / module.stem
 
 
 @pytest.mark.parametrize("module", modules(), ids=str)
 def test_each_module_has_its_namesake(module: Path) -> None:
-    tests = CHECKOUT / namesake_of(module)
-    assert tests.is_file(), f"{module} has no {namesake_of(module)}"
-    assert "def test_" in tests.read_text()
+    alone, folder = namesakes_of(module)
+    tests = [each for each in (alone, *folder.glob("test_*.py")) if each.is_file()]
+    assert tests, f"{module} has no {alone.relative_to(CHECKOUT)}"
+    assert any("def test_" in each.read_text() for each in tests)
 
 
-def test_no_module_is_too_long() -> None:
+@pytest.mark.parametrize("room", ["adapters", "resolvers"])
+def test_each_folder_of_tests_is_a_package(room: str) -> None:
+    # Otherwise pytest would import two modules of one name as one.
+    for each in (CHECKOUT / "tests" / room).rglob("test_*.py"):
+        assert (each.parent / "__init__.py").is_file()
+
+
+def test_no_module_of_tests_is_too_long() -> None:
     lengths = {
         str(path.relative_to(CHECKOUT)): len(path.read_text().splitlines())
-        for folder in ("adapters", "tenantshield_mw", "tests", "benchmarks", "examples")
-        for path in sorted((CHECKOUT / folder).rglob("*.py"))
+        for path in sorted((CHECKOUT / "tests").rglob("*.py"))
     }
-    assert lengths
+    assert len(lengths) > len(modules())
     assert {name: length for name, length in lengths.items() if length > LONGEST} == {}

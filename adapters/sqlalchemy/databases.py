@@ -61,12 +61,17 @@ class Database:
         on_duplicate_key: whether upserts are ``ON DUPLICATE KEY UPDATE``, which has no ``WHERE``.
         sorts_by_price: whether cheap conditions are evaluated before others, whichever the
             statement names first.
+        refuses_patterns: whether a ``LIKE`` fails if a row matches all that stands before the
+            escape character at the pattern's end.
         fence: what to put behind a subquery, without effect on its rows, so that the database
             does not move conditions into it.
         fences_everywhere: whether subqueries outside of ``FROM`` may have that, too.
         moves_past_limit_of_union: whether conditions are moved into the parts of a ``UNION ALL``
             even if there is a fence behind it.
         sorts_first: whether rows may be sorted before an ``EXISTS`` has excluded some.
+        converts_texts: whether a text that is compared with a number is converted, and the message
+            of a failure quotes it.
+        numbers_zero: whether a 0 in an auto-increment key becomes the next number.
         owned_reached_by: the risk of a condition outside of a subquery that could be evaluated
             before the subquery compares the tenant column.
     """
@@ -83,10 +88,13 @@ class Database:
     deletes_while_reading: bool = True
     on_duplicate_key: bool = False
     sorts_by_price: bool = False
+    refuses_patterns: bool = False
     fence: str
     fences_everywhere: bool = True
     moves_past_limit_of_union: bool = False
     sorts_first: bool = False
+    numbers_zero: bool = False
+    converts_texts: bool = False
     owned_reached_by: Risk = Risk.NONE
 
     def is_temporary(self, schema: str | None) -> bool:
@@ -117,6 +125,7 @@ _POSTGRESQL: Final = Database(
     groups_by_key=True,
     deletes_while_reading=False,
     sorts_by_price=True,
+    refuses_patterns=True,
     fence="OFFSET 0",
     owned_reached_by=Risk.FIRST,
 )
@@ -133,6 +142,8 @@ _MYSQL: Final = Database(
     fences_everywhere=False,
     moves_past_limit_of_union=True,
     sorts_first=True,
+    numbers_zero=True,
+    converts_texts=True,
     owned_reached_by=Risk.LATE,
 )
 _MARIADB: Final = Database(
@@ -145,6 +156,8 @@ _MARIADB: Final = Database(
     fences_everywhere=False,
     moves_past_limit_of_union=True,
     sorts_first=True,
+    numbers_zero=True,
+    converts_texts=True,
     owned_reached_by=Risk.LATE,
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Column, ForeignKeyConstraint, MetaData, Table, event
 from sqlalchemy.orm import Mapper
 
-from .execution.hooks import hook_connections, hook_executions, hook_writes
+from .execution.hooks import hook_connections, hook_executions, hook_schemas, hook_writes
 from .execution.violations import hook_errors
 from .internals import HOOKS
 from .orm.hooks import hook_sessions
@@ -37,6 +37,7 @@ def install() -> None:
     hook_connections()
     hook_executions()
     hook_writes()
+    hook_schemas()
     hook_errors()
 
 

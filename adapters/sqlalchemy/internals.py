@@ -217,6 +217,7 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Use(_COMPILER, "_cte_alias", "visit_cte"),
     # A schema that is known only at execution.
     Use(_PREPARER, "__[SCHEMA_%s]", "_with_schema_translate"),
+    Method(_PREPARER, "_render_schema_translates", "self statement schema_translate_map"),
     # The name with which the columns of an anonymous alias are rendered.
     Method(_COMPILER, "_truncated_identifier", "self ident_class name"),
     Member(".sql.elements", "_truncated_label"),

@@ -1,6 +1,6 @@
 """Put one hole after another into the guard, and see that a test fails for each.
 
-``python -m tests.mutation [NAME ...]``; without names, all of ``mutants.py``. A hole that no
+``python -m tests.mutation [NAME ...]``; without names, all of ``mutants/``. A hole that no
 test notices ends it with status 1.
 """
 
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import sqlalchemy
 
-from .mutants import MUTANTS, Mutant
+from .mutant import Mutant
+from .mutants import MUTANTS
 from .running import Change, checkout_copy, mutated, run_tests
 
 CHECKOUT = Path(__file__).parents[2]

@@ -10,27 +10,24 @@ they are there afterwards, and everybody else's as they were.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
-from types import GeneratorType
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
-from sqlalchemy import Delete, Engine, NullPool, Row, Table, create_engine, event, inspect
-from sqlalchemy.engine import Connection, Result, ScalarResult
+from sqlalchemy import Delete, Engine, NullPool, Table, event, inspect
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.orm import Session, WriteOnlyCollection
-from sqlalchemy.orm.dynamic import AppenderQuery
+from sqlalchemy.orm import Session
 
 from tenantshield_mw import system_scope, tenant_scope
-from tests.databases import Database, DatabaseName, database
-from tests.policy_database import PolicyDatabase, policy_database
+from tests.databases import DatabaseName
 
-from .rows import TENANT, rows, rows_of
-from .schema import MENDING, Base, mark, plain_tables
+from .filling import databases, prepared
+from .rows import TENANT
+from .schema import Base, mark
+from .values import plain
 
 __all__ = [
     "AsyncPair",
@@ -40,17 +37,12 @@ __all__ = [
     "Run",
     "async_pair",
     "pair",
-    "plain",
-    "prepared",
 ]
 
 Run: TypeAlias = Callable[[Session], Any]
 """What is compared: does something with a session and returns what it saw."""
 
 Content: TypeAlias = dict[str, Counter[tuple[Any, ...]]]
-
-SCHEMA: Final = "yard"
-"""The one schema that a table is in, where the database has such a thing."""
 
 
 class Mismatch(AssertionError):  # noqa: N818 - it is a finding
@@ -59,56 +51,6 @@ class Mismatch(AssertionError):  # noqa: N818 - it is a finding
 
 class Rejected(Exception):  # noqa: N818 - nothing went wrong in the guard
     """The database itself refuses the statement, with no guard there."""
-
-
-# -- values ----------------------------------------------------------------------
-
-
-def plain(value: Any) -> Any:
-    """Return what a statement gave, as values that can be compared and sorted.
-
-    Objects become their class and what is loaded of them, relationships included;
-    nothing is loaded by looking. Rows become a sorted list, since no database promises
-    an order that was not asked for.
-    """
-    return _plain(value, ())
-
-
-def _plain(value: Any, above: tuple[int, ...]) -> Any:
-    if value is None or isinstance(value, bool | int | float | str | bytes | date | Decimal):
-        return value
-    if isinstance(value, Result | ScalarResult):
-        return _in_order([_plain(each, above) for each in value.all()])
-    if isinstance(value, Row | tuple):
-        return tuple(_plain(each, above) for each in value)
-    if isinstance(value, AppenderQuery):
-        return ("dynamic",)
-    if isinstance(value, WriteOnlyCollection):
-        return ("write-only",)
-    if isinstance(value, Mapping):
-        return _in_order([(key, _plain(each, above)) for key, each in value.items()])
-    if isinstance(value, list | set | frozenset | GeneratorType):
-        return _in_order([_plain(each, above) for each in value])
-    return _object(value, above)
-
-
-def _in_order(values: list[Any]) -> list[Any]:
-    return sorted(values, key=repr)
-
-
-def _object(value: Any, above: tuple[int, ...]) -> Any:
-    name = type(value).__name__
-    if id(value) in above:
-        return (name, inspect(value).identity)
-    loaded = inspect(value).dict
-    return (
-        name,
-        [
-            (key, _plain(loaded[key], (*above, id(value))))
-            for key in sorted(loaded)
-            if not key.startswith("_sa_")
-        ],
-    )
 
 
 # -- two databases ---------------------------------------------------------------
@@ -363,69 +305,6 @@ class AsyncPair(_Compared):
 
 
 # -- making them -----------------------------------------------------------------
-
-
-@contextmanager
-def databases(
-    name: DatabaseName, policies: Sequence[str] | None = None
-) -> Generator[tuple[Database, Database], None, None]:
-    """Yield ``mixed`` and ``alone``, with their rows in.
-
-    Args:
-        name: which kind of database.
-        policies: what is executed in ``mixed``, which then is a
-            :class:`~tests.policy_database.PolicyDatabase`.
-    """
-    with (
-        database(name) if policies is None else policy_database() as mixed,
-        database(name) as alone,
-    ):
-        for here, filling in ((mixed, rows()), (alone, rows_of(TENANT))):
-            engine = prepared(
-                name, create_engine(here.url) if name == "postgresql" else here.engine()
-            )
-            metadata = plain_tables()
-            with system_scope("filling the oracle's databases"), engine.begin() as connection:
-                if name == "postgresql":
-                    connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
-                metadata.create_all(connection)
-                for table, _, values in filling:
-                    connection.execute(metadata.tables[table].insert(), values)
-            engine.dispose()
-            if policies is not None:
-                here.run(*MENDING)
-        if isinstance(mixed, PolicyDatabase):
-            mixed.open_schema(SCHEMA)
-            mixed.grant()
-            mixed.run(*(policies or ()))
-        yield mixed, alone
-
-
-def prepared(name: DatabaseName, engine: Engine) -> Engine:
-    """Return ``engine`` with what its connections need."""
-    if name == "sqlite":
-        path = f"{engine.url.database}.{SCHEMA}"
-
-        def attach(connection: Any, record: Any) -> None:
-            cursor = connection.cursor()
-            cursor.execute(f"ATTACH DATABASE '{path}' AS {SCHEMA}")
-            cursor.execute("PRAGMA yard.synchronous = OFF")
-            cursor.execute("PRAGMA journal_mode = MEMORY")
-            cursor.close()
-
-        event.listen(engine, "connect", attach)
-    elif name == "mariadb":
-        # A schema is a database there, and both of ours would share it.
-        engine.update_execution_options(schema_translate_map={SCHEMA: None})
-    else:
-        event.listen(engine, "connect", _limit_time)
-    return engine
-
-
-def _limit_time(connection: Any, record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("SET statement_timeout = '20s'")
-    cursor.close()
 
 
 @contextmanager

@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 
 from tests.databases import Database
 
-from .oracle import plain, prepared
+from .filling import prepared
 from .statements import CATALOGUE
+from .values import plain
 
 __all__ = ["seen"]
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Final
 
-# Modules that import jwt or itsdangerous when they are collected.
-collect_ignore = (
-    []
-    if find_spec("jwt") and find_spec("itsdangerous")
-    else [
+NEEDED: Final = {
+    "flask": ["test_path_prefix.py"],
+    "itsdangerous": ["test_any_request.py", "test_cookie.py"],
+    "jwt": [
         "test_any_request.py",
         "test_claims.py",
-        "test_cookie.py",
         "test_jwt_claim.py",
         "test_key_server.py",
         "test_long_fields.py",
-    ]
-)
+    ],
+}
+"""The modules that need each library."""
+
+collect_ignore = [
+    each for library, tests in NEEDED.items() if not find_spec(library) for each in tests
+]

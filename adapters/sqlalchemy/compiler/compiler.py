@@ -9,16 +9,20 @@ start-up.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from sqlalchemy import util
+from sqlalchemy import String, util
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import UnguardedStatementError
+from ..ownership.limits import undecorated
 from ..ownership.model import TypedReference
 from ..raw_sql.marks import without_marks
+from .conversions import ends_pattern
 from .guard import StatementGuard
+from .literals import renders_safely
 from .notes import ReferenceRows
 from .parameters import processor_for, role_of
 from .rewriting import PreparedState
@@ -81,7 +85,18 @@ class GuardedCompiler(_Base):
             if role is not None:
                 inner = bind.type._cached_bind_processor(self.dialect)
                 processors[name] = processor_for(role, inner)
+        for name, escape in self._guard.patterns_in(self.bind_names):
+            processors[name] = partial(_checked_pattern, escape, processors.get(name))
+        if self._guard.database.converts_texts and self._reads_and_writes():
+            for bind, name in self.bind_names.items():
+                if isinstance(undecorated(bind.type), String):
+                    processors[name] = partial(_as_text, processors.get(name))
         return processors
+
+    def _reads_and_writes(self) -> bool:
+        if self.isupdate or self.isdelete:
+            return True
+        return self.isinsert and getattr(self.statement, "select", None) is not None
 
     def render_literal_bindparam(self, bindparam: Any, *args: Any, **kw: Any) -> Any:
         role = role_of(bindparam)
@@ -92,6 +107,13 @@ class GuardedCompiler(_Base):
                 'system_scope("why")'
             )
         return super().render_literal_bindparam(bindparam, *args, **kw)
+
+    # Called while the statement is rendered, or before each execution for literal_execute=True.
+    def render_literal_value(self, value: Any, type_: Any) -> str:
+        text: str = super().render_literal_value(value, type_)
+        if not renders_safely(type_):
+            self._guard.check_literal(text)
+        return text
 
     # The linter for missing joins does not need this comparison.
     def visit_tenantshield_equality(
@@ -194,6 +216,24 @@ class GuardedCompiler(_Base):
         )
         return cast("Any", super()).visit_on_duplicate_key_update(on_duplicate, **kw)
 
+    # -- patterns ----------------------------------------------------------------
+
+    def visit_like_op_binary(self, binary: Any, *args: Any, **kw: Any) -> Any:
+        self._guard.note_pattern(binary)
+        return super().visit_like_op_binary(binary, *args, **kw)
+
+    def visit_not_like_op_binary(self, binary: Any, *args: Any, **kw: Any) -> Any:
+        self._guard.note_pattern(binary)
+        return super().visit_not_like_op_binary(binary, *args, **kw)
+
+    def visit_ilike_op_binary(self, binary: Any, *args: Any, **kw: Any) -> Any:
+        self._guard.note_pattern(binary)
+        return super().visit_ilike_op_binary(binary, *args, **kw)
+
+    def visit_not_ilike_op_binary(self, binary: Any, *args: Any, **kw: Any) -> Any:
+        self._guard.note_pattern(binary)
+        return super().visit_not_ilike_op_binary(binary, *args, **kw)
+
     # -- raw SQL -----------------------------------------------------------------
 
     def visit_tenantshield_parenthesized(self, element: Any, **kw: Any) -> str:
@@ -228,3 +268,14 @@ class GuardedCompiler(_Base):
     def visit_custom_op_unary_modifier(self, element: Any, operator: Any, **kw: Any) -> Any:
         self._guard.raw.add_operator(operator.opstring)
         return super().visit_custom_op_unary_modifier(element, operator, **kw)
+
+
+def _checked_pattern(escape: str, inner: Any, value: Any) -> Any:
+    ends_pattern(value, escape)
+    return value if inner is None else inner(value)
+
+
+def _as_text(inner: Any, value: Any) -> Any:
+    # A text that is compared with a number is converted, and the message of a failure quotes it.
+    sent = value if inner is None else inner(value)
+    return str(sent) if type(sent) in (int, float, Decimal) else sent

@@ -39,6 +39,7 @@ from sqlalchemy.sql.selectable import FromClause, ScalarSelect, Select, SelectBa
 from sqlalchemy.sql.visitors import iterate
 
 from ..databases import Risk
+from .conversions import compares_alike, has_given_pattern, is_text, name_of
 
 __all__ = [
     "conjuncts",
@@ -159,18 +160,20 @@ def _is_harmless(part: Any, rows: Collection[FromClause]) -> bool:
     match part:
         case ColumnClause():
             return not part.is_literal or part.name in _ANYTHING
-        case BinaryExpression() | BooleanClauseList() | UnaryExpression():
+        case BinaryExpression():
+            return (
+                part.operator in _COMPARISONS and compares_alike(part) and has_given_pattern(part)
+            )
+        case BooleanClauseList() | UnaryExpression():
+            if part.operator in (operators.and_, operators.or_, operators.inv):
+                return not any(map(is_text, part.get_children()))
             return part.operator is None or part.operator in _COMPARISONS
         case FunctionElement():
-            return _name_of(part) in _FUNCTIONS
+            return name_of(part) in _FUNCTIONS
         case ScalarSelect():
             return not rows or _has_one_row(part.element) or not _refers_to(part, rows)
         case _:
             return isinstance(part, _PLAIN)
-
-
-def _name_of(function: Any) -> str:
-    return str(getattr(function, "name", "")).lower()
 
 
 def _has_one_row(query: Any) -> bool:
@@ -194,7 +197,7 @@ def _has_aggregate(column: Any) -> bool:
         part = pending.pop()
         if isinstance(part, FunctionFilter | WithinGroup | Over):
             return True
-        if isinstance(part, FunctionElement) and _name_of(part) in _AGGREGATES:
+        if isinstance(part, FunctionElement) and name_of(part) in _AGGREGATES:
             return True
         if not isinstance(part, SelectBase | ScalarSelect):
             pending.extend(part.get_children())
@@ -207,7 +210,8 @@ def risk_of_columns(columns: Iterable[Any], rows: Collection[FromClause]) -> Ris
     An aggregate is not: it is computed from the rows that are left.
     """
     return max(
-        (risk_of(each, rows) for each in columns if not _has_aggregate(each)), default=Risk.NONE
+        (_risk_of_value(each, rows) for each in columns if not _has_aggregate(each)),
+        default=Risk.NONE,
     )
 
 
@@ -218,6 +222,10 @@ def risk_of(condition: Any, rows: Collection[FromClause] = ()) -> Risk:
         condition: the condition.
         rows: the elements of the ``FROM`` whose rows may be another tenant's.
     """
+    return Risk.LATE if is_text(condition) else _risk_of_value(condition, rows)
+
+
+def _risk_of_value(condition: Any, rows: Collection[FromClause]) -> Risk:
     if not may_fail(condition, rows):
         return Risk.NONE
     return Risk.FIRST if could_be_cheap(condition) and _is_cheap(condition) else Risk.LATE
@@ -251,7 +259,7 @@ def _is_cheap(condition: Any) -> bool:
                 price += part.operator not in _FREE and not _is_truth(part)
             case FunctionElement():
                 # PostGIS declares higher prices, and finds an index for some of its functions.
-                price += 2 if _name_of(part).startswith("st_") else 1
+                price += 2 if name_of(part).startswith("st_") else 1
             case Cast():
                 price += 1
             case _:
@@ -289,4 +297,4 @@ def kept_in_groups(conditions: Iterable[Any]) -> list[ColumnElement[Any]]:
     """
     counted = func.count() >= 0
     terms = [term for each in conditions for term in conjuncts(each)]
-    return [only_if(counted, term, false()) if may_fail(term) else term for term in terms]
+    return [only_if(counted, term, false()) if risk_of(term) else term for term in terms]

@@ -9,7 +9,7 @@ foreign key that includes the tenant needs neither: it cannot refer to another t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -97,6 +97,8 @@ class Target:
     """Collects the notes on parameters."""
     row_ids: frozenset[str] = frozenset()
     """The database's further names, in lower case, for a primary key, see ``Database``."""
+    cut: Callable[[str], str] = str
+    """Returns a name as the database cuts it."""
     is_plain: bool = False
     """Whether the statement is an ``INSERT`` that fails on a conflict with an existing row."""
     checked: set[str] = field(default_factory=set)
@@ -121,12 +123,22 @@ class Target:
         real = (each for each in columns if isinstance(each, Column) and not each.system)
         return any(each.name.casefold() == name for each in real)
 
-    def refuse_row_id(self, name: str) -> None:
-        """Refuse to write the primary key under another name.
+    def refuse_other_name(self, name: str) -> None:
+        """Refuse to write a column under another name than its own.
+
+        Args:
+            name: the name that is rendered, case folded.
 
         Raises:
-            UnguardedStatementError: ``name`` is such a name.
+            UnguardedStatementError: the database takes it for another name of the primary key, or
+                cuts it to the name of the tenant column or of one in a foreign key.
         """
+        if any(name != each and self.cut(name) == self.cut(each) for each in self.sensitive):
+            raise UnguardedStatementError(
+                f"the database cuts names, and then a column that is written has the name of the "
+                f"tenant column of {table_label(self.table)} or of one in a foreign key: use the "
+                "column's own name"
+            )
         if name in self.row_ids and self.matters() and not self._declares(name):
             raise UnguardedStatementError(
                 f"{name} is another name of the primary key of {table_label(self.table)}, which "

@@ -8,7 +8,7 @@ rendered. ``placement.py`` decides where the predicates go, ``predicates.py`` bu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedRefere
 from ..ownership.registry import registry
 from ..raw_sql.marks import marking, without_marks
 from . import writes
+from .conversions import pattern_of
 from .evaluation import kept_in_groups
 from .fences import settle_columns, sorts_by_risk
 from .foreign_keys import Target
@@ -83,6 +84,7 @@ class StatementGuard:
         self._changed: TableClause | None = None
         self._targets: dict[int, list[Target]] = {}
         self._writes = False
+        self._patterns: list[tuple[BindParameter[Any], str]] = []
 
     # -- the whole statement -----------------------------------------------------
 
@@ -123,6 +125,36 @@ class StatementGuard:
                 ],
             )
         return without_marks(text)
+
+    def check_literal(self, text: str) -> None:
+        """Check a value that a type of the application's own has written into the text.
+
+        Args:
+            text: the rendered value.
+
+        Raises:
+            UnguardedStatementError: it could affect the SQL around it, or reach rows.
+        """
+        if self.is_rendering:
+            self.raw.add_parenthesized(text)
+        else:
+            # The statement was checked when it was compiled, without this value.
+            self.raw.check_later(text, writes=self._writes)
+
+    def note_pattern(self, comparison: Any) -> None:
+        """Note the parameter with which the pattern of a ``LIKE`` ends, to be checked."""
+        pattern = pattern_of(comparison) if self.database.refuses_patterns else None
+        if pattern is not None:
+            self._patterns.append((pattern, str(comparison.modifiers.get("escape") or "\\")))
+
+    def patterns_in(
+        self, bind_names: Mapping[BindParameter[Any], str]
+    ) -> Iterator[tuple[str, str]]:
+        """Yield the names of the parameters that end a pattern, with the escape character."""
+        for pattern, escape in self._patterns:
+            for bind, name in bind_names.items():
+                if bind is pattern or bind.key == pattern.key:
+                    yield name, escape
 
     def references(self) -> dict[TypedReference, ReferenceRows]:
         """Return the names of the parameters that hold foreign keys to be checked."""
@@ -305,6 +337,7 @@ class StatementGuard:
             self._references_of,
             self._notes,
             row_ids=self.database.row_ids,
+            cut=self.database.cut,
             is_plain=is_plain,
         )
 

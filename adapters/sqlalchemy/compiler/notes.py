@@ -53,6 +53,8 @@ def noted_copy(bind: BindParameter[Any]) -> BindParameter[Any]:
         return bind
     # private: the clone must keep its name, under which the execution passes the value.
     clone: BindParameter[Any] = bind._clone(maintain_key=True)
+    # It is looked up among the parameters of the execution.
+    clone.literal_execute = False
     return clone
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.sql.selectable import AliasedReturnsRows, ScalarSelect, SelectSt
 from ..errors import UnguardedStatementError
 from ..ownership.model import Reference, table_key, table_label
 from ..ownership.registry import registry
+from .conversions import name_of
 from .joins import base_table
 
 __all__ = ["Proof", "ReferencesOf", "check_selected", "is_new_row", "refuse_expression"]
@@ -117,12 +118,13 @@ class Proof:
         """Return whether an expression is proven."""
         if hasattr(value, "__clause_element__"):
             value = value.__clause_element__()
-        if len(self._reference.columns) > 1 and not isinstance(value, Null):
+        reference = self._reference
+        if len(reference.columns) > 1 and not isinstance(value, Null):
             return False
-        if self._reference.to_own_rows and not isinstance(
-            value, BindParameter | Grouping | Label | Null
-        ):
-            # What the tenant reads may be rows of everybody, to which it may tie nothing.
+        # What the tenant reads may be rows of everybody, to which it may tie nothing. And the
+        # database might round or cut the key of this tenant's row to another one.
+        needs_value = reference.to_own_rows or reference.is_narrower
+        if needs_value and not isinstance(value, BindParameter | Grouping | Label | Null):
             return False
         match value:
             case Null():
@@ -147,7 +149,7 @@ class Proof:
                 return all(self.of(each) for each in [*results, value.else_] if each is not None)
             case ColumnClause():
                 return self._column(value)
-            case BindParameter():
+            case BindParameter(literal_execute=False):
                 self.parameters.append(value)
                 return True
             case _:
@@ -156,12 +158,13 @@ class Proof:
 
     def _function(self, function: Any) -> bool:
         arguments = list(function.clauses)
-        if isinstance(function, coalesce):
+        name = name_of(function)
+        if isinstance(function, coalesce) and name == "coalesce":
             return all(map(self.of, arguments))
-        if str(getattr(function, "name", "")).lower() == "nullif":
+        if name == "nullif":
             # Its first argument or NULL.
             del arguments[1:]
-        elif not isinstance(function, max | min):
+        elif not isinstance(function, max | min) or name not in ("max", "min"):
             return False
         return len(arguments) == 1 and self.of(arguments[0])
 

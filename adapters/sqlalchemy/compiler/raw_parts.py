@@ -74,6 +74,21 @@ class RawParts:
                 )
             )
 
+    def check_later(self, text: str, *, writes: bool) -> None:
+        """Refuse a value that is put into the statement when it is executed, if it is more.
+
+        Args:
+            text: the value as SQL.
+            writes: whether the statement writes tenants' rows.
+
+        Raises:
+            UnguardedStatementError: it is more than one value, or reaches rows.
+        """
+        part = RawParts(self._dialect, scans=self._scans)
+        part.add(text)
+        part.add_parenthesized(text)
+        part.check(text, covers=True, writes=writes, is_own=False)
+
     def add(self, text: str) -> None:
         """Add a part that is followed by other SQL."""
         self._add_fragment(text)

@@ -131,7 +131,7 @@ def _meant(places: list[_Place], qualifier: str | None) -> Iterator[_Place]:
 
 def _check(place: _Place, name: str, operation: str) -> None:
     target = place.target
-    target.refuse_row_id(name)
+    target.refuse_other_name(name)
     if name in target.sensitive and (name not in target.checked or name in place.written):
         rule = target.rule
         if isinstance(rule, ColumnOwnership) and name == rule.column.casefold():

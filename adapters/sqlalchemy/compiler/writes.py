@@ -129,7 +129,10 @@ def _with_tenant(
 def _checked_value(value: Any, rule: ColumnOwnership, operation: str) -> Any:
     if isinstance(value, BindParameter):
         # private: the clone must keep its name, under which the execution passes the value.
-        return checked(value._clone(maintain_key=True), rule, operation)
+        clone: BindParameter[Any] = value._clone(maintain_key=True)
+        # It is checked among the parameters of the execution.
+        clone.literal_execute = False
+        return checked(clone, rule, operation)
     if value is None or isinstance(value, Null):
         if operation == "UPDATE":
             refuse_set(rule)
@@ -333,7 +336,7 @@ def complete_conflict(values: Iterable[tuple[Any, Any]], target: Target) -> dict
     given = dict(pairs)
     names = names_of(given, target.table)
     for name in names:
-        target.refuse_row_id(name)
+        target.refuse_other_name(name)
     keys = {column.name.casefold(): column.key for column in target.table.c}
     by_key = {keys.get(name, str(key_of(key))): given[key] for name, key in names.items()}
     by_key = _with_tenant(by_key, target, frozenset(), updates=True)

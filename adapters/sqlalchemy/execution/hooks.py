@@ -7,16 +7,18 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.sql import crud
+from sqlalchemy.sql.compiler import IdentifierPreparer
 
 from ..compiler.compiler import GuardedCompiler
 from ..internals import hook
 from ..orm.flush import flush_on
 from ..raw_sql import checks
 from ..raw_sql.ddl import refuse_stand_in_text
+from ..raw_sql.schemas import check_schemas
 from .dialects import compiled_again, dialect_for, dialect_for_ddl, reads_raw_sql
 from .lookups import check_references
 
-__all__ = ["hook_connections", "hook_executions", "hook_writes"]
+__all__ = ["hook_connections", "hook_executions", "hook_schemas", "hook_writes"]
 
 
 def hook_connections() -> None:
@@ -182,6 +184,19 @@ def hook_writes() -> None:
         return found
 
     hook(crud, checked_crud_params)
+
+
+def hook_schemas() -> None:
+    """Check the names of schemas that are put into a compiled statement."""
+    render = IdentifierPreparer._render_schema_translates
+
+    # private: puts the names of a schema_translate_map in the places of others.
+    @functools.wraps(render)
+    def checked_schemas(self: IdentifierPreparer, statement: str, schema_translate_map: Any) -> str:
+        check_schemas(schema_translate_map)
+        return render(self, statement, schema_translate_map)
+
+    hook(IdentifierPreparer, checked_schemas)
 
 
 def hook_executions() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -13,16 +12,16 @@ from sqlalchemy.types import TypeEngine
 from ..compiler.foreign_keys import not_of_tenant, refuse_orphan
 from ..compiler.notes import ReferenceRows
 from ..compiler.predicates import OwnRows, keys_of
+from ..databases import database_for
 from ..errors import CrossTenantAccessError
 from ..orm.flush import flush_on
-from ..ownership.model import Reference, TypedReference
+from ..ownership.model import Reference, TypedReference, table_label
+from ..ownership.narrowing import is_kept, plain_number
 
 __all__ = ["check_references"]
 
 CHUNK: Final = 5_000
 """The number of values in one query; databases limit the parameters of a statement."""
-
-_PLAIN_NUMBER: Final = re.compile(r"-?[1-9][0-9]{0,17}|0")
 
 
 def check_references(
@@ -49,9 +48,14 @@ def check_references(
     for written, (names, keys) in rows.items():
         reference = written.reference
         wanted = _values(reference, names, parameters)
+        if reference.is_narrower:
+            _check_fits(reference, wanted)
         is_plain = _check_types(written, wanted, names, parameters)
         if keys and wanted:
-            wanted -= _values_of_own_rows(names, keys, parameters)
+            own = _values_of_own_rows(names, keys, parameters)
+            if database_for(connection.dialect).numbers_zero:
+                own = {each for each in own if is_kept(each, written.types)}
+            wanted -= own
         if not wanted:
             continue
         # What a session knows is of the tables' own schemas.
@@ -69,6 +73,19 @@ def check_references(
             )
         if flush is not None:
             flush.prove(written, wanted)
+
+
+def _check_fits(reference: Reference, values: Iterable[tuple[Any, ...]]) -> None:
+    """Refuse values that the database would round or cut to another key."""
+    for value in values:
+        for check, each in zip(reference.fits, value, strict=True):
+            if check is not None and not check(each):
+                raise CrossTenantAccessError(
+                    f"a foreign key of {reference.label} ({', '.join(reference.columns)}) cannot "
+                    f"hold the given value of {table_label(reference.parent)} as it is, and the "
+                    "database might make another key of it: give the column the type of the one "
+                    "that it refers to"
+                )
 
 
 def _but_not_shared(reference: Reference) -> str:
@@ -188,8 +205,8 @@ def _value_as_stored(value: Any, type_: TypeEngine[Any]) -> Any:
     if type(value) is not str or not _is_own(type_):
         return value
     if isinstance(type_, Integer):
-        # Only this spelling: databases differ in how they read "01" or "1.0".
-        return int(value) if _PLAIN_NUMBER.fullmatch(value) else value
+        number = plain_number(value)
+        return value if number is None else number
     if isinstance(type_, Uuid):
         return value.replace("-", "")
     return value

@@ -17,7 +17,9 @@ from sqlalchemy.sql.expression import ClauseElement
 
 from tenantshield_mw.context import Binding, current_binding, current_bound
 
+from ..databases import database_for
 from ..ownership.model import Reference, TypedReference
+from ..ownership.narrowing import is_kept
 from .loaded import note_inserted, was_loaded_here
 from .mappers import MapperInfo, attributes_of, mapper_of
 
@@ -160,18 +162,20 @@ class Flush:
                     values |= gathered
                     gathered.clear()
         if written.is_spelled_as_in_parent():
-            self._proven[written].update(self._known(written.reference, values))
+            self._proven[written].update(self._known(written, values))
         return values - self._proven[written]
 
     def prove(self, written: TypedReference, values: Iterable[Values]) -> None:
         """Note that ``values`` were looked up and are this tenant's."""
         self._proven[written].update(values)
 
-    def _known(self, reference: Reference, values: set[Values]) -> Iterator[Values]:
+    def _known(self, typed: TypedReference, values: set[Values]) -> Iterator[Values]:
+        reference, connection = typed.reference, self._connection
+        numbers_zero = connection is not None and database_for(connection.dialect).numbers_zero
         for state in self._objects:
             attributes = _attributes_of(state.mapper, reference)
             written = None if attributes is None else plain_values(state.dict, attributes)
-            if written is not None:
+            if written is not None and (not numbers_zero or is_kept(written, typed.types)):
                 yield written
         session = self._session
         registries = {info.registry for info in self._places}

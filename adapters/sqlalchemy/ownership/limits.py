@@ -24,12 +24,17 @@ from sqlalchemy.types import (
 
 from tenantshield_mw.tenant import MAX_TENANT_ID_LENGTH, TenantId
 
+from ..errors import ConfigurationError
+
 __all__ = [
     "Acceptance",
     "acceptance_of",
     "are_sent_alike",
     "is_canonical_uuid",
+    "number_range",
     "other_than",
+    "refuse_converted",
+    "sent",
     "undecorated",
 ]
 
@@ -57,13 +62,13 @@ def other_than(type_: TypeEngine[Any], shared: TenantId, accepts: Acceptance | N
 
     As a tenant, it could write them.
     """
-    sent = _sent(type_, shared)
+    of_shared = sent(type_, shared)
 
     def accepts_other(tenant_id: TenantId) -> bool:
         if tenant_id == shared or (accepts is not None and not accepts(tenant_id)):
             return False
         # A decorator could make the same of both.
-        return not isinstance(type_, TypeDecorator) or bool(_sent(type_, tenant_id) != sent)
+        return not isinstance(type_, TypeDecorator) or bool(sent(type_, tenant_id) != of_shared)
 
     return accepts_other
 
@@ -81,11 +86,11 @@ def _acceptance(type_: TypeEngine[Any]) -> Acceptance | None:
         inner = None if isinstance(stored, Uuid) else _acceptance(stored)
         if inner is None:
             return None
-        return lru_cache(1024)(lambda tenant_id: inner(_sent(type_, tenant_id)))
+        return lru_cache(1024)(lambda tenant_id: inner(sent(type_, tenant_id)))
     if isinstance(type_, Uuid):
         return None if type_.as_uuid else is_canonical_uuid
     if isinstance(type_, Integer):
-        low, high = _range(type_)
+        low, high = number_range(type_)
         return lambda tenant_id: not isinstance(tenant_id, int) or low <= tenant_id <= high
     if isinstance(type_, String):
         length = type_.length
@@ -106,7 +111,7 @@ def is_canonical_uuid(tenant_id: TenantId) -> bool:
         return False
 
 
-def _range(type_: Integer) -> tuple[int, int]:
+def number_range(type_: Integer) -> tuple[int, int]:
     """Return the least and the greatest number that fits."""
     bits = _BITS.get(type_.__visit_name__.upper(), 32)
     if isinstance(type_, SmallInteger):
@@ -118,6 +123,32 @@ def _range(type_: Integer) -> tuple[int, int]:
     return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
 
+def refuse_converted(type_: TypeEngine[Any], label: str) -> None:
+    """Refuse a type whose values the database converts when they are written or compared.
+
+    Args:
+        type_: the type of a tenant column.
+        label: the column's name for the message.
+
+    Raises:
+        ConfigurationError: two tenants could be one in the database.
+    """
+    for variant in _variants(type_):
+        for each in _layers(variant):
+            if not type(each).bind_expression.__module__.startswith("sqlalchemy."):
+                raise ConfigurationError(
+                    f"{label} is a {each!r}, whose bind_expression() could make one tenant of two "
+                    "in the database: convert the identifier in process_bind_param()"
+                )
+
+
+def _layers(type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:
+    yield type_
+    while isinstance(type_, TypeDecorator):
+        type_ = type_.impl_instance
+        yield type_
+
+
 def undecorated(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return the type behind all decorators."""
     while isinstance(type_, TypeDecorator):
@@ -125,7 +156,7 @@ def undecorated(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     return type_
 
 
-def _sent(type_: TypeEngine[Any], value: Any) -> Any:
+def sent(type_: TypeEngine[Any], value: Any) -> Any:
     """Return what the decorators of ``type_`` make of ``value``."""
     while isinstance(type_, TypeDecorator):
         if type(type_).process_bind_param is not TypeDecorator.process_bind_param:
@@ -144,7 +175,7 @@ def are_sent_alike(type_: TypeEngine[Any], left: Any, right: Any) -> bool:
     if not isinstance(type_, TypeDecorator):
         return False
     try:
-        left, right = _sent(type_, left), _sent(type_, right)
+        left, right = sent(type_, left), sent(type_, right)
     except (TypeError, ValueError, AttributeError):
         # It does not take one of them at all.
         return False

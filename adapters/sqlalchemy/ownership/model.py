@@ -28,7 +28,8 @@ from tenantshield_mw.tenant import TenantId
 
 from ..databases import ExactText
 from ..errors import ConfigurationError
-from .limits import Acceptance, acceptance_of, are_sent_alike, other_than
+from .limits import Acceptance, acceptance_of, are_sent_alike, other_than, refuse_converted
+from .narrowing import Fits
 
 __all__ = [
     "ColumnOwnership",
@@ -148,6 +149,14 @@ class Reference:
     folded: Folded | None = None
     """For the further columns of a foreign key that includes the tenant: where the database takes
     different tenants for equal, so that they must be looked up."""
+    fits: tuple[Fits | None, ...] = field(default=(), compare=False)
+    """For each column, the check of whether it holds a value as it is; ``None`` if it holds every
+    key of the parent."""
+
+    @property
+    def is_narrower(self) -> bool:
+        """Whether the database might write another key than the one that it is given."""
+        return any(self.fits)
 
     def matters_on(self, exact_text: ExactText) -> bool:
         """Return whether it must be looked up on a database that compares texts in this way."""
@@ -324,8 +333,9 @@ def tenant_id_type(type_: TypeEngine[Any], label: str) -> type:
         label: the column's name for the message.
 
     Raises:
-        ConfigurationError: it holds another type.
+        ConfigurationError: it holds another type, or the database would convert an identifier.
     """
+    refuse_converted(type_, label)
     kind: Any = type_
     while isinstance(kind, TypeDecorator):
         # A decorator may declare what it takes itself; otherwise its impl does.

@@ -33,6 +33,7 @@ from .model import (
     table_label,
     without_tenant,
 )
+from .narrowing import Fits, fits_of
 from .schema_effects import refused_tables
 
 __all__ = ["Declaration", "Shared", "State", "Through", "agree", "tables_in"]
@@ -315,4 +316,16 @@ class State:
                     frozenset(each.name for each in columns if is_made_by_database(each)),
                     any(each.computed is not None for each in columns),
                     folded,
+                    _fits(table, names, key.parent, parent_names),
                 )
+
+
+def _fits(
+    table: Table, names: tuple[str, ...], parent: Table, parent_names: tuple[str, ...]
+) -> tuple[Fits | None, ...]:
+    ours = {each.name: each.type for each in table.columns}
+    theirs = {each.name: each.type for each in parent.columns}
+    return tuple(
+        fits_of(ours[name], theirs[referred])
+        for name, referred in zip(names, parent_names, strict=True)
+    )

@@ -55,9 +55,9 @@ REACHES_UNNAMED: Final = _words(
     r"|\bpg_buffercache\w*|\bpg_largeobject\b|\bpg_toast\w*|\bsqlite_dbpage\b"
     r"|\bpg_stat_(?:activity|statements\w*|get_activity|get_backend_\w+)\b|\bpg_(?:prepared_statements|cursors)\b"
     r"|\bSHOW (?:FULL )?(?:PROCESSLIST|WARNINGS|ERRORS|ENGINE|PROFILES?|EXPLAIN|ANALYZE|BINLOG"
-    r"|RELAYLOG|COUNT)\b"
+    r"|RELAYLOG|COUNT)\b|\bFOR CONNECTION\b"
     r"|\b(?:mysql|information_schema|performance_schema|sys)`?~\.~`?"
-    r"(?:column_stat|processlist|general_log|slow_log|innodb_(?:trx|lock|ft_)|events_|user_variables|threads"
+    r"(?:column_stat|processlist|general_log|slow_log|innodb_(?:trx|lock|ft_)|events_|user_variables|threads|optimizer_trace"
     r"|(?:x\$)?(?:session|statement|processlist))"
 )
 """SQL that reaches rows, or values from them, without naming their table: it executes SQL or a

@@ -80,4 +80,4 @@ def names_in_quiet(text: str, names: AbstractSet[str]) -> set[str] | None:
     folded = text.casefold()
     if any(each in folded for each in _TELLING):
         return None
-    return names & {unquoted(each[len(OPEN) : -len(CLOSE)]) for each in identifiers}
+    return {unquoted(each[len(OPEN) : -len(CLOSE)]) for each in identifiers} & names

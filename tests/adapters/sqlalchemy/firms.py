@@ -5,11 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, ForeignKey, MetaData, String
+from sqlalchemy import (
+    Column,
+    Engine,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    String,
+    Table,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from tenantshield_mw import CrossTenantAccessError, TenantShieldError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+from tests.databases import memory_engine
 
 from .watching import creating, rows
 
@@ -76,6 +86,24 @@ SEED = (
 
 
 seed = creating(Base.metadata, *SEED)
+
+
+def with_default(name: str, **options: Any) -> tuple[Engine, Table]:
+    """Return a table whose key to a firm has these options, and an engine that has it."""
+    metadata = MetaData()
+    table = tenant_aware(
+        Table(
+            name,
+            metadata,
+            Column("id", Integer, primary_key=True),
+            Column("tenant_id", String(50)),
+            Column("firm_id", Integer, **options),
+            ForeignKeyConstraint(["firm_id"], [FIRM.c.id]),
+        )
+    )
+    engine = seed(memory_engine())
+    metadata.create_all(engine)
+    return engine, table
 
 
 def run(engine: Engine, statement: Any, parameters: Any = None) -> None:

@@ -10,10 +10,19 @@ import pytest
 from sqlalchemy import Engine, MetaData, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tenantshield_mw import system_scope
+from tenantshield_mw import system_scope, tenant_scope
 from tests.databases import NAMES, Database, DatabaseName, database, memory_engine, require
 
-__all__ = ["creating", "engine_in_memory", "engine_on_each", "fill", "rows", "sent", "with_tables"]
+__all__ = [
+    "creating",
+    "engine_in_memory",
+    "engine_on_each",
+    "execute",
+    "fill",
+    "rows",
+    "sent",
+    "with_tables",
+]
 
 Seed: TypeAlias = Callable[[Engine], Engine]
 """Creates tables and rows, and returns the engine."""
@@ -98,6 +107,13 @@ def with_tables(
 def fill(engine: Engine, *statements: str) -> None:
     """Run ``statements`` with only the driver, and commit."""
     _run(engine, statements)
+
+
+def execute(engine: Engine, tenant: str, statement: Any, parameters: Any = None) -> Any:
+    """Return the rows of ``statement``, or how many it changed, for ``tenant``."""
+    with tenant_scope(tenant), engine.begin() as connection:
+        result = connection.execute(statement, parameters)
+        return result.all() if result.returns_rows else result.rowcount
 
 
 def rows(engine: Engine, sql: str) -> list[tuple[Any, ...]]:

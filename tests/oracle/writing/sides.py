@@ -15,12 +15,9 @@ from sqlalchemy.orm import Session
 from tenantshield_mw import system_scope
 from tests.databases import DatabaseName
 
-from ..oracle import plain
+from ..values import plain
 from .rows import TENANT, rows
-from .schema import (
-    TABLES,
-    created_tables,
-)
+from .schema import TABLES, created_tables
 
 __all__ = ["COLUMNS", "Content", "Run", "Side", "Write", "is_of_the_database"]
 

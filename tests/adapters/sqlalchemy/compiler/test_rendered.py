@@ -1,13 +1,27 @@
-"""A primary key is not written under one of the database's other names for it."""
+"""What is written is judged by the names that are rendered."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Engine, ForeignKey, Integer, MetaData, String, Table, insert, update
+from sqlalchemy import (
+    Column,
+    Engine,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    func,
+    insert,
+    literal_column,
+    update,
+)
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.sql.expression import column, table
 
 from tenantshield_mw import TenantShieldError, tenant_scope
@@ -15,6 +29,7 @@ from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aw
 from tests.databases import database, memory_engine, require
 
 from ..watching import fill, rows
+from .shop import SALE
 
 METADATA = MetaData()
 SETTING = tenant_aware(
@@ -126,3 +141,32 @@ def test_neither_is_mariadbs_name_of_it() -> None:
         refused(engine, update(table("rowid_setting", column("_rowid"))).values(_rowid=2))
         assert here.read("SELECT * FROM rowid_setting") == [(1, "ours")]
         engine.dispose()
+
+
+# Others are in tests/leaks/paths/set_keys.py.
+KEYS: dict[str, Callable[[str], Any]] = {
+    "a label": lambda name: column(name).label("other"),
+    "raw SQL": literal_column,
+    "raw SQL with two assignments": lambda name: literal_column(f"id = 3, {name}"),
+    "a quoted name": lambda name: quoted_name(name, True),
+    "a name that is never quoted": lambda name: quoted_name(name.upper(), False),
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_column_is_written_under_its_name_alone(any_engine: Engine, key: str) -> None:
+    before = rows(any_engine, "SELECT id, tenant_id, shop_id FROM comp_sale ORDER BY id")
+    for name, value in (("tenant_id", "globex"), ("shop_id", 3)):
+        statement = update(SALE).where(SALE.c.id == 11)
+        for each in (
+            statement.values({KEYS[key](name): value}),
+            statement.values({KEYS[key](name): func.coalesce(value)}),
+            statement.ordered_values((KEYS[key](name), value)),
+        ):
+            with (
+                tenant_scope("acme"),
+                any_engine.begin() as connection,
+                pytest.raises((TenantShieldError, SQLAlchemyError)),
+            ):
+                connection.execute(each)
+    assert rows(any_engine, "SELECT id, tenant_id, shop_id FROM comp_sale ORDER BY id") == before

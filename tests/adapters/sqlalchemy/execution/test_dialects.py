@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, insert, select
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -20,7 +19,7 @@ from tenantshield_mw.adapters.sqlalchemy.execution.dialects import guarded_diale
 from tests.databases import memory_engine
 
 from ..letters import LETTER, METADATA, Letter, seed
-from ..watching import fill, rows, sent
+from ..watching import execute, fill, rows, sent
 
 
 @contextmanager
@@ -36,12 +35,6 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Generator[list[str], None, None
     with monkeypatch.context() as patch:
         patch.setattr(SQLCompiler, "__init__", counting)
         yield texts
-
-
-def execute(engine: Engine, tenant: str, statement: Any, parameters: Any = None) -> Any:
-    with tenant_scope(tenant), engine.begin() as connection:
-        result = connection.execute(statement, parameters)
-        return result.all() if result.returns_rows else result.rowcount
 
 
 # -- the guarded dialect --------------------------------------------------------------------
@@ -178,25 +171,6 @@ def test_a_reviewed_compilation_never_serves_a_statement_that_is_not(engine: Eng
     with pytest.raises(TenantShieldError):
         execute(engine, "acme", statement)
     assert execute(engine, "acme", reviewed) == [(1,), (2,)]
-
-
-# -- refused ---------------------------------------------------------------------
-
-
-def test_a_dialect_that_was_never_tested_is_refused(engine: Engine) -> None:
-    class Exotic(SQLiteDialect_pysqlite):
-        name = "exotic"
-        supports_statement_cache = True
-
-    dialect: Any = Exotic()
-    dialect.__dict__.update(engine.dialect.__dict__)
-    dialect.__dict__.pop("_tenantshield_guarded_dialects", None)
-    with pytest.raises(ConfigurationError, match=r"'exotic' has not been tested.*sqlite"):
-        guarded_dialect(cast("Dialect", dialect))
-    engine.dialect = dialect
-    with sent(engine) as statements, pytest.raises(ConfigurationError, match="exotic"):
-        execute(engine, "acme", select(LETTER))
-    assert statements == []
 
 
 def test_a_subclass_of_a_tested_dialect_is_guarded() -> None:

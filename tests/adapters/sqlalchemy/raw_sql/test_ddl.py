@@ -89,7 +89,7 @@ def test_dropping_a_tenants_table_is_refused(engine: Engine, scoped: bool) -> No
                 act(engine)
         with engine.begin() as connection, pytest.raises(UnguardedStatementError) as caught:
             connection.execute(DropTable(FILE))
-        assert "ddl_file" in str(caught.value)
+        assert "drops ddl_file, which deletes every tenant's rows" in str(caught.value)
         assert "system_scope" in str(caught.value)
 
     if scoped:

@@ -1,0 +1,127 @@
+"""Foreign keys that cannot hold every key of their parent unchanged.
+
+What is looked up is the value that a statement gives. A database may write another one: it rounds a
+number or a time to the column's precision, and cuts the spaces at the end of a text, or all that is
+too long if it is not strict. The key that it makes of the value may be another tenant's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import CHAR, NCHAR
+from sqlalchemy.types import Enum, Integer, NullType, Numeric, String, TypeDecorator, TypeEngine
+
+from .limits import number_range, sent, undecorated
+
+__all__ = ["Fits", "fits_of", "is_kept", "plain_number"]
+
+Fits: TypeAlias = Callable[[Any], bool]
+"""Returns whether a foreign key holds a value as it is."""
+
+
+_PLAIN_NUMBER: Final = re.compile(r"-?[1-9][0-9]{0,17}|0")
+
+
+def plain_number(value: str) -> int | None:
+    """Return the number that every database takes ``value`` for; ``None`` if that is not certain.
+
+    Databases differ in how they read ``01`` or ``1.0``.
+    """
+    return int(value) if _PLAIN_NUMBER.fullmatch(value) else None
+
+
+def is_kept(key: Iterable[Any], types: Iterable[TypeEngine[Any]]) -> bool:
+    """Return whether a database that makes a new number of a 0 writes a new row's key as it is.
+
+    Args:
+        key: the values of the key.
+        types: the types of its columns.
+    """
+    for value, type_ in zip(key, types, strict=True):
+        if isinstance(undecorated(type_), Integer | Numeric):
+            number = plain_number(value) if isinstance(value, str) else value
+            if not isinstance(number, int) or not number:
+                return False
+    return True
+
+
+def fits_of(type_: TypeEngine[Any], parent: TypeEngine[Any]) -> Fits | None:
+    """Return the check of whether a foreign key holds a value; ``None`` if it holds every key.
+
+    Args:
+        type_: the type of the foreign key's column.
+        parent: the type of the column that it refers to.
+    """
+    checks = [check for pair in _pairs(type_, parent) if (check := _check(*pair)) is not None]
+    if not checks:
+        return None
+    return lambda value: all(check(value) for check in checks)
+
+
+def _pairs(
+    type_: TypeEngine[Any], parent: TypeEngine[Any]
+) -> Iterator[tuple[TypeEngine[Any], TypeEngine[Any]]]:
+    # private: the types that replace these on some databases.
+    ours, theirs = type_._variant_mapping, parent._variant_mapping
+    yield type_, parent
+    for name in {**ours, **theirs}:
+        yield ours.get(name, type_), theirs.get(name, parent)
+
+
+def _check(type_: TypeEngine[Any], parent: TypeEngine[Any]) -> Fits | None:
+    check = _check_of_stored(undecorated(type_), undecorated(parent))
+    if check is None or not isinstance(type_, TypeDecorator):
+        return check
+    inner = check
+
+    def check_sent(value: Any) -> bool:
+        return inner(sent(type_, value))
+
+    return check_sent
+
+
+def _check_of_stored(own: TypeEngine[Any], other: TypeEngine[Any]) -> Fits | None:
+    if isinstance(own, NullType | Enum) or repr(own) == repr(other):
+        return None
+    if isinstance(own, String) and isinstance(other, String):
+        return _check_of_text(own, other)
+    if isinstance(own, Integer) and isinstance(other, Integer):
+        low, high = number_range(own)
+        least, greatest = number_range(other)
+        if low <= least and greatest <= high:
+            return None
+        return lambda value: not isinstance(value, int) or low <= value <= high
+    if isinstance(own, Integer) and isinstance(other, Numeric):
+        return lambda value: isinstance(value, int)
+    if type(own) is type(other) and not _precision(own) and not _precision(other):
+        return None
+    if isinstance(own, Numeric) and isinstance(other, Integer):
+        return None
+    return lambda value: False
+
+
+def _check_of_text(own: String, other: String) -> Fits | None:
+    length = own.length
+    # Spaces at the end of a CHAR do not count.
+    is_padded = isinstance(own, CHAR | NCHAR) and not isinstance(other, CHAR | NCHAR)
+    is_shorter = length is not None and (other.length is None or length < other.length)
+    if not is_padded and not is_shorter:
+        return None
+
+    def check(value: Any) -> bool:
+        if not isinstance(value, str):
+            return True
+        if is_padded and value.endswith(" "):
+            return False
+        return length is None or len(value) <= length
+
+    return check
+
+
+def _precision(type_: TypeEngine[Any]) -> tuple[Any, ...]:
+    """Return what a type says of its precision; empty if it says nothing."""
+    names = ("precision", "scale", "length", "fsp")
+    return tuple(each for name in names if (each := getattr(type_, name, None)) is not None)

@@ -1,0 +1,83 @@
+"""Mutants of declarations, and what follows from them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..mutant import TESTS, Mutant
+
+__all__ = ["MUTANTS"]
+
+_OWNERSHIP: Final = f"{TESTS}/ownership"
+_CASCADES: Final = f"{TESTS}/ownership/test_cascades.py"
+_REGISTRY: Final = f"{TESTS}/ownership/test_registry.py"
+_STATEMENTS: Final = f"{TESTS}/shared_rows/test_statements.py"
+
+MUTANTS: Final = (
+    Mutant(
+        "cascade",
+        "A DELETE or UPDATE may reach tenants' rows by a foreign key.",
+        "    if found is not None:\n        verb",
+        "    if found is None and False:\n        verb",
+        (f"{_CASCADES}::test_a_delete_that_reaches_tenants_rows_is_refused",),
+    ),
+    Mutant(
+        "cascade-generation",
+        "A foreign key that comes later is not followed.",
+        "    if known[0] != generation:",
+        "    if known[0] == -1:",
+        (
+            f"{_CASCADES}::test_a_foreign_key_that_comes_later_counts",
+            f"{_CASCADES}::test_a_delete_that_reaches_tenants_rows_is_refused",
+        ),
+    ),
+    Mutant(
+        "shared-tie",
+        "A tenant ties a row to one of everybody.",
+        "                    owns and to_own,",
+        "                    False,",
+        (f"{_STATEMENTS}::test_a_tenant_ties_no_row_to_a_shared_one",),
+    ),
+    Mutant(
+        "shared-value",
+        "A tenant may have the identifier of the rows of everybody.",
+        "        if tenant_id == shared or (accepts is not None and not accepts(tenant_id)):",
+        "        if accepts is not None and not accepts(tenant_id):",
+        (f"{_STATEMENTS}::test_a_tenant_with_the_value_of_the_shared_rows_is_refused",),
+    ),
+    Mutant(
+        "generation-table",
+        "A table that is defined later changes nothing.",
+        "            if self._state.knows(metadata):\n                self._renew()",
+        "            pass",
+        (f"{_REGISTRY}::test_a_table_defined_after_its_parent_was_marked_is_tied",),
+    ),
+    Mutant(
+        "folded-names",
+        "A table's name in another case is another table.",
+        "    return (None if schema in default_schemas else schema, name.casefold())",
+        "    return (None if schema in default_schemas else schema, name)",
+        (f"{_REGISTRY}::test_a_name_in_another_case_is_the_same_table",),
+    ),
+    Mutant(
+        "other-schema",
+        "The same name in an undeclared schema is nobody's.",
+        "        if key[1].casefold() in self.names and self.find(key) is None:",
+        "        if key[1] is None:",
+        (f"{_REGISTRY}::test_the_same_name_in_another_schema_is_refused_until_declared",),
+    ),
+    Mutant(
+        "default-schema",
+        "The default schema by its name is another schema.",
+        "None if schema in default_schemas else schema",
+        "schema",
+        (f"{_REGISTRY}::test_the_default_schema_by_name_is_the_same_table",),
+    ),
+    Mutant(
+        "ambiguous-tie",
+        "A table may be tied by what two tenants may have.",
+        "        _check_unique(table, key)\n",
+        "        pass\n",
+        (_OWNERSHIP,),
+    ),
+)
