@@ -152,6 +152,22 @@ async def test_a_nested_task_gets_the_scope_in_which_it_is_sent(bench: Bench) ->
     ]
 
 
+async def test_a_task_that_calls_itself_as_a_function_runs_in_the_scope_of_the_call(
+    bench: Bench,
+) -> None:
+    @bench.broker.task
+    async def work(again: bool) -> None:
+        bench.see()
+        if again:
+            with tenant_scope("globex"):
+                await work(False)
+
+    with tenant_scope("acme"):
+        await work.kiq(True)
+    await bench.wait()
+    assert bench.seen == ["acme", "globex"]
+
+
 async def test_the_tenant_ends_with_its_task_whatever_happens(bench: Bench) -> None:
     class Failing(TaskiqMiddleware):
         def on_error(self, message: Any, result: Any, exception: BaseException) -> None:
