@@ -112,7 +112,7 @@ def policy_database() -> Generator[Database, None, None]:
 
 def is_refused_by_policy(error: Exception) -> bool:
     """Return whether PostgreSQL refused a row because of a policy or missing privileges."""
-    return (
-        isinstance(error, DBAPIError)
-        and getattr(error.orig, "sqlstate", None) == INSUFFICIENT_PRIVILEGE
-    )
+    # As above.
+    from tenantshield_mw.adapters.sqlalchemy.databases import sqlstate
+
+    return isinstance(error, DBAPIError) and sqlstate(error.orig) == INSUFFICIENT_PRIVILEGE

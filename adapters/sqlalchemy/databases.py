@@ -7,13 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.engine import Dialect
 
 from .errors import ConfigurationError
 
-__all__ = ["DATABASES", "Database", "ExactText", "Risk", "database_for", "default_schemas"]
+__all__ = [
+    "DATABASES",
+    "Database",
+    "ExactText",
+    "Risk",
+    "database_for",
+    "default_schemas",
+    "sqlstate",
+]
 
 
 class Risk(IntEnum):
@@ -192,3 +200,20 @@ def default_schemas(dialect: Dialect) -> frozenset[str]:
     if dialect.default_schema_name:
         schemas |= {dialect.default_schema_name.casefold()}
     return schemas
+
+
+def sqlstate(error: BaseException | None) -> str | None:
+    """Return the five characters by which PostgreSQL names an error.
+
+    Args:
+        error: the error of the driver, such as the ``orig`` of SQLAlchemy's.
+
+    Returns:
+        The code, which each driver has in another place; ``None`` if the error has none.
+    """
+    fields: Any = error.args[0] if error is not None and error.args else None
+    if isinstance(fields, dict):
+        # pg8000: https://www.postgresql.org/docs/current/protocol-error-fields.html
+        code: str | None = fields.get("C")
+        return code
+    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)

@@ -13,14 +13,14 @@ import traceback
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from tests.databases import Database, DatabaseName, database
+from tests.databases import Database, DatabaseName, database, with_driver
 from tests.policy_database import policy_database
 
 from .catalogue import NOTHING, Way
@@ -234,7 +234,12 @@ def _is_something(value: Any) -> bool:
 
 @contextmanager
 def arena(
-    protection: Protection, models: Models, name: DatabaseName, runner: asyncio.Runner
+    protection: Protection,
+    models: Models,
+    name: DatabaseName,
+    runner: asyncio.Runner,
+    *,
+    driver: str | None = None,
 ) -> Generator[Arena, None, None]:
     """Yield an arena on a database of its own.
 
@@ -243,8 +248,11 @@ def arena(
         models: the models, marked for it; the same for every arena of a process.
         name: which kind of database.
         runner: the event loop of the async ways, whose engine keeps connections to it.
+        driver: SQLAlchemy's name of another driver of PostgreSQL for the sync ways.
     """
     with policy_database() if protection.has_policies else database(name) as here:
+        if driver is not None:
+            here = replace(here, url=with_driver(here.url, driver))
         home = Arena(protection, models, here, runner)
         try:
             yield home

@@ -22,6 +22,22 @@ Arenas = Callable[[DatabaseName], Arena]
 WAYS = catalogue()
 OPERATIONS = legitimate_operations()
 
+BY_DRIVERS = {
+    "executed",
+    "inserts",
+    "open_by_nature",
+    "raw_driver",
+    "raw_text",
+    "references",
+    "savepoints",
+    "scopes",
+    "sessions",
+    "upserts",
+    "writes_core",
+}
+"""The themes in which drivers differ: how they execute, in batches or not, and in which
+transaction."""
+
 
 def _cases(ways: list[Way]) -> Iterator[object]:
     for way in ways:
@@ -40,6 +56,15 @@ def _policies_cases(ways: list[Way]) -> Iterator[object]:
             yield pytest.param(way, flavour, id=f"{way.name} | {flavour}")
 
 
+def _driver_cases(ways: list[Way]) -> Iterator[object]:
+    """What is worth trying on one more sync driver of PostgreSQL."""
+    for way in ways:
+        has_form = not {"postgresql", "policies", "sync"} & way.why_not.keys()
+        is_sync = not inspect.iscoroutinefunction(way.run)
+        if has_form and is_sync and (way.theme in BY_DRIVERS or way.kind == "legitimate"):
+            yield pytest.param(way, id=way.name)
+
+
 @pytest.fixture(scope="module")
 def models() -> Models:
     return Models(load("ours"))
@@ -50,6 +75,16 @@ def with_policies(models: Models) -> Iterator[Arena]:
     with (
         asyncio.Runner() as runner,
         arena(load("ours_with_policies"), models, "postgresql", runner) as home,
+    ):
+        yield home
+
+
+@pytest.fixture(scope="module")
+def with_psycopg2(models: Models) -> Iterator[Arena]:
+    protection = load("ours_with_policies")
+    with (
+        asyncio.Runner() as runner,
+        arena(protection, models, "postgresql", runner, driver="psycopg2") as home,
     ):
         yield home
 
@@ -84,6 +119,16 @@ def test_policies_in_the_database_close_what_is_open_by_nature_too(
     with_policies: Arena, way: Way, flavour: Flavour
 ) -> None:
     _judge(with_policies.run(way, flavour), way.open_still)
+
+
+@pytest.mark.parametrize("way", list(_driver_cases([*WAYS, *OPERATIONS])))
+def test_it_is_the_same_with_policies_on_psycopg2(with_psycopg2: Arena, way: Way) -> None:
+    outcome = with_psycopg2.run(way, "sync")
+
+    if way.kind == "legitimate":
+        assert outcome.verdict == "confined", outcome.detail
+    else:
+        _judge(outcome, way.open_still)
 
 
 def _judge(outcome: Outcome, why_open: str | None) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tenantshield_mw.context import system_scope
 
+from ..databases import sqlstate
 from ..errors import ConfigurationError
 from ..internals import Name, Use, require
 from ..rls.sql import execute as execute_sql
@@ -117,7 +118,7 @@ class Steps:
                 try:
                     self.run(statement)
                 except DBAPIError as error:
-                    if attempt == ATTEMPTS or not _is_lock_timeout(error):
+                    if attempt == ATTEMPTS or sqlstate(error.orig) != _LOCK_NOT_AVAILABLE:
                         raise
                     log.info("waiting for a lock, attempt %d: %s", attempt, statement)
                     time.sleep(PAUSE)
@@ -125,12 +126,6 @@ class Steps:
                     return
         finally:
             self.run("RESET lock_timeout")
-
-
-def _is_lock_timeout(error: DBAPIError) -> bool:
-    original: Any = error.orig
-    state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
-    return state == _LOCK_NOT_AVAILABLE
 
 
 @contextmanager

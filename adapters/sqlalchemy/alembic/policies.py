@@ -7,11 +7,14 @@ from typing import Any
 
 from alembic.operations import MigrateOperation, Operations
 
+from tenantshield_mw.context import system_scope
+
 from ..errors import ConfigurationError
+from ..rls.distributed import refuse_distributed
 from ..rls.policies import functions_of, statements_to_create, statements_to_drop
 from ..rls.specification import TablePolicySpec
 from ..rls.sql import table_name
-from .execution import execute
+from .execution import execute, require_postgresql
 
 __all__ = ["DropTenantPoliciesOp", "PutTenantPoliciesOp"]
 
@@ -59,7 +62,8 @@ class PutTenantPoliciesOp(MigrateOperation):
 
         Raises:
             ConfigurationError: the database is not PostgreSQL, or ``spec`` has neither a
-                tenant column nor ties.
+                tenant column nor ties, or Citus has distributed the table; offline, the last
+                is not checked.
         """
         operations.invoke(cls(spec, among=among, before=before, leave_enabled=leave_enabled))
 
@@ -153,4 +157,8 @@ class DropTenantPoliciesOp(MigrateOperation):
 def _implement(
     operations: Operations, operation: PutTenantPoliciesOp | DropTenantPoliciesOp
 ) -> None:
+    if isinstance(operation, PutTenantPoliciesOp) and not operations.get_context().as_sql:
+        require_postgresql(operations)
+        with system_scope("database migration"):
+            refuse_distributed(operations.get_bind(), [operation.spec])
     execute(operations, operation.statements())

@@ -20,6 +20,7 @@ from tenantshield_mw.tenant import TenantContext
 from ..compiler.foreign_keys import not_of_tenant
 from ..compiler.joins import base_table
 from ..compiler.predicates import keys_of
+from ..databases import sqlstate
 from ..errors import CrossTenantAccessError
 from ..internals import hook
 from ..ownership.model import ColumnOwnership, ParentKey, table_label, without_tenant
@@ -33,6 +34,8 @@ _COLUMNS: Final = re.compile(
     r"|child row: .*? FOREIGN KEY \((?P<b>[^)]*)\) REFERENCES",
     re.DOTALL,
 )
+
+_FOREIGN_KEY_VIOLATION: Final = "23503"
 
 _SQLITE: Final = "SQLITE_CONSTRAINT_FOREIGNKEY"
 """SQLite's error, which does not say which foreign key it is."""
@@ -69,8 +72,9 @@ def _as_cross_tenant(
     connection: Connection, error: BaseException, context: Any
 ) -> CrossTenantAccessError | None:
     """Return what to raise in place of ``error``; ``None`` if it is about something else."""
-    # private: the DBAPI's module.
-    if not isinstance(error, connection.dialect.loaded_dbapi.IntegrityError):
+    # private: the DBAPI's module. pg8000 has another class for all errors of the server.
+    is_violation = isinstance(error, connection.dialect.loaded_dbapi.IntegrityError)
+    if not is_violation and sqlstate(error) != _FOREIGN_KEY_VIOLATION:
         return None
     compiled = None if context is None else context.compiled
     written: Any = getattr(getattr(compiled, "statement", None), "table", None)

@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection
 
 from tenantshield_mw.context import system_scope
 
+from .distributed import refuse_distributed
 from .policies import statements_to_create, statements_to_drop
 from .specification import specs_of
 from .sql import execute, require_postgresql
@@ -49,9 +50,13 @@ def create_policies(connection: Connection, metadata: MetaData) -> None:
 
     Raises:
         ConfigurationError: the database is not PostgreSQL, or cannot compare a tenant
-            column with the tenant's identifier.
+            column with the tenant's identifier; or Citus has distributed one of the tables.
     """
-    _execute(connection, policy_statements(metadata))
+    statements = policy_statements(metadata)
+    require_postgresql(connection)
+    with system_scope("row-level security policies"):
+        refuse_distributed(connection, specs_of(metadata))
+    _execute(connection, statements)
 
 
 def drop_policies(connection: Connection, metadata: MetaData) -> None:

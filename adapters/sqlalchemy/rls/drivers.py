@@ -5,7 +5,15 @@ go to the server in one message, so that setting the tenant takes no extra round
 mode would do the same, but it costs more than a round trip over a local socket. To psycopg's
 ``commit()`` and ``rollback()``, the transaction looks as if the application had sent ``BEGIN``.
 
+pg8000 waits four times for ``BEGIN`` and a statement with values. Here both go to the server
+before one ``Sync``, which takes one round trip. It derives the state of a transaction from what
+the server says, so nothing else changes.
+
+psycopg2 sends ``BEGIN`` alone, and neither commits nor rolls back a transaction that it did not
+begin: the statement takes a round trip of its own. It also does with asyncpg.
+
 https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
+https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
 """
 
 from __future__ import annotations
@@ -16,6 +24,9 @@ from typing import Any, Final, TypeAlias
 from ..errors import ConfigurationError
 
 __all__ = ["SENDERS", "Send", "check_driver"]
+
+_UNNAMED: Final = b"\0"
+"""The name of the unnamed statement, as pg8000 sends it."""
 
 Send: TypeAlias = Callable[[Any, str, tuple[str, ...]], tuple[Any, ...]]
 """Executes a statement, with ``%s`` for each of the values, on a connection from SQLAlchemy's
@@ -53,8 +64,7 @@ def _message(connection: Any, sql: str, values: tuple[str, ...]) -> bytes:
     parts = [first.encode(encoding)]
     for value, text in zip(values, others, strict=True):
         # Escaping stops at the first zero byte and would truncate the value.
-        if "\0" in value:
-            raise ConfigurationError("the name of a tenant or a role contains a zero byte")
+        _check_zero_bytes(value)
         parts += (bytes(escape(value.encode(encoding))), text.encode(encoding))
     statement = b"".join(parts)
     if connection.autocommit or connection.pgconn.transaction_status != TransactionStatus.IDLE:
@@ -87,18 +97,54 @@ def _row(connection: Any, results: list[Any]) -> tuple[Any, ...]:
 
 
 def _by_asyncpg(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
-    for number in range(1, len(values) + 1):
-        sql = sql.replace("%s", f"${number}", 1)
     cursor = dbapi_connection.cursor()
     try:
-        cursor.execute(sql, values)
+        cursor.execute(_numbered(sql, values), values)
         return tuple(cursor.fetchone())
     finally:
         cursor.close()
 
 
+def _by_psycopg2(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
+    from psycopg2.extensions import cursor
+
+    _check_zero_bytes(*values)
+    # The application may have chosen another class, whose rows are not tuples.
+    with dbapi_connection.driver_connection.cursor(cursor_factory=cursor) as opened:
+        opened.execute(sql, values)
+        row: tuple[Any, ...] = opened.fetchone()
+        return row
+
+
+def _by_pg8000(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
+    connection = dbapi_connection.driver_connection
+    # Fails before anything is sent: half of a message would precede the next statement.
+    "".join(values).encode(connection._client_encoding)
+    sql = _numbered(sql, values)
+    if not connection.autocommit and not connection._in_transaction:
+        connection.send_PARSE(_UNNAMED, "BEGIN")
+        connection.send_BIND(_UNNAMED, ())
+        connection.send_EXECUTE()
+    connection.send_PARSE(_UNNAMED, sql)
+    connection.send_DESCRIBE_STATEMENT(_UNNAMED)
+    # This adds Bind, Execute and Sync, and raises the server's error to any of the messages.
+    found = connection.execute_named(_UNNAMED, values, (), (), sql)
+    return tuple(found.rows[0])
+
+
+def _numbered(sql: str, values: tuple[str, ...]) -> str:
+    for number in range(1, len(values) + 1):
+        sql = sql.replace("%s", f"${number}", 1)
+    return sql
+
+
+def _check_zero_bytes(*values: str) -> None:
+    if any("\0" in value for value in values):
+        raise ConfigurationError("the name of a tenant or a role contains a zero byte")
+
+
 def check_driver(driver: str) -> None:
-    """Check that psycopg has the functions that begin its transactions here.
+    """Check that a driver has the names, other than the DBAPI's, that are used here.
 
     Args:
         driver: SQLAlchemy's name of the driver.
@@ -106,14 +152,12 @@ def check_driver(driver: str) -> None:
     Raises:
         ConfigurationError: one of them is missing.
     """
-    if not driver.startswith("psycopg"):
-        return
-    import psycopg
-    from psycopg import generators
+    if driver in ("psycopg", "psycopg_async"):
+        import psycopg
+        from psycopg import generators
 
-    missing = [
-        name
-        for owner, name in (
+        _check_names(
+            "psycopg 3, such as 3.3.9",
             (generators, "execute"),
             (psycopg.Connection, "wait"),
             (psycopg.AsyncConnection, "wait"),
@@ -121,18 +165,28 @@ def check_driver(driver: str) -> None:
             (psycopg.pq.PGconn, "send_query"),
             (psycopg.errors, "error_from_result"),
         )
-        if not hasattr(owner, name)
-    ]
+    elif driver == "pg8000":
+        from pg8000.dbapi import Connection
+
+        methods = ("send_PARSE", "send_DESCRIBE_STATEMENT", "send_BIND", "send_EXECUTE")
+        names = (*methods, "execute_named", "_in_transaction")
+        _check_names("pg8000, such as 1.31.6", *((Connection, name) for name in names))
+
+
+def _check_names(release: str, *names: tuple[object, str]) -> None:
+    missing = [name for owner, name in names if not hasattr(owner, name)]
     if missing:
         raise ConfigurationError(
-            f"this version of psycopg is not supported: {', '.join(missing)} changed; install "
-            "another release of psycopg 3, such as 3.3.9"
+            f"this version of the driver is not supported: {', '.join(missing)} changed; install "
+            f"another release of {release}"
         )
 
 
 SENDERS: Final[Mapping[str, Send]] = {
     "psycopg": _by_psycopg,
     "psycopg_async": _by_psycopg,
+    "psycopg2": _by_psycopg2,
+    "pg8000": _by_pg8000,
     "asyncpg": _by_asyncpg,
 }
 """The function that executes a statement, by driver."""

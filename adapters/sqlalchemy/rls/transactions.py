@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     # SQLAlchemy 2.1 requires greenlet for this import, and sync programs may not have it.
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["enforce"]
+__all__ = ["SET_LOCAL", "enforce"]
+
+SET_LOCAL: Final = "tenantshield_set_local"
+"""The function that sets the tenant on Citus, which hands the statement ``SET LOCAL`` on to the
+nodes, and not what ``set_config()`` does. ``citus_policy_statements()`` creates it."""
 
 _PROVEN: Final = "_tenantshield_rls_proven"
 
@@ -38,18 +42,19 @@ _SET: Final = "SELECT " + ", ".join(
 )
 _SET_LOCALLY: Final = _SET.format(is_local="true")
 _CLEAR_SESSION: Final = _SET.format(is_local="false")
+_SET_ON_CITUS: Final = f"SELECT {SET_LOCAL}({', '.join(['%s'] * len(_KINDS))})"
 _SET_ROLE: Final = f"{_SET_LOCALLY}, set_config('role', %s, true)"
 # Row-level security does not apply to such roles.
 _IS_EXEMPT: Final = (
     "(SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = current_user)::text"
 )
 _OWN_ROLE: Final = "SELECT set_config('role', 'none', true)"
-_SET_AND_NAME: Final = f"{_SET_LOCALLY}, current_user"
-_SET_AND_PROVE: Final = f"{_SET_AND_NAME}, {_IS_EXEMPT}"
 _NOTHING: Final = ("",) * len(_KINDS)
 
 
-def enforce(engine: Engine | AsyncEngine, *, system_role: str | None = None) -> None:
+def enforce(
+    engine: Engine | AsyncEngine, *, system_role: str | None = None, citus: bool = False
+) -> None:
     """Make every transaction of ``engine`` tell the database its tenant.
 
     The database shows the rows of the tenant in scope, and none of the tenants' rows without
@@ -61,12 +66,15 @@ def enforce(engine: Engine | AsyncEngine, *, system_role: str | None = None) -> 
     separate engine that logs in as such a role and is not passed to this function.
 
     Args:
-        engine: an engine on PostgreSQL, with psycopg (sync or async) or asyncpg.
+        engine: an engine on PostgreSQL, with psycopg (sync or async), psycopg2, pg8000 or
+            asyncpg.
         system_role: the name of a role with ``BYPASSRLS``.
+        citus: whether the tables are distributed by Citus, and the policies are those of
+            ``citus_policy_statements()``. There is no ``system_role`` then.
 
     Raises:
-        ConfigurationError: the database or driver is not supported, or the engine was
-            passed to this function before.
+        ConfigurationError: the database or driver is not supported, the engine was
+            passed to this function before, or ``system_role`` is given for Citus.
 
     Its transactions raise:
         ConfigurationError: the connection's role is a superuser or has ``BYPASSRLS``, so
@@ -83,15 +91,24 @@ def enforce(engine: Engine | AsyncEngine, *, system_role: str | None = None) -> 
     check_driver(dialect.driver)
     if HELD in dialect.__dict__:
         raise ConfigurationError("enforce() was called for this engine before")
-    _Transactions(dialect, system_role).hook()
+    if citus and system_role is not None:
+        raise ConfigurationError(
+            "Citus has no system_role: it connects to the nodes as the role that logged in; run "
+            "system scopes on a separate engine, which logs in as a role with BYPASSRLS and is "
+            "not passed to enforce()"
+        )
+    set_tenant = _SET_ON_CITUS if citus else _SET_LOCALLY
+    _Transactions(dialect, system_role, set_tenant).hook()
 
 
 class _Transactions:
     """The hooks that run when one engine begins a transaction."""
 
-    def __init__(self, dialect: Dialect, system_role: str | None) -> None:
+    def __init__(self, dialect: Dialect, system_role: str | None, set_tenant: str) -> None:
         self._dialect = dialect
         self._system_role = system_role
+        self._set_and_name = f"{set_tenant}, current_user"
+        self._set_and_prove = f"{self._set_and_name}, {_IS_EXEMPT}"
         self._send = SENDERS[dialect.driver]
 
     def hook(self) -> None:
@@ -152,9 +169,9 @@ class _Transactions:
         # The role may have changed: PgBouncer may have switched to another server connection,
         # or a SET ROLE was left behind in this one.
         proven = dbapi_connection.info.get(_PROVEN)
-        if proven and self._send(dbapi_connection, _SET_AND_NAME, values)[-1] == proven:
+        if proven and self._send(dbapi_connection, self._set_and_name, values)[-1] == proven:
             return
-        *_, role, is_exempt = self._send(dbapi_connection, _SET_AND_PROVE, values)
+        *_, role, is_exempt = self._send(dbapi_connection, self._set_and_prove, values)
         if is_exempt != "false":
             raise ConfigurationError(
                 "row-level security does not apply to the role of this connection, which is a "

@@ -21,11 +21,12 @@ from tenantshield_mw import ConfigurationError
 from tenantshield_mw.adapters.sqlalchemy import (
     shared_across_tenants,
     tenant_aware,
-    tenant_foreign_key,
 )
 from tenantshield_mw.adapters.sqlalchemy.citus import citus_statements
 from tests.databases import Database, database
 from tests.guides import Reader, blocks_of
+
+from .citus_stand_in import CITUS
 
 BLOCKS = blocks_of("citus.md")
 
@@ -129,12 +130,62 @@ def spread(db: Database, owner: str, app: str, tmp_path: Path) -> None:
     ) == [(True,)]
 
 
-def test_the_guide_prints_what_the_function_returns(tmp_path: Path) -> None:
-    reader = Reader(tmp_path, {})
-    models, _, _, distribute, _ = (block for language, block in BLOCKS if language == "python")
-    (printed,) = (block for language, block in BLOCKS if language == "sql-citus")
-    reader.write(models)
-    assert reader.python(reader.write(distribute)) == printed
+SHARDED = """
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from models import Country, Customer, Invoice
+from sharded import engine
+from tenantshield_mw import tenant_scope
+
+for tenant in ("acme", "globex"):
+    with tenant_scope(tenant), Session(engine) as session:
+        session.add(Customer(id=1, name=tenant))
+        session.flush()
+        session.add(Invoice(id=1, customer_id=1, amount=10))
+        session.commit()
+for tenant in ("acme", "globex"):
+    with tenant_scope(tenant), Session(engine) as session:
+        cursor = session.connection().connection.cursor()
+        assert cursor.execute("SELECT name FROM customer").fetchall() == [(tenant,)]
+with Session(engine) as session:
+    cursor = session.connection().connection.cursor()
+    assert cursor.execute("SELECT name FROM customer").fetchall() == []
+engine.dispose()
+"""
+
+PRINT = """
+from models import Base
+from tenantshield_mw.adapters.sqlalchemy.citus import citus_policy_statements
+
+for statement in citus_policy_statements(Base.metadata, role="shop_app"):
+    print(f"{statement};")
+"""
+
+
+def test_the_guide_distributes_the_tables(db: Database, tmp_path: Path) -> None:
+    models, _, _, *steps, sharded, _ = (block for language, block in BLOCKS if language == "python")
+    (policy,) = (block for language, block in BLOCKS if language == "sql-policy")
+    db.run(CITUS)
+    with db.roles(owner="LOGIN", app="LOGIN") as (owner, app):
+        db.run(f"GRANT ALL ON SCHEMA public TO {owner}")
+        urls = {
+            name: db.url.set(username=role).render_as_string(hide_password=False)
+            for name, role in (("OWNER_URL", owner), ("ADMIN_URL", "postgres"), ("APP_URL", app))
+        }
+        reader = Reader(tmp_path, {**urls, "APP_ROLE": app})
+        reader.write(models)
+        for _again in range(2):
+            for each in steps:
+                reader.python(reader.write(each))
+        db.run(f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {app}")
+        reader.write(sharded)
+        reader.python("-c", SHARDED)
+        assert db.read("SELECT logicalrelid::text FROM pg_dist_partition ORDER BY 1") == [
+            ("country",),
+            ("customer",),
+            ("invoice",),
+        ]
+    assert policy in reader.python("-c", PRINT)
 
 
 EACH_IN_ITS_OWN = """
@@ -222,36 +273,6 @@ def keyed(name: str, metadata: MetaData, *more: Column[int] | ForeignKeyConstrai
     )
     tenant_aware(table)
     return table
-
-
-def test_tables_of_one_type_of_tenant_are_put_together_and_shared_ones_come_first() -> None:
-    metadata = MetaData()
-    keyed("citus_a", metadata)
-    keyed(
-        "citus_b",
-        metadata,
-        Column("a_id", Integer),
-        tenant_foreign_key("a_id", "citus_a.id"),
-    )
-    numbered = Table(
-        "citus_c",
-        metadata,
-        Column("tenant_id", Integer, primary_key=True),
-        Column("id", Integer, primary_key=True),
-        schema="O'Dd",
-    )
-    tenant_aware(numbered)
-    shared_across_tenants(
-        Table("citus_zone", metadata, Column("name", String(9), primary_key=True))
-    )
-    found = citus_statements(metadata)
-    odd = """'"O''Dd".citus_c'"""
-    assert found[0] == "SELECT create_reference_table('citus_zone')"
-    assert set(found[1:]) == {
-        "SELECT create_distributed_table('citus_a', 'tenant_id', colocate_with => 'none')",
-        "SELECT create_distributed_table('citus_b', 'tenant_id', colocate_with => 'citus_a')",
-        f"SELECT create_distributed_table({odd}, 'tenant_id', colocate_with => 'none')",
-    }
 
 
 def test_what_stands_in_the_way_is_listed_with_what_to_do() -> None:

@@ -297,8 +297,16 @@ def unknown_names(source: str) -> list[tuple[str, int]]:
 
 
 # Arguments of sessions' methods, which are public and have documented names; and what is
-# Python's or a database's own.
-NOT_SQLALCHEMYS = {"load", "_getframe", "_rowid", "_rowid_"}
+# Python's, a database's or a driver's own.
+NOT_SQLALCHEMYS = {
+    "load",
+    "_getframe",
+    "_rowid",
+    "_rowid_",
+    # pg8000's
+    "_client_encoding",
+    "_in_transaction",
+}
 
 
 @pytest.mark.parametrize(

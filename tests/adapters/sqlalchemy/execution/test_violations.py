@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tenantshield_mw.adapters.sqlalchemy import (
     tenant_aware,
     tenant_foreign_key,
 )
-from tests.databases import NAMES, Database, database
+from tests.databases import NAMES, Database, database, with_driver
 
 from ..watching import rows, with_tables
 
@@ -115,6 +116,23 @@ def test_it_is_an_error_of_access(engine: Engine, name: str) -> None:
         session.execute(insert(Bill).values(id=13, client_id=1))
         session.commit()
     assert rows(engine, BILLS) == [(10, 1), (13, 1)]
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "pg8000"])
+def test_it_is_the_same_on_other_drivers_of_postgresql(driver: str) -> None:
+    with (
+        database("postgresql") as here,
+        with_tables(replace(here, url=with_driver(here.url, driver)), Base.metadata, *ROWS) as it,
+    ):
+        for name, write in WRITES.items():
+            with tenant_scope("a"), Session(it) as session:
+                with pytest.raises(CrossTenantAccessError) as caught:
+                    write(session)
+                assert str(caught.value) == TEXT, name
+        for write in OTHERS.values():
+            with tenant_scope("a"), Session(it) as session, pytest.raises(DBAPIError):
+                write(session)
+        assert rows(it, BILLS) == [(10, 1)]
 
 
 async def test_it_is_the_same_on_async_drivers(here: Database, engine: Engine) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from tenantshield_mw import system_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
 from tenantshield_mw.adapters.sqlalchemy.rls.policies import statements_to_create
-from tests.databases import Database, database
+from tests.databases import Database, database, with_driver
 
 from .models import Base, mark
 from .specs import SPECS, TABLES
@@ -25,8 +25,9 @@ from .specs import SPECS, TABLES
 T = TypeVar("T")
 Read: TypeAlias = Callable[[str], list[tuple[Any, ...]]]
 
-Driver: TypeAlias = Literal["psycopg", "psycopg_async", "asyncpg"]
+Driver: TypeAlias = Literal["psycopg", "psycopg_async", "psycopg2", "pg8000", "asyncpg"]
 DRIVERS: Final[tuple[Driver, ...]] = get_args(Driver)
+ASYNC: Final[tuple[Driver, ...]] = ("psycopg_async", "asyncpg")
 
 
 @dataclass
@@ -47,7 +48,7 @@ class RlsDatabase:
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def url(self, role: str, driver: Driver = "psycopg") -> URL:
-        return self.here.url.set(drivername=f"postgresql+{driver}", username=role)
+        return with_driver(self.here.url, driver).set(username=role)
 
     def engine(self, role: str, **options: Any) -> Engine:
         engine = create_engine(self.url(role), **options)
@@ -94,14 +95,15 @@ class Client:
         self.driver = driver
         self._runner = asyncio.Runner()
         self.async_engine: AsyncEngine | None = None
-        system_role = options.pop("system_role", base.system)
+        citus = options.pop("citus", False)
+        system_role = options.pop("system_role", None if citus else base.system)
         url = base.url(options.pop("role", base.app), driver)
-        if driver == "psycopg":
+        if driver not in ASYNC:
             self.engine = create_engine(url, **options)
         else:
             self.async_engine = create_async_engine(url, **options)
             self.engine = self.async_engine.sync_engine
-        rls.enforce(self.async_engine or self.engine, system_role=system_role)
+        rls.enforce(self.async_engine or self.engine, system_role=system_role, citus=citus)
 
     def session(self, run: Callable[[Session], T]) -> T:
         """Call ``run`` with a new session, and close it afterwards."""
@@ -180,9 +182,9 @@ def rows(base: RlsDatabase, tables: None) -> None:
         )
 
 
-@pytest.fixture
-def app(base: RlsDatabase, rows: None) -> Iterator[Client]:
-    client = Client(base, "psycopg")
+@pytest.fixture(params=["psycopg", "psycopg2"])
+def app(base: RlsDatabase, rows: None, request: pytest.FixtureRequest) -> Iterator[Client]:
+    client = Client(base, request.param)
     yield client
     client.close()
 

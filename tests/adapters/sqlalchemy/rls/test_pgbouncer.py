@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from tenantshield_mw import ConfigurationError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
-from tests.databases import Database, database
+from tests.databases import Database, database, with_driver
 from tests.pgbouncer import pgbouncer, require
 from tests.soak.schema import FUNCTION, VIEW, Detail, Entry, Roles, prepare
 
@@ -50,7 +50,7 @@ class Place:
     folder: str
 
     def url(self, driver: str) -> URL:
-        return self.roles.url(self.here.url.set(drivername=f"postgresql+{driver}"), self.folder)
+        return with_driver(self.roles.url(self.here.url, self.folder), driver)
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +122,11 @@ def look_for_nobody(session: Session, seen: Seen) -> None:
     seen.nobodys.extend(raw(session, f"SELECT owner FROM {VIEW}"))
 
 
-def test_psycopg_in_threads(place: Place) -> None:
-    engine = create_engine(place.url("psycopg"), pool_size=CLIENTS, **PSYCOPG)
+@pytest.mark.parametrize(
+    ("driver", "options"), [("psycopg", PSYCOPG), ("psycopg2", {}), ("pg8000", {})]
+)
+def test_sync_drivers_in_threads(place: Place, driver: str, options: dict[str, Any]) -> None:
+    engine = create_engine(place.url(driver), pool_size=CLIENTS, **options)
     rls.enforce(engine)
     seen = Seen()
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import psycopg
+import psycopg2.errors
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,12 +20,17 @@ from .models import Base, Bottle, Cellar, Child, Label, Tasting, mark
 
 pytestmark = pytest.mark.usefixtures("rows")
 
+INSUFFICIENT_PRIVILEGE = (
+    psycopg.errors.InsufficientPrivilege,
+    psycopg2.errors.InsufficientPrivilege,
+)
+
 
 def refused(app: Client, tenant: TenantId, sql: str) -> str:
     """Run ``sql`` on the driver's cursor; return the policy that refuses it."""
 
     def run(session: Session) -> str:
-        with pytest.raises(psycopg.errors.InsufficientPrivilege) as caught:
+        with pytest.raises(INSUFFICIENT_PRIVILEGE) as caught:
             by_cursor(session, sql)
         return str(caught.value)
 
@@ -123,11 +129,12 @@ def test_a_tenant_named_by_a_number_is_not_the_one_named_by_its_digits(
 
 def test_a_view_and_functions_show_the_tenants_rows_alone(app: Client, base: RlsDatabase) -> None:
     body = "SELECT name FROM floor_bottle"
+    returns = f"RETURNS SETOF text LANGUAGE sql AS $$ {body} $$"
     with base.engine(base.owner).begin() as connection:
         for statement in (
-            f"CREATE VIEW floor_seen AS {body}",
-            f"CREATE FUNCTION floor_peek() RETURNS SETOF text LANGUAGE sql AS $$ {body} $$",
-            f"CREATE FUNCTION floor_definer() RETURNS SETOF text LANGUAGE sql AS $$ {body} $$",
+            f"CREATE OR REPLACE VIEW floor_seen AS {body}",
+            f"CREATE OR REPLACE FUNCTION floor_peek() {returns}",
+            f"CREATE OR REPLACE FUNCTION floor_definer() {returns}",
             "ALTER FUNCTION floor_definer() SECURITY DEFINER",
         ):
             connection.connection.cursor().execute(statement)

@@ -15,7 +15,7 @@ from tenantshield_mw import ConfigurationError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
 from tests.databases import memory_engine
 
-from .conftest import Client, Driver, RlsDatabase, by_cursor
+from .conftest import DRIVERS, Client, Driver, RlsDatabase, by_cursor
 from .models import Base, Cellar, mark
 
 SETTINGS = (
@@ -70,6 +70,19 @@ def test_the_next_user_of_a_connection_inherits_nothing(client: Client) -> None:
     with tenant_scope("globex"):
         assert client.session(names) == ["globex"]
     assert client.session(names) == []
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_ping_at_checkout_changes_nothing(base: RlsDatabase, driver: Driver) -> None:
+    # With pg8000, the ping has begun the transaction.
+    client = Client(base, driver, pool_size=1, max_overflow=0, pool_pre_ping=True)
+    try:
+        for tenant in ("acme", "globex"):
+            with tenant_scope(tenant):
+                assert client.session(names) == [tenant]
+        assert client.session(names) == []
+    finally:
+        client.close()
 
 
 def test_a_leftover_session_setting_has_no_effect(client: Client) -> None:
@@ -221,7 +234,7 @@ def test_autocommit_without_a_tenant_shows_nothing(client: Client) -> None:
     assert client.session(run) == []
 
 
-@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_a_role_to_which_no_policy_applies_is_refused(base: RlsDatabase, driver: Driver) -> None:
     base.here.run(f"ALTER ROLE {base.system} LOGIN")
     for role in ("postgres", base.system):
@@ -233,14 +246,15 @@ def test_a_role_to_which_no_policy_applies_is_refused(base: RlsDatabase, driver:
             client.close()
 
 
-def test_a_two_phase_transaction_shows_the_tenants_rows(base: RlsDatabase) -> None:
-    client = Client(base, "psycopg")
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "pg8000"])
+def test_a_two_phase_transaction_shows_the_tenants_rows(base: RlsDatabase, driver: Driver) -> None:
+    client = Client(base, driver)
     try:
         with tenant_scope("acme"), client.engine.connect() as connection:
             transaction = connection.begin_twophase()
             cursor = connection.connection.cursor()
             cursor.execute(NAMES)
-            assert cursor.fetchall() == [("acme",)]
+            assert [tuple(row) for row in cursor.fetchall()] == [("acme",)]
             transaction.rollback()
     finally:
         client.close()
@@ -307,13 +321,14 @@ def test_only_postgresql_with_known_drivers_and_only_once(base: RlsDatabase) -> 
         rls.enforce(engine)
 
 
-def test_options_of_an_engine_do_not_lead_around_it(base: RlsDatabase) -> None:
-    client = Client(base, "psycopg")
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "pg8000"])
+def test_options_of_an_engine_do_not_lead_around_it(base: RlsDatabase, driver: Driver) -> None:
+    client = Client(base, driver)
     try:
         with tenant_scope("acme"), client.engine.execution_options(x=1).begin() as connection:
             cursor = connection.connection.cursor()
             cursor.execute(NAMES)
-            assert cursor.fetchall() == [("acme",)]
+            assert [tuple(row) for row in cursor.fetchall()] == [("acme",)]
             assert connection.execute(select(Cellar.name)).all() == [("acme",)]
     finally:
         client.close()
