@@ -135,7 +135,7 @@ screenshots: $(VENV)/.test
 
 # Tests that need one of these are skipped with the reason if it is missing. Run level 1 keeps the
 # packages from starting services: each test starts what it needs.
-SERVERS = nginx varnish pgbouncer chromium postgresql
+SERVERS = nginx varnish pgbouncer chromium postgresql redis-server rabbitmq-server
 servers:
 	apt-get update -qq
 	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SERVERS)
@@ -166,7 +166,7 @@ wheel: $(VENV)/.test
 # the dependencies, as for a user, but finds only the lock file's releases, in a folder.
 WHEELS := build/wheels
 FROM_WHEELS := $(PIP) --isolated install --quiet --no-index --find-links $(WHEELS)
-EXTRAS := sqlalchemy,starlette,litestar,flask,jwt,signed,alembic
+EXTRAS := sqlalchemy,starlette,litestar,flask,jwt,signed,alembic,celery,dramatiq,opentelemetry,rq,taskiq
 test-wheel: wheel
 	$(call new-environment,build/venv-wheel)
 	rm -rf $(WHEELS)

@@ -22,6 +22,15 @@ _REPORT = """\
 Show what observe(file=...) wrote: the places in the code where the guard would have refused a
 statement, or confined one that does not compare the tenant itself."""
 
+_PROVE = """\
+Fill the tables of an empty database with rows of two tenants, and try the generic ways to reach
+those of the one in the scope of the other. Each is tried without protection first: one that reaches
+nothing there proves nothing. All of it is rolled back."""
+
+_PROVE_EPILOG = """\
+The exit status is 0, or 1 if there is a leak, or an error, which proves nothing, or 2 if the
+command failed."""
+
 _REPORT_EPILOG = """\
 The exit status is 0, or 1 if there are reports that the baseline does not have, or 2 if a file
 cannot be read."""
@@ -86,6 +95,18 @@ def _report(options: argparse.Namespace) -> int:
     return status
 
 
+def _prove(options: argparse.Namespace) -> int:
+    status: int = _import("prove.cli").run(
+        options.target,
+        database=options.database,
+        owner=options.owner,
+        system_role=options.system_role,
+        json=options.json,
+        ignore=options.ignore,
+    )
+    return status
+
+
 def _fail(message: str) -> int:
     sys.stderr.write(f"tenantshield-mw: {message}\n")
     return 2
@@ -112,7 +133,47 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.set_defaults(run=_report)
     _add_report_options(report)
+    prove = commands.add_parser(
+        "prove",
+        help="try to reach another tenant's rows, on your own models",
+        description=_PROVE,
+        epilog=_PROVE_EPILOG,
+    )
+    prove.set_defaults(run=_prove)
+    _add_prove_options(prove)
     return parser
+
+
+def _add_prove_options(prove: argparse.ArgumentParser) -> None:
+    prove.add_argument(
+        "target",
+        metavar="MODULE:ATTRIBUTE",
+        help="the declarative base, such as myapp.models:Base; of a MetaData, only Core is tried",
+    )
+    prove.add_argument(
+        "--database",
+        metavar="URL",
+        help="SQLAlchemy URL of a database without rows, with a sync driver; SQLite in memory by "
+        "default. Without tables, they are created, and dropped at the end",
+    )
+    prove.add_argument(
+        "--owner",
+        metavar="URL",
+        help="on PostgreSQL, the same database as the role that creates the tables",
+    )
+    prove.add_argument(
+        "--system-role",
+        metavar="ROLE",
+        help="on PostgreSQL, the role with BYPASSRLS for system scopes, to prove the policies, too",
+    )
+    prove.add_argument("--json", action="store_true", help="print JSON")
+    prove.add_argument(
+        "--ignore",
+        metavar="WAY:TABLE",
+        action="append",
+        default=[],
+        help="leave out what was reviewed, as it is printed; can be repeated",
+    )
 
 
 def _add_report_options(report: argparse.ArgumentParser) -> None:

@@ -32,6 +32,9 @@ from .errors import (
     UnguardedStatementError,
 )
 from .exempt import Exempt
+from .incidents import Incident, on_incident
+from .keys import tenant_key
+from .log_fields import TenantLogFilter
 from .refusal import REFUSAL_KEY, OnMissingTenant, Refusal
 from .request import PRINCIPAL_KEY, SESSION_KEY, TENANT_KEY
 from .resolution import Answer, Resolver, SyncResolver
@@ -50,6 +53,7 @@ __all__ = [
     "ConfigurationError",
     "CrossTenantAccessError",
     "Exempt",
+    "Incident",
     "Lookup",
     "LookupResult",
     "MissingTenantContextError",
@@ -63,6 +67,7 @@ __all__ = [
     "TenantContext",
     "TenantDirectory",
     "TenantId",
+    "TenantLogFilter",
     "TenantNotAuthorizedError",
     "TenantNotFoundError",
     "TenantResolutionError",
@@ -77,9 +82,11 @@ __all__ = [
     "atenant_scope",
     "carry_tenant",
     "current_tenant",
+    "on_incident",
     "resolvers",
     "system_scope",
     "tenant_from",
+    "tenant_key",
     "tenant_scope",
     "try_current_tenant",
 ]

@@ -6,6 +6,10 @@ that are named here.
 
 from __future__ import annotations
 
+from typing import Final
+
+from .incidents import Incident, tell
+
 __all__ = [
     "ConfigurationError",
     "CrossTenantAccessError",
@@ -21,6 +25,8 @@ __all__ = [
     "UnguardedStatementError",
 ]
 
+_CROSS_TENANT: Final = Incident("cross_tenant_error", "cross_tenant")
+
 
 class TenantShieldError(Exception):
     """Root of all errors of this package."""
@@ -35,7 +41,14 @@ class MissingTenantContextError(TenantShieldError):
 
 
 class CrossTenantAccessError(TenantShieldError):
-    """A write or a reference would reach another tenant's rows."""
+    """A write or a reference would reach another tenant's rows.
+
+    The listeners of :func:`~tenantshield_mw.on_incident` are told of each.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        tell(_CROSS_TENANT)
 
 
 class ScopeMismatchError(TenantShieldError):

@@ -22,6 +22,7 @@ from .errors import (
     TenantUnauthenticatedError,
     TenantUnavailableError,
 )
+from .incidents import Incident, tell
 from .request import TENANT_KEY, UNNAMED_KEY
 
 if TYPE_CHECKING:
@@ -194,13 +195,19 @@ def logged_refusal_for(
     error: BaseException, logger: logging.Logger, request: Mapping[str, Any] | None = None
 ) -> Refusal:
     """Return the refusal for ``error``, and log it with the error: at level ERROR if the mistake
-    is the server's, otherwise as a warning.
+    is the server's, otherwise as a warning. The listeners of
+    :func:`~tenantshield_mw.on_incident` are told.
 
     The error is for the programmer, the refusal for the caller. See :func:`refusal_for`.
     """
     refusal = refusal_for(error, request)
     level = logging.ERROR if refusal is NOT_IN_SCOPE else logging.WARNING
     logger.log(level, "refused with %d %s", refusal.status, refusal.code, exc_info=error)
+    return _told(refusal)
+
+
+def _told(refusal: Refusal) -> Refusal:
+    tell(Incident("refusal", refusal.code))
     return refusal
 
 
@@ -209,7 +216,8 @@ def refusal_or_error(
 ) -> Refusal:
     """Return a middleware's refusal for a request without a tenant.
 
-    A refusal that is not the caller's fault is logged.
+    A refusal that is not the caller's fault is logged, and the listeners of
+    :func:`~tenantshield_mw.on_incident` are told of each.
 
     Args:
         error: why there is no tenant; ``None`` if the request names none.
@@ -226,9 +234,9 @@ def refusal_or_error(
             raise TenantUnavailableError("the tenant could not be determined in time") from error
         raise error
     if error is None:
-        return MISSING
+        return _told(MISSING)
     refusal = refusal_for(error)
-    return logged_refusal_for(error, _logger) if refusal is UNAVAILABLE else refusal
+    return logged_refusal_for(error, _logger) if refusal is UNAVAILABLE else _told(refusal)
 
 
 async def send_refusal(

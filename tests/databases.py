@@ -46,7 +46,6 @@ __all__ = [
     "postgresql_package",
     "require",
     "why_unavailable",
-    "with_driver",
 ]
 
 DatabaseName: TypeAlias = Literal["sqlite", "postgresql", "mariadb"]
@@ -315,18 +314,6 @@ def _postgresql() -> Generator[Database, None, None]:
     finally:
         with _administer(socket_folder) as run:
             run(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def with_driver(url: URL, driver: str) -> URL:
-    """Return the URL of a PostgreSQL on a socket for another of SQLAlchemy's drivers."""
-    found = url.set(drivername=f"postgresql+{driver}")
-    if driver != "pg8000":
-        return found
-    # It wants the path of the socket instead of its folder, and takes it in no other form.
-    folder = url.query["host"]
-    assert isinstance(folder, str)
-    path = Path(folder) / f".s.PGSQL.{url.query.get('port', 5432)}"
-    return found.set(query={"unix_sock": str(path)})
 
 
 # -- MariaDB ---------------------------------------------------------------------

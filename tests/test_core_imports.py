@@ -22,6 +22,7 @@ print("adapters:", *sorted(name for name in sys.modules if ".adapters" in name))
     [
         "tenantshield_mw",
         "tenantshield_mw.asgi",
+        "tenantshield_mw.jobs",
         "tenantshield_mw.wsgi",
         "tenantshield_mw.resolvers",
     ],

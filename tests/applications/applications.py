@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import httpx
 
+from tenantshield_mw.adapters.testing import Operation
+from tenantshield_mw.adapters.testing.operations import in_order, operations_of
 from tests.commands import STRICT
 from tests.databases import Database, DatabaseName, database
 
-from .operations import Operation, in_order, operations_of
 from .sweep import Seed
 
 __all__ = ["APPLICATIONS", "Application"]
@@ -37,7 +38,9 @@ class Application:
         operations: what can be requested, from a client and its folder.
         tables: the tables whose ids parameters and fields hold, by the names of these.
         status_only: the operations whose answers differ each time.
+        models: the models, for ``tenantshield-mw prove``.
         leaks: the operations that reach another tenant's rows before the diff.
+        allow: what the sweep finds and is no leak.
     """
 
     name: str
@@ -47,8 +50,10 @@ class Application:
     seed: Seed
     operations: Callable[[httpx.Client, Path], list[Operation]]
     tables: Mapping[str, str]
+    models: str
     leaks: Sequence[str]
     status_only: Sequence[str] = ()
+    allow: Sequence[str] = ()
 
     @property
     def folder(self) -> Path:
@@ -125,8 +130,11 @@ PROJECTS: Final = Application(
         "user_id": "users",
         "assignee_id": "users",
     },
+    models="app.models:SQLModel",
     # A token has the time in it.
     status_only=("POST /sign-up", "POST /token"),
+    # Nobody has the example's password.
+    allow=("unreached POST /token",),
     leaks=(
         "GET /projects/{project_id}",
         "GET /projects/{project_id}/tasks",
@@ -237,6 +245,7 @@ SHOP: Final = Application(
         "id": "item",
         "rowid": "item",
     },
+    models="app.models:Base",
     leaks=(
         "GET /items/{item_id}",
         "DELETE /items/{item_id}",
@@ -295,6 +304,7 @@ MAGAZINES: Final = Application(
     _magazine_seed,
     _described,
     tables={"article_id": "article", "author_id": "editor", "comment_id": "comment"},
+    models="app.models:BigIntBase",
     # A key is random.
     status_only=("POST /sign-up", "POST /editors"),
     leaks=(

@@ -1,29 +1,31 @@
 """The sweep: as one tenant, request every operation with the ids of another one's rows.
 
-There are two worlds, each with a server and a database. Both are filled alike: with Acme's rows,
-then with Globex's. Then Acme's rows are deleted from the second one, past the application. A user
-of Globex sends each request to both. Three things count as a leak:
+The requests are those of :mod:`tenantshield_mw.adapters.testing`, and the answers are compared with
+those of an application without the other's rows. For this there are two worlds, each with a server
+and a database. Both are filled alike: with Acme's rows, then with Globex's. Then Acme's rows are
+deleted from the second one, past the application. A user of Globex sends each request to both.
+Besides errors, two things are found:
 
-- The answers differ: what Globex is told depends on Acme's rows.
-- A row of Acme's has changed or is gone.
-- A row that is not Acme's refers to one that is.
+- ``differs``: what Globex is told depends on Acme's rows.
+- ``changed``: a row of Acme's has changed or is gone, or a row that is not Acme's refers to one.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import httpx
 from sqlalchemy import create_engine, inspect
 
+from tenantshield_mw.adapters.testing import Caller, Finding, Operation
+from tenantshield_mw.adapters.testing.requests import Answer, Request
+from tenantshield_mw.adapters.testing.sweep import Plan, findings_of
+from tenantshield_mw.adapters.testing.sweeping import findings
 from tests.databases import Database
 
-from .operations import Operation
-
-__all__ = ["Leak", "Seed", "World", "leaks_of"]
+__all__ = ["Seed", "World", "leaks_of"]
 
 Rows = dict[str, dict[Any, dict[str, Any]]]
 """The rows of each table, by their ids."""
@@ -31,35 +33,8 @@ Rows = dict[str, dict[Any, dict[str, Any]]]
 Seed = Callable[[httpx.Client, str], None]
 """Creates rows of the tenant of that name, and leaves the client logged in as its user."""
 
-_PARAMETER: Final = re.compile(r"{(\w+)(?::\w+)?}")
 _IDS: Final = 2
 """How many of Acme's rows of a table are tried."""
-
-
-class Leak(NamedTuple):
-    """What reached the other tenant.
-
-    Attributes:
-        operation: as in ``GET /projects``.
-        what: ``read``, ``changed`` or ``referred to``; or ``failed``, which is no leak, but should
-            not happen either.
-        request: what was requested.
-    """
-
-    operation: str
-    what: str
-    request: str
-
-
-class _Request(NamedTuple):
-    method: str
-    path: str
-    query: Mapping[str, Any]
-    body: Mapping[str, Any]
-    form: bool
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path} {dict(self.query) or ''} {dict(self.body) or ''}"
 
 
 class World:
@@ -74,10 +49,11 @@ class World:
         self._database = database
         self.client = client
         self.acmes: Rows = {}
-        """Acme's rows, as they were when they were last compared."""
+        """Acme's rows, as they were created."""
         self.acme_ids: dict[str, list[Any]] = {}
         """The ids of Acme's rows, as they were created."""
         self.globex_ids: dict[str, list[Any]] = {}
+        self._references: set[tuple[str, Any, str]] = set()
 
     def fill(self, seed: Seed) -> None:
         """Create rows of both tenants, and stay logged in as Globex."""
@@ -114,30 +90,38 @@ class World:
             found[table] = {row["id"]: row for row in named}
         return found
 
-    def references(self, rows: Rows) -> set[tuple[str, Any, str]]:
-        """Return which of ``rows`` are not Acme's and refer to one that is, by which column."""
-        return {
+    def watch(self) -> tuple[Rows, set[tuple[str, Any, str]]]:
+        """Return Acme's rows, and which others have ever referred to them, by which column."""
+        rows = self.rows()
+        self._references |= {
             (table, key, column)
             for table, others in self._except_acmes(rows).items()
             for column, referred in self._schema[table][1]
             for key, row in others.items()
             if row[column] in self.acme_ids[referred]
         }
-
-    def still_acmes(self, rows: Rows) -> Rows:
-        """Return those of ``rows`` that are Acme's."""
-        return {
+        acmes = {
             table: {key: row for key, row in of_table.items() if key in self.acme_ids[table]}
             for table, of_table in rows.items()
         }
+        return acmes, self._references.copy()
 
-    def answer(self, request: _Request) -> tuple[Any, ...]:
+    def answer(self, request: Request, status_only: Collection[str]) -> Answer:
         """Return the status, where the answer redirects to, and the body."""
-        sent: Any = {"data" if request.form else "json": request.body} if request.body else {}
-        answer = self.client.request(request.method, request.path, params={**request.query}, **sent)
+        answer = self.client.request(
+            request.method,
+            request.path,
+            params=request.query_string,
+            content=request.content,
+            headers={"Content-Type": request.content_type} if request.content else {},
+        )
+        if f"{request.method} {request.path}" in status_only:
+            return Answer(answer.status_code, (), b"")
         address = str(self.client.base_url).rstrip("/")
-        said = answer.headers.get("location", ""), answer.text
-        return answer.status_code, *(each.replace(address, "") for each in said)
+        location, text = (
+            each.replace(address, "") for each in (answer.headers.get("location", ""), answer.text)
+        )
+        return Answer(answer.status_code, (("location", location),), text.encode())
 
     def _except_acmes(self, rows: Rows) -> Rows:
         return {
@@ -171,8 +155,9 @@ def leaks_of(
     tables: Mapping[str, str],
     *,
     status_only: Collection[str] = (),
-) -> list[Leak]:
-    """Return what leaks from Acme to Globex.
+    allow: Collection[str] = (),
+) -> list[Finding]:
+    """Return what leaks from Acme to Globex, fails, or is refused before a row is looked for.
 
     Args:
         operations: what is requested.
@@ -180,47 +165,21 @@ def leaks_of(
         alone: where only Globex has.
         tables: the tables whose ids parameters and fields hold, by the names of these.
         status_only: the operations whose answers differ each time.
+        allow: what is found and no leak.
     """
-    found: list[Leak] = []
-    references = both.references(both.rows())
-    for operation in operations:
-        shown = 1 if str(operation) in status_only else 3
-        for request in _requests(operation, both, tables):
-            answer = both.answer(request)
-            if answer[0] >= 500:
-                found.append(Leak(str(operation), "failed", str(request)))
-            if answer[:shown] != alone.answer(request)[:shown]:
-                found.append(Leak(str(operation), "read", str(request)))
-            rows = both.rows()
-            if (acmes := both.still_acmes(rows)) != both.acmes:
-                found.append(Leak(str(operation), "changed", str(request)))
-                both.acmes = acmes
-            if (now := both.references(rows)) - references:
-                found.append(Leak(str(operation), "referred to", str(request)))
-            references = now
-    return found
-
-
-def _requests(operation: Operation, world: World, tables: Mapping[str, str]) -> Iterator[_Request]:
-    """Yield requests with Acme's ids in one place and Globex's in the others, and in all places."""
-    in_path = _PARAMETER.findall(operation.path)
-    names = (*in_path, *operation.query, *operation.body)
-    used = {name: tables[name] for name in names if name in tables}
-    places = [{name} for name in used]
-    for acmes in places if len(used) == 1 else [*places, set(used)]:
-        for number in range(_IDS if acmes else 1):
-            ids = {
-                name: _at((world.acme_ids if name in acmes else world.globex_ids)[table], number)
-                for name, table in used.items()
-            }
-            yield _Request(
-                operation.method,
-                _PARAMETER.sub(r"{\1}", operation.path).format_map(ids),
-                {name: ids.get(name, value) for name, value in operation.query.items()},
-                {name: ids.get(name, value) for name, value in operation.body.items()},
-                operation.form,
-            )
-
-
-def _at(ids: Sequence[Any], number: int) -> Any:
-    return ids[number % len(ids)]
+    plan = Plan(
+        operations,
+        owner=Caller(ids={name: both.acme_ids[table][:_IDS] for name, table in tables.items()}),
+        intruder=Caller(ids={name: both.globex_ids[table] for name, table in tables.items()}),
+        watches=True,
+        compares=True,
+        # What an answer depends on is found by comparing it.
+        controls=False,
+        allow=allow,
+    )
+    return findings(
+        findings_of(plan),
+        lambda request: both.answer(request, status_only),
+        watch=both.watch,
+        compare=lambda request: alone.answer(request, status_only),
+    )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,13 +17,18 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.commands import ROOT, serving
+from tenantshield_mw.adapters.testing import Finding
+from tests.commands import ROOT, STRICT, serving
 from tests.databases import database, require
 
 from .applications import APPLICATIONS, Application
 from .diffs import apply
-from .sweep import Leak, World, leaks_of
+from .sweep import World, leaks_of
 
+PROVE: Final = (
+    *(sys.executable, *STRICT, "-m"),
+    *("tenantshield_mw.adapters.command", "prove"),
+)
 PASSED: Final = re.compile(r"^PASSED (\S+)$", re.MULTILINE)
 
 each_application = pytest.mark.parametrize(
@@ -55,14 +64,19 @@ def world(application: Application, folder: Path) -> Generator[World]:
         yield World(here, client)
 
 
-def sweep(application: Application, folder: Path) -> list[Leak]:
+def sweep(application: Application, folder: Path) -> list[Finding]:
     with world(application, folder) as both, world(application, folder) as alone:
         for each in (both, alone):
             each.fill(application.seed)
         alone.forget_acme()
         operations = application.operations(both.client, folder)
         return leaks_of(
-            operations, both, alone, application.tables, status_only=application.status_only
+            operations,
+            both,
+            alone,
+            application.tables,
+            status_only=application.status_only,
+            allow=application.allow,
         )
 
 
@@ -72,6 +86,24 @@ def test_the_same_tests_pass_before_and_after(application: Application, folder: 
     protect(folder)
     assert before == own_tests(application, folder)
     assert before
+
+
+@each_application
+def test_after_its_models_are_proved(application: Application, folder: Path) -> None:
+    protect(folder)
+    with database(application.database) as here:
+        done = subprocess.run(
+            [*PROVE, application.models, "--json"],
+            cwd=folder,
+            env={**os.environ, **application.environ(here)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    verdicts = Counter(each["verdict"] for each in json.loads(done.stdout) if not each["is_open"])
+    assert {*verdicts} == {"refused", "confined", "n/a"}
+    assert verdicts["n/a"] < verdicts["refused"] < verdicts["confined"]
 
 
 @each_application

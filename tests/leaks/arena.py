@@ -20,7 +20,8 @@ from sqlalchemy.exc import SAWarning
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from tests.databases import Database, DatabaseName, database, with_driver
+from tests.databases import Database, DatabaseName, database
+from tests.drivers import with_driver
 from tests.policy_database import policy_database
 
 from .catalogue import NOTHING, Way

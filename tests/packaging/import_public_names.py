@@ -24,8 +24,11 @@ ADAPTERS = f"{PACKAGE}.adapters"
 CORE_DISTRIBUTIONS = {"asgiref", "pip", "setuptools", "tenantshield-mw"}
 CORE_IMPORTS = {"asgiref", PACKAGE} | sys.stdlib_module_names
 IMPORTED_AT_START = frozenset(sys.modules)
-# pytest imports it, and is no dependency of any extra.
-FOR_PYTEST = f"{ADAPTERS}.pytest_plugin"
+# pytest imports these, and is no dependency of any extra.
+FOR_PYTEST = {
+    f"{ADAPTERS}.testing.{name}"
+    for name in ("plugin", "baseline", "connections", "fixtures", "database_fixtures")
+}
 
 
 def public_modules(*, core_only: bool) -> Iterator[str]:
@@ -36,7 +39,7 @@ def public_modules(*, core_only: bool) -> Iterator[str]:
             continue
         if core_only and (module.name == ADAPTERS or module.name.startswith(f"{ADAPTERS}.")):
             continue
-        if module.name == FOR_PYTEST and find_spec("pytest") is None:
+        if module.name in FOR_PYTEST and find_spec("pytest") is None:
             continue
         yield module.name
 

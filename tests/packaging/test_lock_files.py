@@ -53,7 +53,8 @@ def test_the_lowest_lock_file_holds_the_lowest_releases() -> None:
     wanted = (REQUIREMENTS / "lowest.in").read_text().splitlines()
     found = [ENTRY.fullmatch(line) for line in wanted if not line.startswith("#")]
     assert {match["name"]: match["version"] for match in found if match} == {
-        package: lowest[package] for package in ("asgiref", "sqlalchemy")
+        package: lowest[package]
+        for package in ("asgiref", "celery", "dramatiq", "rq", "sqlalchemy", "taskiq")
     }
 
 

@@ -82,12 +82,17 @@ def test_the_extras_are_the_documented_ones(metadata: Message) -> None:
     extras = metadata.get_all("Provides-Extra") or []
     assert sorted(extras) == [
         "alembic",
+        "celery",
+        "dramatiq",
         "flask",
         "jwt",
         "litestar",
+        "opentelemetry",
+        "rq",
         "signed",
         "sqlalchemy",
         "starlette",
+        "taskiq",
     ]
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, quote_plus
 
-from sqlalchemy import URL, MetaData, create_engine, make_url
+from sqlalchemy import URL, MetaData, create_engine, inspect, make_url
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.orm import Mapper, registry
 from sqlalchemy.pool import NullPool
 
 from ..errors import ConfigurationError
 
-__all__ = ["label_of", "metadata_at", "run_on", "url_of", "without_secrets"]
+__all__ = ["label_of", "mappers_at", "metadata_at", "run_on", "url_of", "without_secrets"]
 
 T = TypeVar("T")
 
@@ -37,6 +38,37 @@ def metadata_at(target: str) -> MetaData:
     if not metadata.tables:
         raise ConfigurationError(f"{target!r} has no tables: name a module that imports all models")
     return metadata
+
+
+def mappers_at(target: str) -> set[Mapper[Any]]:
+    """Return the mappers of the classes below the base that ``target`` names.
+
+    Args:
+        target: as for :func:`metadata_at`; of a ``MetaData``, there are none. It may have the base
+            in ``Model``, as Flask-SQLAlchemy's object does.
+    """
+    found = _attribute_at(target)
+    base = getattr(found, "Model", found)
+    # A base that Flask-SQLAlchemy copies has no subclasses.
+    own = getattr(base, "registry", None)
+    mappers: set[Mapper[Any]] = {*own.mappers} if isinstance(own, registry) else set()
+    for model in _subclasses(base) if isinstance(base, type) else ():
+        mapper = _mapper_of(model)
+        if mapper is not None:
+            mappers.add(mapper)
+    return mappers
+
+
+def _mapper_of(model: type) -> Mapper[Any] | None:
+    mapper: Mapper[Any] | None = inspect(model, raiseerr=False)
+    return mapper if isinstance(mapper, Mapper) else None
+
+
+def _subclasses(base: type) -> Iterator[type]:
+    subclasses: list[type] = base.__subclasses__()
+    for each in subclasses:
+        yield each
+        yield from _subclasses(each)
 
 
 def _metadata_of(found: Any, target: str) -> MetaData:

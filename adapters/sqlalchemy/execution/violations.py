@@ -94,7 +94,8 @@ def _as_cross_tenant(
 def _violated(
     connection: Connection, error: BaseException, table: Table, rows: list[Mapping[str, Any]]
 ) -> ParentKey | None:
-    keys = registry.keys_with_tenant(table)
+    # A key that is nothing but the tenant cannot refer to another tenant's row.
+    keys = [each for each in registry.keys_with_tenant(table) if len(each.columns) > 1]
     if not keys:
         return None
     if getattr(error, "sqlite_errorname", None) == _SQLITE:

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 
-from tenantshield_mw.context import Bound, SystemContext, current_binding
+from tenantshield_mw.context import Bound, SystemContext, current_binding, current_bound
 from tenantshield_mw.tenant import TenantContext
 
 from ..errors import ConfigurationError
@@ -193,9 +193,14 @@ class _Transactions:
         roll_back = dialect.do_rollback_to_savepoint
 
         def do_rollback_to_savepoint(connection: Connection, name: str) -> None:
-            roll_back(connection, name)
-            # This has undone the settings since the savepoint.
-            connection.info.pop(HELD, None)
+            # The transaction may have failed, and then takes nothing else, so the scope is not told
+            # before.
+            connection.info[HELD] = (current_bound(),)
+            try:
+                roll_back(connection, name)
+            finally:
+                # This has undone the settings since the savepoint.
+                connection.info.pop(HELD, None)
 
         dialect.do_begin, dialect.do_begin_twophase = do_begin, do_begin_twophase
         dialect.do_rollback_to_savepoint = do_rollback_to_savepoint

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, ForeignKey, MetaData, String, func, insert, update
+from sqlalchemy import Engine, ForeignKey, MetaData, String, func, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -18,7 +18,8 @@ from tenantshield_mw.adapters.sqlalchemy import (
     tenant_aware,
     tenant_foreign_key,
 )
-from tests.databases import NAMES, Database, database, with_driver
+from tests.databases import NAMES, Database, database
+from tests.drivers import with_driver
 
 from ..watching import rows, with_tables
 
@@ -48,6 +49,25 @@ class Bill(Base):
     tenant_id: Mapped[str] = mapped_column(String(20))
     client_id: Mapped[int]
     land: Mapped[str | None] = mapped_column(ForeignKey("vio_land.code"))
+
+
+@tenant_aware
+class Contract(Base):
+    """One for each tenant."""
+
+    __tablename__ = "vio_contract"
+    tenant_id: Mapped[str] = mapped_column(String(20), primary_key=True)
+
+
+@tenant_aware
+class Invoice(Base):
+    """Refers to its tenant's contract by the tenant alone."""
+
+    __tablename__ = "vio_invoice"
+    __table_args__ = (tenant_foreign_key("client_id", "vio_client.id"),)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("vio_contract.tenant_id"))
+    client_id: Mapped[int]
 
 
 ROWS = (
@@ -153,6 +173,9 @@ OTHERS: dict[str, Callable[[Session], Any]] = {
     ),
     "a key that is taken": lambda s: s.execute(insert(Bill).values(id=10, client_id=1)),
     "NULL": lambda s: s.execute(insert(Bill).values(id=11, client_id=None)),
+    "a foreign key that is the tenant": lambda s: s.execute(
+        insert(Invoice).from_select(["id", "client_id"], select(literal(1), literal(1)))
+    ),
     "a parent that is referred to": lambda s: s.execute(
         update(Client).where(Client.id == 1).values(id=5)
     ),

@@ -35,5 +35,5 @@ def test_the_page_is_true(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "reports.json", tmp_path / "baseline.json")
     for line in (compare, shrink):
         assert command(tmp_path, line).returncode == 0
-    # What the option does is tested in tests/adapters/test_pytest_plugin.py.
+    # What the option does is tested in tests/adapters/testing/test_baseline.py.
     assert pytest == "$ pytest --tenantshield-baseline baseline.json"

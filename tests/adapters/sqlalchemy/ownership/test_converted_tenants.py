@@ -38,8 +38,8 @@ class Undeclared(TypeDecorator[str]):
 class Folded(String):
     """No decorator."""
 
-    def bind_expression(self, bindparam: Any) -> Any:
-        return func.lower(bindparam)
+    def bind_expression(self, bindvalue: Any) -> Any:
+        return func.lower(bindvalue)
 
 
 @pytest.mark.parametrize(

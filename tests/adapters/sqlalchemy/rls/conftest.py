@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 from tenantshield_mw import system_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
 from tenantshield_mw.adapters.sqlalchemy.rls.policies import statements_to_create
-from tests.databases import Database, database, with_driver
+from tests.databases import Database, database
+from tests.drivers import with_driver
 
 from .models import Base, mark
 from .specs import SPECS, TABLES

@@ -22,7 +22,8 @@ from sqlalchemy.orm import Session
 
 from tenantshield_mw import ConfigurationError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
-from tests.databases import Database, database, with_driver
+from tests.databases import Database, database
+from tests.drivers import with_driver
 from tests.pgbouncer import pgbouncer, require
 from tests.soak.schema import FUNCTION, VIEW, Detail, Entry, Roles, prepare
 

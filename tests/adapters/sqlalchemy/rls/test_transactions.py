@@ -185,6 +185,18 @@ def test_a_savepoint_that_is_undone_undoes_no_scope(client: Client) -> None:
     client.session(change)
 
 
+def test_a_savepoint_that_failed_is_undone_in_another_scope(client: Client) -> None:
+    def change(session: Session) -> None:
+        with tenant_scope("acme"):
+            savepoint = session.begin_nested()
+            with tenant_scope("globex"), pytest.raises(DBAPIError):
+                session.execute(text("SELECT 1 / 0"))
+            savepoint.rollback()
+            assert names(session) == ["acme"]
+
+    client.session(change)
+
+
 def test_a_failed_transaction_says_so_in_another_scope(client: Client) -> None:
     def change(session: Session) -> None:
         with tenant_scope("acme"):

@@ -1,7 +1,4 @@
-"""The pytest plugin: fail on what report mode finds, and a baseline does not have.
-
-pytest loads it by the entry point ``tenantshield``. Without its option it does nothing.
-"""
+"""Fail on what report mode finds, and a baseline does not have."""
 
 from __future__ import annotations
 
@@ -11,34 +8,13 @@ from typing import Any, Final
 
 import pytest
 
-__all__ = [
-    "pytest_addoption",
-    "pytest_configure",
-]
+__all__ = ["Comparison"]
 
-_OPTION: Final = "tenantshield_baseline"
+_REPORTS: Final = "tenantshield_baseline"
 _PACKAGE: Final = "tenantshield_mw.adapters.sqlalchemy.observe"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--tenantshield-baseline``."""
-    parser.getgroup("tenantshield-mw").addoption(
-        "--tenantshield-baseline",
-        dest=_OPTION,
-        metavar="FILE",
-        help="fail if observe() reported what is not in FILE, which has reports that observe() "
-        "wrote; an empty file accepts none",
-    )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Compare at the end, if a baseline was given."""
-    baseline = config.getoption(_OPTION)
-    if baseline is not None:
-        config.pluginmanager.register(_Comparison(baseline), "tenantshield-baseline")
-
-
-class _Comparison:
+class Comparison:
     """Gathers the reports, of pytest-xdist's workers too, and compares them."""
 
     def __init__(self, baseline: str) -> None:
@@ -55,7 +31,7 @@ class _Comparison:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take the reports of a worker."""
-        gathered = getattr(node, "workeroutput", {}).get(_OPTION)
+        gathered = getattr(node, "workeroutput", {}).get(_REPORTS)
         if gathered is not None:
             report: Any = import_module(f"{_PACKAGE}.reports").Report
             self._has_observed = True
@@ -67,7 +43,7 @@ class _Comparison:
         gathered = self._gather()
         workeroutput = getattr(session.config, "workeroutput", None)
         if workeroutput is not None:
-            workeroutput[_OPTION] = gathered and [asdict(each) for each in gathered]
+            workeroutput[_REPORTS] = gathered and [asdict(each) for each in gathered]
             return
         if gathered is not None:
             self._has_observed = True

@@ -1,0 +1,168 @@
+"""Run something once for each active tenant, some of them at a time: for periodic jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Final, Generic, TypeVar
+
+from tenantshield_mw.context import tenant_scope
+from tenantshield_mw.directory import Lookup, TenantDirectory, as_directory
+from tenantshield_mw.errors import ConfigurationError, TenantNotFoundError, TenantSuspendedError
+from tenantshield_mw.resolution import is_awaitable
+from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id
+
+__all__ = ["afor_each_tenant", "for_each_tenant"]
+
+R = TypeVar("R")
+
+_logger: Final = logging.getLogger(__name__)
+
+
+def for_each_tenant(
+    tenants: Iterable[TenantId],
+    function: Callable[[], R],
+    *,
+    directory: TenantDirectory | Lookup | None,
+    parallel: int,
+) -> dict[TenantId, R]:
+    """Call ``function`` once for each tenant, in that tenant's scope.
+
+    ::
+
+        @app.task(system="enqueue the nightly invoices")
+        def nightly() -> None:
+            with Session(engine) as session:
+                tenants = session.scalars(select(Tenant.id)).all()
+            for_each_tenant(tenants, invoices.delay, directory=directory, parallel=4)
+
+    The calls are made in threads that begin without a tenant. One that fails does not keep the
+    others from being made.
+
+    Args:
+        tenants: the tenants' ids; each is taken once.
+        function: what to call; it takes no argument.
+        directory: a :class:`~tenantshield_mw.TenantDirectory` or a sync lookup; tenants that it
+            calls suspended or unknown are left out. ``None``: none is left out.
+        parallel: the largest number of calls at a time; at least 1.
+
+    Returns:
+        What ``function`` returned for each tenant that was not left out.
+
+    Raises:
+        ConfigurationError: ``parallel`` is invalid.
+        TenantResolutionError: one of ``tenants`` cannot name a tenant; nothing was called.
+        ExceptionGroup: calls failed; each exception has a note that names its tenant.
+    """
+    found = as_directory(directory)
+    each = _Each[R](tenants, parallel)
+
+    def run(waiting: Iterator[TenantId]) -> None:
+        for tenant_id in waiting:
+            with each.noting_errors(tenant_id):
+                context: Any = TenantContext(tenant_id)
+                if found is not None:
+                    with each.leaving_out():
+                        context = found.find(tenant_id, blocking=True)
+                with tenant_scope(context):
+                    each.results[tenant_id] = function()
+
+    # Threads may share the iterator of a list.
+    waiting = iter(each.tenants)
+    with ThreadPoolExecutor(parallel, thread_name_prefix="tenantshield-each") as threads:
+        for done in [threads.submit(run, waiting) for _ in range(parallel)]:
+            done.result()
+    return each.finished()
+
+
+async def afor_each_tenant(
+    tenants: Iterable[TenantId],
+    function: Callable[[], Awaitable[R]],
+    *,
+    directory: TenantDirectory | Lookup | None,
+    parallel: int,
+) -> dict[TenantId, R]:
+    """Await ``function`` once for each tenant, in that tenant's scope.
+
+    Args:
+        tenants: the tenants' ids; each is taken once.
+        function: what to call; it takes no argument and returns an awaitable.
+        directory: a :class:`~tenantshield_mw.TenantDirectory` or a lookup, sync or async; see
+            :func:`for_each_tenant`.
+        parallel: the largest number of calls at a time; at least 1.
+
+    Returns:
+        What ``function`` returned for each tenant that was not left out.
+
+    Raises:
+        ConfigurationError: ``parallel`` is invalid.
+        TenantResolutionError: one of ``tenants`` cannot name a tenant; nothing was called.
+        ExceptionGroup: calls failed; each exception has a note that names its tenant.
+    """
+    found = as_directory(directory)
+    each = _Each[R](tenants, parallel)
+
+    async def run(waiting: Iterator[TenantId]) -> None:
+        for tenant_id in waiting:
+            with each.noting_errors(tenant_id):
+                context: Any = TenantContext(tenant_id)
+                if found is not None:
+                    with each.leaving_out():
+                        context = found.find(tenant_id, blocking=False)
+                        context = await context if is_awaitable(context) else context
+                with tenant_scope(context):
+                    each.results[tenant_id] = await function()
+
+    waiting = iter(each.tenants)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(parallel):
+            group.create_task(run(waiting))
+    return each.finished()
+
+
+class _LeftOutError(Exception):
+    """A tenant is not active, so nothing is called for it."""
+
+
+class _Each(Generic[R]):
+    """What became of each tenant."""
+
+    def __init__(self, tenants: Iterable[TenantId], parallel: int) -> None:
+        if type(parallel) is not int or parallel < 1:
+            raise ConfigurationError("parallel must be an int of at least 1")
+        self.tenants = list(dict.fromkeys(check_tenant_id(tenant_id) for tenant_id in tenants))
+        self.results: dict[TenantId, R] = {}
+        self._left_out: list[TenantId] = []
+        self._errors: list[Exception] = []
+
+    @contextmanager
+    def leaving_out(self) -> Generator[None]:
+        """Tell a tenant that is not active from an error of what is called."""
+        try:
+            yield
+        except (TenantSuspendedError, TenantNotFoundError):
+            raise _LeftOutError from None
+
+    @contextmanager
+    def noting_errors(self, tenant_id: TenantId) -> Generator[None]:
+        """Go on with the next tenant after an exception."""
+        try:
+            yield
+        except _LeftOutError:
+            self._left_out.append(tenant_id)
+        except Exception as error:  # noqa: BLE001
+            error.add_note(f"raised for the tenant {tenant_id!r}")
+            self._errors.append(error)
+
+    def finished(self) -> dict[TenantId, R]:
+        """Return the results, or raise the exceptions."""
+        if self._left_out:
+            _logger.info("left %d tenants out that are not active", len(self._left_out))
+        if self._errors:
+            raise ExceptionGroup(
+                f"{len(self._errors)} of {len(self.tenants)} tenants failed", self._errors
+            )
+        return self.results
