@@ -10,7 +10,8 @@ from sqlalchemy import Engine, create_engine
 
 from tenantshield_mw import ConfigurationError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy.testing import ConnectionWatch, check_role
-from tests.databases import database, with_driver
+from tests.databases import database
+from tests.drivers import with_driver
 from tests.policy_database import PolicyDatabase, policy_database
 
 each_driver = pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "pg8000"])
