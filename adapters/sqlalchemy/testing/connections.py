@@ -11,7 +11,7 @@ from sqlalchemy.pool import Pool
 from tenantshield_mw.context import try_current_tenant
 
 from ..errors import ConfigurationError
-from ..rls.policies import SETTINGS
+from ..rls.functions import SETTINGS
 
 __all__ = ["ConnectionWatch", "check_role"]
 
