@@ -28,8 +28,8 @@ def modules() -> list[Path]:
 def namesakes_of(module: Path) -> tuple[Path, Path]:
     """Return where the tests of ``module`` are: in a module, or in a folder if they are many."""
     room, *folders = module.parts[:-1]
-    if room == "tenantshield_mw" and not folders:
-        folders = ["core"]
+    if room == "tenantshield_mw" and folders != ["resolvers"]:
+        folders = ["core", *folders]
     mirror = CHECKOUT.joinpath(ROOMS[room], *folders)
     return mirror / f"test_{module.name}", mirror / module.stem
 

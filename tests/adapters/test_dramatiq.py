@@ -2,85 +2,29 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 import dramatiq
 import pytest
 from dramatiq import Message, Middleware, Worker, group, pipeline
 from dramatiq.brokers.stub import StubBroker
-from dramatiq.middleware import AsyncIO, MiddlewareError
-from dramatiq.results import ResultFailure, Results
+from dramatiq.middleware import MiddlewareError
+from dramatiq.results import Results
 from dramatiq.results.backends import StubBackend
 
 from tenantshield_mw import (
     ConfigurationError,
     MissingTenantContextError,
-    TenantContext,
-    TenantDirectory,
     TenantId,
     TenantState,
     current_tenant,
-    system_scope,
     tenant_scope,
-    try_current_tenant,
 )
-from tenantshield_mw.adapters.dramatiq import RefusedError, TenantMiddleware, install
+from tenantshield_mw.adapters.dramatiq import TenantMiddleware, install
 from tenantshield_mw.context import current_bound, describe
 from tenantshield_mw.jobs import HEADER, for_each_tenant
 
-KEY = b"a key for the tests, 32 bytes or more"
-
-
-class Bench:
-    """A broker in memory, and what its actors have seen."""
-
-    def __init__(self, *more: Middleware, **options: Any) -> None:
-        self.states: dict[TenantId, TenantState] = {}
-        self.seen: list[Any] = []
-        # Before 2.0, it was among these, and needs a server.
-        middleware = [
-            each()
-            for each in dramatiq.middleware.default_middleware
-            if each.__name__ != "Prometheus"
-        ]
-        self.broker = StubBroker(middleware=[*middleware, AsyncIO(), *more])
-        self.directory = TenantDirectory(self._look_up, negative_ttl=0)
-        options.setdefault("keys", [KEY])
-        install(self.broker, directory=self.directory, **options)
-
-    def _look_up(self, tenant_id: TenantId) -> TenantContext | TenantState:
-        state = self.states.get(tenant_id, TenantState.ACTIVE)
-        return TenantContext(tenant_id) if state is TenantState.ACTIVE else state
-
-    def actor(self, function: Any = None, **options: Any) -> Any:
-        """Declare an actor, which retries at once."""
-        options = {"min_backoff": 1, "max_backoff": 2, "max_retries": 3, **options}
-        declare: Any = dramatiq.actor
-        return declare(function, broker=self.broker, **options)
-
-    def see(self, *what: Any) -> None:
-        """Note what is bound."""
-        tenant = try_current_tenant()
-        of = describe(current_bound()) if tenant is None else tenant.tenant_id
-        self.seen.append((*what, of) if what else of)
-
-    @contextmanager
-    def worker(self) -> Generator[None]:
-        """Run a worker in threads until all messages are done."""
-        worker = Worker(self.broker, worker_timeout=10, worker_threads=2)
-        worker.start()
-        try:
-            yield
-            self.broker.join("default", timeout=30_000, fail_fast=False)
-            worker.join()
-        finally:
-            worker.stop()
-
-    def dead(self) -> list[str]:
-        return [message.actor_name for message in self.broker.dead_letters]
+from .dramatiq_bench import Bench
 
 
 def test_an_actor_runs_under_the_tenant_that_enqueued_it() -> None:
@@ -234,149 +178,6 @@ def test_the_tenant_ends_with_its_message_whatever_happens() -> None:
             look.send()
     assert sorted(bench.seen) == ["acme"] * 4 + ["no scope"] * 4
     assert observing.seen == ["no scope"] * 20
-
-
-def test_a_message_without_a_tenant_is_refused_where_it_is_enqueued() -> None:
-    bench = Bench()
-
-    @bench.actor
-    def look() -> None:
-        bench.see()
-
-    with bench.worker():
-        with pytest.raises(MissingTenantContextError, match="none is in scope"):
-            look.send()
-        with system_scope("a test"), pytest.raises(MissingTenantContextError):
-            look.send()
-    assert bench.seen == []
-
-
-def test_an_actor_may_work_for_no_tenant_or_in_a_system_scope(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    bench = Bench()
-
-    @bench.actor(tenant=None)
-    def without() -> None:
-        bench.see()
-
-    @bench.actor(system="statistics")
-    def statistics() -> None:
-        bench.see()
-
-    with caplog.at_level(logging.INFO, "tenantshield_mw.audit"), bench.worker():
-        without.send()
-        with tenant_scope("acme"):
-            without.send()
-            statistics.send()
-    assert sorted(bench.seen) == ["a system scope", "no scope", "no scope"]
-    assert "system scope: statistics" in caplog.messages
-
-
-@pytest.mark.parametrize(
-    "options", [{}, {HEADER: {"str": "acme"}}, {HEADER: {"str": "acme", "signature": "0" * 64}}]
-)
-def test_a_message_that_somebody_else_sent_is_refused(options: dict[str, Any]) -> None:
-    bench = Bench()
-
-    @bench.actor
-    def look() -> None:
-        bench.see()
-
-    @bench.actor(tenant=None)
-    def without() -> None:
-        bench.see()
-
-    for name in ("look", "without"):
-        message: Message[Any] = Message("default", name, (), {}, dict(options))
-        # Past the broker's middleware.
-        bench.broker.queues["default"].put(message.encode())
-    with bench.worker():
-        pass
-    assert bench.seen == ([] if options else ["no scope"])
-    assert sorted(bench.dead()) == (["look", "without"] if options else ["look"])
-
-
-def test_a_signature_is_not_taken_over_by_another_message() -> None:
-    bench = Bench()
-
-    @bench.actor
-    def look() -> None:
-        bench.see()
-
-    with tenant_scope("acme"):
-        sent = look.send()
-    # Outside every scope, a message is sent on for its tenant only with its own signature.
-    bench.broker.enqueue(sent)
-    with pytest.raises(RefusedError):
-        bench.broker.enqueue(look.message_with_options(**{HEADER: sent.options[HEADER]}))
-    with bench.worker():
-        pass
-    assert bench.seen == ["acme", "acme"]
-
-
-@pytest.mark.parametrize("on_refused", ["reject", "dead_letter"])
-@pytest.mark.parametrize("state", [TenantState.SUSPENDED, TenantState.UNKNOWN])
-def test_a_tenant_that_is_not_active_any_more_is_refused(
-    state: TenantState, on_refused: Any
-) -> None:
-    bench = Bench(Results(backend=StubBackend()), on_refused=on_refused)
-
-    @bench.actor(store_results=True)
-    def work() -> None:
-        bench.see()
-
-    bench.states["acme"] = state
-    with bench.worker():
-        with tenant_scope("acme"):
-            message = work.send()
-        backend = bench.broker.get_results_backend()
-        with pytest.raises(ResultFailure, match=r"Tenant\w+Error"):
-            backend.get_result(message, block=True, timeout=30_000)
-    assert bench.seen == []
-    assert bench.dead() == ["work"]
-
-
-def test_a_refused_message_can_be_retried() -> None:
-    bench = Bench(on_refused="retry")
-
-    class Activating(Middleware):
-        def before_enqueue(self, broker: Any, message: Any, delay: int) -> None:
-            if message.options.get("retries") == 2:
-                bench.states.clear()
-
-    bench.broker.add_middleware(Activating())
-
-    @bench.actor
-    def work() -> None:
-        bench.see()
-
-    bench.states["acme"] = TenantState.SUSPENDED
-    with bench.worker(), tenant_scope("acme"):
-        work.send()
-    assert bench.seen == ["acme"]
-    assert bench.dead() == []
-
-
-def test_a_directory_that_fails_is_asked_again() -> None:
-    bench = Bench()
-    failures = [OSError("no database")]
-
-    def fail_once(tenant_id: TenantId) -> Any:
-        if failures:
-            raise failures.pop()
-        return TenantContext(tenant_id)
-
-    bench.broker = StubBroker(middleware=[dramatiq.middleware.Retries()])
-    install(bench.broker, directory=fail_once)
-
-    @bench.actor
-    def work() -> None:
-        bench.see()
-
-    with bench.worker(), tenant_scope("acme"):
-        work.send()
-    assert bench.seen == ["acme"]
 
 
 def test_a_periodic_actor_enqueues_one_for_each_active_tenant() -> None:

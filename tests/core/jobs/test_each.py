@@ -1,0 +1,130 @@
+"""One call for each active tenant."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from tenantshield_mw import (
+    ConfigurationError,
+    TenantContext,
+    TenantId,
+    TenantResolutionError,
+    TenantSuspendedError,
+    current_tenant,
+    system_scope,
+    try_current_tenant,
+)
+from tenantshield_mw.jobs import afor_each_tenant, for_each_tenant
+
+from .directory import alook_up, look_up
+
+
+class _AtOnce:
+    """Calls that wait until as many have begun as may run at a time."""
+
+    def __init__(self, parallel: int) -> None:
+        self._lock = threading.Lock()
+        self._all = threading.Barrier(parallel)
+        self._running = 0
+        self.most = 0
+
+    def __call__(self) -> TenantId:
+        with self._lock:
+            self._running += 1
+            self.most = max(self.most, self._running)
+        self._all.wait(30)
+        with self._lock:
+            self._running -= 1
+        return current_tenant().tenant_id
+
+
+def test_each_active_tenant_gets_a_call_in_its_scope_some_at_a_time() -> None:
+    call = _AtOnce(3)
+    with system_scope("a test"):
+        results = for_each_tenant([1, 2, 3, 2, 1, 4, 5, 6], call, directory=None, parallel=3)
+    assert results == {number: number for number in range(1, 7)}
+    assert call.most == 3
+    assert try_current_tenant() is None
+
+
+def test_tenants_that_are_not_active_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "tenantshield_mw"):
+        results = for_each_tenant(
+            ["acme", "suspended", "gone"],
+            lambda: current_tenant().attributes["plan"],
+            directory=look_up,
+            parallel=2,
+        )
+    assert results == {"acme": "large"}
+    assert caplog.messages == ["left 2 tenants out that are not active"]
+
+
+def test_a_call_that_fails_keeps_no_other_from_being_made() -> None:
+    called: list[TenantId] = []
+
+    def call() -> None:
+        called.append(current_tenant().tenant_id)
+        if called[-1] == 2:
+            raise TenantSuspendedError("raised by what is called")
+
+    with pytest.raises(ExceptionGroup, match="1 of 3 tenants failed") as raised:
+        for_each_tenant([1, 2, 3], call, directory=None, parallel=1)
+    assert called == [1, 2, 3]
+    assert raised.value.exceptions[0].__notes__ == ["raised for the tenant 2"]
+    with pytest.raises(ExceptionGroup) as raised:
+        for_each_tenant(["broken", "acme"], lambda: None, directory=look_up, parallel=1)
+    assert isinstance(raised.value.exceptions[0], OSError)
+
+
+@pytest.mark.parametrize("parallel", [0, -1, True, 1.5, None])
+def test_the_number_of_calls_at_a_time_is_checked(parallel: Any) -> None:
+    with pytest.raises(ConfigurationError, match="parallel"):
+        for_each_tenant([1], current_tenant, directory=None, parallel=parallel)
+
+
+def test_nothing_is_called_if_an_id_is_none() -> None:
+    called: list[TenantContext] = []
+    tenants: Any = ["acme", None]
+    with pytest.raises(TenantResolutionError):
+        for_each_tenant(
+            tenants, lambda: called.append(current_tenant()), directory=None, parallel=1
+        )
+    assert called == []
+
+
+async def test_each_active_tenant_gets_an_async_call_some_at_a_time() -> None:
+    running = most = 0
+    all_begun = asyncio.Barrier(3)
+
+    async def call() -> TenantId:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.wait_for(all_begun.wait(), 30)
+        running -= 1
+        return current_tenant().tenant_id
+
+    tenants: list[TenantId] = [1, 2, 3, 3, 4, 5, 6]
+    results = await afor_each_tenant(tenants, call, directory=None, parallel=3)
+    assert results == {number: number for number in range(1, 7)}
+    assert most == 3
+    assert try_current_tenant() is None
+
+
+async def test_async_calls_leave_inactive_tenants_out_and_go_on_after_a_failure() -> None:
+    called: list[TenantId] = []
+
+    async def call() -> None:
+        await asyncio.sleep(0)
+        called.append(current_tenant().tenant_id)
+
+    with pytest.raises(ExceptionGroup, match="1 of 4 tenants failed"):
+        await afor_each_tenant(
+            ["broken", "suspended", "gone", "acme"], call, directory=alook_up, parallel=1
+        )
+    assert called == ["acme"]
