@@ -15,13 +15,13 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import CodeType
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy
 from sqlalchemy import util
 from sqlalchemy.orm import strategies
 
+from .bytecode import mentioned_in
 from .errors import ConfigurationError
 
 __all__ = [
@@ -350,7 +350,7 @@ def require(names: tuple[Name, ...], package: str = "SQLAlchemy") -> None:
     def mentions(function: Any) -> frozenset[str]:
         if function not in known:
             code = getattr(function, "__code__", None)
-            known[function] = frozenset() if code is None else frozenset(_mentioned(code))
+            known[function] = frozenset() if code is None else frozenset(mentioned_in(code))
         return known[function]
 
     wrong = [
@@ -386,26 +386,6 @@ def function_at(owner: str, name: str) -> Any:
     found = inspect.getattr_static(owner_at(owner), name, None)
     found = getattr(found, "__func__", getattr(found, "fget", found))
     return inspect.unwrap(found) if callable(found) else None
-
-
-def _mentioned(code: CodeType) -> Iterator[str]:
-    """Yield all names, arguments and strings in a function and its nested functions.
-
-    Its local variables, which may be called like what they are taken from, do not count.
-    """
-    yield from code.co_names
-    yield from code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    yield from _strings_in(code.co_consts)
-
-
-def _strings_in(constants: Any) -> Iterator[str]:
-    for each in constants:
-        if isinstance(each, str):
-            yield each
-        elif isinstance(each, tuple | frozenset):
-            yield from _strings_in(each)
-        elif isinstance(each, CodeType):
-            yield from _mentioned(each)
 
 
 HOOKS: Final[list[tuple[Any, Callable[..., Any]]]] = []
