@@ -49,7 +49,7 @@ reads(
 def _(hand: Hand, m: Models) -> Any:
     value = put(f"'own', {hand.key} = '{hand.theirs}'")
     # The caller's own rows become the other tenant's.
-    return hand.session.execute(update(m.Invoice).values(note=value))
+    return hand.session.execute(update(m.Invoice).values(note=value)).rowcount
 
 
 @path("put in later: the name of a schema that is more than a name")
