@@ -15,7 +15,7 @@ from sqlalchemy import (
     and_,
 )
 from sqlalchemy.engine import Connection
-from sqlalchemy.orm import Mapper, Session, make_transient_to_detached
+from sqlalchemy.orm import Mapper, Session, configure_mappers, make_transient_to_detached
 
 from ..doctor.declarations import rule_of
 from ..ownership.model import ColumnOwnership
@@ -142,6 +142,8 @@ class Target:
 
     def object(self, row: Row) -> Any:
         """Return an object with the values of ``row``."""
+        # Its attributes cannot be set before.
+        configure_mappers()
         made = self.model.__new__(self.model)
         # Not its own __init__, which may want anything.
         state: Any = self.mapper
