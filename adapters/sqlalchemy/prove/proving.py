@@ -11,13 +11,14 @@ from uuid import UUID
 
 from sqlalchemy import Engine, MetaData, Table, inspect, select
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import InvalidRequestError, SAWarning
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, SAWarning
 from sqlalchemy.orm import Mapper, Session, configure_mappers
 from sqlalchemy.orm.exc import StaleDataError
 
 from tenantshield_mw.context import system_scope, tenant_scope
 from tenantshield_mw.errors import TenantShieldError
 
+from ..databases import sqlstate
 from ..doctor.declarations import rule_of
 from ..errors import ConfigurationError
 from ..ownership.model import ColumnOwnership, table_label
@@ -37,6 +38,13 @@ Contents: TypeAlias = dict[Table, list[Row]]
 
 _NOT_FOUND: Final = (InvalidRequestError, StaleDataError)
 """What SQLAlchemy raises for a row that is not there."""
+
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
+"""What PostgreSQL raises for a policy. An upsert over another tenant's row gets it on 15, and does
+nothing on 18.
+
+https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
 
 
 @dataclass(frozen=True)
@@ -211,14 +219,22 @@ def _tried(
         verdict, detail = "refused", str(error)
     except _NOT_FOUND:
         verdict = "confined"
+    except DBAPIError as error:
+        # Without protection it is a privilege that the role lacks.
+        by_policy = scope is None and sqlstate(error.orig) == _INSUFFICIENT_PRIVILEGE
+        verdict, detail = "refused" if by_policy else "error", _describe(error)
     # An error of the database or of the models; it is shown.
     except Exception as error:  # noqa: BLE001
-        verdict, detail = "error", f"{type(error).__name__}: {getattr(error, 'orig', error)}"
+        verdict, detail = "error", _describe(error)
     finally:
         target.session.close()
         if savepoint.is_active:
             savepoint.rollback()
     return Outcome(label, way.name, verdict, detail, way.is_open)
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {getattr(error, 'orig', error)}"
 
 
 def _plain(values: Any) -> list[Any]:

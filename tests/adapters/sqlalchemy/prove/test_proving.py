@@ -118,7 +118,7 @@ def engines(policies: PolicyDatabase) -> tuple[Engine, Engine]:
     return app, owner
 
 
-def test_the_way_of_the_cursor_is_closed_in_the_database(policies: PolicyDatabase) -> None:
+def test_policies_close_the_way_of_the_cursor(policies: PolicyDatabase) -> None:
     app, owner = engines(policies)
     options: Any = {"owner": owner, "system_role": policies.system}
     Invoices.metadata.create_all(owner)
