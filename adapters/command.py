@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -76,34 +77,9 @@ def _import(name: str) -> Any:
         ) from None
 
 
-def _doctor(options: argparse.Namespace) -> int:
-    status: int = _import("doctor.cli").run(
-        options.target,
-        database=options.database,
-        role=options.role,
-        json=options.json,
-        ignore=options.ignore,
-        fail_on=options.fail_on,
-    )
-    return status
-
-
-def _report(options: argparse.Namespace) -> int:
-    status: int = _import("observe.cli").run(
-        options.file, baseline=options.baseline, shrink=options.shrink, json=options.json
-    )
-    return status
-
-
-def _prove(options: argparse.Namespace) -> int:
-    status: int = _import("prove.cli").run(
-        options.target,
-        database=options.database,
-        owner=options.owner,
-        system_role=options.system_role,
-        json=options.json,
-        ignore=options.ignore,
-    )
+def _run(module: str, options: argparse.Namespace) -> int:
+    given = {name: value for name, value in vars(options).items() if name != "run"}
+    status: int = _import(module).run(**given)
     return status
 
 
@@ -117,31 +93,45 @@ def _parser() -> argparse.ArgumentParser:
         prog="tenantshield-mw", description="Tools for tenantshield-mw."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    doctor = commands.add_parser(
+    add = partial(_add_command, commands)
+    add(
         "doctor",
+        "doctor.cli",
+        _add_doctor_options,
         help="find weaknesses in the isolation of tenants",
         description=_DESCRIPTION,
         epilog=_EPILOG,
     )
-    doctor.set_defaults(run=_doctor)
-    _add_options(doctor)
-    report = commands.add_parser(
+    add(
         "report",
+        "observe.cli",
+        _add_report_options,
         help="show what report mode found",
         description=_REPORT,
         epilog=_REPORT_EPILOG,
     )
-    report.set_defaults(run=_report)
-    _add_report_options(report)
-    prove = commands.add_parser(
+    add(
         "prove",
+        "prove.cli",
+        _add_prove_options,
         help="try to reach another tenant's rows, on your own models",
         description=_PROVE,
         epilog=_PROVE_EPILOG,
     )
-    prove.set_defaults(run=_prove)
-    _add_prove_options(prove)
     return parser
+
+
+def _add_command(
+    commands: Any,
+    name: str,
+    module: str,
+    add_options: Callable[[argparse.ArgumentParser], None],
+    **texts: str,
+) -> None:
+    command = commands.add_parser(name, **texts)
+    command.set_defaults(run=partial(_run, module))
+    add_options(command)
+    command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_prove_options(prove: argparse.ArgumentParser) -> None:
@@ -166,7 +156,6 @@ def _add_prove_options(prove: argparse.ArgumentParser) -> None:
         metavar="ROLE",
         help="on PostgreSQL, the role with BYPASSRLS for system scopes, to prove the policies, too",
     )
-    prove.add_argument("--json", action="store_true", help="print JSON")
     prove.add_argument(
         "--ignore",
         metavar="WAY:TABLE",
@@ -188,10 +177,9 @@ def _add_report_options(report: argparse.ArgumentParser) -> None:
         action="store_true",
         help="remove from the baseline what no longer occurs; nothing is ever added",
     )
-    report.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_options(doctor: argparse.ArgumentParser) -> None:
+def _add_doctor_options(doctor: argparse.ArgumentParser) -> None:
     doctor.add_argument(
         "target",
         metavar="MODULE:ATTRIBUTE",
@@ -207,7 +195,6 @@ def _add_options(doctor: argparse.ArgumentParser) -> None:
         help="on PostgreSQL, the role with which the application logs in, if it is not the "
         "role in the URL",
     )
-    doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.add_argument(
         "--ignore",
         metavar="KIND:TABLE",

@@ -40,6 +40,7 @@ from ..errors import UnguardedStatementError
 from ..ownership.limits import undecorated
 
 __all__ = [
+    "PATTERNS",
     "compares_alike",
     "ends_pattern",
     "has_given_pattern",
@@ -48,7 +49,7 @@ __all__ = [
     "pattern_of",
 ]
 
-_PATTERNS: Final = frozenset(
+PATTERNS: Final = frozenset(
     {
         operators.like_op,
         operators.not_like_op,
@@ -62,6 +63,8 @@ _PATTERNS: Final = frozenset(
         operators.not_contains_op,
     }
 )
+"""Operators that compare a text with a pattern."""
+
 _IS: Final = frozenset(
     {
         operators.is_,
@@ -90,7 +93,7 @@ _UNKNOWN: Final = "unknown"
 def compares_alike(comparison: BinaryExpression[Any]) -> bool:
     """Return whether no side of ``comparison`` is converted to the other's type."""
     operator: Any = comparison.operator
-    if operator in _IS or operator in _PATTERNS:
+    if operator in _IS or operator in PATTERNS:
         return True
     left, right = comparison.left, comparison.right
     if isinstance(left.type, TupleType) or isinstance(right.type, TupleType):
@@ -147,10 +150,7 @@ def is_text(element: Any) -> bool:
 
 def has_given_pattern(comparison: BinaryExpression[Any]) -> bool:
     """Return whether ``comparison`` has no pattern, or one that no row has a part in."""
-    if comparison.operator not in _PATTERNS:
-        return True
-    pattern = pattern_of(comparison)
-    return pattern is not None
+    return comparison.operator not in PATTERNS or pattern_of(comparison) is not None
 
 
 def pattern_of(comparison: BinaryExpression[Any]) -> BindParameter[Any] | None:

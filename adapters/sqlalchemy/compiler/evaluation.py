@@ -39,7 +39,7 @@ from sqlalchemy.sql.selectable import FromClause, ScalarSelect, Select, SelectBa
 from sqlalchemy.sql.visitors import iterate
 
 from ..databases import Risk
-from .conversions import compares_alike, has_given_pattern, is_text, name_of
+from .conversions import PATTERNS, compares_alike, has_given_pattern, is_text, name_of
 
 __all__ = [
     "conjuncts",
@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 
-_COMPARISONS: Final = frozenset(
+_COMPARISONS: Final = PATTERNS | frozenset(
     {
         operators.eq,
         operators.ne,
@@ -66,10 +66,6 @@ _COMPARISONS: Final = frozenset(
         operators.is_not_distinct_from,
         operators.in_op,
         operators.not_in_op,
-        operators.like_op,
-        operators.not_like_op,
-        operators.ilike_op,
-        operators.not_ilike_op,
         operators.between_op,
         operators.not_between_op,
         operators.and_,
@@ -80,12 +76,6 @@ _COMPARISONS: Final = frozenset(
         operators.comma_op,
         operators.exists,
         operators.concat_op,
-        operators.startswith_op,
-        operators.not_startswith_op,
-        operators.endswith_op,
-        operators.not_endswith_op,
-        operators.contains_op,
-        operators.not_contains_op,
     }
 )
 """Operators that never raise, whatever the values in a row."""

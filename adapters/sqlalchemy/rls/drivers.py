@@ -33,26 +33,36 @@ Send: TypeAlias = Callable[[Any, str, tuple[str, ...]], tuple[Any, ...]]
 pool, and returns its only row."""
 
 
-def _by_psycopg(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
-    if hasattr(dbapi_connection.dbapi_connection, "run_async"):
-        row: tuple[Any, ...] = dbapi_connection.dbapi_connection.run_async(
-            lambda connection: _send_async(connection, sql, values)
-        )
-        return row
+Steps: TypeAlias = Callable[[Any, str, tuple[str, ...]], Generator[Any, Any, list[Any]]]
+"""Sends a statement on a connection of psycopg's, as a generator that its ``wait()`` drives, and
+returns the results."""
+
+
+def _by_psycopg(steps: Steps) -> Send:
+    def send(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
+        if hasattr(dbapi_connection.dbapi_connection, "run_async"):
+            row: tuple[Any, ...] = dbapi_connection.dbapi_connection.run_async(
+                lambda connection: send_async(connection, sql, values)
+            )
+            return row
+        connection = dbapi_connection.driver_connection
+        with connection.lock:
+            return _row(connection, connection.wait(steps(connection, sql, values)))
+
+    async def send_async(connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
+        async with connection.lock:
+            return _row(connection, await connection.wait(steps(connection, sql, values)))
+
+    return send
+
+
+def _sending(connection: Any, sql: str, values: tuple[str, ...]) -> Generator[Any, Any, list[Any]]:
+    """Send a statement with its values in its text, after ``BEGIN`` in the same message."""
     from psycopg.generators import execute
 
-    connection = dbapi_connection.driver_connection
-    with connection.lock:
-        connection.pgconn.send_query(_message(connection, sql, values))
-        return _row(connection, connection.wait(execute(connection.pgconn)))
-
-
-async def _send_async(connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
-    from psycopg.generators import execute
-
-    async with connection.lock:
-        connection.pgconn.send_query(_message(connection, sql, values))
-        return _row(connection, await connection.wait(execute(connection.pgconn)))
+    connection.pgconn.send_query(_message(connection, sql, values))
+    results: list[Any] = yield from execute(connection.pgconn)
+    return results
 
 
 def _message(connection: Any, sql: str, values: tuple[str, ...]) -> bytes:
@@ -94,22 +104,6 @@ def _row(connection: Any, results: list[Any]) -> tuple[Any, ...]:
     last = results[-1]
     found = (last.get_value(0, column) for column in range(last.nfields))
     return tuple(None if each is None else each.decode(encoding) for each in found)
-
-
-def _bind_by_psycopg(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
-    if hasattr(dbapi_connection.dbapi_connection, "run_async"):
-        row: tuple[Any, ...] = dbapi_connection.dbapi_connection.run_async(
-            lambda connection: _bind_async(connection, sql, values)
-        )
-        return row
-    connection = dbapi_connection.driver_connection
-    with connection.lock:
-        return _row(connection, connection.wait(_binding(connection, sql, values)))
-
-
-async def _bind_async(connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
-    async with connection.lock:
-        return _row(connection, await connection.wait(_binding(connection, sql, values)))
 
 
 def _binding(connection: Any, sql: str, values: tuple[str, ...]) -> Generator[Any, Any, list[Any]]:
@@ -240,9 +234,12 @@ def _check_names(release: str, *names: tuple[object, str]) -> None:
         )
 
 
+_SENT: Final = _by_psycopg(_sending)
+_BOUND: Final = _by_psycopg(_binding)
+
 SENDERS: Final[Mapping[str, Send]] = {
-    "psycopg": _by_psycopg,
-    "psycopg_async": _by_psycopg,
+    "psycopg": _SENT,
+    "psycopg_async": _SENT,
     "psycopg2": _by_psycopg2,
     "pg8000": _by_pg8000,
     "asyncpg": _by_asyncpg,
@@ -250,8 +247,8 @@ SENDERS: Final[Mapping[str, Send]] = {
 """The function that executes a statement, by driver."""
 
 BINDERS: Final[Mapping[str, Send]] = {
-    "psycopg": _bind_by_psycopg,
-    "psycopg_async": _bind_by_psycopg,
+    "psycopg": _BOUND,
+    "psycopg_async": _BOUND,
     "asyncpg": _by_asyncpg,
 }
 """The function that sends the values apart from the statement's text, by driver: nobody reads them
