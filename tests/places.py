@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import MetaData, create_engine
+import pytest
+from sqlalchemy import Engine, MetaData, create_engine
 
 from tenantshield_mw import system_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
 from tests.databases import NAMES, Database, DatabaseName, database
 from tests.policy_database import PolicyDatabase, policy_database
 
-__all__ = ["PLACES", "Place", "empty_and_fill", "place"]
+__all__ = ["PLACES", "Place", "engine_here", "on_each_place", "place"]
 
 Place = DatabaseName | Literal["policies"]
 
@@ -39,8 +40,31 @@ def place(name: Place, metadata: MetaData) -> Generator[Database, None, None]:
         yield here
 
 
-def empty_and_fill(here: Database, metadata: MetaData, *statements: str) -> None:
-    """Leave only the rows that ``statements`` write."""
-    here.run(
-        *(f"DELETE FROM {each.name}" for each in reversed(metadata.sorted_tables)), *statements
-    )
+def on_each_place(metadata: MetaData, *statements: str) -> tuple[Any, Any, Any]:
+    """Return fixtures for a room: of a place with these tables, of it with only the rows that
+    ``statements`` write, and of an engine on it. A room names them ``made``, ``here`` and
+    ``engine``.
+    """
+
+    @pytest.fixture(scope="module", params=PLACES)
+    def made(request: pytest.FixtureRequest) -> Iterator[Database]:
+        with place(request.param, metadata) as here:
+            yield here
+
+    @pytest.fixture
+    def here(made: Database) -> Database:
+        tables = reversed(metadata.sorted_tables)
+        made.run(*(f"DELETE FROM {each.name}" for each in tables), *statements)
+        return made
+
+    return made, here, engine_here
+
+
+@pytest.fixture
+def engine_here(here: Database) -> Iterator[Engine]:
+    """Return an engine on the database of a module's or room's own fixture ``here``, which takes
+    it by ``engine = engine_here``.
+    """
+    engine = here.engine()
+    yield engine
+    engine.dispose()

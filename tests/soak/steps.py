@@ -15,6 +15,7 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.orm import Session, selectinload
 
 from tenantshield_mw import CrossTenantAccessError, ScopeMismatchError, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy.databases import sqlstate
 
 from .ledger import Change, Ledger
 from .schema import FUNCTION, VIEW, Detail, Entry
@@ -112,7 +113,7 @@ def raw(session: Session, sql: str, *values: Any) -> Any:
 
 def sqlstate_of(error: BaseException) -> str | None:
     """Return PostgreSQL's code of a driver's error, wrapped by SQLAlchemy or not."""
-    return getattr(getattr(error, "orig", error), "sqlstate", None)
+    return sqlstate(getattr(error, "orig", error))
 
 
 # -- reads -----------------------------------------------------------------------

@@ -6,7 +6,13 @@ refuse what Citus refuses.
 
 from __future__ import annotations
 
-__all__ = ["CITUS"]
+from typing import Any
+
+from sqlalchemy import Column, ForeignKeyConstraint, Integer, MetaData, String, Table
+
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+
+__all__ = ["CITUS", "keyed"]
 
 CITUS = """
 SET allow_system_table_mods = on;
@@ -41,3 +47,16 @@ CREATE FUNCTION pg_catalog.create_distributed_table(
     INSERT INTO pg_dist_partition VALUES (added, 'h', part, grouped, 's');
 END $$;
 """
+
+
+def keyed(name: str, metadata: MetaData, *more: Column[Any] | ForeignKeyConstraint) -> Table:
+    """Return a table of tenants whose primary key begins with the tenant."""
+    table = Table(
+        name,
+        metadata,
+        Column("tenant_id", String(40), primary_key=True),
+        Column("id", Integer, primary_key=True),
+        *more,
+    )
+    tenant_aware(table)
+    return table

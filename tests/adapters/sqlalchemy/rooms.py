@@ -11,6 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 from tests.databases import Database, database
+from tests.places import engine_here
 
 from .watching import fill
 
@@ -64,11 +65,7 @@ def here() -> Iterator[Database]:
         yield here
 
 
-@pytest.fixture
-def engine(here: Database) -> Iterator[Engine]:
-    engine = here.engine()
-    yield engine
-    engine.dispose()
+engine = engine_here
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import (
     Column,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -26,7 +25,7 @@ from tenantshield_mw.adapters.sqlalchemy.citus import citus_statements
 from tests.databases import Database, database
 from tests.guides import Reader, blocks_of
 
-from .citus_stand_in import CITUS
+from .citus_stand_in import CITUS, keyed
 
 BLOCKS = blocks_of("citus.md")
 
@@ -261,18 +260,6 @@ def test_the_guide_gives_a_tenant_a_database(tmp_path: Path) -> None:
     reader.write(models)
     reader.write(databases)
     reader.python("-c", EACH_IN_ITS_OWN)
-
-
-def keyed(name: str, metadata: MetaData, *more: Column[int] | ForeignKeyConstraint) -> Table:
-    table = Table(
-        name,
-        metadata,
-        Column("tenant_id", String(40), primary_key=True),
-        Column("id", Integer, primary_key=True),
-        *more,
-    )
-    tenant_aware(table)
-    return table
 
 
 def test_what_stands_in_the_way_is_listed_with_what_to_do() -> None:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Column,
     Engine,
     ForeignKey,
-    ForeignKeyConstraint,
     Integer,
     MetaData,
     String,
@@ -31,23 +30,11 @@ from tenantshield_mw.adapters.sqlalchemy import (
 from tenantshield_mw.adapters.sqlalchemy.citus import citus_policy_statements, citus_statements
 from tests.databases import Database, database
 
-from .citus_stand_in import CITUS
+from .citus_stand_in import CITUS, keyed
 
 assert alembic.__name__  # imported for its operations
 
 ODD = """'"O''Dd".cluster_c'"""
-
-
-def keyed(name: str, metadata: MetaData, *more: Column[Any] | ForeignKeyConstraint) -> Table:
-    table = Table(
-        name,
-        metadata,
-        Column("tenant_id", String(40), primary_key=True),
-        Column("id", Integer, primary_key=True),
-        *more,
-    )
-    tenant_aware(table)
-    return table
 
 
 def tables() -> MetaData:

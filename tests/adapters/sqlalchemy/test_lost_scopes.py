@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +25,7 @@ from tenantshield_mw import (
 )
 from tenantshield_mw.adapters.sqlalchemy import AsyncSessionScope, SessionScope
 from tests.databases import Database
+from tests.threads import in_thread
 
 from . import rooms
 from .rooms import ROOMS, Room, aseen, seen
@@ -35,23 +35,6 @@ here, engine, async_engine = rooms.here, rooms.engine, rooms.async_engine
 
 
 # -- scopes lost: threads and executors ------------------------------------------
-
-
-def in_thread(function: Callable[[], Any]) -> Any:
-    outcome: list[Any] = []
-
-    def work() -> None:
-        try:
-            outcome.append(function())
-        except BaseException as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    return outcome[0]
 
 
 def test_a_plain_thread_finds_no_tenant_and_raises(engine: Engine) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,26 +13,10 @@ from sqlalchemy.orm import Session, selectinload
 from tests.leaks.catalogue import IN_MEMORY, NOTHING, path
 from tests.leaks.hand import Hand, flat
 from tests.leaks.schema import Models
+from tests.threads import in_thread
 
 OWN: dict[str, Any] = {"tenant": "own", "needs": "ambient"}
 SYNC: dict[str, Any] = {"only": "sync", "why": "plain threads run sync code"}
-
-
-def in_thread(run: Callable[[], Any]) -> Any:
-    found: list[Any] = []
-
-    def body() -> None:
-        try:
-            found.append(run())
-        except Exception as error:
-            found.append(error)
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    thread.join()
-    if isinstance(found[0], Exception):
-        raise found[0]
-    return found[0]
 
 
 def read_all(hand: Hand, m: Models) -> Any:

@@ -76,13 +76,6 @@ def db() -> Iterator[Database]:
 
 
 @pytest.fixture
-def engine(db: Database) -> Iterator[Engine]:
-    engine = db.engine()
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
 def project(tmp_path: Path, engine: Engine) -> Project:
     return Project(tmp_path / "migrations", engine, METADATA)
 

@@ -96,13 +96,6 @@ def db(request: pytest.FixtureRequest) -> Iterator[Database]:
         yield here
 
 
-@pytest.fixture
-def engine(db: Database) -> Iterator[Engine]:
-    engine = db.engine()
-    yield engine
-    engine.dispose()
-
-
 @pytest.mark.parametrize("act", [Project.generate, Project.check, Project.upgrade])
 def test_alembic_refuses_an_undeclared_table_as_the_app_does(
     engine: Engine, tmp_path: Path, forgotten: Table, act: Callable[[Project], Any]

@@ -22,6 +22,7 @@ from sqlalchemy.dialects import mysql
 from tenantshield_mw import tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import Database, database, require
+from tests.places import engine_here
 
 TENANTS = ("Zoë", "zoë", "zoe", "ZOË")
 CHARACTER_SETS = ("utf8mb4", "utf8mb3", "latin1", "latin2", "cp1250", "ucs2", "utf16", "utf32")
@@ -55,11 +56,7 @@ def here() -> Iterator[Database]:
         yield here
 
 
-@pytest.fixture
-def engine(here: Database) -> Iterator[Engine]:
-    engine = here.engine()
-    yield engine
-    engine.dispose()
+engine = engine_here
 
 
 @pytest.mark.parametrize("name", CHARACTER_SETS)

@@ -24,6 +24,7 @@ from sqlalchemy.dialects import postgresql
 from tenantshield_mw import UnguardedStatementError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import Database, database, require
+from tests.places import engine_here
 
 TENANT = "t" * 63
 LONG = "u" * 63
@@ -54,11 +55,7 @@ def here() -> Iterator[Database]:
         yield here
 
 
-@pytest.fixture
-def engine(here: Database) -> Iterator[Engine]:
-    engine = here.engine()
-    yield engine
-    engine.dispose()
+engine = engine_here
 
 
 def bare(*names: str) -> Any:

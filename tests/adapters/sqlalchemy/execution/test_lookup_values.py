@@ -26,6 +26,7 @@ from sqlalchemy.types import TypeDecorator
 from tenantshield_mw import CrossTenantAccessError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import NAMES, Database, database, require
+from tests.places import engine_here
 
 metadata = MetaData()
 
@@ -77,11 +78,7 @@ def here(request: pytest.FixtureRequest) -> Iterator[Database]:
         yield here
 
 
-@pytest.fixture
-def engine(here: Database) -> Iterator[Engine]:
-    engine = here.engine()
-    yield engine
-    engine.dispose()
+engine = engine_here
 
 
 def refused(connection: Connection, statement: Any, parameters: Any = None) -> None:

@@ -32,6 +32,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from tenantshield_mw import CrossTenantAccessError, UnguardedStatementError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import NAMES, Database, database, require
+from tests.places import engine_here
 
 
 class Base(DeclarativeBase):
@@ -108,11 +109,7 @@ def here(request: pytest.FixtureRequest) -> Iterator[Database]:
         yield here
 
 
-@pytest.fixture
-def engine(here: Database) -> Iterator[Engine]:
-    engine = here.engine()
-    yield engine
-    engine.dispose()
+engine = engine_here
 
 
 def ways(parent: Table, child: Table, value: Any) -> list[Any]:

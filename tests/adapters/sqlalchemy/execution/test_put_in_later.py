@@ -34,6 +34,7 @@ from tenantshield_mw import (
 )
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 from tests.databases import NAMES, Database, database, require
+from tests.places import engine_here
 
 metadata = MetaData()
 PLACE = tenant_aware(
@@ -101,11 +102,7 @@ def here(request: pytest.FixtureRequest) -> Iterator[Database]:
         yield here
 
 
-@pytest.fixture
-def engine(here: Database) -> Iterator[Engine]:
-    engine = here.engine()
-    yield engine
-    engine.dispose()
+engine = engine_here
 
 
 def put(value: str, type_: Any) -> Any:

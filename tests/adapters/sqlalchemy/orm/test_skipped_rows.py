@@ -14,6 +14,7 @@ from sqlalchemy.sql.expression import Insert
 from tenantshield_mw import CrossTenantAccessError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import Database, database, require
+from tests.places import engine_here
 
 
 class Base(DeclarativeBase):
@@ -64,11 +65,7 @@ def here(request: pytest.FixtureRequest) -> Iterator[Database]:
         yield here
 
 
-@pytest.fixture
-def engine(here: Database) -> Iterator[Engine]:
-    engine = here.engine()
-    yield engine
-    engine.dispose()
+engine = engine_here
 
 
 def _ignore_conflicts(engine: Engine) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -20,9 +19,9 @@ from .models import Base, mark
 __all__ = [
     "KEY",
     "NAMES",
-    "application",
-    "attack",
-    "cellars",
+    "app",
+    "attacker",
+    "base",
     "claim",
     "denied",
     "inject",
@@ -36,9 +35,9 @@ SETTINGS: Final = ("text", "integer", "uuid", "signature")
 NAMES: Final = 'SELECT name FROM "floor Cellar" ORDER BY 1'
 
 
-@contextmanager
-def cellars() -> Generator[RlsDatabase, None, None]:
-    """Yield a database with a cellar of each of two tenants."""
+@pytest.fixture(scope="module")
+def base() -> Iterator[RlsDatabase]:
+    """Return a database with a cellar of each of two tenants."""
     mark()
     with signed_database() as made:
         made.create_signed(Base.metadata, keys=[KEY])
@@ -49,17 +48,17 @@ def cellars() -> Generator[RlsDatabase, None, None]:
         yield made
 
 
-@contextmanager
-def application(base: RlsDatabase) -> Generator[Client, None, None]:
-    """Yield the application, with one connection."""
+@pytest.fixture
+def app(base: RlsDatabase) -> Iterator[Client]:
+    """Return the application, with one connection."""
     made = Client(base, "psycopg", key=KEY, pool_size=1, max_overflow=0)
     yield made
     made.close()
 
 
-@contextmanager
-def attack(base: RlsDatabase) -> Generator[psycopg.Connection[Any], None, None]:
-    """Yield a connection of the driver's own as the application's role."""
+@pytest.fixture
+def attacker(base: RlsDatabase) -> Iterator[psycopg.Connection[Any]]:
+    """Return a connection of the driver's own as the application's role."""
     url = base.url(base.app).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url) as connection:
         yield connection

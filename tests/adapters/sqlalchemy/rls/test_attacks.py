@@ -6,7 +6,6 @@ Each test is a line of the threat model in SECURITY.md. Those at the end say wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -16,12 +15,10 @@ from sqlalchemy.orm import Session
 
 from tenantshield_mw import system_scope, tenant_scope
 
+from . import attacking
 from .attacking import (
     KEY,
     NAMES,
-    application,
-    attack,
-    cellars,
     claim,
     denied,
     inject,
@@ -30,23 +27,7 @@ from .attacking import (
 from .conftest import Client, RlsDatabase, by_cursor
 from .models import Region
 
-
-@pytest.fixture(scope="module")
-def base() -> Iterator[RlsDatabase]:
-    with cellars() as made:
-        yield made
-
-
-@pytest.fixture
-def app(base: RlsDatabase) -> Iterator[Client]:
-    with application(base) as made:
-        yield made
-
-
-@pytest.fixture
-def attacker(base: RlsDatabase) -> Iterator[psycopg.Connection[Any]]:
-    with attack(base) as connection:
-        yield connection
+base, app, attacker = attacking.base, attacking.app, attacking.attacker
 
 
 # -- the key, the functions, the tables ------------------------------------------------

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,48 +12,14 @@ from sqlalchemy.orm import Session
 
 from tenantshield_mw import system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy.rls import transactions
-from tests.adapters.sqlalchemy.shared_rows.models import SEED
-from tests.adapters.sqlalchemy.shared_rows.models import Base as Shared
 from tests.plans import indexes, plan_of
 
-from .conftest import SIGNING, Client, Driver, RlsDatabase, by_cursor, signed_database
-from .models import KINDS, Base, Bottle, Cellar, Label, Tasting, mark
+from . import signed_clients
+from .conftest import SIGNING, Client, Driver, RlsDatabase, by_cursor
+from .models import KINDS, Bottle, Cellar, Label, Tasting
+from .signed_clients import KEY, names
 
-KEY = secrets.token_bytes(32)
-REFUSED = "does not accept the signature"
-
-
-@pytest.fixture(scope="module")
-def base() -> Iterator[RlsDatabase]:
-    mark()
-    with signed_database() as made:
-        made.create_signed(Base.metadata, Shared.metadata, keys=[KEY])
-        for number, tenant in enumerate(("acme", "globex"), 1):
-            made.here.run(
-                f"""INSERT INTO "floor Cellar" VALUES ({number}, '{tenant}', '{tenant}', NULL)""",
-                f"INSERT INTO floor_bottle VALUES ({number}, {number}, '{tenant}')",
-                f"INSERT INTO floor_tasting VALUES ({number}, {number}, '{tenant}')",
-            )
-        made.here.run(*SEED)
-        yield made
-
-
-@pytest.fixture(params=SIGNING)
-def client(base: RlsDatabase, request: pytest.FixtureRequest) -> Iterator[Client]:
-    made = Client(base, request.param, key=KEY, pool_size=1, max_overflow=0)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def app(base: RlsDatabase) -> Iterator[Client]:
-    made = Client(base, "psycopg", key=KEY, pool_size=1, max_overflow=0)
-    yield made
-    made.close()
-
-
-def names(session: Session) -> list[Any]:
-    return sorted(name for (name,) in by_cursor(session, 'SELECT name FROM "floor Cellar"'))
+base, client, app = signed_clients.base, signed_clients.client, signed_clients.app
 
 
 def test_a_cursor_reads_the_tenants_rows(client: Client) -> None:

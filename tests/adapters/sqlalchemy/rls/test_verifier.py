@@ -6,7 +6,6 @@ Each test is a line of the threat model in SECURITY.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -15,12 +14,10 @@ from sqlalchemy.orm import Session
 
 from tenantshield_mw import tenant_scope
 
+from . import attacking
 from .attacking import (
     KEY,
     NAMES,
-    application,
-    attack,
-    cellars,
     claim,
     inject,
     refused,
@@ -29,23 +26,7 @@ from .attacking import (
 )
 from .conftest import Client, RlsDatabase, by_cursor
 
-
-@pytest.fixture(scope="module")
-def base() -> Iterator[RlsDatabase]:
-    with cellars() as made:
-        yield made
-
-
-@pytest.fixture
-def app(base: RlsDatabase) -> Iterator[Client]:
-    with application(base) as made:
-        yield made
-
-
-@pytest.fixture
-def attacker(base: RlsDatabase) -> Iterator[psycopg.Connection[Any]]:
-    with attack(base) as connection:
-        yield connection
+base, app, attacker = attacking.base, attacking.app, attacking.attacker
 
 
 # -- forged ------------------------------------------------------------------------

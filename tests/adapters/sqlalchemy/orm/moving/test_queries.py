@@ -147,26 +147,30 @@ def _kinds(statements: list[str]) -> list[str]:
     return [each.split()[0] for each in statements if "set_config" not in each]
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_a_scope_costs_no_query(here: Database, engine: Engine, program: Program) -> None:
-    with sent(engine) as guarded, Session(engine) as session:
-        program(session, models, tenant_scope, system_scope)
+def _assert_bare_sends_the_same(
+    here: Database,
+    program: Program,
+    guarded: list[str],
+    session_on: Callable[[Engine], AbstractContextManager[Session]] = Session,
+) -> None:
     with _bare_tables(here) as plain:
-        with sent(plain) as statements, Session(plain) as session:
+        with sent(plain) as statements, session_on(plain) as session:
             program(session, bare, _none, _none)
         assert _kinds(guarded) == _kinds(statements)
         assert _content(here, models) == _content(here, bare)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_nor_in_the_transaction_of_a_test(here: Database, engine: Engine, program: Program) -> None:
-    with sent(engine) as guarded, _undone(engine) as session:
+@pytest.mark.parametrize("session_on", [Session, _undone])
+def test_a_scope_costs_no_query(
+    here: Database,
+    engine: Engine,
+    program: Program,
+    session_on: Callable[[Engine], AbstractContextManager[Session]],
+) -> None:
+    with sent(engine) as guarded, session_on(engine) as session:
         program(session, models, tenant_scope, system_scope)
-    with _bare_tables(here) as plain:
-        with sent(plain) as statements, _undone(plain) as session:
-            program(session, bare, _none, _none)
-        assert _kinds(guarded) == _kinds(statements)
-        assert _content(here, models) == _content(here, bare)
+    _assert_bare_sends_the_same(here, program, guarded, session_on)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -178,8 +182,4 @@ async def test_nor_with_an_async_session(here: Database, program: Program) -> No
                 await asynchronous.run_sync(program, models, tenant_scope, system_scope)
     finally:
         await engine.dispose()
-    with _bare_tables(here) as plain:
-        with sent(plain) as statements, Session(plain) as session:
-            program(session, bare, _none, _none)
-        assert _kinds(guarded) == _kinds(statements)
-        assert _content(here, models) == _content(here, bare)
+    _assert_bare_sends_the_same(here, program, guarded)
