@@ -14,31 +14,26 @@ from celery.contrib.testing.worker import start_worker
 from celery.worker import state as worker_state
 
 from tenantshield_mw import (
-    TenantContext,
     TenantDirectory,
-    TenantId,
-    TenantState,
-    try_current_tenant,
 )
 from tenantshield_mw.adapters.celery import install
-from tenantshield_mw.context import current_bound, describe
+
+from .job_bench import KEY, JobBench
 
 __all__ = ["KEY", "TIMEOUT", "Bench", "Running", "both", "got", "in_worker"]
 
-KEY = b"a key for the tests, 32 bytes or more"
 TIMEOUT = 30
 
 
-class Bench:
+class Bench(JobBench):
     """An application with a broker in memory, and what its tasks have seen."""
 
     def __init__(self, **options: Any) -> None:
-        self.states: dict[TenantId, TenantState] = {}
-        self.seen: list[Any] = []
+        super().__init__()
         self.queue = f"test-{uuid.uuid4()}"
         self.app = self.make_app()
         options.setdefault("keys", [KEY])
-        self.directory = TenantDirectory(self._look_up, negative_ttl=0)
+        self.directory = TenantDirectory(self.look_up, negative_ttl=0)
         install(self.app, directory=self.directory, **options)
 
     def make_app(self) -> Celery:
@@ -53,19 +48,9 @@ class Bench:
         )
         return app
 
-    def _look_up(self, tenant_id: TenantId) -> TenantContext | TenantState:
-        state = self.states.get(tenant_id, TenantState.ACTIVE)
-        return TenantContext(tenant_id, {"of": tenant_id}) if state is TenantState.ACTIVE else state
-
     def task(self, *function: Any, **options: Any) -> Any:
         """Declare a task of this application alone."""
         return self.app.task(*function, shared=False, **options)
-
-    def see(self, *what: Any) -> None:
-        """Note what is bound."""
-        tenant = try_current_tenant()
-        of = describe(current_bound()) if tenant is None else tenant.tenant_id
-        self.seen.append((*what, of) if what else of)
 
     @contextmanager
     def worker(self, *queues: str) -> Generator[None]:

@@ -11,27 +11,19 @@ from dramatiq import Middleware, Worker
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import AsyncIO
 
-from tenantshield_mw import (
-    TenantContext,
-    TenantDirectory,
-    TenantId,
-    TenantState,
-    try_current_tenant,
-)
+from tenantshield_mw import TenantDirectory
 from tenantshield_mw.adapters.dramatiq import install
-from tenantshield_mw.context import current_bound, describe
+
+from .job_bench import KEY, JobBench
 
 __all__ = ["KEY", "Bench"]
 
-KEY = b"a key for the tests, 32 bytes or more"
 
-
-class Bench:
+class Bench(JobBench):
     """A broker in memory, and what its actors have seen."""
 
     def __init__(self, *more: Middleware, **options: Any) -> None:
-        self.states: dict[TenantId, TenantState] = {}
-        self.seen: list[Any] = []
+        super().__init__()
         # Before 2.0, it was among these, and needs a server.
         middleware = [
             each()
@@ -39,25 +31,15 @@ class Bench:
             if each.__name__ != "Prometheus"
         ]
         self.broker = StubBroker(middleware=[*middleware, AsyncIO(), *more])
-        self.directory = TenantDirectory(self._look_up, negative_ttl=0)
+        self.directory = TenantDirectory(self.look_up, negative_ttl=0)
         options.setdefault("keys", [KEY])
         install(self.broker, directory=self.directory, **options)
-
-    def _look_up(self, tenant_id: TenantId) -> TenantContext | TenantState:
-        state = self.states.get(tenant_id, TenantState.ACTIVE)
-        return TenantContext(tenant_id) if state is TenantState.ACTIVE else state
 
     def actor(self, function: Any = None, **options: Any) -> Any:
         """Declare an actor, which retries at once."""
         options = {"min_backoff": 1, "max_backoff": 2, "max_retries": 3, **options}
         declare: Any = dramatiq.actor
         return declare(function, broker=self.broker, **options)
-
-    def see(self, *what: Any) -> None:
-        """Note what is bound."""
-        tenant = try_current_tenant()
-        of = describe(current_bound()) if tenant is None else tenant.tenant_id
-        self.seen.append((*what, of) if what else of)
 
     @contextmanager
     def worker(self) -> Generator[None]:

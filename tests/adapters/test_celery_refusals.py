@@ -12,7 +12,6 @@ from celery import chain, group
 from tenantshield_mw import (
     MissingTenantContextError,
     ScopeMismatchError,
-    TenantId,
     TenantNotFoundError,
     TenantState,
     TenantSuspendedError,
@@ -240,16 +239,9 @@ def test_what_is_sent_for_a_task_that_ran_before_is_its_tenants() -> None:
 
 def test_a_directory_that_fails_is_asked_again() -> None:
     bench = Bench()
-    failures = [OSError("no database")]
-    look_up = bench._look_up
-
-    def fail_once(tenant_id: TenantId) -> Any:
-        if failures:
-            raise failures.pop()
-        return look_up(tenant_id)
-
+    bench.failures.append(OSError("no database"))
     bench.app = bench.make_app()
-    install(bench.app, directory=fail_once)
+    install(bench.app, directory=bench.look_up)
 
     @bench.task(default_retry_delay=0)
     def work() -> None:

@@ -14,8 +14,6 @@ from dramatiq.results.backends import StubBackend
 
 from tenantshield_mw import (
     MissingTenantContextError,
-    TenantContext,
-    TenantId,
     TenantState,
     system_scope,
     tenant_scope,
@@ -150,15 +148,9 @@ def test_a_refused_message_can_be_retried() -> None:
 
 def test_a_directory_that_fails_is_asked_again() -> None:
     bench = Bench()
-    failures = [OSError("no database")]
-
-    def fail_once(tenant_id: TenantId) -> Any:
-        if failures:
-            raise failures.pop()
-        return TenantContext(tenant_id)
-
+    bench.failures.append(OSError("no database"))
     bench.broker = StubBroker(middleware=[dramatiq.middleware.Retries()])
-    install(bench.broker, directory=fail_once)
+    install(bench.broker, directory=bench.look_up)
 
     @bench.actor
     def work() -> None:

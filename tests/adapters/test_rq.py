@@ -17,7 +17,6 @@ from tenantshield_mw import (
     ConfigurationError,
     MissingTenantContextError,
     ScopeMismatchError,
-    TenantContext,
     TenantDirectory,
     TenantId,
     TenantState,
@@ -26,25 +25,14 @@ from tenantshield_mw import (
     try_current_tenant,
 )
 from tenantshield_mw.adapters.rq import TenantJob, job_scope
-from tenantshield_mw.context import current_bound, describe
 from tenantshield_mw.jobs import HEADER, JobTenants, for_each_tenant
 from tests.jobs.brokers import redis_server
 
-KEY = b"a key for the tests, 32 bytes or more"
+from .job_bench import KEY, JobBench
 
-seen: list[Any] = []
-states: dict[TenantId, TenantState] = {}
-failures: list[Exception] = []
-
-
-def find_tenant(tenant_id: TenantId) -> TenantContext | TenantState:
-    if failures:
-        raise failures.pop()
-    state = states.get(tenant_id, TenantState.ACTIVE)
-    return TenantContext(tenant_id) if state is TenantState.ACTIVE else state
-
-
-directory = TenantDirectory(find_tenant, ttl=1e-9)
+bench = JobBench()
+seen, states, failures = bench.seen, bench.states, bench.failures
+directory = TenantDirectory(bench.look_up, ttl=1e-9)
 
 
 class AppJob(TenantJob):
@@ -61,9 +49,7 @@ class KeptJob(AppJob):
 
 
 def look(*what: Any) -> None:
-    tenant = try_current_tenant()
-    of = describe(current_bound()) if tenant is None else tenant.tenant_id
-    seen.append((*what, of) if what else of)
+    bench.see(*what)
 
 
 async def alook() -> None:
