@@ -28,6 +28,7 @@ from sqlalchemy.sql.expression import ColumnClause, ColumnElement, Label
 from sqlalchemy.types import TypeEngine
 
 from tenantshield_mw.cache import without_event_loop
+from tenantshield_mw.context import bind, unbind
 from tenantshield_mw.directory import LookupResult, TenantState
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
 from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id
@@ -35,6 +36,7 @@ from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id
 from ..ownership.limits import is_canonical_uuid, undecorated
 from ..ownership.model import table_label, tenant_id_type
 from ..ownership.registry import registry
+from .table import ColumnLike, TenantTable, note_table
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
@@ -44,11 +46,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = ["tenants_in"]
-
-ColumnLike: TypeAlias = Any
-"""A column or an SQL expression. With SQLModel and plain annotations, a type checker takes the
-attribute ``Model.id`` for a value of the row, so the types cannot say more; it is checked when
-``tenants_in()`` is called."""
 
 _ASKED: Final = "tenantshield_asked"
 
@@ -121,7 +118,17 @@ def tenants_in(
             an event loop; or one id matches several rows; or ``tenant_id`` is invalid.
     """
     # Longer than 40 lines because of its documented parameters.
+    attributes = tuple(attributes)
     question = _Question(tenants, id, state, states, tenant_id, attributes)
+    lookup = _lookup(source, question, in_thread=in_thread)
+    table = TenantTable(source, tenants, id, state, question.states, tenant_id, attributes)
+    note_table(lookup, table)
+    return lookup
+
+
+def _lookup(
+    source: Source, question: _Question, *, in_thread: bool
+) -> Callable[[TenantId], LookupResult | Awaitable[LookupResult]]:
     # Engines have connect(), sessionmakers are called. Both return a context manager.
     opened = getattr(source, "connect", source)
     if _is_async(source):
@@ -162,11 +169,15 @@ def _asking(opened: Any, question: _Question) -> Callable[[TenantId], LookupResu
     def ask(asked: TenantId) -> LookupResult:
         if not question.may_be_listed(asked):
             return TenantState.UNKNOWN
+        # Whatever is in scope: the table belongs to no tenant, and is in no tenant's place.
+        binding = bind(None)
         try:
             with opened() as connection:
                 rows = connection.execute(question.statement, {_ASKED: asked}).all()
         except StatementError as error:
             return _unfit(error)
+        finally:
+            unbind(binding)
         return question.answer(asked, rows)
 
     return ask
@@ -178,11 +189,14 @@ def _asking_async(
     async def ask(asked: TenantId) -> LookupResult:
         if not question.may_be_listed(asked):
             return TenantState.UNKNOWN
+        binding = bind(None)
         try:
             async with opened() as connection:
                 rows = (await connection.execute(question.statement, {_ASKED: asked})).all()
         except StatementError as error:
             return _unfit(error)
+        finally:
+            unbind(binding)
         return question.answer(asked, rows)
 
     return ask
@@ -210,7 +224,7 @@ class _Question:
         state: Any,
         states: Mapping[Any, TenantState] | None,
         tenant_id: Any,
-        attributes: Iterable[Any],
+        attributes: tuple[Any, ...],
     ) -> None:
         asked_type = _column(id_, "id").type
         kind = undecorated(asked_type)
@@ -221,10 +235,9 @@ class _Question:
             )
         self._range = _range_of(asked_type, kind)
         self._is_uuid_text = self._type is str and isinstance(kind, Uuid)
-        self._states = _checked_states(_column(state, "state").type, states)
+        self.states = _checked_states(_column(state, "state").type, states)
         named = id_ if tenant_id is None else tenant_id
         tenant_id_type(_column(named, "tenant_id").type, "the tenant_id= of tenants_in()")
-        attributes = tuple(attributes)
         self._keys = _keys_of(attributes)
         # Drivers reject a value outside of the column's range, although it could be compared.
         sent_as = BigInteger() if isinstance(asked_type, Integer) else asked_type
@@ -273,7 +286,7 @@ class _Question:
                 "tenants_in() must be unique"
             )
         _, state, tenant_id, *values = same[0]
-        found = next((means for value, means in self._states if value == state), None)
+        found = next((means for value, means in self.states if value == state), None)
         if found is not TenantState.ACTIVE:
             return TenantState.SUSPENDED if found is None else found
         if isinstance(tenant_id, uuid.UUID):

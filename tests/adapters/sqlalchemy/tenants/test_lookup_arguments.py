@@ -14,7 +14,6 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Numeric,
-    String,
     Table,
     create_engine,
     exists,
@@ -26,6 +25,7 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from tenantshield_mw import ConfigurationError, TenantState
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware, tenants_in
 
+from ..schemas import tenant_table
 from . import directory
 from .directory import Domain, State, Tenant, lookup_in
 
@@ -36,15 +36,7 @@ here, engine, async_engine = directory.here, directory.engine, directory.async_e
 
 METADATA = MetaData()
 UNDECLARED = Table("directory_undeclared", METADATA, Column("id", Integer), Column("ok", Boolean))
-AWARE = tenant_aware(
-    Table(
-        "directory_aware",
-        METADATA,
-        Column("id", Integer, primary_key=True),
-        Column("tenant_id", String(50)),
-        Column("ok", Boolean),
-    )
-)
+AWARE = tenant_aware(tenant_table("directory_aware", METADATA, Column("ok", Boolean)))
 TIED = Table(
     "directory_tied",
     METADATA,
