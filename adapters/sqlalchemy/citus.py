@@ -13,7 +13,7 @@ https://docs.citusdata.com/en/stable/develop/api_metadata.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from sqlalchemy import Index, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
@@ -21,25 +21,16 @@ from sqlalchemy import Index, MetaData, PrimaryKeyConstraint, Table, UniqueConst
 from .errors import ConfigurationError
 from .ownership.model import ColumnOwnership, ParentKey, carries_tenant, table_label
 from .ownership.registry import registry
+from .rls.distributed import POLICY, distributed_policy
 from .rls.functions import SETTINGS
 from .rls.policies import ALL
-from .rls.specification import Kind, Storage, spec_of_table
+from .rls.specification import spec_of_table
 from .rls.sql import POSTGRESQL, literal, quoted, table_name
 from .rls.transactions import SET_LOCAL
 
 __all__ = ["POLICY", "citus_policy_statements", "citus_statements"]
 
-POLICY: Final = "tenantshield_citus"
-"""The name of the policy on each table."""
-
 _MANAGED: Final = "SELECT FROM pg_catalog.pg_dist_partition"
-
-_CASTS: Final[Mapping[tuple[Kind, Storage], str]] = {
-    ("text", "text"): "",
-    ("text", "uuid"): "::uuid",
-    ("integer", "integer"): "::bigint",
-    ("uuid", "uuid"): "::uuid",
-}
 
 # Citus hands on the statement SET LOCAL, and not what set_config() does; the statement takes no
 # parameters, and this function does.
@@ -218,17 +209,14 @@ def _is_named(names: tuple[str, ...]) -> str:
 def _policy(table: Table) -> str:
     spec = spec_of_table(table)
     assert spec is not None
-    assert spec.column is not None
-    column = spec.column
-    cast = _CASTS.get((column.kind, column.storage))
-    if cast is None:
+    policy = distributed_policy(spec)
+    if policy is None or policy.using is None:
+        assert spec.column is not None
         raise ConfigurationError(
-            f"{table_label(table)}.{column.name} cannot be compared with a setting on Citus: use "
-            "a String, an Integer or a Uuid for the tenant column"
+            f"{table_label(table)}.{spec.column.name} cannot be compared with a setting on Citus: "
+            "use a String, an Integer or a Uuid for the tenant column"
         )
-    # No subquery: Citus refuses it.
-    setting = f"nullif(current_setting({literal(SETTINGS[column.kind])}, true), '')"
-    return f"{quoted(column.name)} = {setting}{cast}"
+    return policy.using
 
 
 def _problems(table: Table) -> Iterator[str]:

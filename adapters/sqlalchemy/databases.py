@@ -20,6 +20,8 @@ __all__ = [
     "Risk",
     "database_for",
     "default_schemas",
+    "learn_search_path",
+    "search_path",
     "sqlstate",
 ]
 
@@ -53,6 +55,8 @@ class Database:
     Attributes:
         schemas: further names, in lower case, for the schema of an unqualified table, besides
             the dialect's default schema.
+        search_path: a query for all schemas in which an unqualified table is looked for; ``None``
+            if that is the default schema alone.
         temporary_schema: the prefix of the schemas whose tables belong to one connection and
             are found before all others; ``None`` if there are none.
         row_ids: further names, in lower case, under which an integer primary key can be
@@ -85,6 +89,7 @@ class Database:
     """
 
     schemas: frozenset[str] = frozenset()
+    search_path: str | None = None
     temporary_schema: str | None = None
     row_ids: frozenset[str] = frozenset()
     cuts_names_at: int | None = None
@@ -121,6 +126,7 @@ class Database:
 
 _SQLITE: Final = Database(
     schemas=frozenset({"main", "temp"}),
+    search_path="SELECT name FROM pragma_database_list",
     temporary_schema="temp",
     row_ids=frozenset({"rowid", "_rowid_", "oid"}),
     exact_text=ExactText.BINARY_COLLATION,
@@ -128,6 +134,7 @@ _SQLITE: Final = Database(
     fence="LIMIT -1",
 )
 _POSTGRESQL: Final = Database(
+    search_path="SELECT pg_catalog.unnest(pg_catalog.current_schemas(false))",
     temporary_schema="pg_temp",
     cuts_names_at=63,  # NAMEDATALEN less one
     groups_by_key=True,
@@ -200,6 +207,34 @@ def default_schemas(dialect: Dialect) -> frozenset[str]:
     if dialect.default_schema_name:
         schemas |= {dialect.default_schema_name.casefold()}
     return schemas
+
+
+_PATH: Final = "_tenantshield_search_path"
+
+
+def search_path(dialect: Dialect) -> frozenset[str]:
+    """Return the schemas that :func:`learn_search_path` has found, in lower case."""
+    found: frozenset[str] = dialect.__dict__.get(_PATH, frozenset())
+    return found
+
+
+def learn_search_path(dialect: Dialect, dbapi_connection: Any) -> None:
+    """Ask the database once in which schemas an unqualified table is looked for.
+
+    Args:
+        dialect: an engine's dialect, which keeps the answer.
+        dbapi_connection: a connection of that engine's pool.
+    """
+    query = database_for(dialect).search_path
+    if query is None or _PATH in dialect.__dict__:
+        return
+    cursor = dbapi_connection.cursor()
+    try:
+        cursor.execute(query)
+        found = frozenset(str(name).casefold() for (name,) in cursor.fetchall())
+    finally:
+        cursor.close()
+    dialect.__dict__[_PATH] = found
 
 
 def sqlstate(error: BaseException | None) -> str | None:

@@ -16,6 +16,8 @@ __all__ = [
     "ConfigurationError",
     "CrossTenantAccessError",
     "MissingTenantContextError",
+    "PlacementError",
+    "PlacementUnavailableError",
     "ScopeMismatchError",
     "UnguardedStatementError",
 ]
@@ -31,6 +33,14 @@ class CrossTenantAccessError(DontWrapMixin, errors.CrossTenantAccessError):
 
 class MissingTenantContextError(DontWrapMixin, errors.MissingTenantContextError):
     __doc__ = errors.MissingTenantContextError.__doc__
+
+
+class PlacementError(DontWrapMixin, errors.PlacementError):
+    __doc__ = errors.PlacementError.__doc__
+
+
+class PlacementUnavailableError(PlacementError, errors.PlacementUnavailableError):
+    __doc__ = errors.PlacementUnavailableError.__doc__
 
 
 class ScopeMismatchError(DontWrapMixin, errors.ScopeMismatchError):

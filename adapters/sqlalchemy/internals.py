@@ -145,6 +145,8 @@ INTERNALS: Final[tuple[Name, ...]] = (
     # The processors of parameters, which fill in the tenant at execution.
     Member(_COMPILER, "_bind_processors", util.memoized_property),
     Method(".sql.type_api:TypeEngine", "_cached_bind_processor", "self dialect"),
+    # The values of an execution, before they are converted for the driver.
+    Method(_COMPILER, "construct_params", "self params"),
     # A parameter that would be written into the text.
     Method(_COMPILER, "render_literal_bindparam", "self bindparam"),
     # What is cut out of the text for INSERTs in batches still has the marks.
@@ -217,6 +219,7 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Use(_COMPILER, "_cte_alias", "visit_cte"),
     # A schema that is known only at execution.
     Use(_PREPARER, "__[SCHEMA_%s]", "_with_schema_translate"),
+    Use(_PREPARER, "_none", "_with_schema_translate"),
     Method(_PREPARER, "_render_schema_translates", "self statement schema_translate_map"),
     # The name with which the columns of an anonymous alias are rendered.
     Method(_COMPILER, "_truncated_identifier", "self ident_class name"),
@@ -264,6 +267,7 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Method(_PREPARER, "format_alias", "self alias"),
     Use(_PREPARER, "_strings", "__init__ quote"),
     # -- connections: every execution goes through one of these
+    Method(".engine.base:Engine", "connect", "self"),
     Method(
         _CONNECTION, "_execute_clauseelement", "self elem distilled_parameters execution_options"
     ),
@@ -276,11 +280,14 @@ INTERNALS: Final[tuple[Name, ...]] = (
         "self compiled distilled_parameters execution_options",
         until=_2_1,
     ),
+    Method(_CONNECTION, "_begin_impl", "self transaction"),
+    Method(_CONNECTION, "_begin_twophase_impl", "self transaction"),
     Method(_CONNECTION, "exec_driver_sql", "self statement parameters execution_options"),
     Method(_CONNECTION, "_exec_single_context", "self dialect context statement parameters"),
     Method(_CONNECTION, "_exec_insertmany_context", "self dialect context"),
     Method(_CONNECTION, "_cursor_execute", "self cursor statement parameters context"),
     Method(_CONNECTION, "_handle_dbapi_exception", "self e statement parameters cursor context"),
+    Method(_CONNECTION, "_is_autocommit_isolation", "self"),
     # -- sessions: their answers with and without SQL
     Method(
         ".orm.session:SessionTransaction", "_connection_for_bind", "self bind execution_options"
@@ -389,8 +396,7 @@ def function_at(owner: str, name: str) -> Any:
 
 
 HOOKS: Final[list[tuple[Any, Callable[..., Any]]]] = []
-"""The hooked classes and modules, each with the function that replaces a method; the method
-itself is the function's ``__wrapped__``."""
+"""The hooked classes and modules, each with the function whose ``__wrapped__`` is the method."""
 
 
 def hook(owner: Any, function: Callable[..., Any]) -> None:

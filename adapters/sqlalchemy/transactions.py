@@ -1,28 +1,270 @@
-"""The tenant of an open transaction, on an engine that sends the tenant to the database.
+"""What an engine's transactions tell the database first: the tenant, and where its rows are.
 
-This is the part of row-level security that every statement needs; the rest is in ``rls/``.
+This is the part of row-level security (``rls/``) and of placements (``placements/``) that every
+statement needs. Both are told in one message, whichever was set up first.
 """
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias
 
-from sqlalchemy.engine import Connection
+from sqlalchemy import Engine
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.exc import DBAPIError
 
-from tenantshield_mw.context import current_bound, is_same_scope
+from tenantshield_mw.context import Bound, current_bound, is_same_scope
 
-__all__ = ["HELD", "Transactions", "hold"]
+__all__ = [
+    "HELD",
+    "PLACED",
+    "Place",
+    "Router",
+    "Setting",
+    "Tenant",
+    "Transactions",
+    "distrust",
+    "forget",
+    "hold",
+    "moment_of",
+    "transactions_of",
+    "with_setting",
+]
 
 HELD: Final = "_tenantshield_held"
-"""The attribute of a dialect whose transactions send the tenant to the database, and the key in
-a connection's ``info`` for a tuple with the binding that was sent."""
+"""The attribute of a dialect with its :class:`Transactions`, and the key in a connection's
+``info`` for a tuple with the binding that was sent."""
+
+PLACED: Final = "_tenantshield_placed"
+"""The attribute of a dialect with the :class:`Router` of its engine."""
+
+_SETTING: Final = "_tenantshield_setting"
+"""The key in a connection's ``info`` for a :class:`Setting` that is to be sent next."""
+
+_ENDING: Final = "_tenantshield_ending"
+"""The key in a connection's ``info`` while a transaction in two phases ends."""
+
+_FORGOTTEN: Final = "_tenantshield_forgotten"
+setattr(Connection, _FORGOTTEN, 0)
 
 
-class Transactions(Protocol):
-    """What such a dialect has in that attribute."""
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What tells the database where the rows are.
+
+    Attributes:
+        sql: expressions of a ``SELECT``, with ``%s`` for each of the values.
+        values: the values.
+        check: takes what the expressions returned, and raises if it is not as it should be.
+    """
+
+    sql: str
+    values: tuple[str, ...]
+    check: Callable[[tuple[Any, ...]], None]
+
+
+class Tenant(Protocol):
+    """What tells the database the tenant, in the name of policies."""
+
+    def tell(self, dbapi_connection: Any, bound: Bound) -> None:
+        """Tell the database the scope that a transaction begins in."""
+
+    def forget(self, dbapi_connection: Any) -> None:
+        """Undo what the transaction was told before, since the scope has changed."""
+
+    def on(self, dialect: Dialect) -> Tenant:
+        """Return what does the same for another dialect's engine."""
+        raise NotImplementedError
+
+
+class Place(Protocol):
+    """What tells the database where the rows are."""
+
+    @property
+    def router(self) -> Router:
+        """What chooses the engine."""
+        raise NotImplementedError
+
+    def setting(self, dbapi_connection: Any, bound: Bound) -> Setting | None:
+        """Return what to send for a scope.
+
+        Raises:
+            ScopeMismatchError: the rows are in another database.
+        """
+        raise NotImplementedError
+
+    def send(self, dbapi_connection: Any, setting: Setting) -> None:
+        """Send it alone."""
+
+
+class Router(Protocol):
+    """Chooses the engine by the place of the rows that are in scope."""
+
+    def open_databases(self) -> tuple[str, ...]:
+        """Return the databases that have an engine."""
+        raise NotImplementedError
+
+    def engine_for(self, engine: Engine) -> AbstractContextManager[Engine]:
+        """Return the engine to connect with; it is not disposed of before the end of the block."""
+        raise NotImplementedError
+
+    def is_same(self, left: Bound, right: Bound) -> bool:
+        """Return whether the rows of two scopes are in the same place."""
+        raise NotImplementedError
+
+    def is_same_database(self, left: Bound, right: Bound) -> bool:
+        """Return whether the rows of two scopes are in the same database."""
+        raise NotImplementedError
+
+
+def transactions_of(dialect: Dialect) -> Transactions:
+    """Return what is told at the beginning of the transactions of a dialect's engine."""
+    found: Transactions | None = dialect.__dict__.get(HELD)
+    return Transactions(dialect) if found is None else found
+
+
+class Transactions:
+    """The hooks that run when one engine begins a transaction.
+
+    They wrap the dialect's methods that begin one, which are public, and which SQLAlchemy calls
+    once per transaction. Its "begin" event would serve too, but with any listener on an engine,
+    SQLAlchemy checks all connection events for each statement.
+
+    Attributes:
+        tenant: what tells the database the tenant, if policies are enforced.
+        place: what tells the database where the rows are, if they are in several places.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.tenant: Tenant | None = None
+        self.place: Place | None = None
+        self._dialect: Any = dialect
+        self._hook_beginnings()
+        self._hook_savepoints()
+        self._hook_ends_of_two_phases()
+        setattr(dialect, HELD, self)
+
+    def _hook_beginnings(self) -> None:
+        dialect = self._dialect
+        begin, begin_twophase = dialect.do_begin, dialect.do_begin_twophase
+
+        def do_begin(dbapi_connection: Any) -> None:
+            begin(dbapi_connection)
+            self._tell(dbapi_connection)
+
+        def do_begin_twophase(connection: Connection, xid: Any) -> None:
+            begin_twophase(connection, xid)
+            self._tell(connection.connection)
+
+        dialect.do_begin, dialect.do_begin_twophase = do_begin, do_begin_twophase
+
+    def _hook_savepoints(self) -> None:
+        dialect = self._dialect
+        roll_back, release = dialect.do_rollback_to_savepoint, dialect.do_release_savepoint
+
+        def do_rollback_to_savepoint(connection: Connection, name: str) -> None:
+            # The transaction may have failed, and then takes nothing else, so the scope is not told
+            # before.
+            connection.info[HELD] = (current_bound(),)
+            try:
+                roll_back(connection, name)
+            finally:
+                # This has undone the settings since the savepoint.
+                connection.info.pop(HELD, None)
+
+        def do_release_savepoint(connection: Connection, name: str) -> None:
+            # Reaches no rows, so it may end in another scope than it began in.
+            held = connection.info.get(HELD)
+            connection.info[HELD] = (current_bound(),)
+            try:
+                release(connection, name)
+            finally:
+                connection.info[HELD] = held
+
+        dialect.do_rollback_to_savepoint = do_rollback_to_savepoint
+        dialect.do_release_savepoint = do_release_savepoint
+
+    def _hook_ends_of_two_phases(self) -> None:
+        for name in ("do_prepare_twophase", "do_commit_twophase", "do_rollback_twophase"):
+            setattr(self._dialect, name, _untold(getattr(self._dialect, name)))
+
+    def is_told(self, held: Bound, bound: Bound) -> bool:
+        """Return whether a database that was told ``held`` need not be told ``bound``."""
+        return is_same_scope(held, bound) and (
+            self.place is None or self.place.router.is_same(held, bound)
+        )
 
     def tell_again(self, connection: Connection) -> None:
         """Tell the database the current scope, in a transaction that began in another."""
+        if _ENDING in connection.info:
+            return
+        dbapi_connection = connection.connection
+        errors: type[Exception] = self._dialect.loaded_dbapi.Error
+        try:
+            if self.tenant is not None:
+                self.tenant.forget(dbapi_connection)
+            self._tell(dbapi_connection)
+        except errors as error:
+            raise DBAPIError.instance(
+                "SELECT pg_catalog.set_config(...)", (), error, errors, dialect=self._dialect
+            ) from error
+
+    def _tell(self, dbapi_connection: Any) -> None:
+        info, bound = dbapi_connection.info, current_bound()
+        # Until the database knows the scope, the connection has none.
+        info.pop(HELD, None)
+        place = self.place
+        setting = None if place is None else place.setting(dbapi_connection, bound)
+        if self.tenant is None:
+            if place is not None and setting is not None:
+                place.send(dbapi_connection, setting)
+        else:
+            info[_SETTING] = setting
+            try:
+                self.tenant.tell(dbapi_connection, bound)
+            finally:
+                info.pop(_SETTING, None)
+        info[HELD] = (bound,)
+
+
+def _untold(end: Callable[..., None]) -> Callable[..., None]:
+    # It may send several statements, some of them outside of any transaction.
+    @functools.wraps(end)
+    def ending(connection: Connection, *args: Any, **kw: Any) -> None:
+        connection.info[_ENDING] = True
+        try:
+            end(connection, *args, **kw)
+        finally:
+            connection.info.pop(_ENDING, None)
+            connection.info.pop(HELD, None)
+
+    return ending
+
+
+Send: TypeAlias = Callable[[Any, str, tuple[str, ...]], tuple[Any, ...]]
+"""Executes a statement, with ``%s`` for each of the values, on a connection from SQLAlchemy's
+pool, and returns its only row."""
+
+
+def with_setting(send: Send) -> Send:
+    """Make ``send``, which executes a ``SELECT`` and returns its only row, send a setting as well
+    if there is one to be sent.
+    """
+
+    def sending(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
+        setting: Setting | None = dbapi_connection.info.pop(_SETTING, None)
+        if setting is None:
+            return send(dbapi_connection, sql, values)
+        # At the end, where the role of a system scope is in effect.
+        row = send(dbapi_connection, f"{sql}, {setting.sql}", (*values, *setting.values))
+        *told, path, state = row
+        setting.check((path, state))
+        return tuple(told)
+
+    return sending
 
 
 def hold(connection: Connection, transactions: Transactions) -> None:
@@ -36,5 +278,37 @@ def hold(connection: Connection, transactions: Transactions) -> None:
         return
     held = connection.info.get(HELD)
     bound = current_bound()
-    if held is None or (held[0] is not bound and not is_same_scope(held[0], bound)):
+    if held is None or (held[0] is not bound and not transactions.is_told(held[0], bound)):
         transactions.tell_again(connection)
+
+
+def distrust(connection: Connection) -> None:
+    """Take what was read and written in the open transaction for undone, since a statement failed:
+    it may have undone the transaction, as a deadlock does on MariaDB.
+
+    Args:
+        connection: the connection over which the statement was sent.
+    """
+    setattr(connection, _FORGOTTEN, getattr(connection, _FORGOTTEN) + 1)
+
+
+def forget(connection: Connection) -> None:
+    """Forget what is known of the open transaction, since SQL text may have ended it or undone a
+    part of it.
+
+    Args:
+        connection: the connection over which the text was sent.
+    """
+    distrust(connection)
+    if not connection.closed and not connection.invalidated:
+        connection.info.pop(HELD, None)
+
+
+def moment_of(connection: Connection) -> tuple[object, ...]:
+    """Return what stays equal as long as no part of the connection's transaction is undone.
+
+    Args:
+        connection: a connection, whose transactions may be the application's or a session's.
+    """
+    innermost = connection.get_nested_transaction() or connection.get_transaction()
+    return connection, innermost, getattr(connection, _FORGOTTEN)

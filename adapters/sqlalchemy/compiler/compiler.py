@@ -24,7 +24,7 @@ from .conversions import ends_pattern
 from .guard import StatementGuard
 from .literals import renders_safely
 from .notes import ReferenceRows
-from .parameters import processor_for, role_of
+from .parameters import TenantParameter, processor_for, role_of, tell_tenant
 from .rewriting import PreparedState
 from .upserts import confined_on_conflict, confined_on_duplicate_key
 
@@ -64,7 +64,7 @@ class GuardedCompiler(_Base):
     @util.memoized_property
     def tenantshield_references(self) -> dict[TypedReference, ReferenceRows]:
         """The names of the parameters that hold foreign keys to be checked."""
-        return self._guard.references()
+        return self._guard.references(self.bind_names)
 
     @util.memoized_property
     def tenantshield_skips_rows(self) -> bool:
@@ -93,10 +93,27 @@ class GuardedCompiler(_Base):
                     processors[name] = partial(_as_text, processors.get(name))
         return processors
 
+    def construct_params(self, *args: Any, **kw: Any) -> Any:
+        values = super().construct_params(*args, **kw)
+        if self.isinsert:
+            tell_tenant(values, self._tenantshield_filled)
+        return values
+
+    @util.memoized_property
+    def _tenantshield_filled(self) -> list[tuple[str, TenantParameter]]:
+        """The parameters of an ``INSERT`` that the guard has added, with their roles."""
+        roles = [(name, role_of(bind)) for bind, name in self.bind_names.items()]
+        return [(name, role) for name, role in roles if role is not None and role.kind == "fill"]
+
     def _reads_and_writes(self) -> bool:
         if self.isupdate or self.isdelete:
             return True
         return self.isinsert and getattr(self.statement, "select", None) is not None
+
+    def visit_bindparam(self, bindparam: Any, *args: Any, **kw: Any) -> str:
+        self._guard.check_parameter(bindparam)
+        text: str = super().visit_bindparam(bindparam, *args, **kw)
+        return text
 
     def render_literal_bindparam(self, bindparam: Any, *args: Any, **kw: Any) -> Any:
         role = role_of(bindparam)

@@ -22,6 +22,7 @@ from ..errors import CrossTenantAccessError, UnguardedStatementError
 from ..ownership.cascades import is_cascading_parent
 from ..ownership.model import ColumnOwnership, Ownership, Reference, table_label
 from .joins import base_table
+from .key_types import is_sqlalchemys_own
 from .notes import Notes, ReferenceParameter, noted_copy, with_note
 from .proofs import Proof, ReferencesOf, refuse_expression
 
@@ -283,7 +284,8 @@ class _Noting:
         if value is None or isinstance(value, Null):
             if note.reference.owns:
                 refuse_orphan(note.reference)
-            return value
+            if isinstance(value, Null) or is_sqlalchemys_own(column.type):
+                return value
         if isinstance(value, BindParameter):
             return with_note(noted_copy(value), note)
         if hasattr(value, "__clause_element__") or hasattr(value, "_compiler_dispatch"):

@@ -21,7 +21,7 @@ from sqlalchemy.sql.expression import (
     UpdateBase,
 )
 
-from ..databases import Risk, database_for, default_schemas
+from ..databases import Risk, database_for, default_schemas, search_path
 from ..errors import UnguardedStatementError
 from ..ownership.cascades import refuse_cascade
 from ..ownership.model import ColumnOwnership, Ownership, Reference, TypedReference
@@ -52,6 +52,11 @@ _SKIPS_ROWS: Final = re.compile(
 )
 
 
+USED: Final = "_tenantshield_used"
+"""The key in a dialect's ``__dict__`` for the tables with a namesake in another database that were
+used on its engine."""
+
+
 class StatementGuard:
     """Confines one statement.
 
@@ -78,6 +83,8 @@ class StatementGuard:
         self.has_rendered = False
         self.skips_rows = False
         self._schemas = default_schemas(compiler.dialect)
+        self._path = search_path(compiler.dialect)
+        self._used = compiler.dialect.__dict__.setdefault(USED, {})
         self._plans: dict[Any, Plan] = {}
         self._binds: dict[tuple[int, str], BindParameter[Any]] = {}
         self._notes = Notes()
@@ -111,7 +118,20 @@ class StatementGuard:
         covers = any(plan.covered for plan in self._plans.values())
         is_own = not isinstance(compiler.statement, SelectBase | UpdateBase | TextClause)
         self.raw.check(text, covers=covers, writes=self._writes, is_own=is_own)
-        return self._without_marks(text)
+        text = self._without_marks(text)
+        self._release()
+        return text
+
+    def _release(self) -> None:
+        """Let go of what is only needed to render: SQLAlchemy's cache keeps the compiler.
+
+        What refers to the compiler, or back to this guard, would also have to wait for the
+        garbage collector.
+        """
+        del self._compiler, self.sources
+        self._plans.clear()
+        self._binds.clear()
+        self._targets.clear()
 
     def _without_marks(self, text: str) -> str:
         # private: the parts of the text that SQLAlchemy uses for batched inserts.
@@ -147,6 +167,10 @@ class StatementGuard:
         if pattern is not None:
             self._patterns.append((pattern, str(comparison.modifiers.get("escape") or "\\")))
 
+    def check_parameter(self, bind: BindParameter[Any]) -> None:
+        """Check a parameter that is about to be rendered, if it holds a foreign key."""
+        self._notes.check(bind, self._compiler.dialect)
+
     def patterns_in(
         self, bind_names: Mapping[BindParameter[Any], str]
     ) -> Iterator[tuple[str, str]]:
@@ -156,9 +180,11 @@ class StatementGuard:
                 if bind is pattern or bind.key == pattern.key:
                     yield name, escape
 
-    def references(self) -> dict[TypedReference, ReferenceRows]:
+    def references(
+        self, bind_names: Mapping[BindParameter[Any], str]
+    ) -> dict[TypedReference, ReferenceRows]:
         """Return the names of the parameters that hold foreign keys to be checked."""
-        return self._notes.rows(self._compiler.bind_names)
+        return self._notes.rows(bind_names)
 
     def enclosing(self) -> Any:
         """Return the innermost statement that is being rendered, or ``None``."""
@@ -170,7 +196,8 @@ class StatementGuard:
 
     def ownership_of(self, table: TableClause) -> Ownership | None:
         """Return who owns the rows of ``table``."""
-        return registry.ownership_in_statement(table, self._schemas)
+        registry.check_engine(table, self._schemas, self._used)
+        return registry.ownership_in_statement(table, self._schemas, self._path)
 
     def _references_of(self, table: TableClause) -> tuple[Reference, ...]:
         return registry.references_of(table, self._schemas, self.database.exact_text)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import BindParameter
+from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
 from ..ownership.model import Reference, TypedReference
+from .key_types import check_conversion
 from .proofs import refuse_expression
 
 __all__ = ["Notes", "ReferenceParameter", "ReferenceRows", "noted_copy", "with_note"]
@@ -28,6 +30,8 @@ class ReferenceParameter:
     position: int
     type_: TypeEngine[Any]
     """The type of the column."""
+    given: TypeEngine[Any] | None = None
+    """The parameter's type when it is rendered, which its ``bind_expression()`` may replace."""
 
 
 class ReferenceRows(NamedTuple):
@@ -95,6 +99,24 @@ class Notes:
             (ReferenceParameter(reference, object(), 0, bind.type), bind) for bind in parameters
         )
 
+    def check(self, bind: BindParameter[Any], dialect: Dialect) -> None:
+        """Check a parameter that is about to be rendered, if it holds a foreign key.
+
+        Raises:
+            UnguardedStatementError: its type may make another key of it.
+        """
+        notes: tuple[ReferenceParameter, ...] = bind.__dict__.get(_ATTRIBUTE, ())
+        if notes:
+            bind.__dict__[_ATTRIBUTE] = tuple(
+                note if note.given else replace(note, given=bind.type) for note in notes
+            )
+        further = (
+            *(note for note, name in self.defaults if name == bind.key),
+            *(note for note, each in self.within if each is bind or each.key == bind.key),
+        )
+        for note in (*notes, *further):
+            check_conversion(note.given or bind.type, dialect, note.reference)
+
     def rows(
         self, bind_names: Mapping[BindParameter[Any], str]
     ) -> dict[TypedReference, ReferenceRows]:
@@ -140,7 +162,7 @@ def _noted(bind_names: Mapping[BindParameter[Any], str], kind: str) -> Iterator[
     for bind, name in bind_names.items():
         for note in bind.__dict__.get(kind, ()):
             # The value is converted by the parameter's type, not by the column's.
-            yield note, name, bind.type
+            yield note, name, note.given or bind.type
 
 
 def _rows(

@@ -7,19 +7,28 @@ passes cannot replace the tenant in scope.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn
 
 from sqlalchemy import BindParameter
 
-from tenantshield_mw.context import SystemContext, current_binding
+from tenantshield_mw.context import SystemContext, current_binding, current_bound
+from tenantshield_mw.messages import missing_tenant
 from tenantshield_mw.tenant import TenantContext, TenantId
 
 from ..errors import ConfigurationError, CrossTenantAccessError, MissingTenantContextError
 from ..ownership.model import ColumnOwnership
 
-__all__ = ["TenantParameter", "checked", "filled", "processor_for", "role_of", "tenant_id_for"]
+__all__ = [
+    "TenantParameter",
+    "checked",
+    "filled",
+    "processor_for",
+    "role_of",
+    "tell_tenant",
+    "tenant_id_for",
+]
 
 Processor = Callable[[Any], Any]
 
@@ -61,6 +70,28 @@ def role_of(bind: BindParameter[Any]) -> TenantParameter | None:
     return bind.__dict__.get(_ATTRIBUTE)
 
 
+def tell_tenant(
+    values: MutableMapping[str, Any], filled: Iterable[tuple[str, TenantParameter]]
+) -> None:
+    """Put the tenant in scope among the values of an execution, before they are converted.
+
+    SQLAlchemy reads them there for the primary key of a new row, to bring returned rows into the
+    order of the given ones, and for functions that compute a default from the other columns.
+
+    Args:
+        values: the values by the parameters' names.
+        filled: the names of the parameters that hold the tenant, with their roles. One for which
+            no such tenant is in scope is left to :func:`processor_for`, which refuses it.
+    """
+    bound = current_bound()
+    if not isinstance(bound, TenantContext):
+        return
+    tenant_id = bound.tenant_id
+    for name, role in filled:
+        if values[name] is _PLACEHOLDER and type(tenant_id) is role.rule.python_type:
+            values[name] = tenant_id
+
+
 def processor_for(role: TenantParameter, inner: Processor | None) -> Processor:
     """Return a function that converts the parameter's value for the driver.
 
@@ -74,14 +105,19 @@ def processor_for(role: TenantParameter, inner: Processor | None) -> Processor:
     def fill(value: object) -> Any:
         # Every guarded statement comes through here: the usual case first, without a call.
         binding = current_binding()
-        if binding is not None and value is _PLACEHOLDER:
+        if binding is not None:
             bound = binding[0]
             if type(bound) is TenantContext:
                 tenant_id = bound.tenant_id
-                if type(tenant_id) is python_type and (accepts is None or accepts(tenant_id)):
+                # It is the tenant itself where tell_tenant() has put it.
+                if (
+                    (value is _PLACEHOLDER or value is tenant_id)
+                    and type(tenant_id) is python_type
+                    and (accepts is None or accepts(tenant_id))
+                ):
                     return tenant_id if inner is None else inner(tenant_id)
         checked_id = tenant_id_for(rule, operation)
-        if value is not _PLACEHOLDER:
+        if value is not _PLACEHOLDER and not rule.is_same_tenant(value, checked_id):
             raise CrossTenantAccessError(
                 f"{operation} on {rule.label}: a parameter has the name of the one that holds "
                 "the tenant; rename it"
@@ -141,9 +177,9 @@ def tenant_id_for(rule: ColumnOwnership, operation: str) -> TenantId:
     tenant_id = bound.tenant_id
     if type(tenant_id) is not rule.python_type:
         raise ConfigurationError(
-            f"{operation} on {rule.label}: the tenant in scope is a "
-            f"{type(tenant_id).__name__}, but {rule.key} holds a "
-            f"{rule.python_type.__name__}; make the resolver return that type"
+            f"{operation} on {rule.label}: the id of the tenant in scope is of type "
+            f"{type(tenant_id).__name__}, but {rule.key} holds {rule.python_type.__name__}; give "
+            "tenant_scope(), or type= of the resolver, that type"
         )
     if rule.is_shared(tenant_id):
         raise ConfigurationError(
@@ -154,7 +190,8 @@ def tenant_id_for(rule: ColumnOwnership, operation: str) -> TenantId:
     if rule.accepts is not None and not rule.accepts(tenant_id):
         raise ConfigurationError(
             f"{operation} on {rule.label}: {rule.key}, a {rule.type_!r}, cannot hold the tenant "
-            "in scope; widen the column, or refuse such tenants in the resolver"
+            "in scope, or does not give it back as it was; widen the column, let its type give "
+            "back what it stored, or refuse such tenants in the resolver"
         )
     return tenant_id
 
@@ -167,6 +204,6 @@ def _no_tenant(label: str, operation: str, bound: SystemContext | None) -> NoRet
         )
     raise MissingTenantContextError(
         f"{operation} on {label}, which holds tenants' rows, but no tenant is in scope; "
-        "wrap the app in TenantSessionMiddleware, or the code in tenant_scope(...) or "
-        'system_scope("why")'
+        f"{missing_tenant(is_unbound=current_binding() is not None)}; or, for the rows of all "
+        'tenants, in system_scope("why")'
     )

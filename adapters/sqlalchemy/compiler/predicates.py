@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     and_,
+    false,
     literal_column,
     null,
     or_,
@@ -27,6 +28,7 @@ from sqlalchemy.sql.expression import FromClause, TableClause
 from sqlalchemy.types import String, TypeDecorator, TypeEngine
 
 from ..databases import ExactText, database_for
+from ..ownership.limits import converts_in_database
 from ..ownership.model import ColumnOwnership, ParentKey
 
 __all__ = [
@@ -80,12 +82,27 @@ def keys_of(
         keys: the values.
     """
     columns = [column_of(parent, name, type_) for name, type_ in zip(names, types, strict=True)]
+    if any(map(converts_in_database, types)):
+        # In an expanding parameter, SQLAlchemy does not convert a tuple, nor with other parameters.
+        return columns, or_(false(), *(_all_same(columns, types, key) for key in keys))
     if len(columns) > 1:
         return columns, tuple_(*columns).in_(keys)
     # With an explicit type; otherwise the type would be inferred from the value.
     values = [value for (value,) in keys]
     given = BindParameter(None, values, type_=types[0], expanding=True, unique=True)
     return columns, columns[0].in_(given)
+
+
+def _all_same(
+    columns: Sequence[ColumnElement[Any]],
+    types: Sequence[TypeEngine[Any]],
+    key: tuple[Any, ...],
+) -> ColumnElement[bool]:
+    values = (
+        BindParameter(None, value, type_=type_, unique=True)
+        for value, type_ in zip(key, types, strict=True)
+    )
+    return and_(*map(same, columns, values))
 
 
 def same(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -6,11 +6,12 @@ into columns and before anything is rendered.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from sqlalchemy import BindParameter, Select, literal_column, select
-from sqlalchemy.sql.elements import ColumnClause, Label, Null
+from sqlalchemy.sql.elements import ColumnClause, Label, Null, TypeCoerce
 from sqlalchemy.sql.expression import FromClause
 
 from ..errors import CrossTenantAccessError, UnguardedStatementError
@@ -31,6 +32,8 @@ from .rendered import refuse_set
 from .rewriting import parenthesize_value
 
 __all__ = ["complete_conflict", "complete_insert", "complete_update"]
+
+_CONSTANT: Final = re.compile(r"(?i:NULL)|'[^'\\]*'")
 
 
 def complete_insert(state: Any, target: Target, column_keys: Iterable[str] | None) -> None:
@@ -178,7 +181,7 @@ def _complete_from_select(state: Any, target: Target) -> None:
     target.checked.add(rule.column.casefold())
     if key in names:
         _check_selected_tenant(source, names.index(key), rule)
-    columns = _nulls_first(source, list(inner.c))
+    columns = _constants_outside(source, list(inner.c))
     selected = [
         filled(rule, "INSERT") if name == key else column
         for name, column in zip(names, columns, strict=True)
@@ -198,20 +201,27 @@ def _complete_from_select(state: Any, target: Target) -> None:
     state._dict_parameters = {name: Null() for name in names}
 
 
-def _nulls_first(source: Any, columns: list[Any]) -> list[Any]:
-    """Return ``columns``, those of the subquery of ``source``, with each plain ``NULL`` as such.
+def _constants_outside(source: Any, columns: list[Any]) -> list[Any]:
+    """Return ``columns``, those of the subquery of ``source``, with each constant as such.
 
-    PostgreSQL gives a ``NULL`` the column's type directly in an ``INSERT``, but the type ``text``
-    in a subquery.
+    PostgreSQL gives one whose type is not known the column's type directly in an ``INSERT``, but
+    the type ``text`` in a subquery.
     """
-    selected = list(source.selected_columns) if isinstance(source, Select) else []
-    if len(selected) != len(columns):
+    if not isinstance(source, Select):
         return columns
-    bare = [each.element if isinstance(each, Label) else each for each in selected]
+    bare = [each.element if isinstance(each, Label) else each for each in source.selected_columns]
     return [
-        value if isinstance(value, Null) else column
+        value if _is_constant(value) else column
         for value, column in zip(bare, columns, strict=True)
     ]
+
+
+def _is_constant(value: Any) -> bool:
+    while isinstance(value, TypeCoerce):
+        value = value.clause
+    if isinstance(value, ColumnClause):
+        return value.is_literal and _CONSTANT.fullmatch(value.name) is not None
+    return isinstance(value, Null | BindParameter)
 
 
 def _check_selected_references(source: Any, names: list[str], target: Target) -> None:

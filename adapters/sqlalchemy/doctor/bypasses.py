@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from ..rls.policies import TENANT
 from ..rls.sql import quoted, table_name
 from .findings import Finding
-from .privileges import Relation, Role, Server
+from .privileges import Relation, Role, Rule, Server
 
-__all__ = ["check_bypasses", "children_of"]
+__all__ = ["check_bypasses", "children_of", "reached", "reached_by_rule"]
 
 
 def children_of(server: Server, tables: Iterable[Relation]) -> Iterator[tuple[Relation, Relation]]:
@@ -46,14 +46,19 @@ def check_bypasses(
     for view in server.relations.values():
         if view.is_usable:
             yield from _check_view(server, view, read)
+    for oid, rules in server.rules.items():
+        for rule in rules:
+            yield from _check_rule(server, server.relations.get(oid), rule, read)
     for function in server.functions:
         owner = server.roles[function.owner]
-        if owner.is_exempt and function.signature not in verifiers:
+        leads_past = owner.is_exempt or (verifiers and owner.owns_keys)
+        if leads_past and function.signature not in verifiers:
             yield Finding(
                 "security-definer",
                 None,
                 f"The function {function.signature} runs with the rights of its owner "
-                f"{owner.name}, {_why(owner)}; {server.role.name} may call it.",
+                f"{owner.name}, {_why(owner)}; {server.role.name} may call it, or have a trigger "
+                "call it.",
                 f"ALTER FUNCTION {function.signature} SECURITY INVOKER; or give it another owner, "
                 f"or REVOKE EXECUTE ON FUNCTION {function.signature} FROM PUBLIC;",
                 object=function.signature,
@@ -82,7 +87,7 @@ def _bare_child(role: Role, parent: str, child: Relation) -> Finding:
 
 def _check_view(server: Server, view: Relation, tables: Mapping[int, str]) -> Iterator[Finding]:
     if view.kind == "m":
-        for label in sorted({tables[oid] for oid, _ in _reached(server, view, tables)}):
+        for label in sorted({tables[oid] for oid, _ in reached(server, view, tables)}):
             yield Finding(
                 "materialized-view",
                 label,
@@ -98,7 +103,7 @@ def _check_view(server: Server, view: Relation, tables: Mapping[int, str]) -> It
         # security_invoker reads with those of the role that runs the query.
         found = {
             (tables[oid], through)
-            for oid, through in _reached(server, view, tables)
+            for oid, through in reached(server, view, tables)
             if not server.relations[through].runs_as_invoker
             and server.roles[server.relations[through].owner].is_exempt
         }
@@ -117,9 +122,59 @@ def _check_view(server: Server, view: Relation, tables: Mapping[int, str]) -> It
             )
 
 
-def _reached(
-    server: Server, view: Relation, tables: Mapping[int, str]
+def _check_rule(
+    server: Server, relation: Relation | None, rule: Rule, tables: Mapping[int, str]
+) -> Iterator[Finding]:
+    if relation is None:
+        return
+    owner, name = server.roles[relation.owner], quoted(rule.name)
+    if relation.oid in tables:
+        yield Finding(
+            "table-rule",
+            tables[relation.oid],
+            f"The rule {rule.name} changes what writing its rows does, with the rights of its "
+            f"owner {owner.name}. What it does is not examined: it may copy rows to where "
+            "other tenants read them.",
+            f"DROP RULE {name} ON {_sql_name(relation)}; or use a trigger",
+            object=rule.name,
+        )
+    if not relation.is_usable:
+        return
+    found = {
+        tables[oid]
+        for oid, acting in reached_by_rule(server, relation, rule, tables)
+        if server.roles[server.relations[acting].owner].is_exempt
+    }
+    for label in sorted(found):
+        yield Finding(
+            "rule-past-policies",
+            label,
+            f"The rule {rule.name} of {relation.label} reaches it with the rights of "
+            f"{owner.name}, to whom no policy applies; {server.role.name} may write to "
+            f"{relation.label}.",
+            f"DROP RULE {name} ON {_sql_name(relation)}; or give {relation.label} an owner to "
+            "whom the policies apply",
+            object=rule.name,
+        )
+
+
+def reached_by_rule(
+    server: Server, relation: Relation, rule: Rule, tables: Mapping[int, str]
 ) -> Iterator[tuple[int, int]]:
+    """Yield the tables that a rule of ``relation`` names, directly or through views.
+
+    Each comes with the relation with whose owner's rights it is reached.
+    """
+    for oid in rule.reaches:
+        if oid in tables:
+            yield oid, relation.oid
+        elif oid in server.relations:
+            for table, through in reached(server, server.relations[oid], tables):
+                is_invoker = server.relations[through].runs_as_invoker
+                yield table, relation.oid if is_invoker else through
+
+
+def reached(server: Server, view: Relation, tables: Mapping[int, str]) -> Iterator[tuple[int, int]]:
     """Yield the tables that ``view`` reads, directly or through other views.
 
     Each comes with the view that names it.
@@ -140,4 +195,8 @@ def _sql_name(relation: Relation) -> str:
 
 
 def _why(owner: Role) -> str:
-    return "a superuser" if owner.is_superuser else "who has BYPASSRLS"
+    if owner.is_superuser:
+        return "a superuser"
+    if owner.bypasses:
+        return "who has BYPASSRLS"
+    return "who owns the keys with which tenants are signed"

@@ -90,23 +90,37 @@ def _check_uniques(table: Table, rule: Ownership) -> Iterator[Finding]:
         names = unique.names
         if is_confined(table, rule, set(names)) or any(map(is_generated, unique.columns)):
             continue
-        wanted = ", ".join(f'"{each}"' for each in (*confining_columns(rule), *names))
-        if not unique.is_index:
-            name = "" if unique.name is None else f', name="{unique.name}"'
-            fix = f"UniqueConstraint({wanted}{name}) in its place, in __table_args__"
-        elif unique.is_plain:
-            fix = f'Index("{unique.name}", {wanted}, unique=True) in its place, in __table_args__'
-        else:
-            fix = f"put {', '.join(confining_columns(rule))} first in the index {unique.name}"
         yield Finding(
             "unique-without-tenant",
             table_label(table),
             f"{', '.join(names)} must be unique across all tenants: a value that one tenant uses "
             "is unavailable to the others, and the error tells them that it exists.",
-            fix,
+            _fix_of_unique(table, rule, unique),
             ", ".join(names),
             unique.name,
         )
+
+
+def _fix_of_unique(table: Table, rule: Ownership, unique: Unique) -> str:
+    ignore = f"leave it and pass --ignore unique-without-tenant:{table_label(table)}"
+    confining = confining_columns(rule)
+    if tuple(each.name for each in table.primary_key.columns) == confining:
+        return (
+            f"a tenant has one row, so nothing would be left to check with {confining[0]} in it: "
+            f"if the values may be known, such as the names of organizations, {ignore}"
+        )
+    wanted = ", ".join(f'"{each}"' for each in (*confining, *unique.names))
+    if not unique.is_index:
+        name = "" if unique.name is None else f', name="{unique.name}"'
+        fix = f"UniqueConstraint({wanted}{name}) in its place, in __table_args__"
+    elif unique.is_plain:
+        fix = f'Index("{unique.name}", {wanted}, unique=True) in its place, in __table_args__'
+    else:
+        fix = f"put {', '.join(confining)} first in the index {unique.name}"
+    return (
+        f"{fix}; or, if it is looked up before the tenant is known, such as the address of a "
+        f"log-in, {ignore}"
+    )
 
 
 def _check_primary_key(table: Table, rule: Ownership) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from ..errors import ConfigurationError
 from ..rls.differences import Difference, DifferenceKind, find_differences
+from ..rls.distributed import POLICY
 from ..rls.policies import ACCESS, TENANT, policies_of
 from ..rls.specification import TablePolicySpec, spec_of_table
 from ..rls.sql import table_name
@@ -32,6 +33,9 @@ _KINDS: dict[DifferenceKind, Kind] = {
 _CREATE = (
     "as the owner of the tables: rls.create_policies(connection, Base.metadata), or run the "
     "statements of rls.policy_statements(Base.metadata)"
+)
+_CREATE_ON_CITUS = (
+    "run the statements of citus_policy_statements(Base.metadata, role=...) on the coordinator"
 )
 
 
@@ -76,17 +80,21 @@ def _of_table(schema: str | None, table: str, group: list[Difference]) -> Iterab
         return
     name = table_name(schema, table)
     missing = {each.detail for each in group if each.kind == "policy missing"}
-    if "not enabled" in kinds and {ACCESS, TENANT} <= missing:
+    if "not enabled" in kinds and ({ACCESS, TENANT} <= missing or POLICY in missing):
         yield Finding(
             "policies-missing",
             label,
             "It has no row-level security: raw cursors, functions and other programs see all "
             "tenants' rows.",
-            _CREATE,
+            _create(group[0]),
         )
         group = [each for each in group if each.kind == "policy unexpected"]
     for each in group:
         yield _as_finding(each, label, name)
+
+
+def _create(difference: Difference) -> str:
+    return _CREATE_ON_CITUS if difference.distributed else _CREATE
 
 
 def _as_finding(difference: Difference, label: str, name: str) -> Finding:
@@ -124,6 +132,10 @@ def _as_finding(difference: Difference, label: str, name: str) -> Finding:
                 state = "does not match the models"
             what = "function" if kind.startswith("function") else "policy"
             return Finding(
-                _KINDS[kind], label, f"The {what} {about} {state}.", _CREATE, object=about
+                _KINDS[kind],
+                label,
+                f"The {what} {about} {state}.",
+                _create(difference),
+                object=about,
             )
     return Finding(_KINDS[difference.kind], label, reason, fix)

@@ -16,8 +16,10 @@ from sqlalchemy.engine import Connection
 
 from ..errors import ConfigurationError
 from ..rls.catalog import is_named
+from ..rls.functions import PREFIX
+from ..rls.verifier import KEYS, SCHEMA
 
-__all__ = ["DefinerFunction", "Relation", "Role", "Server", "read_server"]
+__all__ = ["DefinerFunction", "Relation", "Role", "Rule", "Schema", "Server", "read_server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,20 @@ class Role:
     """A role of the server.
 
     Attributes:
+        replicates: whether it may read the changes of all tables.
+        creates_roles: whether it may create roles, and grant others.
         can_be_taken: whether the examined role is a member of it.
+        owns_keys: whether it has the rights of the owner of the keys that sign tenants.
     """
 
     oid: int
     name: str
     is_superuser: bool
     bypasses: bool
+    replicates: bool
+    creates_roles: bool
     can_be_taken: bool
+    owns_keys: bool
 
     @property
     def is_exempt(self) -> bool:
@@ -50,6 +58,7 @@ class Relation:
         runs_as_invoker: whether a view has ``security_invoker``.
         is_usable: whether the role may read or write it.
         policies: whether each policy is restrictive, by the policy's name.
+        permits: whether a permissive policy applies to the role.
     """
 
     oid: int
@@ -65,6 +74,7 @@ class Relation:
     references: bool
     triggers: bool
     policies: Mapping[str, bool] = field(kw_only=True)
+    permits: bool = field(kw_only=True)
 
     @property
     def label(self) -> str:
@@ -74,10 +84,38 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class DefinerFunction:
-    """A function with ``SECURITY DEFINER`` that the role may call."""
+    """A function with ``SECURITY DEFINER`` that the role may call, itself or by a trigger."""
 
     signature: str
     owner: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What the database does when rows of a table or view are written, as its owner.
+
+    Attributes:
+        reaches: the other relations that it names.
+    """
+
+    name: str
+    reaches: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A schema.
+
+    Attributes:
+        owner: its owner; the database's owner, where that is what owns it.
+        is_databases: whether it belongs to whoever owns the database.
+        creates: whether the role may create objects in it.
+    """
+
+    name: str
+    owner: int
+    is_databases: bool
+    creates: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +128,10 @@ class Server:
         relations: all tables and views except PostgreSQL's own, by oid.
         reads: the relations that each view reads.
         children: the partitions and inheriting tables of each table.
+        rules: the rules on writes of each table and view.
         functions: the functions with ``SECURITY DEFINER``.
-        creates: the schemas in which the role may create objects.
+        policy_functions: the owners of this package's functions, by signature.
+        schemas: the schemas, by name.
         creates_temporary: whether the role may create temporary tables.
         database: the name of the database.
         settings: role, database and setting; each of the first two may be ``None``.
@@ -103,8 +143,10 @@ class Server:
     relations: Mapping[int, Relation]
     reads: Mapping[int, frozenset[int]]
     children: Mapping[int, frozenset[int]]
+    rules: Mapping[int, Sequence[Rule]]
     functions: Sequence[DefinerFunction]
-    creates: frozenset[str]
+    policy_functions: Mapping[str, int]
+    schemas: Mapping[str, Schema]
     creates_temporary: bool
     database: str
     settings: Sequence[tuple[str | None, str | None, str]]
@@ -122,9 +164,12 @@ _ROLE: Final = "SELECT oid::int8 FROM pg_catalog.pg_roles WHERE rolname = curren
 
 _ROLE_NAMES: Final = "SELECT rolname::text, oid::int8 FROM pg_catalog.pg_roles"
 
-_ROLES: Final = """
-SELECT oid::int8, rolname::text, rolsuper, rolbypassrls,
-       pg_catalog.pg_has_role({role}::oid, oid, 'MEMBER')
+_ROLES: Final = f"""
+SELECT oid::int8, rolname::text, rolsuper, rolbypassrls, rolreplication, rolcreaterole,
+       pg_catalog.pg_has_role({{role}}::oid, oid, 'MEMBER'),
+       coalesce(pg_catalog.pg_has_role(oid, (
+           SELECT c.relowner FROM pg_catalog.pg_class c
+           WHERE c.oid = pg_catalog.to_regclass('{SCHEMA}.{KEYS}')), 'USAGE'), false)
 FROM pg_catalog.pg_roles
 """
 
@@ -146,32 +191,66 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {_IS_OTHERS}
 ORDER BY n.nspname, c.relname
 """
 
-_POLICIES: Final = "SELECT polrelid::int8, polname::text, polpermissive FROM pg_catalog.pg_policy"
+# Role 0 stands for PUBLIC.
+_POLICIES: Final = """
+SELECT polrelid::int8, polname::text, polpermissive, EXISTS (
+    SELECT 1 FROM unnest(polroles) AS r
+    WHERE CASE r WHEN 0 THEN true ELSE pg_catalog.pg_has_role({role}::oid, r, 'USAGE') END)
+FROM pg_catalog.pg_policy
+"""
 
+# A view is a rule on its SELECT.
 _READS: Final = """
 SELECT DISTINCT r.ev_class::int8, d.refobjid::int8
 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
-WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass
+WHERE d.classid = 'pg_catalog.pg_rewrite'::regclass AND r.ev_type = '1'
   AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> r.ev_class
+"""
+
+_RULES: Final = """
+SELECT DISTINCT r.ev_class::int8, r.rulename::text, d.refobjid::int8
+FROM pg_catalog.pg_rewrite r LEFT JOIN pg_catalog.pg_depend d
+  ON r.oid = d.objid AND d.classid = 'pg_catalog.pg_rewrite'::regclass
+  AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> r.ev_class
+WHERE r.ev_type <> '1'
+ORDER BY 2
 """
 
 _CHILDREN: Final = "SELECT inhparent::int8, inhrelid::int8 FROM pg_catalog.pg_inherits"
 
-# Without the functions of extensions, which their authors maintain.
+# Without the functions of extensions, which their authors maintain. A trigger's function is called
+# without the privilege to do so.
 _FUNCTIONS: Final = f"""
 SELECT p.oid::regprocedure::text, p.proowner::int8
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE p.prosecdef AND {_IS_OTHERS}
-  AND pg_catalog.has_function_privilege({{role}}::oid, p.oid, 'EXECUTE')
+  AND (pg_catalog.has_function_privilege({{role}}::oid, p.oid, 'EXECUTE')
+       OR EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t
+                  WHERE t.tgfoid = p.oid AND (
+                      pg_catalog.has_any_column_privilege(
+                          {{role}}::oid, t.tgrelid, 'INSERT, UPDATE')
+                      OR pg_catalog.has_table_privilege({{role}}::oid, t.tgrelid, 'DELETE'))))
   AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
                   WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid
                     AND d.deptype = 'e')
 ORDER BY 1
 """
 
-_CREATES: Final = f"""
-SELECT nspname::text FROM pg_catalog.pg_namespace
-WHERE {_IS_OTHERS} AND pg_catalog.has_schema_privilege({{role}}::oid, oid, 'CREATE')
+_POLICY_FUNCTIONS: Final = f"""
+SELECT p.oid::regprocedure::text, p.proowner::int8 FROM pg_catalog.pg_proc p
+WHERE left(p.proname, {len(PREFIX)}) = '{PREFIX}'
+ORDER BY 1
+"""
+
+# Since PostgreSQL 14, the owner of the database has the rights of pg_database_owner.
+_SCHEMAS: Final = f"""
+SELECT n.nspname::text,
+       CASE o.rolname WHEN 'pg_database_owner' THEN d.datdba ELSE n.nspowner END::int8,
+       o.rolname = 'pg_database_owner',
+       pg_catalog.has_schema_privilege({{role}}::oid, n.oid, 'CREATE')
+FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles o ON o.oid = n.nspowner
+JOIN pg_catalog.pg_database d ON d.datname = current_database()
+WHERE {_IS_OTHERS}
 """
 
 _TEMPORARY: Final = (
@@ -218,10 +297,14 @@ def read_server(connection: Connection, role: str | None = None) -> Server:
     roles = {row[0]: Role(*row) for row in rows(_ROLES)}
     [(creates_temporary, database)] = rows(_TEMPORARY)
     policies: dict[int, dict[str, bool]] = {}
-    for relation, name, is_permissive in rows(_POLICIES):
+    permitted: set[int] = set()
+    for relation, name, is_permissive, applies in rows(_POLICIES):
         policies.setdefault(relation, {})[name] = not is_permissive
+        if is_permissive and applies:
+            permitted.add(relation)
     relations = {
-        row[0]: Relation(*row, policies=policies.get(row[0], {})) for row in rows(_RELATIONS)
+        row[0]: Relation(*row, policies=policies.get(row[0], {}), permits=row[0] in permitted)
+        for row in rows(_RELATIONS)
     }
     return Server(
         roles[oid],
@@ -229,8 +312,10 @@ def read_server(connection: Connection, role: str | None = None) -> Server:
         relations,
         _grouped(rows(_READS)),
         _grouped(rows(_CHILDREN)),
+        _rules(rows(_RULES)),
         [DefinerFunction(*row) for row in rows(_FUNCTIONS)],
-        frozenset(row[0] for row in rows(_CREATES)),
+        {row[0]: row[1] for row in rows(_POLICY_FUNCTIONS)},
+        {row[0]: Schema(*row) for row in rows(_SCHEMAS)},
         creates_temporary,
         database,
         [(row[0], row[1], row[2]) for row in rows(_SETTINGS)],
@@ -254,6 +339,16 @@ def _grouped(pairs: list[tuple[Any, ...]]) -> dict[int, frozenset[int]]:
     for key, value in pairs:
         groups.setdefault(key, set()).add(value)
     return {key: frozenset(values) for key, values in groups.items()}
+
+
+def _rules(found: list[tuple[Any, ...]]) -> dict[int, list[Rule]]:
+    reached: dict[tuple[int, str], set[int]] = {}
+    for relation, name, target in found:
+        reached.setdefault((relation, name), set()).update([] if target is None else [target])
+    rules: dict[int, list[Rule]] = {}
+    for (relation, name), targets in reached.items():
+        rules.setdefault(relation, []).append(Rule(name, frozenset(targets)))
+    return rules
 
 
 def _rows(connection: Connection, sql: str) -> list[tuple[Any, ...]]:

@@ -15,8 +15,7 @@ __all__ = ["as_json", "as_text", "summary"]
 
 WIDTH: Final = 92
 
-_PLURALS: Final = {"error": "errors", "warning": "warnings", "info": "notes"}
-_SINGULARS: Final = {"error": "error", "warning": "warning", "info": "note"}
+_PLURALS: Final = {"error": "errors", "warning": "warnings", "info": "info"}
 
 
 def as_json(findings: Sequence[Finding], *, tables: int, database: str | None, ignored: int) -> str:
@@ -78,7 +77,7 @@ def summary(findings: Sequence[Finding], *, tables: int, ignored: int) -> str:
     for severity in SEVERITIES:
         count = sum(each.severity == severity for each in findings)
         if count:
-            parts.append(f"{count} {(_SINGULARS if count == 1 else _PLURALS)[severity]}")
+            parts.append(f"{count} {severity if count == 1 else _PLURALS[severity]}")
     found = ", ".join(parts) or "nothing found"
     left_out = f", {ignored} ignored" if ignored else ""
     return f"{found}{left_out}, {tables} {'table' if tables == 1 else 'tables'} examined"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, quote_plus
 
-from sqlalchemy import URL, MetaData, create_engine, inspect, make_url
+from sqlalchemy import URL, Engine, MetaData, create_engine, inspect, make_url
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Mapper, registry
@@ -17,7 +18,17 @@ from sqlalchemy.pool import NullPool
 
 from ..errors import ConfigurationError
 
-__all__ = ["label_of", "mappers_at", "metadata_at", "run_on", "url_of", "without_secrets"]
+__all__ = [
+    "label_of",
+    "mappers_at",
+    "metadata_at",
+    "object_at",
+    "run_on",
+    "saying_what_failed",
+    "sync_engine_at",
+    "url_of",
+    "without_secrets",
+]
 
 T = TypeVar("T")
 
@@ -34,7 +45,7 @@ def metadata_at(target: str) -> MetaData:
     Raises:
         ConfigurationError: the target cannot be imported, or is not a ``MetaData``.
     """
-    metadata = _metadata_of(_attribute_at(target), target)
+    metadata = _metadata_of(object_at(target), target)
     if not metadata.tables:
         raise ConfigurationError(f"{target!r} has no tables: name a module that imports all models")
     return metadata
@@ -47,7 +58,7 @@ def mappers_at(target: str) -> set[Mapper[Any]]:
         target: as for :func:`metadata_at`; of a ``MetaData``, there are none. It may have the base
             in ``Model``, as Flask-SQLAlchemy's object does.
     """
-    found = _attribute_at(target)
+    found = object_at(target)
     base = getattr(found, "Model", found)
     # A base that Flask-SQLAlchemy copies has no subclasses.
     own = getattr(base, "registry", None)
@@ -80,7 +91,15 @@ def _metadata_of(found: Any, target: str) -> MetaData:
     return metadata
 
 
-def _attribute_at(target: str) -> Any:
+def object_at(target: str) -> Any:
+    """Return what ``target`` names.
+
+    Args:
+        target: ``module:attribute``; the attribute may have dots. Nothing is called.
+
+    Raises:
+        ConfigurationError: the target cannot be imported.
+    """
     module_name, separator, path = target.partition(":")
     if not separator or not module_name or not all(map(str.isidentifier, path.split("."))):
         raise ConfigurationError(
@@ -125,6 +144,23 @@ def url_of(text: str) -> URL:
         ) from error
 
 
+def sync_engine_at(database: str) -> Engine:
+    """Return an engine for a URL; the caller disposes of it.
+
+    Raises:
+        ConfigurationError: the URL is invalid or names an async driver, or its driver is missing.
+    """
+    url = url_of(database)
+    try:
+        if url.get_dialect().is_async:
+            raise ConfigurationError(
+                f"{label_of(url)} names an async driver: give a URL with a sync one"
+            )
+        return create_engine(url)
+    except (ImportError, SQLAlchemyError) as error:
+        raise ConfigurationError(f"the driver of {label_of(url)} cannot be used: {error}") from None
+
+
 def label_of(url: URL) -> str:
     """Return the URL without user, password and options."""
     return URL.create(
@@ -140,24 +176,41 @@ def run_on(url: URL, call: Callable[[Connection], T]) -> T:
             examined.
     """
     try:
-        dialect = url.get_dialect()
-        if dialect.is_async:
-            return asyncio.run(_run_async(url, call))
-        engine = create_engine(url, poolclass=NullPool)
-        try:
-            with engine.connect() as connection:
-                return call(connection)
-        finally:
-            engine.dispose()
+        with saying_what_failed(f"could not examine {label_of(url)}", url, ValueError):
+            dialect = url.get_dialect()
+            if dialect.is_async:
+                return asyncio.run(_run_async(url, call))
+            engine = create_engine(url, poolclass=NullPool)
+            try:
+                with engine.connect() as connection:
+                    return call(connection)
+            finally:
+                engine.dispose()
     except ImportError as error:
         raise ConfigurationError(
             f"the driver of {label_of(url)} is not installed: {error}"
         ) from None
-    except (SQLAlchemyError, OSError, ValueError) as error:
+
+
+@contextmanager
+def saying_what_failed(what: str, url: URL | None, *further: type[Exception]) -> Generator[None]:
+    """Let an error of the database end the command with a message.
+
+    Args:
+        what: what could not be done, for the message.
+        url: the database, whose secrets are left out of the message; ``None`` if it is not known.
+        further: errors to treat like those of SQLAlchemy and of the operating system.
+
+    Raises:
+        ConfigurationError: there was such an error.
+    """
+    expected: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, *further)
+    try:
+        yield
+    except expected as error:
         reason = str(getattr(error, "orig", None) or error)
         raise ConfigurationError(
-            f"could not examine {label_of(url)}: {type(error).__name__}: "
-            f"{without_secrets(reason, url).strip()}"
+            f"{what}: {type(error).__name__}: {without_secrets(reason, url).strip()}"
         ) from None
 
 

@@ -14,15 +14,15 @@ from tenantshield_mw.tenant import TenantContext
 
 from ..compiler.compiler import GuardedCompiler
 from ..compiler.parameters import role_of
-from ..databases import database_for
+from ..databases import database_for, learn_search_path
 from ..errors import ConfigurationError, MissingTenantContextError, UnguardedStatementError
 from ..ownership.registry import registry
+from ..raw_sql.checks import REVIEWED
 from ..raw_sql.ddl import dialect_for as ddl_dialect_for
 from ..raw_sql.ddl import refuse_stand_in
 from ..transactions import HELD, hold
 
 __all__ = [
-    "REVIEWED",
     "compiled_again",
     "dialect_for",
     "dialect_for_ddl",
@@ -127,10 +127,14 @@ def _prove(guarded: Dialect) -> None:
     if rule is None:
         return
     table, column = rule.table, rule.table.c[rule.key]
-    other = next((each for each in table.c if each is not column), None)
-    statements: list[Any] = [select(column), delete(table)]
-    if other is not None:
-        statements.append(update(table).values({other: other}))
+    # One that may be set alone, to any value.
+    others = (each for each in table.c if not (each.foreign_keys or each.computed is not None))
+    other = next((each for each in others if each is not column), column)
+    statements: list[Any] = [
+        select(column),
+        delete(table),
+        update(table).values({other: other}),
+    ]
     for statement in statements:
         if not _has_effect(statement, guarded):
             raise ConfigurationError(
@@ -145,12 +149,6 @@ def _has_effect(statement: Any, guarded: Dialect) -> bool:
     except UnguardedStatementError:
         return False
     return isinstance(compiled, SQLCompiler) and any(map(role_of, compiled.bind_names))
-
-
-REVIEWED: Final = "tenantshield_reviewed"
-"""The execution option of a statement whose raw SQL was reviewed. It has an effect on the
-statement and in the call that executes it, but not on a connection or an engine, where it would
-let all raw SQL through."""
 
 
 def dialect_for(connection: Connection, options: Any, own_options: Any = None) -> Dialect:
@@ -186,6 +184,8 @@ def dialect_for(connection: Connection, options: Any, own_options: Any = None) -
         hold(connection, attributes[HELD])
     if registry.is_empty or (binding is not None and type(binding[0]) is SystemContext):
         return plain
+    if registry.has_namesakes:
+        learn_search_path(plain, connection.connection)
     if REVIEWED in options or (own_options and REVIEWED in own_options):
         reviewed = options.get(REVIEWED) or (own_options and own_options.get(REVIEWED))
         if reviewed and (binding is None or binding[0] is None):

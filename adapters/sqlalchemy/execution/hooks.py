@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.sql import crud
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
@@ -14,7 +14,10 @@ from ..internals import hook
 from ..orm.flush import flush_on
 from ..raw_sql import checks
 from ..raw_sql.ddl import refuse_stand_in_text
+from ..raw_sql.patterns import ENDS_OR_UNDOES
 from ..raw_sql.schemas import check_schemas
+from ..transactions import PLACED, Router, distrust, forget
+from ..uses import begin_use, end_use, use_dialect
 from .dialects import compiled_again, dialect_for, dialect_for_ddl, reads_raw_sql
 from .lookups import check_references
 
@@ -28,14 +31,31 @@ def hook_connections() -> None:
     dispatches all events of a connection for each statement, which costs more than the guard.
 
     Each hook sets the connection's dialect, calls SQLAlchemy and restores the dialect, so that
-    nothing depends on earlier statements. This is written out in each, since every statement
-    would pay for a shared context manager.
+    nothing depends on earlier statements, nor on those of other tasks and threads. This is written
+    out in each, since every statement would pay for a shared context manager.
     """
+    _hook_engines()
     _hook_statements()
     _hook_compiled()
     _hook_ddl()
     _hook_defaults()
     _hook_driver_sql()
+    _hook_beginnings()
+
+
+def _hook_engines() -> None:
+    connect = Engine.connect
+
+    @functools.wraps(connect)
+    def placed_connect(self: Engine) -> Connection:
+        router: Router | None = self.dialect.__dict__.get(PLACED)
+        if router is None:
+            return connect(self)
+        with router.engine_for(self) as engine:
+            return connect(engine)
+
+    # AsyncEngine calls it too.
+    hook(Engine, placed_connect)
 
 
 def _hook_statements() -> None:
@@ -47,12 +67,12 @@ def _hook_statements() -> None:
     def guarded_clauseelement(
         self: Connection, elem: Any, distilled_parameters: Any, execution_options: Any
     ) -> Any:
-        before = self.dialect
-        self.dialect = dialect_for(self, execution_options, elem._execution_options)
+        use = begin_use(self)
         try:
+            use_dialect(self, use, dialect_for(self, execution_options, elem._execution_options))
             return execute(self, elem, distilled_parameters, execution_options)
         finally:
-            self.dialect = before
+            end_use(self, use)
 
     hook(Connection, guarded_clauseelement)
 
@@ -68,13 +88,13 @@ def _hook_compiled() -> None:
     def guarded_compiled(
         self: Connection, compiled: Any, distilled_parameters: Any, execution_options: Any
     ) -> Any:
-        before = self.dialect
-        self.dialect = dialect_for(self, execution_options, compiled.execution_options)
+        use = begin_use(self)
         try:
+            use_dialect(self, use, dialect_for(self, execution_options, compiled.execution_options))
             compiled = compiled_again(compiled, self.dialect)
             return execute(self, compiled, distilled_parameters, execution_options)
         finally:
-            self.dialect = before
+            end_use(self, use)
 
     hook(Connection, guarded_compiled)
 
@@ -87,12 +107,12 @@ def _hook_ddl() -> None:
     def guarded_ddl(
         self: Connection, ddl_element: Any, distilled_parameters: Any, execution_options: Any
     ) -> Any:
-        before = self.dialect
-        self.dialect = dialect_for_ddl(self, ddl_element, execution_options)
+        use = begin_use(self)
         try:
+            use_dialect(self, use, dialect_for_ddl(self, ddl_element, execution_options))
             return execute(self, ddl_element, distilled_parameters, execution_options)
         finally:
-            self.dialect = before
+            end_use(self, use)
 
     hook(Connection, guarded_ddl)
 
@@ -105,12 +125,12 @@ def _hook_defaults() -> None:
     def guarded_default(
         self: Connection, default_: Any, distilled_parameters: Any, execution_options: Any
     ) -> Any:
-        before = self.dialect
-        self.dialect = dialect_for(self, execution_options)
+        use = begin_use(self)
         try:
+            use_dialect(self, use, dialect_for(self, execution_options))
             return execute(self, default_, distilled_parameters, execution_options)
         finally:
-            self.dialect = before
+            end_use(self, use)
 
     hook(Connection, guarded_default)
 
@@ -123,14 +143,30 @@ def _hook_driver_sql() -> None:
     def guarded_driver_sql(
         self: Connection, statement: str, parameters: Any = None, execution_options: Any = None
     ) -> Any:
-        before = self.dialect
-        self.dialect = dialect_for(self, execution_options or {})
+        use = begin_use(self)
         try:
+            use_dialect(self, use, dialect_for(self, execution_options or {}))
             return execute(self, statement, parameters, execution_options)
         finally:
-            self.dialect = before
+            end_use(self, use)
 
     hook(Connection, guarded_driver_sql)
+
+
+def _hook_beginnings() -> None:
+    # private: begin a transaction, which tells the database the scope where it is to be told.
+    for name in ("_begin_impl", "_begin_twophase_impl"):
+        begin = getattr(Connection, name)
+
+        @functools.wraps(begin)
+        def used_begin(self: Connection, transaction: Any, begin: Any = begin) -> None:
+            use = begin_use(self)
+            try:
+                begin(self, transaction)
+            finally:
+                end_use(self, use)
+
+        hook(Connection, used_begin)
 
 
 def before_sending(dialect: Dialect, statement: str, context: Any) -> None:
@@ -193,7 +229,7 @@ def hook_schemas() -> None:
     # private: puts the names of a schema_translate_map in the places of others.
     @functools.wraps(render)
     def checked_schemas(self: IdentifierPreparer, statement: str, schema_translate_map: Any) -> str:
-        check_schemas(schema_translate_map)
+        check_schemas(schema_translate_map, statement, self.dialect)
         return render(self, statement, schema_translate_map)
 
     hook(IdentifierPreparer, checked_schemas)
@@ -221,13 +257,15 @@ def hook_executions() -> None:
         self: Connection, dialect: Dialect, context: Any, statement: Any, parameters: Any
     ) -> Any:
         compiled = context.compiled
-        if (
-            compiled is None
-            or context.is_text
-            or getattr(compiled, "tenantshield_is_checked", False)
-        ):
+        is_raw = compiled is None or context.is_text
+        if is_raw or getattr(compiled, "tenantshield_is_checked", False):
             check(self, dialect, context.statement, context.cursor, context)
-        return single(self, dialect, context, statement, parameters)
+        if not is_raw or not ENDS_OR_UNDOES.search(context.statement):
+            return single(self, dialect, context, statement, parameters)
+        try:
+            return single(self, dialect, context, statement, parameters)
+        finally:
+            forget(self)
 
     # private: sends an INSERT of many rows in batches; one check covers all of them.
     @functools.wraps(many)
@@ -245,6 +283,15 @@ def hook_executions() -> None:
             check(self, self.dialect, statement, cursor, context)
         cursor_execute(self, cursor, statement, parameters, context)
 
+    handle = Connection._handle_dbapi_exception
+
+    # private: every error of a statement comes through here.
+    @functools.wraps(handle)
+    def distrusting_handler(self: Connection, e: BaseException, *args: Any, **kw: Any) -> Any:
+        distrust(self)
+        return handle(self, e, *args, **kw)
+
     hook(Connection, checked_single)
     hook(Connection, checked_many)
+    hook(Connection, distrusting_handler)
     hook(Connection, checked_cursor_execute)

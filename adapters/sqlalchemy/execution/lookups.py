@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Enum, Integer, String, Uuid, select
+from sqlalchemy import BindParameter, Enum, Integer, String, Uuid, func, select
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import ResourceClosedError
 from sqlalchemy.types import TypeEngine
 
 from ..compiler.foreign_keys import not_of_tenant, refuse_orphan
+from ..compiler.key_types import converted, is_sqlalchemys_own
 from ..compiler.notes import ReferenceRows
 from ..compiler.predicates import OwnRows, keys_of
 from ..databases import database_for
-from ..errors import CrossTenantAccessError
+from ..errors import ConfigurationError, CrossTenantAccessError
 from ..orm.flush import flush_on
+from ..ownership.limits import converts_in_database
 from ..ownership.model import Reference, TypedReference, table_label
 from ..ownership.narrowing import is_kept, plain_number
 
@@ -22,6 +25,9 @@ __all__ = ["check_references"]
 
 CHUNK: Final = 5_000
 """The number of values in one query; databases limit the parameters of a statement."""
+
+CHUNK_CONVERTED: Final = 200
+"""The same where each value stands in a condition of its own; databases limit their depth."""
 
 
 def check_references(
@@ -47,7 +53,13 @@ def check_references(
     where = {"schema_translate_map": moved} if moved else {}
     for written, (names, keys) in rows.items():
         reference = written.reference
-        wanted = _values(reference, names, parameters)
+        wanted = _values(names, parameters)
+        nowhere = [each for each in wanted if None in each]
+        if nowhere:
+            if reference.owns:
+                refuse_orphan(reference)
+            _check_null(connection, written)
+            wanted.difference_update(nowhere)
         if reference.is_narrower:
             _check_fits(reference, wanted)
         is_plain = _check_types(written, wanted, names, parameters)
@@ -116,21 +128,36 @@ def _values_of_own_rows(
 
 
 def _values(
-    reference: Reference, names: list[tuple[str, ...]], parameters: list[Mapping[str, Any]]
+    names: list[tuple[str, ...]], parameters: list[Mapping[str, Any]]
 ) -> set[tuple[Any, ...]]:
-    """Return the distinct values that are not ``NULL``."""
+    """Return the distinct values."""
     values: set[tuple[Any, ...]] = set()
     for row in names:
         if len(parameters) == 1:
             values.add(tuple(map(parameters[0].__getitem__, row)))
             continue
         values.update(zip(*([each[name] for each in parameters] for name in row), strict=True))
-    nowhere = [each for each in values if None in each]
-    if nowhere:
-        if reference.owns:
-            refuse_orphan(reference)
-        values.difference_update(nowhere)
     return values
+
+
+def _check_null(connection: Connection, written: TypedReference) -> None:
+    """Refuse a foreign key that is ``None`` if its type makes a key of that."""
+    reference, dialect = written.reference, connection.dialect
+    for type_ in written.types:
+        if is_sqlalchemys_own(type_):
+            continue
+        # private: what converts a value before it is sent.
+        process = type_._cached_bind_processor(dialect)
+        makes_key = process is not None and process(None) is not None
+        given = BindParameter(None, None, type_=type_, unique=True)
+        if not makes_key and converted(given, dialect) is not None:
+            makes_key = bool(connection.scalar(select(func.count(given))))
+        if makes_key:
+            raise CrossTenantAccessError(
+                f"a foreign key of {reference.label} ({', '.join(reference.columns)}) is None, and "
+                f"its type makes of that a key, which could be another tenant's "
+                f"{table_label(reference.parent)}: give the key itself, or null()"
+            )
 
 
 def _check_types(
@@ -159,7 +186,7 @@ def _check_types(
             "unlike its column: which key the database would make of it is not known; give a "
             "string"
         )
-    if all(map(_is_own, written.types)):
+    if all(map(is_sqlalchemys_own, written.types)):
         return True
     seen: dict[Any, str] = {}
     for each in parameters:
@@ -173,19 +200,15 @@ def _check_types(
     return False
 
 
-def _is_own(type_: TypeEngine[Any]) -> bool:
-    # The application's own types may convert a value in any way.
-    return type(type_).__module__.startswith("sqlalchemy.")
-
-
 def _all_there(
     connection: Connection,
     written: TypedReference,
     wanted: list[tuple[Any, ...]],
     options: Mapping[str, Any],
 ) -> bool:
-    for start in range(0, len(wanted), CHUNK):
-        chunk = wanted[start : start + CHUNK]
+    size = CHUNK_CONVERTED if any(map(converts_in_database, written.types)) else CHUNK
+    for start in range(0, len(wanted), size):
+        chunk = wanted[start : start + size]
         found = {_as_stored(each, written) for each in _found(connection, written, chunk, options)}
         # The database may return a key in another spelling than it was given. Counting the rows
         # would not do: one value may match several, as the number 1 matches "1" and "01" on
@@ -202,7 +225,7 @@ def _as_stored(key: tuple[Any, ...], written: TypedReference) -> tuple[Any, ...]
 
 
 def _value_as_stored(value: Any, type_: TypeEngine[Any]) -> Any:
-    if type(value) is not str or not _is_own(type_):
+    if type(value) is not str or not is_sqlalchemys_own(type_):
         return value
     if isinstance(type_, Integer):
         number = plain_number(value)
@@ -225,4 +248,11 @@ def _found(
     found = select(*columns).where(criterion)
     if reference.to_own_rows:
         found = found.where(OwnRows(columns[0]))
-    return set(map(tuple, connection.execute(found, execution_options=options)))
+    try:
+        return set(map(tuple, connection.execute(found, execution_options=options)))
+    except ResourceClosedError:
+        raise ConfigurationError(
+            f"a foreign key of {reference.label} cannot be looked up, since the driver has no "
+            "answer of the database, as in psycopg's pipeline mode: execute the statement outside "
+            "of it"
+        ) from None

@@ -1,20 +1,22 @@
 """Tell a reference to another tenant's row that the database refused, as the guard tells one.
 
 A foreign key that includes the tenant is checked by the database (see
-``ownership/foreign_key.py``), whose error does not say that it is about tenants.
+``ownership/foreign_key.py``), whose error does not say that it is about tenants. Nor does that
+about a row without a tenant, which a system scope does not fill in: it gets a note.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, cast
 
 from sqlalchemy import Table, select
 from sqlalchemy.engine import Connection
 
-from tenantshield_mw.context import current_bound
+from tenantshield_mw.context import SystemContext, current_bound
 from tenantshield_mw.tenant import TenantContext
 
 from ..compiler.foreign_keys import not_of_tenant
@@ -33,6 +35,12 @@ _COLUMNS: Final = re.compile(
     r"Key \((?P<a>[^)]*)\)=\(.* is not present in table"
     r"|child row: .*? FOREIGN KEY \((?P<b>[^)]*)\) REFERENCES",
     re.DOTALL,
+)
+
+_NULL: Final = re.compile(
+    # SQLite, PostgreSQL, and MySQL and MariaDB.
+    r"(?:NOT NULL constraint failed: [^\s.]+\.|null value in column \"|Column '|Field ')"
+    r"(?P<column>[^\"'\s]+)"
 )
 
 _FOREIGN_KEY_VIOLATION: Final = "23503"
@@ -59,13 +67,38 @@ def hook_errors() -> None:
     ) -> Any:
         error = _as_cross_tenant(self, e, context)
         if error is None:
-            return handle(self, e, statement, parameters, cursor, context, is_sub_exec)
+            with _explaining_null(e, context):
+                return handle(self, e, statement, parameters, cursor, context, is_sub_exec)
         try:
             handle(self, e, statement, parameters, cursor, context, is_sub_exec)
         except Exception as original:
             raise error from original
 
     hook(Connection, telling)
+
+
+@contextmanager
+def _explaining_null(error: BaseException, context: Any) -> Generator[None]:
+    """Add a note to what is raised if ``error`` says that a row has no tenant in a system scope."""
+    try:
+        yield
+    except Exception as raised:
+        told = _NULL.search(str(error)) if isinstance(current_bound(), SystemContext) else None
+        table = None if told is None else _written(context)
+        rule = None if table is None else registry.ownership_of(table)
+        if told is not None and isinstance(rule, ColumnOwnership) and rule.column == told["column"]:
+            raised.add_note(
+                f"A system scope names no tenant, so {rule.label}.{rule.column} is not filled in: "
+                "give the row its tenant, or write it in tenant_scope(...)."
+            )
+        raise
+
+
+def _written(context: Any) -> Table | None:
+    compiled = None if context is None else context.compiled
+    written: Any = getattr(getattr(compiled, "statement", None), "table", None)
+    table = None if written is None else base_table(written)
+    return table if isinstance(table, Table) else None
 
 
 def _as_cross_tenant(
@@ -76,10 +109,8 @@ def _as_cross_tenant(
     is_violation = isinstance(error, connection.dialect.loaded_dbapi.IntegrityError)
     if not is_violation and sqlstate(error) != _FOREIGN_KEY_VIOLATION:
         return None
-    compiled = None if context is None else context.compiled
-    written: Any = getattr(getattr(compiled, "statement", None), "table", None)
-    table = None if written is None else base_table(written)
-    if context is None or not isinstance(table, Table):
+    table = _written(context)
+    if table is None:
         return None
     if not isinstance(current_bound(), TenantContext):
         return None

@@ -26,15 +26,16 @@ from ..compiler.guard import StatementGuard
 from ..compiler.joins import base_table
 from ..compiler.parameters import processor_for, role_of
 from ..compiler.placement import Plan
-from ..execution.dialects import REVIEWED, guarded_dialect
+from ..execution.dialects import guarded_dialect
 from ..execution.lookups import check_references
 from ..ownership.model import ColumnOwnership, Ownership, table_label
 from ..ownership.registry import registry
-from ..raw_sql.table_names import unmarked_names
+from ..raw_sql.checks import REVIEWED
 from .comparisons import Comparisons
+from .plain import plain_text, reaches_only_observed
 from .reports import Effect
 
-__all__ = ["IS_EXAMINING", "REFUSALS", "Finding", "Verdict", "examine", "names_only_observed"]
+__all__ = ["IS_EXAMINING", "REFUSALS", "Finding", "Verdict", "examine"]
 
 REFUSALS: Final = (
     CrossTenantAccessError,
@@ -191,7 +192,7 @@ def examine(
             schema_translate_map=moved.get("schema_translate_map"),
         )
     except REFUSALS as error:
-        return _refused(statement, guards, dialect, error)
+        return _refused(statement, guards, connection.engine.dialect, error)
     finally:
         _GUARDS.reset(entered)
     guard = guards[-1] if guards else None
@@ -228,24 +229,15 @@ def examine(
 def _refused(
     statement: Any, guards: Sequence[ExaminingGuard], dialect: Dialect, error: TenantShieldError
 ) -> Verdict:
+    # The guard stopped where it refused, so the statement may reach more.
     touched = [table for each in guards for table in each.touched]
     is_observed = registry.observes_all or (
         all(map(registry.is_observed, touched))
-        if touched
-        else isinstance(statement, TextClause) and names_only_observed(statement.text, dialect)
+        and reaches_only_observed(plain_text(statement, dialect), dialect)
     )
     operation = "raw SQL" if isinstance(statement, TextClause) else _operation_of(statement)
     label = table_label(touched[0]) if touched else ""
     return Verdict([Finding(label, operation, "refused", str(error))], is_observed)
-
-
-def names_only_observed(text: str, dialect: Dialect) -> bool:
-    """Return whether raw SQL names tables that are observed, and no other with tenants' rows."""
-    if registry.observes_all:
-        return True
-    named = unmarked_names(text, registry.names(), dialect)
-    observed = {each.name.casefold() for each in registry.tables() if registry.is_observed(each)}
-    return bool(named) and {each.casefold() for each in named} <= observed
 
 
 def _operation_of(statement: Any) -> str:

@@ -16,13 +16,14 @@ from sqlalchemy.orm import Mapper, loading
 from tenantshield_mw.context import SystemContext, current_bound
 
 from ..errors import ConfigurationError
-from ..execution.dialects import REVIEWED, dialect_for_ddl, guarded_dialect
+from ..execution.dialects import dialect_for_ddl, guarded_dialect
 from ..ownership.model import table_label
 from ..ownership.registry import registry
-from ..raw_sql.checks import RawText, Source, check
+from ..raw_sql.checks import REVIEWED, RawText, Source, check
 from ..transactions import HELD
-from .examining import IS_EXAMINING, REFUSALS, Finding, examine, names_only_observed
+from .examining import IS_EXAMINING, REFUSALS, Finding, examine
 from .places import Place, current_place
+from .plain import reaches_only_observed
 from .reports import OnReport, Report, Reports, log
 
 __all__ = ["Observation", "observe", "running"]
@@ -161,7 +162,7 @@ class Observation:
                 try:
                     check(RawText(statement, Source.DRIVER_SQL, dialect))
                 except REFUSALS as error:
-                    if names_only_observed(statement, dialect):
+                    if registry.observes_all or reaches_only_observed(statement, dialect):
                         self._report(
                             [Finding("", "raw SQL", "refused", str(error))], current_place()
                         )
@@ -188,7 +189,8 @@ def _is_as_usual(connection: Connection) -> bool:
     if HELD in connection.engine.dialect.__dict__:
         raise ConfigurationError(
             "observe() is switched on, and this engine sends the tenant to policies, which "
-            "enforce it: leave out either hold_tenant() or observe()"
+            "enforce it, or has Placements: leave out either rls.enforce() and Placements(), or "
+            "observe()"
         )
     return IS_EXAMINING.get() or registry.is_empty or isinstance(current_bound(), SystemContext)
 

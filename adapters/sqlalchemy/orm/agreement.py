@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import InstanceState, Mapper, Session
 
 from ..compiler.chains import chain_along
+from ..compiler.key_types import check_conversion
 from ..compiler.predicates import column_of, keys_of, same
 from ..errors import CrossTenantAccessError
 from ..ownership.model import (
@@ -56,12 +57,12 @@ def note_written(
     """
     info = info_of(mapper)
     session: Any = state.session
-    if not info.references or session is None:
+    if not (info.references or info.further) or session is None:
         return
     if not is_new:
         told = {each for _, attributes in info.references for each in attributes}
         if info.own is not None:
-            told.add(info.own[1])
+            told |= {attribute for _, attribute in (info.own, *info.further)}
         if told.isdisjoint(state.committed_state):
             return
     if session._tenantshield_written is None:
@@ -112,6 +113,8 @@ def _found(
     if not isinstance(rule, ColumnOwnership):
         # Tied to several tables with rows of everybody, each of which may decide.
         return
+    for type_ in written.types:
+        check_conversion(type_, connection.dialect, written.reference)
     columns, criterion = keys_of(parent, written.reference.parent_columns, written.types, keys)
     query = select(*columns, column_of(element, rule.column, rule.type_)).select_from(joined)
     for *key, tenant in connection.execute(query.where(criterion)):
@@ -141,6 +144,15 @@ def _check(
 ) -> None:
     own = info.own
     tenant = None if own is None else state.dict.get(own[1])
+    for ownership, attribute in info.further:
+        further = state.dict.get(attribute)
+        if tenant is None or further is None:
+            continue
+        if not ownership.is_same_tenant(tenant, further):
+            raise CrossTenantAccessError(
+                "an object has rows of different tenants in the tables that its class is mapped "
+                f"to: set {attribute} of {ownership.label} to the tenant that the object has"
+            )
     for written, key in _keys(info, state):
         other = tenants.get((written, key))
         if other is None:

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy import Column
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import InstanceState, Mapper, Session, SessionTransaction, loading, sync
 from sqlalchemy.orm.attributes import instance_state
 
@@ -17,12 +17,23 @@ from tenantshield_mw.context import bind, current_binding, unbind
 from ..internals import LAZY_LOADER, hook
 from ..ownership.model import ColumnOwnership
 from ..ownership.registry import registry
-from ..transactions import HELD, hold
+from ..transactions import HELD, PLACED, hold
+from ..uses import begin_use, end_use
 from .flush import begin_flush, end_flush
 from .loaded import note_load
 from .mappers import info_of
 from .moving import forget_computed
-from .sessions import flush_scope, same_scope, serve, serve_lookup, serve_merge, serve_object
+from .placed import note_router
+from .sessions import (
+    flush_scope,
+    refuse_moved,
+    refuse_review_of_all,
+    same_scope,
+    serve,
+    serve_lookup,
+    serve_merge,
+    serve_object,
+)
 
 __all__ = ["hook_sessions"]
 
@@ -47,14 +58,29 @@ def _hook_connections() -> None:
         self: SessionTransaction, bind: Any, execution_options: Any
     ) -> Connection:
         session: Any = self.session
+        refuse_review_of_all(session)
         binding = current_binding()
-        if binding is not None and binding[0] is not session._tenantshield_serves:
+        if binding is None:
+            if session._tenantshield_routers:
+                serve(session)
+        elif binding[0] is not session._tenantshield_serves:
             serve(session)
-        connection = connection_for_bind(self, bind, execution_options)
+        router = bind.dialect.__dict__.get(PLACED) if isinstance(bind, Engine) else None
+        if router is None:
+            connection = connection_for_bind(self, bind, execution_options)
+        else:
+            # A session knows its connections by their engines.
+            with router.engine_for(bind) as engine:
+                connection = connection_for_bind(self, engine, execution_options)
         # Here as well as before each statement, since the caller may open a cursor.
         transactions = connection.dialect.__dict__.get(HELD)
         if transactions is not None:
-            hold(connection, transactions)
+            note_router(session, transactions)
+            use = begin_use(connection)
+            try:
+                hold(connection, transactions)
+            finally:
+                end_use(connection, use)
         return connection
 
     hook(SessionTransaction, serving_connection)
@@ -67,16 +93,21 @@ def _hook_memory() -> None:
 
     # private: get() and many-to-one loading look here first, and send no SQL on a hit.
     @functools.wraps(identity_lookup)
-    def serving_lookup(self: Session, mapper: Mapper[Any], *args: Any, **kw: Any) -> Any:
+    def serving_lookup(self: Any, mapper: Mapper[Any], *args: Any, **kw: Any) -> Any:
         serve_lookup(self, mapper)
-        return identity_lookup(self, mapper, *args, **kw)
+        serves = self._tenantshield_serves
+        found = identity_lookup(self, mapper, *args, **kw)
+        refuse_moved(self, serves)
+        return found
 
     # private: merge() takes what it finds in the identity map.
     @functools.wraps(merge)
-    def serving_merge(self: Session, state: InstanceState[Any], *args: Any, **kw: Any) -> Any:
+    def serving_merge(self: Any, state: InstanceState[Any], *args: Any, **kw: Any) -> Any:
         load = kw.get("load", True)
         serve_merge(self, state, load=load)
+        serves = self._tenantshield_serves
         merged = merge(self, state, *args, **kw)
+        refuse_moved(self, serves)
         # merge() copies what the given object has.
         own = instance_state(merged)
         if not info_of(own.mapper).is_owned:
@@ -104,6 +135,7 @@ def _hook_writes() -> None:
     # flush compute twice what there is to do.
     @functools.wraps(flush)
     def serving_flush(self: Any, *args: Any, **kw: Any) -> Any:
+        refuse_review_of_all(self)
         binding = current_binding()
         own = None
         if binding is None or binding[0] is not self._tenantshield_serves:
@@ -126,6 +158,7 @@ def _hook_writes() -> None:
     # private: the bulk operations.
     @functools.wraps(bulk)
     def serving_bulk(self: Session, *args: Any, **kw: Any) -> Any:
+        refuse_review_of_all(self)
         serve(self)
         return bulk(self, *args, **kw)
 

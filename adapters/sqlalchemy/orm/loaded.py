@@ -15,6 +15,7 @@ from tenantshield_mw.context import current_bound
 from tenantshield_mw.tenant import TenantContext
 
 from ..compiler.joins import base_table
+from ..transactions import moment_of
 from .mappers import info_of
 
 __all__ = ["distrust", "is_strange", "note_inserted", "note_load", "was_loaded_here"]
@@ -37,9 +38,9 @@ class Loads:
 
     Attributes:
         transaction: the session's transaction.
-        runs: the connection of each query, which may be to another database, by SQLAlchemy's
-            run id of the query.
-        inserted: the connection by which each new object was written.
+        runs: the connection of each query, which may be to another database, with the moment in
+            its transaction, by SQLAlchemy's run id of the query.
+        inserted: the same for each new object that was written.
     """
 
     transaction: Any
@@ -62,7 +63,7 @@ def note_load(cursor: Any, query: Any) -> None:
     loads = _loads(session)
     if len(loads.runs) >= MOST_LOADS:
         loads.runs.clear()
-    loads.runs[query.runid] = cursor.context.root_connection
+    loads.runs[query.runid] = moment_of(cursor.context.root_connection)
 
 
 def note_inserted(session: Any, connection: Any, states: list[InstanceState[Any]]) -> None:
@@ -71,7 +72,7 @@ def note_inserted(session: Any, connection: Any, states: list[InstanceState[Any]
         loads = _loads(session)
         if len(loads.inserted) + len(states) > MOST_LOADS:
             loads.inserted.clear()
-        loads.inserted.update(dict.fromkeys(states[:MOST_LOADS], connection))
+        loads.inserted.update(dict.fromkeys(states[:MOST_LOADS], moment_of(connection)))
 
 
 def _loads(session: Any) -> Loads:
@@ -173,8 +174,10 @@ def was_loaded_here(session: Any, connection: Any, mapper: Mapper[Any], instance
     tenant_id = state.dict.get(attribute)
     return (
         loads.transaction is _transaction(session)
+        # private: where each statement is a transaction of its own, a row may be gone by now.
+        and not connection._is_autocommit_isolation()
         # private: the query that made the object from a row.
-        and connection in (loads.runs.get(state.runid), loads.inserted.get(state))
+        and moment_of(connection) in (loads.runs.get(state.runid), loads.inserted.get(state))
         and attribute not in state.committed_state
         and own[0].is_same_tenant(tenant_id, bound.tenant_id)
     )

@@ -24,6 +24,7 @@ class MapperInfo:
         "_tied_to",
         "_to_owned",
         "computed",
+        "further",
         "generation",
         "is_noted",
         "is_owned",
@@ -37,7 +38,11 @@ class MapperInfo:
         tables = [table for table in mapper.tables if is_protected(table)]
         self.generation = registry.generation
         self.registry = mapper.registry
-        self.own = _own_column(mapper, tables)
+        owned = list(_own_columns(mapper, tables))
+        self.own = owned[0] if owned else None
+        self.further = owned[1:]
+        """Of a class that is mapped to a join, the tenant columns of the other tables, as far as
+        they have attributes of their own."""
         # A class may be mapped to a subquery.
         read = tables or [each for each in iterate(mapper.local_table) if is_protected(each)]
         self.is_owned = any(registry.ownership_of(table) is not None for table in read)
@@ -133,15 +138,16 @@ def info_of(mapper: Any) -> MapperInfo:
     return info
 
 
-def _own_column(mapper: Mapper[Any], tables: list[Table]) -> tuple[ColumnOwnership, str] | None:
-    """Return the ownership of a table with a tenant column, and that column's attribute."""
+def _own_columns(mapper: Mapper[Any], tables: list[Table]) -> Iterator[tuple[ColumnOwnership, str]]:
+    """Yield the ownership of each table with a tenant column, and that column's attribute."""
+    found = set()
     for table in tables:
         ownership = registry.ownership_of(table)
         if isinstance(ownership, ColumnOwnership):
             attributes = attributes_of(mapper, table, [ownership.column])
-            if attributes is not None:
-                return ownership, attributes[0]
-    return None
+            if attributes is not None and attributes[0] not in found:
+                found.add(attributes[0])
+                yield ownership, attributes[0]
 
 
 def mapper_of(

@@ -15,12 +15,14 @@ from sqlalchemy.orm import InstanceState, Session
 from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.collections import collection_adapter
 
-from tenantshield_mw.context import Bound, SystemContext, describe
+from tenantshield_mw.context import Bound, SystemContext
+from tenantshield_mw.messages import describe
 from tenantshield_mw.tenant import TenantContext
 
 from ..errors import ScopeMismatchError
 from .loaded import is_strange
 from .mappers import info_of
+from .placed import is_in_same_database
 
 __all__ = [
     "belongs",
@@ -46,19 +48,26 @@ that had read it before."""
 _CHANGE: Final = "_modified_event"
 
 
-def move(session: Session, former: Bound, bound: Bound) -> None:
+def move(session: Session, former: Bound, bound: Bound, *, elsewhere: bool = False) -> None:
     """Take the objects that are not ``bound``'s out of ``session``, which has no pending work.
 
     Args:
         session: the session.
         former: the scope in which it was used; ``None`` if that is not known.
         bound: the scope in which it goes on.
+        elsewhere: whether that scope's rows are in another place. Only the rows of shared tables
+            are still the same then, if these tables name their schema and it is of the same
+            database.
     """
     states = [instance_state(each) for each in session.identity_map.values()]
     if isinstance(former, TenantContext):
         for state in states:
             _keep_scope(state, former)
-    leaving = [state for state in states if not _stays(state, bound)]
+    if elsewhere:
+        same_database = is_in_same_database(session, former, bound)
+        leaving = [each for each in states if not (same_database and _has_own_schema(each))]
+    else:
+        leaving = [state for state in states if not _stays(state, bound)]
     # private: expunge() would take objects along that stay.
     session._expunge_states(leaving)
     for state in leaving:
@@ -67,6 +76,12 @@ def move(session: Session, former: Bound, bound: Bound) -> None:
     for state in states:
         if _LEFT not in state.__dict__:
             _forget_others(session, state, bound)
+
+
+def _has_own_schema(state: InstanceState[Any]) -> bool:
+    """Return whether an object is of shared tables that name their schema."""
+    tables: Any = state.mapper.tables
+    return not info_of(state.mapper).is_owned and all(each.schema is not None for each in tables)
 
 
 def _keep_scope(state: InstanceState[Any], scope: TenantContext) -> None:
@@ -240,9 +255,9 @@ def _refuse_change(
         return
     if state.key is not None and state.session_id is None:
         raise ScopeMismatchError(
-            f"a {state.class_.__name__} {has_left(state)}: this change would not be written. Make "
-            "it in the scope that the object belongs to, before the session is used in another "
-            "one, or load the object again"
+            f"an object of {state.class_.__name__} {has_left(state)}: this change would not be "
+            "written. Make it in the scope that the object belongs to, before the session is used "
+            "in another one, or load the object again"
         )
     # It has become a new object, by make_transient() for example.
     come_back(state)
@@ -263,10 +278,15 @@ def is_unknown(state: InstanceState[Any], bound: Bound) -> bool:
 
 def read_again(session: Session, state: InstanceState[Any]) -> None:
     """Expire what an object has loaded but not changed, so that it is read in the new scope."""
+    # An expired object loses the loaders that a query's options gave to it, such as lazyload();
+    # one that is added to a session keeps them.
+    loaders = {k: each for k, each in state.callables.items() if k in state.mapper.relationships}
     if not state.committed_state:
         session.expire(state.obj())
     elif keys := _unchanged(state, state.mapper.column_attrs.keys()):
         session.expire(state.obj(), keys)
+    if loaders:
+        state.callables = {**state.callables, **loaders}
     state.__dict__[_UNSEEN] = state.runid
 
 

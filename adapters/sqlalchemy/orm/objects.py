@@ -9,7 +9,7 @@ from sqlalchemy import event, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import EXT_CONTINUE, InstanceState, Mapper, Session
 
-from tenantshield_mw.context import SystemContext, current_bound
+from tenantshield_mw.context import Bound, SystemContext, current_bound
 from tenantshield_mw.tenant import TenantContext, TenantId
 
 from ..compiler.parameters import tenant_id_for
@@ -51,6 +51,20 @@ def before_insert(mapper: Mapper[Any], connection: Connection, state: InstanceSt
     if info.own is None:
         return EXT_CONTINUE
     ownership, attribute = info.own
+    _fill_in(ownership, attribute, values, bound)
+    for ownership, attribute in info.further:
+        _fill_in(ownership, attribute, values, bound)
+    return EXT_CONTINUE
+
+
+def _fill_in(
+    ownership: ColumnOwnership, attribute: str, values: dict[str, Any], bound: Bound
+) -> None:
+    """Set the tenant in scope on a new object, unless it has it.
+
+    Raises:
+        CrossTenantAccessError: it has another one.
+    """
     if (
         type(bound) is TenantContext
         and type(bound.tenant_id) is ownership.python_type
@@ -74,7 +88,6 @@ def before_insert(mapper: Mapper[Any], connection: Connection, state: InstanceSt
             f"INSERT on {ownership.label}: {attribute} of the new object is not the tenant in "
             "scope; leave it out and it is filled in"
         )
-    return EXT_CONTINUE
 
 
 def before_update(mapper: Mapper[Any], connection: Connection, state: InstanceState[Any]) -> Any:
@@ -119,12 +132,24 @@ def _check_own(
 ) -> None:
     if info.own is None:
         return
-    ownership, attribute = info.own
+    for ownership, attribute in (info.own, *info.further):
+        _check_column(ownership, attribute, state, operation, connection)
+
+
+def _check_column(
+    ownership: ColumnOwnership,
+    attribute: str,
+    state: InstanceState[Any],
+    operation: str,
+    connection: Connection,
+) -> None:
     tenant_id = tenant_id_for(ownership, operation)
     if ownership.shared_rows is not None:
         _refuse_shared(ownership, attribute, state, operation, connection)
     given = state.dict.get(attribute)
-    if attribute in state.committed_state and not _is_set_to_itself(ownership, state, tenant_id):
+    if attribute in state.committed_state and not _is_set_to_itself(
+        ownership, attribute, state, tenant_id
+    ):
         raise CrossTenantAccessError(
             f"{operation} on {ownership.label}: {attribute} of the object was changed; a row never "
             "changes tenant"
@@ -169,13 +194,12 @@ def _tenant_before(attribute: str, state: InstanceState[Any], connection: Connec
 
 
 def _is_set_to_itself(
-    ownership: ColumnOwnership, state: InstanceState[Any], tenant_id: TenantId
+    ownership: ColumnOwnership, attribute: str, state: InstanceState[Any], tenant_id: TenantId
 ) -> bool:
     """Return whether the tenant attribute was set to the tenant that the row has.
 
     If so the change is forgotten, so that the tenant is not part of the UPDATE.
     """
-    _, attribute = info_of(state.mapper).own or (None, "")
     history = state.attrs[attribute].history
     if history.has_changes():
         (before,) = history.deleted or (None,)

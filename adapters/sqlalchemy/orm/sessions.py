@@ -20,21 +20,30 @@ from tenantshield_mw.context import (
     SystemContext,
     current_binding,
     current_bound,
-    describe,
     is_same_scope,
 )
+from tenantshield_mw.messages import describe
 from tenantshield_mw.tenant import TenantContext
 
-from ..errors import CrossTenantAccessError, MissingTenantContextError, ScopeMismatchError
+from ..errors import (
+    ConfigurationError,
+    CrossTenantAccessError,
+    MissingTenantContextError,
+    ScopeMismatchError,
+)
 from ..ownership.model import table_label
 from ..ownership.registry import registry
+from ..raw_sql.checks import REVIEWED
 from .mappers import info_of
 from .moving import belongs, has_left, is_unknown, move
+from .placed import is_elsewhere
 
 __all__ = [
     "after_undoing",
     "flush_scope",
+    "refuse_moved",
     "refuse_object_of_other_tenant",
+    "refuse_review_of_all",
     "same_scope",
     "serve",
     "serve_lookup",
@@ -53,6 +62,21 @@ _EMPTIED: Final = "_tenantshield_emptied"
 setattr(Session, _EMPTIED, False)
 
 
+def refuse_review_of_all(session: Any) -> None:
+    """Raise if all that the session executes is marked as reviewed.
+
+    Since 2.1, a session has execution options, which reach a statement as those of the call.
+
+    Raises:
+        ConfigurationError: it is.
+    """
+    if (options := getattr(session, "execution_options", None)) and options.get(REVIEWED):
+        raise ConfigurationError(
+            f"this session has the execution option {REVIEWED}, which would let all of its raw SQL "
+            "through: leave it out, and give it to each statement that was reviewed"
+        )
+
+
 def serve(session: Any) -> None:
     """Make ``session`` serve the current scope.
 
@@ -62,26 +86,27 @@ def serve(session: Any) -> None:
         ScopeMismatchError: it holds pending work of another scope.
     """
     binding = current_binding()
-    if binding is None or binding[0] is None:
-        # No tenant's rows can be reached without a scope: statements raise, and so do
-        # look-ups, see serve_lookup().
-        return
-    bound = binding[0]
+    bound = None if binding is None else binding[0]
     serves = session._tenantshield_serves
     if serves is bound:
         return
+    elsewhere = is_elsewhere(session, serves, bound)
+    if bound is None and not elsewhere:
+        # No tenant's rows can be reached without a scope: statements raise, and so do
+        # look-ups, see serve_lookup().
+        return
     # Something may have been added before any scope.
     is_used = serves is not None or session.identity_map
-    if is_used and not is_same_scope(serves, bound):
+    if is_used and (elsewhere or not is_same_scope(serves, bound)):
         # What is new without a scope belongs to the scope that flushes it.
         pending = (each for each in _pending(session) if serves is not None or each.key is not None)
-        if not all(belongs(each, bound) for each in pending):
+        if any(elsewhere or not belongs(each, bound) for each in pending):
             raise ScopeMismatchError(
                 f"this session holds pending work of {describe(serves)} and is used in "
-                f"{describe(bound)}: flush and commit it, or roll it back, in the scope that "
-                "it belongs to, or use another session"
+                f"{describe(bound, serves)}: flush and commit it, or roll it back, in the scope "
+                "that it belongs to, or use another session"
             )
-        move(session, serves, bound)
+        move(session, serves, bound, elsewhere=elsewhere)
         session._tenantshield_emptied = session.in_nested_transaction()
     session._tenantshield_serves = bound
 
@@ -112,15 +137,21 @@ def _refuse_without_scope(session: Any) -> None:
     for state in _pending(session):
         if info_of(state.mapper).is_owned:
             raise MissingTenantContextError(
-                f"a {state.class_.__name__} is to be written, and no tenant is in scope; flush "
-                "the session in tenant_scope(...)"
+                f"an object of {state.class_.__name__} is to be written, and no tenant is in "
+                "scope; flush the session in tenant_scope(...)"
             )
 
 
 def after_undoing(session: Any) -> None:
     """Move objects again if a savepoint that was undone began in another scope."""
     if session._tenantshield_emptied:
-        move(session, None, session._tenantshield_serves)
+        # What comes back may be of another place.
+        move(
+            session,
+            None,
+            session._tenantshield_serves,
+            elsewhere=bool(session._tenantshield_routers),
+        )
         session._tenantshield_emptied = session.in_nested_transaction()
 
 
@@ -135,7 +166,10 @@ def serve_lookup(session: Any, mapper: Mapper[Any]) -> None:
     if binding is not None and binding[0] is not None:
         if session._tenantshield_serves is not binding[0]:
             serve(session)
-    elif session._tenantshield_serves is not None and info_of(mapper).is_owned:
+        return
+    if session._tenantshield_routers:
+        serve(session)
+    if session._tenantshield_serves is not None and info_of(mapper).is_owned:
         table = mapper.local_table
         what = table_label(table) if isinstance(table, Table) else mapper.class_.__name__
         raise MissingTenantContextError(
@@ -163,7 +197,8 @@ def serve_merge(session: Any, state: InstanceState[Any], *, load: bool) -> None:
         refuse_object_of_other_tenant(session, state)
         if is_unknown(state, session._tenantshield_serves):
             raise CrossTenantAccessError(
-                f"a {state.class_.__name__} does not tell whose it is: merge it with load=True"
+                f"an object of {state.class_.__name__} does not tell whose it is: merge it with "
+                "load=True"
             )
 
 
@@ -175,15 +210,17 @@ def _complete_key(state: InstanceState[Any]) -> None:
     bound = current_bound()
     if registry.is_empty or state.key is not None or not isinstance(bound, TenantContext):
         return
-    own = info_of(state.mapper).own
-    if own is None or state.dict.get(own[1]) is not None:
+    info = info_of(state.mapper)
+    if info.own is None:
         return
-    ownership, attribute = own
-    if type(bound.tenant_id) is ownership.python_type and any(
-        state.mapper.get_property_by_column(each).key == attribute
-        for each in state.mapper.primary_key
-    ):
-        state.dict[attribute] = bound.tenant_id
+    keys = {state.mapper.get_property_by_column(each).key for each in state.mapper.primary_key}
+    for ownership, attribute in (info.own, *info.further):
+        if (
+            attribute in keys
+            and state.dict.get(attribute) is None
+            and type(bound.tenant_id) is ownership.python_type
+        ):
+            state.dict[attribute] = bound.tenant_id
 
 
 def serve_object(state: InstanceState[Any]) -> None:
@@ -199,7 +236,8 @@ def serve_object(state: InstanceState[Any]) -> None:
     why = has_left(state)
     if why and state.session_id is None:
         raise ScopeMismatchError(
-            f"a {state.class_.__name__} {why}: load it again in the scope that it belongs to"
+            f"an object of {state.class_.__name__} {why}: load it again in the scope that it "
+            "belongs to"
         )
 
 
@@ -218,20 +256,42 @@ def same_scope(session: Any) -> Callable[[], None]:
 def _check_same(session: Any, begun: Bound) -> None:
     binding = current_binding()
     bound = None if binding is None else binding[0]
-    if bound is not begun and bound is not None and not is_same_scope(begun, bound):
+    if bound is not begun and bound is not None and not _is_same(session, begun, bound):
         raise ScopeMismatchError(
-            f"a result of {describe(begun)} is read on in {describe(bound)}: read it to its end "
-            "in the scope that it belongs to"
+            f"a result of {describe(begun)} is read on in {describe(bound, begun)}: read it to "
+            "its end in the scope that it belongs to"
         )
     serves = session._tenantshield_serves
-    if serves is begun or begun is None or is_same_scope(serves, begun):
+    if serves is begun or begun is None or _is_same(session, serves, begun):
         return
     if bound is None:
         raise ScopeMismatchError(
             f"a result of {describe(begun)} is read on outside of it, and its session was used in "
-            f"{describe(serves)} since: read it to its end in the scope that it belongs to"
+            f"{describe(serves, begun)} since: read it to its end in the scope that it belongs to"
         )
     serve(session)
+
+
+def _is_same(session: Any, left: Bound, right: Bound) -> bool:
+    return is_same_scope(left, right) and not is_elsewhere(session, left, right)
+
+
+def refuse_moved(session: Any, serves: Bound) -> None:
+    """Refuse what was found in a session's memory while another thread made it serve another scope.
+
+    Args:
+        session: the session.
+        serves: the scope that it served when the search began.
+
+    Raises:
+        ScopeMismatchError: it serves another one now, whose objects may have been found.
+    """
+    if session._tenantshield_serves is not serves:
+        raise ScopeMismatchError(
+            f"this session was used in {describe(session._tenantshield_serves)} while an object "
+            f"was looked up in {describe(serves, session._tenantshield_serves)}: give each "
+            "thread a session of its own"
+        )
 
 
 def refuse_object_of_other_tenant(session: Any, state: InstanceState[Any]) -> None:

@@ -60,7 +60,8 @@ class Cascade:
 
 def cascades(tables: Iterable[Table]) -> list[Cascade]:
     """Return all foreign keys of ``tables``, including those without an action."""
-    known = {table_key(each): each for each in tables}
+    tables = list(tables)
+    known = {table_key(each): each for each in reversed(tables)}
 
     def find(key: TableKey) -> Table:
         # An unknown table can still be named in a statement.
@@ -76,7 +77,7 @@ def cascades(tables: Iterable[Table]) -> list[Cascade]:
             _action(constraint.ondelete),
             _action(constraint.onupdate),
         )
-        for table in known.values()
+        for table in tables
         for constraint, key in foreign_keys(table, find)
     ]
 
@@ -154,8 +155,9 @@ def refuse_reached(what: str, found: Cascade) -> NoReturn:
     """
     raise UnguardedStatementError(
         f"{what} {effect_of(found)}: "
-        'do this inside system_scope("why"), or, if it was reviewed, execute it with '
-        "execution_options={'tenantshield_reviewed': True}"
+        "if it was reviewed, execute it with execution_options={'tenantshield_reviewed': True}; "
+        "or, if it is meant for the rows of all tenants, do it inside "
+        'system_scope("why"), which sees them all'
     )
 
 
@@ -169,7 +171,7 @@ def known_cascades() -> list[Cascade]:
     known = _cached
     if known[0] != generation:
         # Not read again after it is stored: another thread may store an older one.
-        _cached = known = (generation, cascades(registry.tables()))
+        _cached = known = (generation, cascades(registry.definitions()))
     return known[1]
 
 

@@ -7,6 +7,7 @@ the process.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar, overload
 
 from sqlalchemy import MetaData, Table
@@ -174,35 +175,45 @@ def mapper_constructed(mapper: Mapper[Any], class_: type[Any]) -> None:
     if mapper.inherits is not None and not mapper.concrete:
         # Single-table: it has the base's table. Joined: its own is tied by the foreign key.
         return
-    if not registry.is_shared(mapper.local_table):
+    if not registry.says_shared(mapper.local_table):
         _declare(mapper.local_table, marked, implied=_MARKING not in vars(class_))
 
 
 @overload
-def shared_across_tenants(target: T, /) -> T: ...
+def shared_across_tenants(target: T, /, *, in_another_database: bool = ...) -> T: ...
 @overload
-def shared_across_tenants() -> Callable[[T], T]: ...
-def shared_across_tenants(target: Any = None, /) -> Any:
+def shared_across_tenants(
+    target: None = None, /, *, in_another_database: bool = ...
+) -> Callable[[T], T]: ...
+def shared_across_tenants(target: Any = None, /, *, in_another_database: bool = False) -> Any:
     """Mark a model or a ``Table`` that is the same for all tenants, on purpose.
 
     Args:
         target: a mapped class or a ``Table``.
+        in_another_database: whether it may have the name of a tenant-aware table, since it is in
+            another database, with an engine and a ``MetaData`` of its own. Only this very
+            ``Table`` is shared then; any other of that name is the tenant-aware one.
 
     Returns:
         ``target``, or a decorator if it was left out.
 
     Raises:
-        ConfigurationError: ``target`` is neither, or was declared tenant-aware before.
+        ConfigurationError: ``target`` is neither; or the table was declared tenant-aware, also if
+            that was in another ``MetaData``; or it is said to be in another database and has the
+            tenant column.
     """
     if target is None:
-        return shared_across_tenants
+        return partial(shared_across_tenants, in_another_database=in_another_database)
     table = _table_of(target)
     if table is None:
         raise ConfigurationError(
             "shared_across_tenants() marks a mapped class or a Table, not a "
             f"{type(target).__name__ if not isinstance(target, type) else target.__name__}"
         )
-    registry.declare_shared(table)
+    if in_another_database:
+        registry.declare_apart(table)
+    else:
+        registry.declare_shared(table)
     return target
 
 

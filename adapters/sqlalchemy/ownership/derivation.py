@@ -76,7 +76,8 @@ def derive_all(
 
     A table is tied only to tables whose ownership is known already, so the chain from any
     tied table ends at a tenant column. Of tables that refer to each other in a circle, the
-    first to be tied is the one that also refers to a table outside it.
+    first to be tied is the one that also refers to a table outside it. What several objects
+    define of one table counts together.
 
     Args:
         own: the ownership of the tables that have a tenant column.
@@ -92,13 +93,14 @@ def derive_all(
     ownerships = dict(own)
     tables = list(tables)
     while True:
-        found = {
-            table_key(table): ownership
-            for table, through in tables
-            if table_key(table) not in ownerships
-            and (ownership := derive_through_parents(table, through, ownerships, find, apart))
-            is not None
-        }
+        found: dict[TableKey, Ownership] = {}
+        for table, through in tables:
+            key = table_key(table)
+            if key in ownerships or key in found:
+                continue
+            ownership = derive_through_parents(table, through, ownerships, find, apart)
+            if ownership is not None:
+                found[key] = ownership
         if not found:
             break
         ownerships.update(found)
@@ -127,10 +129,12 @@ def _add_other_parents(
     more = [
         key
         for key in (() if complete is None else complete.parent_keys)
-        if key not in ownership.parent_keys
+        if not any(key.is_same(each) for each in ownership.parent_keys)
         and not _leads_to(table_key(key.parent), table_key(table), ownerships)
     ]
-    ownerships[table_key(table)] = ParentOwnership(table, (*ownership.parent_keys, *more))
+    if more:
+        keys = (*ownership.parent_keys, *more)
+        ownerships[table_key(table)] = ParentOwnership(ownership.table, keys)
 
 
 def derive_through_parents(

@@ -30,6 +30,7 @@ __all__ = [
     "Acceptance",
     "acceptance_of",
     "are_sent_alike",
+    "converts_in_database",
     "is_canonical_uuid",
     "number_range",
     "other_than",
@@ -84,9 +85,12 @@ def _acceptance(type_: TypeEngine[Any]) -> Acceptance | None:
         stored = undecorated(type_)
         # Uuid has no limit of its own: a decorator may send it what is no canonical UUID.
         inner = None if isinstance(stored, Uuid) else _acceptance(stored)
-        if inner is None:
-            return None
-        return lru_cache(1024)(lambda tenant_id: inner(sent(type_, tenant_id)))
+
+        def accepts(tenant_id: TenantId) -> bool:
+            value = sent(type_, tenant_id)
+            return (inner is None or inner(value)) and _comes_back(type_, value, tenant_id)
+
+        return lru_cache(1024)(accepts)
     if isinstance(type_, Uuid):
         return None if type_.as_uuid else is_canonical_uuid
     if isinstance(type_, Integer):
@@ -98,6 +102,26 @@ def _acceptance(type_: TypeEngine[Any]) -> Acceptance | None:
             return None
         return lambda tenant_id: not isinstance(tenant_id, str) or len(tenant_id) <= length
     return None
+
+
+def _comes_back(type_: TypeDecorator[Any], stored: Any, tenant_id: TenantId) -> bool:
+    """Return whether the decorators of a type make ``tenant_id`` of what is stored for it.
+
+    Otherwise they could store the same for another tenant.
+    """
+    value = stored
+    try:
+        for each in reversed(list(_layers(type_))):
+            if isinstance(each, TypeDecorator) and _converts_results(each):
+                value = each.process_result_value(value, _DIALECT)
+    except (TypeError, ValueError, AttributeError):
+        return False
+    # A UUID may be given as text, in the one form that its text has.
+    return bool(value == tenant_id) or str(value) == str(tenant_id)
+
+
+def _converts_results(type_: TypeDecorator[Any]) -> bool:
+    return type(type_).process_result_value is not TypeDecorator.process_result_value
 
 
 def is_canonical_uuid(tenant_id: TenantId) -> bool:
@@ -133,13 +157,20 @@ def refuse_converted(type_: TypeEngine[Any], label: str) -> None:
     Raises:
         ConfigurationError: two tenants could be one in the database.
     """
-    for variant in _variants(type_):
-        for each in _layers(variant):
-            if not type(each).bind_expression.__module__.startswith("sqlalchemy."):
-                raise ConfigurationError(
-                    f"{label} is a {each!r}, whose bind_expression() could make one tenant of two "
-                    "in the database: convert the identifier in process_bind_param()"
-                )
+    if converts_in_database(type_):
+        raise ConfigurationError(
+            f"{label} is a {type_!r}, whose bind_expression() could make one tenant of two in the "
+            "database: convert the identifier in process_bind_param()"
+        )
+
+
+def converts_in_database(type_: TypeEngine[Any]) -> bool:
+    """Return whether ``type_``, or a variant of it, has a ``bind_expression()`` of its own."""
+    return any(
+        not type(each).bind_expression.__module__.startswith("sqlalchemy.")
+        for variant in _variants(type_)
+        for each in _layers(variant)
+    )
 
 
 def _layers(type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:

@@ -107,6 +107,14 @@ class ParentKey:
     parent: Table
     parent_columns: tuple[str, ...]
 
+    def is_same(self, other: ParentKey) -> bool:
+        """Return whether it is the same foreign key, perhaps of another ``MetaData``."""
+        return (self.columns, table_key(self.parent), self.parent_columns) == (
+            other.columns,
+            table_key(other.parent),
+            other.parent_columns,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ParentOwnership:

@@ -20,6 +20,7 @@ from tenantshield_mw.tenant import TenantId
 
 from ..databases import ExactText
 from ..errors import ConfigurationError
+from .declaration import Declaration, Shared, Through, agree, said_by
 from .derivation import has_foreign_key_to
 from .model import (
     ColumnOwnership,
@@ -27,12 +28,13 @@ from .model import (
     ParentKey,
     ParentOwnership,
     Reference,
+    TableKey,
     carries_tenant,
     column_ownership,
     table_key,
     table_label,
 )
-from .state import Declaration, Shared, State, Through, agree, tables_in
+from .state import State, tables_in
 
 __all__ = ["Registry", "registry"]
 
@@ -83,19 +85,20 @@ class Registry:
         self._declare(table, Through(table, parent), implied=implied)
 
     def declare_shared(self, table: Table) -> None:
-        """Declare that ``table`` is the same for all tenants, on purpose.
+        """Declare that ``table`` is the same for all tenants, on purpose."""
+        if not self.is_apart(table):
+            self._declare(table, Shared(table))
 
-        A ``Table`` of another ``MetaData`` and without the tenant column is another
-        database's, even if it has the name of a tenant-aware one.
-        """
+    def declare_apart(self, table: Table) -> None:
+        """Declare the same of a table of another database, where another one may have its name."""
         with self._lock:
             state = self._state
             if state.is_apart(table):
                 return
-            if _is_of_another_database(table, state.declared.get(table_key(table))):
-                self._renew(apart=(*state.apart, table))
-                return
-        self._declare(table, Shared(table))
+            declared = state.declared.get(table_key(table))
+            if declared is not None:
+                _check_apart(table, declared)
+            self._renew(apart=(*state.apart, table))
 
     def leave_references_unchecked(self, table: Table) -> None:
         """Write foreign keys of ``table`` without looking up the rows that they refer to."""
@@ -106,18 +109,25 @@ class Registry:
         key = table_key(table)
         with self._lock:
             state = self._state
-            earlier = None if key in state.implied else state.declared.get(key)
-            if earlier is not None and implied and earlier.table is table:
-                return
+            earlier = state.declared.get(key)
+            if earlier is not None and earlier.table is table:
+                if implied and key not in state.implied:
+                    return
+                if key in state.implied:
+                    earlier = None
             if earlier is not None and not agree(earlier, declaration):
                 raise ConfigurationError(
-                    f"{table_label(table)} is declared twice and differently: a table is "
-                    "either tenant-aware (by one column, or through one parent, and with the same "
-                    "shared_rows) or shared across tenants; of two tables of this name in "
-                    "different databases, one "
-                    "may be tenant-aware by a column and the other, in a MetaData of its own, "
-                    "shared"
+                    f"{table_label(table)} is declared twice and differently: {said_by(earlier)}, "
+                    f"and {said_by(declaration)}. A table is either tenant-aware (by one column, "
+                    "or through one parent, and with the same shared_rows) or shared across "
+                    "tenants, in every MetaData that has it. If the shared one is in another "
+                    "database, mark it with shared_across_tenants(in_another_database=True)"
                 )
+            for each in state.apart:
+                if table_key(each) == key:
+                    _check_apart(each, declaration)
+            if isinstance(declaration, Shared):
+                declaration = declaration.after(earlier)
             self._renew(
                 declared={**state.declared, key: declaration},
                 implied=state.implied | {key} if implied else state.implied - {key},
@@ -164,6 +174,12 @@ class Registry:
         state = self._state
         return state.is_apart(table) or isinstance(state.declared.get(table_key(table)), Shared)
 
+    def says_shared(self, table: Table) -> bool:
+        """Return whether ``table`` was declared as shared itself, in its own ``MetaData``."""
+        declared = self._state.declared.get(table_key(table))
+        is_shared = isinstance(declared, Shared) and declared.says(table.metadata)
+        return is_shared or self._state.is_apart(table)
+
     def ownership_of(
         self, table: TableClause, default_schemas: frozenset[str] = frozenset()
     ) -> Ownership | None:
@@ -183,17 +199,66 @@ class Registry:
         return state.ownership_of(state.resolve(table, default_schemas), table)
 
     def ownership_in_statement(
-        self, table: TableClause, default_schemas: frozenset[str]
+        self,
+        table: TableClause,
+        default_schemas: frozenset[str],
+        search_path: frozenset[str] = frozenset(),
     ) -> Ownership | None:
         """Return the same for a table that a statement reads or writes.
+
+        Args:
+            table: any table construct, compared by schema and name.
+            default_schemas: the database's names, in lower case, for its default schema.
+            search_path: all schemas, in lower case, in which an unqualified table is looked for.
 
         Raises:
             UnguardedStatementError: a table of this name in another schema is tenant-aware.
             ConfigurationError: the table's definition makes the database reach rows of other
                 tenants.
         """
-        self._state.check_definition(table, default_schemas)
+        self._state.check_definition(table, default_schemas, search_path)
         return self.ownership_of(table, default_schemas)
+
+    def check_moved(
+        self,
+        key: TableKey,
+        schema: str | None,
+        default_schemas: frozenset[str],
+        search_path: frozenset[str] = frozenset(),
+    ) -> None:
+        """Refuse to read or write a table in another schema than its own.
+
+        Args:
+            key: the table.
+            schema: the schema in which it is.
+            default_schemas: the database's names, in lower case, for its default schema.
+            search_path: all schemas, in lower case, in which an unqualified table is looked for.
+
+        Raises:
+            ConfigurationError: the table of that name there belongs to tenants differently.
+        """
+        self._state.check_moved(key, schema, default_schemas, search_path)
+
+    def check_engine(
+        self, table: TableClause, default_schemas: frozenset[str], used: dict[TableKey, bool]
+    ) -> None:
+        """Refuse a table where another one of its name is used that was said to be elsewhere.
+
+        Args:
+            table: the table that a statement reads or writes.
+            default_schemas: the database's names, in lower case, for its default schema.
+            used: of these tables, which of the two was used on the engine; added to.
+
+        Raises:
+            ConfigurationError: the other one was used on the same engine.
+        """
+        if self._state.apart:
+            self._state.check_engine(table, default_schemas, used)
+
+    @property
+    def has_namesakes(self) -> bool:
+        """Whether tables of one name in several schemas belong to tenants differently."""
+        return bool(self._state.namesakes)
 
     def references_of(
         self,
@@ -251,6 +316,10 @@ class Registry:
         """Return all tables of every ``MetaData`` in which something was declared."""
         return list(self._state.tables.values())
 
+    def definitions(self) -> list[Table]:
+        """Return every object for each of these tables, as each may define a part of it."""
+        return self._state.all_definitions()
+
     def is_known(self, table: Table) -> bool:
         """Return whether this very ``table`` is in a ``MetaData`` with declarations."""
         return self._state.tables.get(table_key(table)) is table
@@ -283,7 +352,8 @@ class Registry:
             table
             for metadata in state.required
             for table in sorted(tables_in(metadata), key=lambda each: each.fullname)
-            if not isinstance(state.declared.get(table_key(table)), Shared)
+            if not state.is_apart(table)
+            and not isinstance(state.declared.get(table_key(table)), Shared)
             and state.ownership_of(table_key(table), table) is None
         ]
         if tables:
@@ -294,12 +364,20 @@ class Registry:
             )
 
 
-def _is_of_another_database(table: Table, declared: Declaration | None) -> bool:
-    return (
-        isinstance(declared, ColumnOwnership)
-        and declared.table.metadata is not table.metadata
-        and all(each.name.casefold() != declared.column.casefold() for each in table.columns)
-    )
+def _check_apart(table: Table, declared: Declaration) -> None:
+    """Check that a table of another database is not the one of its name that belongs to tenants.
+
+    Raises:
+        ConfigurationError: it has the tenant column, or is of the same ``MetaData``.
+    """
+    names = {each.name.casefold() for each in table.columns}
+    has_column = isinstance(declared, ColumnOwnership) and declared.column.casefold() in names
+    if declared.table.metadata is table.metadata or has_column:
+        raise ConfigurationError(
+            f"{table_label(table)} is declared twice and differently: {said_by(declared)}, and "
+            f"{said_by(Shared(table))} in another database. That one is in a MetaData of its own "
+            "and has no tenant column"
+        )
 
 
 registry: Final = Registry()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, cast
+from typing import Final, cast
 from weakref import ReferenceType, ref
 
 from sqlalchemy import MetaData, Table, util
@@ -12,6 +12,7 @@ from sqlalchemy.sql.expression import TableClause
 
 from ..databases import ExactText
 from ..errors import ConfigurationError, UnguardedStatementError
+from .declaration import Declaration, Shared, Through, refuse_shared_and_tied
 from .derivation import (
     derive_all,
     derive_through_parents,
@@ -33,10 +34,11 @@ from .model import (
     table_label,
     without_tenant,
 )
+from .namesakes import find_namesakes, may_be_found_by, way_of
 from .narrowing import Fits, fits_of
 from .schema_effects import refused_tables
 
-__all__ = ["Declaration", "Shared", "State", "Through", "agree", "tables_in"]
+__all__ = ["State", "tables_in"]
 
 MOST_INDEXES: Final = 16
 """How many sets of default schemas have an index of the tables at a time.
@@ -44,41 +46,6 @@ MOST_INDEXES: Final = 16
 There is one for each database with its own default schema, and they share few: an
 application with a schema for each customer would fill the memory.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """The table is the same for all tenants, on purpose."""
-
-    table: Table
-
-
-@dataclass(frozen=True, slots=True)
-class Through:
-    """The table was declared to belong to a tenant through the named parent."""
-
-    table: Table
-    parent: str
-
-
-Declaration: TypeAlias = ColumnOwnership | Through | Shared
-
-
-def agree(earlier: Declaration, later: Declaration) -> bool:
-    """Return whether two declarations of one table say the same."""
-    match earlier, later:
-        case ColumnOwnership(), ColumnOwnership():
-            return (
-                earlier.column == later.column
-                and earlier.python_type is later.python_type
-                and earlier.shared_rows == later.shared_rows
-            )
-        case Through(), Through():
-            return earlier.parent == later.parent
-        case Shared(), Shared():
-            return True
-        case _:
-            return False
 
 
 def tables_in(metadata: MetaData) -> list[Table]:
@@ -137,38 +104,110 @@ class State:
     @util.ro_memoized_property
     def tables(self) -> dict[TableKey, Table]:
         """The declared tables, and the others of every ``MetaData`` that has one."""
-        tables = {key: each.table for key, each in self.declared.items()}
+        return {key: each[0] for key, each in self.definitions.items()}
+
+    @util.ro_memoized_property
+    def definitions(self) -> dict[TableKey, list[Table]]:
+        """Every object for each of these tables, which may define it in part: the declared first.
+
+        Two ``MetaData`` may have a table each for one of the database's, one of them without its
+        foreign keys.
+        """
+        found = {key: [each.table] for key, each in self.declared.items()}
         for each in self.metadatas:
             metadata = each()
             for table in () if metadata is None else tables_in(metadata):
-                tables.setdefault(table_key(table), table)
-        return tables
+                known = found.setdefault(table_key(table), [])
+                if not (any(other is table for other in known) or self.is_apart(table)):
+                    known.append(table)
+        return {key: tables for key, tables in found.items() if tables}
 
     @util.ro_memoized_property
     def ownerships(self) -> dict[TableKey, Ownership]:
         """How each table's rows are assigned to a tenant, for the tables where they are."""
         own: dict[TableKey, ColumnOwnership] = {}
         others: list[tuple[Table, str | None]] = []
-        for key, table in self.tables.items():
+        for key, tables in self.definitions.items():
             match self.declared.get(key):
                 case ColumnOwnership() as ownership:
                     own[key] = ownership
-                case Through(table, parent):
-                    others.append((table, parent))
+                case Through(parent=parent):  # by the foreign keys of each
+                    others += ((table, parent) for table in tables)
                 case None:
-                    others.append((table, None))
+                    others += ((table, None) for table in tables)
                 case Shared():
                     pass
         ownerships = derive_all(own, others, self.find, self.apart)
+
+        def tie_of(table: Table) -> ParentOwnership | None:
+            return derive_through_parents(table, None, ownerships, self.find, self.apart)
+
+        refuse_shared_and_tied(self.declared, self.definitions, tie_of)
         if any(each.shared_rows is not None for each in own.values()):
-            refuse_composite_keys(self.tables.values(), ownerships, self.find)
+            refuse_composite_keys(self.all_definitions(), ownerships, self.find)
         return ownerships
 
     @util.ro_memoized_property
     def refused(self) -> dict[TableKey, str]:
         """The tables whose definition reaches rows of other tenants, and why."""
         shared = frozenset(key for key, each in self.declared.items() if isinstance(each, Shared))
-        return refused_tables(self.tables.values(), self.ownerships, shared)
+        return refused_tables(self.all_definitions(), self.ownerships, shared)
+
+    @util.ro_memoized_property
+    def namesakes(self) -> Mapping[str, Collection[TableKey]]:
+        """The tables of one name, case folded, that belong to tenants in different ways."""
+        return find_namesakes(self.tables, self.ownerships)
+
+    def check_namesakes(
+        self, key: TableKey, default_schemas: frozenset[str], search_path: frozenset[str]
+    ) -> None:
+        """Refuse a name that stands for several tables which belong to tenants differently.
+
+        Args:
+            key: a schema and a name, as the database gets them.
+            default_schemas: the database's names, in lower case, for its default schema.
+            search_path: all schemas, in lower case, in which an unqualified table is looked for.
+
+        Raises:
+            ConfigurationError: it is such a name.
+        """
+        if self._differ((key,), default_schemas, search_path):
+            raise ConfigurationError(
+                f"{key[1]} stands for several tables here, which belong to tenants in different "
+                "ways, since one of them is in a schema that is searched for names without one on "
+                "this connection: give each of them its schema, or declare them alike"
+            )
+
+    def check_moved(
+        self,
+        key: TableKey,
+        schema: str | None,
+        default_schemas: frozenset[str],
+        search_path: frozenset[str],
+    ) -> None:
+        """Refuse a table that is looked for in another schema; see ``Registry.check_moved()``."""
+        if self._differ((key, (schema, key[1])), default_schemas, search_path):
+            raise ConfigurationError(
+                f"{key[1]} is moved to a schema whose table of that name belongs to tenants in "
+                "another way: leave it out of the schema_translate_map, or declare both alike"
+            )
+
+    def _differ(
+        self,
+        keys: tuple[TableKey, ...],
+        default_schemas: frozenset[str],
+        search_path: frozenset[str],
+    ) -> bool:
+        """Return whether what these keys may stand for belongs to tenants in different ways."""
+        ways = {
+            way_of(self.ownerships.get(each))
+            for each in self.namesakes.get(keys[0][1].casefold(), ())
+            for key in keys
+            if _folded(each, default_schemas) == _folded(key, default_schemas)
+            or may_be_found_by(each, key, search_path)
+            or may_be_found_by(key, each, search_path)
+        }
+        return len(ways) > 1
 
     @util.ro_memoized_property
     def names(self) -> frozenset[str]:
@@ -189,9 +228,29 @@ class State:
             for reference in self.references_of(table)
         )
 
+    def all_definitions(self) -> list[Table]:
+        """Return every object for each of the known tables."""
+        return [table for tables in self.definitions.values() for table in tables]
+
     def is_apart(self, table: TableClause) -> bool:
         """Return whether ``table`` was declared to be another one than its name says."""
         return any(each is table for each in self.apart)
+
+    def check_engine(
+        self, table: TableClause, default_schemas: frozenset[str], used: dict[TableKey, bool]
+    ) -> None:
+        """Refuse a table next to the one of another database; see ``Registry.check_engine()``."""
+        key = _folded(table_key(table), default_schemas)
+        if all(_folded(table_key(each), default_schemas) != key for each in self.apart):
+            return
+        is_apart = self.is_apart(table)
+        if used.setdefault(key, is_apart) is not is_apart:
+            raise ConfigurationError(
+                f"{table_label(table)} is tenant-aware and is also declared with "
+                "shared_across_tenants(in_another_database=True), and both are used on one engine, "
+                "which has only one table of this name: remove that declaration, or use the other "
+                "database's engine"
+            )
 
     def find(self, key: TableKey) -> Table | None:
         """Return the known table of that name, unless it was removed from its ``MetaData``."""
@@ -246,12 +305,16 @@ class State:
     def _ownership_of_known(self, table: TableClause) -> Ownership | None:
         return self.ownership_of(table_key(table), table)
 
-    def check_definition(self, table: TableClause, default_schemas: frozenset[str]) -> None:
+    def check_definition(
+        self, table: TableClause, default_schemas: frozenset[str], search_path: frozenset[str]
+    ) -> None:
         """Refuse a table whose definition reaches rows of other tenants.
 
         Raises:
             ConfigurationError: ``table`` is such a table.
         """
+        if self.namesakes and not self.is_apart(table):
+            self.check_namesakes(table_key(table), default_schemas, search_path)
         if not self.refused or self.is_apart(table):
             return
         given = _folded(table_key(table), default_schemas)
@@ -274,8 +337,13 @@ class State:
             known = self.find(key)
             if known is None and not isinstance(table, Table):
                 return ()
-            found = self._find_references(cast("Table", table) if known is None else known)
-            references = tuple(each for each in found if each.matters_on(exact_text))
+            tables = [cast("Table", table)] if known is None else self.definitions[key]
+            found = {
+                (each.columns, table_key(each.parent), each.parent_columns): each
+                for definition in reversed(tables)
+                for each in self._find_references(definition)
+            }
+            references = tuple(each for each in found.values() if each.matters_on(exact_text))
             if known is not None:
                 self._references[key, exact_text] = references
         return references

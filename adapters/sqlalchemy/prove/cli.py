@@ -10,10 +10,8 @@ from dataclasses import asdict
 from typing import Final, get_args
 
 from sqlalchemy import Engine, StaticPool, create_engine
-from sqlalchemy.exc import SQLAlchemyError
 
-from ..doctor.targets import label_of, mappers_at, metadata_at, url_of, without_secrets
-from ..errors import ConfigurationError
+from ..doctor.targets import label_of, mappers_at, metadata_at, saying_what_failed, sync_engine_at
 from .proving import Outcome, Verdict, prove
 
 __all__ = ["run"]
@@ -51,15 +49,10 @@ def run(
     # Not the engine itself, whose transactions tell the tenant.
     owning = engine if database is None else _engine(owner or database)
     try:
-        everything = prove(
-            engine, metadata, mappers_at(target), owner=owning, system_role=system_role
-        )
-    except (SQLAlchemyError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error)
-        raise ConfigurationError(
-            f"could not use {label_of(engine.url)}: {type(error).__name__}: "
-            f"{without_secrets(reason, engine.url).strip()}"
-        ) from None
+        with saying_what_failed(f"could not use {label_of(engine.url)}", engine.url):
+            everything = prove(
+                engine, metadata, mappers_at(target), owner=owning, system_role=system_role
+            )
     finally:
         engine.dispose()
         owning.dispose()
@@ -73,15 +66,7 @@ def run(
 def _engine(database: str | None) -> Engine:
     if database is None:
         return create_engine("sqlite://", poolclass=StaticPool)
-    url = url_of(database)
-    try:
-        if url.get_dialect().is_async:
-            raise ConfigurationError(
-                f"{label_of(url)} names an async driver: give a URL with a sync one"
-            )
-        return create_engine(url)
-    except (ImportError, SQLAlchemyError) as error:
-        raise ConfigurationError(f"the driver of {label_of(url)} cannot be used: {error}") from None
+    return sync_engine_at(database)
 
 
 def _named(outcome: Outcome) -> str:

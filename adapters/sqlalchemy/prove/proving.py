@@ -1,69 +1,31 @@
-"""Try every way on every table, and judge each by what it returned and what it left behind."""
+"""Fill the tables, and try every way on every table."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeAlias
-from uuid import UUID
+from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import Engine, MetaData, Table, inspect, select
+from sqlalchemy import Engine, MetaData, Table, inspect, select, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, InvalidRequestError, SAWarning
-from sqlalchemy.orm import Mapper, Session, configure_mappers
-from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.exc import SAWarning
+from sqlalchemy.orm import Mapper, configure_mappers
 
-from tenantshield_mw.context import system_scope, tenant_scope
-from tenantshield_mw.errors import TenantShieldError
+from tenantshield_mw.context import system_scope
 
-from ..databases import sqlstate
 from ..doctor.declarations import rule_of
 from ..errors import ConfigurationError
-from ..ownership.model import ColumnOwnership, table_label
+from ..ownership.model import table_label
 from ..ownership.registry import registry
 from ..rls.transactions import enforce
-from ..testing.tables import tables
+from ..testing.tables import grant, tables
 from ..testing.transactions import outer_transaction
-from .rows import MINE, REASON, THEIRS, Row, Rows
-from .target import NotApplicableError, Target
-from .ways import Way, ways_for
+from .rows import REASON, Rows
+from .trials import Outcome, Trials, Verdict
 
 __all__ = ["Outcome", "Verdict", "prove"]
-
-Verdict: TypeAlias = Literal["leak", "refused", "confined", "error", "n/a"]
-
-Contents: TypeAlias = dict[Table, list[Row]]
-
-_NOT_FOUND: Final = (InvalidRequestError, StaleDataError)
-"""What SQLAlchemy raises for a row that is not there."""
-
-_INSUFFICIENT_PRIVILEGE: Final = "42501"
-"""What PostgreSQL raises for a policy. An upsert over another tenant's row gets it on 15, and does
-nothing on 18.
-
-https://www.postgresql.org/docs/current/errcodes-appendix.html
-"""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one way on one table.
-
-    Attributes:
-        table: its name.
-        way: the name of the way; empty if the table as a whole could not be tried.
-        verdict: ``error`` is neither a leak nor a refusal, and proves nothing.
-        detail: more, for people.
-        is_open: whether only the policies of the database close the way.
-    """
-
-    table: str
-    way: str
-    verdict: Verdict
-    detail: str = ""
-    is_open: bool = False
 
 
 def prove(
@@ -89,8 +51,8 @@ def prove(
 
     Raises:
         ConfigurationError: the database has rows, or some of the tables; or no table has a tenant
-            column, or their types differ; or see :func:`~tenantshield_mw.adapters.sqlalchemy.rls
-            .enforce`.
+            column, or their types differ; or see
+            :func:`~tenantshield_mw.adapters.sqlalchemy.rls.enforce`.
     """
     configure_mappers()
     with _existing(engine, metadata, owner or engine, system_role):
@@ -111,7 +73,10 @@ def _existing(
     engine: Engine, metadata: MetaData, owner: Engine, system_role: str | None
 ) -> AbstractContextManager[None]:
     """Return a context in which the tables exist."""
+    user: str | None = None
     with engine.connect() as connection:
+        if system_role is not None:
+            user = connection.execute(text("SELECT current_user")).scalar_one()
         found = inspect(connection)
         there = [
             found.has_table(table.name, schema=table.schema) for table in metadata.tables.values()
@@ -123,11 +88,9 @@ def _existing(
             "the database has some of the tables and lacks others: give an empty one, or one that "
             "has all of them, without rows"
         )
-    return (
-        _created(owner, metadata)
-        if system_role is None
-        else tables(owner, metadata, role=system_role)
-    )
+    if user is None or system_role is None:
+        return _created(owner, metadata)
+    return _created_with_policies(owner, metadata, (user, system_role))
 
 
 @contextmanager
@@ -139,6 +102,18 @@ def _created(owner: Engine, metadata: MetaData) -> Generator[None]:
     finally:
         with system_scope(REASON), owner.begin() as connection:
             metadata.drop_all(connection)
+
+
+@contextmanager
+def _created_with_policies(
+    owner: Engine, metadata: MetaData, roles: tuple[str, str]
+) -> Generator[None]:
+    application, system = roles
+    with tables(owner, metadata, role=application):
+        # The one role need not inherit what the other may.
+        with system_scope(REASON), owner.begin() as connection:
+            grant(connection, metadata, system)
+        yield
 
 
 def _check_empty(connection: Connection, metadata: MetaData) -> None:
@@ -154,7 +129,7 @@ def _tables(
     connection: Connection, rows: Rows, mappers: dict[Table, Mapper[Any]]
 ) -> Iterator[Outcome]:
     """Try all ways on all tables."""
-    contents = _contents(connection, rows)
+    trials = Trials(connection, rows)
     for table in rows.metadata.sorted_tables:
         label = table_label(table)
         if registry.is_shared(table):
@@ -165,9 +140,7 @@ def _tables(
         elif table in rows.failed:
             yield Outcome(label, "", "error", f"no rows could be made: {rows.failed[table]}")
         else:
-            for way in ways_for(_target(table, mappers, rows, connection).references):
-                in_vain = _in_vain(way, _target(table, mappers, rows, connection), contents)
-                yield in_vain or _tried(way, _target(table, mappers, rows, connection), contents)
+            yield from trials.on(table, mappers.get(table))
 
 
 def _by_table(mappers: Iterable[Mapper[Any]]) -> dict[Table, Mapper[Any]]:
@@ -177,136 +150,3 @@ def _by_table(mappers: Iterable[Mapper[Any]]) -> dict[Table, Mapper[Any]]:
         # A subclass's columns are in two tables.
         if isinstance(mapper.local_table, Table) and mapper.inherits is None
     }
-
-
-def _target(
-    table: Table, mappers: dict[Table, Mapper[Any]], rows: Rows, connection: Connection
-) -> Target:
-    session = Session(connection, join_transaction_mode="create_savepoint")
-    return Target(table, mappers.get(table), rows, connection, session)
-
-
-def _in_vain(way: Way, target: Target, before: Contents) -> Outcome | None:
-    """Try the way without protection: one that reaches nothing there proves nothing."""
-    outcome = _tried(way, target, before, system_scope(REASON))
-    # A system scope checks what objects refer to, too.
-    if outcome.verdict in ("leak", "refused"):
-        return None
-    return replace(
-        outcome, verdict="n/a", detail=f"without protection: {outcome.detail or 'nothing'}"
-    )
-
-
-def _tried(
-    way: Way, target: Target, before: Contents, scope: AbstractContextManager[Any] | None = None
-) -> Outcome:
-    label = table_label(target.table)
-    savepoint = target.connection.begin_nested()
-    verdict: Verdict = "confined"
-    detail = ""
-    try:
-        with scope or tenant_scope(target.rows.tenants[MINE]):
-            found = way.run(target)
-            returned = _plain(found) if way.kind == "read" else []
-        if way.kind == "read":
-            detail = _told(target, returned)
-        else:
-            detail = _left(target.rows, before, _contents(target.connection, target.rows))
-        verdict = "leak" if detail else "confined"
-    except NotApplicableError:
-        verdict = "n/a"
-    except TenantShieldError as error:
-        verdict, detail = "refused", str(error)
-    except _NOT_FOUND:
-        verdict = "confined"
-    except DBAPIError as error:
-        # Without protection it is a privilege that the role lacks.
-        by_policy = scope is None and sqlstate(error.orig) == _INSUFFICIENT_PRIVILEGE
-        verdict, detail = "refused" if by_policy else "error", _describe(error)
-    # An error of the database or of the models; it is shown.
-    except Exception as error:  # noqa: BLE001
-        verdict, detail = "error", _describe(error)
-    finally:
-        target.session.close()
-        if savepoint.is_active:
-            savepoint.rollback()
-    return Outcome(label, way.name, verdict, detail, way.is_open)
-
-
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {getattr(error, 'orig', error)}"
-
-
-def _plain(values: Any) -> list[Any]:
-    """Return the values of rows of any depth."""
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        return [values]
-    return [plain for each in values for plain in _plain(each)]
-
-
-def _told(target: Target, values: Iterable[Any]) -> str:
-    """Return which value only the other tenant's row has; nothing if there is none."""
-    mine, theirs = (
-        {value for row in rows for value in row.values() if _is_telling(value)}
-        for rows in target.rows.made[target.table]
-    )
-    found = [each for each in values if _is_telling(each) and each in theirs - mine]
-    return f"returned {found[0]!r}" if found else ""
-
-
-def _is_telling(value: Any) -> bool:
-    return isinstance(value, str | int | bytes | UUID) and not isinstance(value, bool)
-
-
-def _contents(connection: Connection, rows: Rows) -> Contents:
-    with system_scope(REASON):
-        return {
-            table: [
-                dict(zip(table.c.keys(), row, strict=True))
-                for row in connection.execute(select(table))
-            ]
-            for table in rows.made
-        }
-
-
-def _left(rows: Rows, before: Contents, after: Contents) -> str:
-    """Return what a write did to the other tenant; nothing if it did nothing."""
-    for table, (_, theirs) in rows.made.items():
-        if rule_of(table) is None:
-            continue
-        keys = [_key(table, row) for row in theirs]
-        now = {_key(table, row): row for row in after[table]}
-        if any(now.get(key) != row for key, row in zip(keys, theirs, strict=True)):
-            return f"changed or deleted a row of {table_label(table)}"
-        for key, row in now.items():
-            if key in keys or row in before[table]:
-                continue
-            rule = rule_of(table)
-            if isinstance(rule, ColumnOwnership) and row[rule.key] == rows.tenants[THEIRS]:
-                return f"made a row of {table_label(table)} for the other tenant"
-            if _refers_to_theirs(rows, table, row):
-                return f"let a row of {table_label(table)} refer to the other tenant's"
-    return ""
-
-
-def _refers_to_theirs(rows: Rows, table: Table, row: Row) -> bool:
-    for constraint in table.foreign_key_constraints:
-        parent = constraint.referred_table
-        if rule_of(parent) is None or parent not in rows.made:
-            continue
-        for theirs in rows.made[parent][THEIRS]:
-            if all(
-                row[element.parent.key] == theirs[element.column.key]
-                for element in constraint.elements
-            ):
-                return True
-    return False
-
-
-def _key(table: Table, row: Row) -> tuple[Any, ...]:
-    columns = [*table.primary_key] or [*table.c]
-    return tuple(_hashable(row[column.key]) for column in columns)
-
-
-def _hashable(value: Any) -> Any:
-    return repr(value) if isinstance(value, dict | list) else value

@@ -19,10 +19,12 @@ from tenantshield_mw.context import current_bound
 
 from ..errors import UnguardedStatementError
 from ..ownership.registry import registry
+from ..transactions import HELD, Transactions
 from .cascades import cascade_in
 from .functions import sql_for_a_function
 from .marks import MARKED, without_confined_names
 from .patterns import (
+    CHANGES_SCHEMA,
     CHANGES_TENANT,
     HIDES,
     REACHES_UNNAMED,
@@ -34,7 +36,12 @@ from .patterns import (
 from .quiet import names_in_quiet
 from .table_names import misplaced, unmarked_names, without_literals
 
-__all__ = ["RawText", "Source", "check", "refuse", "refuse_named"]
+__all__ = ["REVIEWED", "RawText", "Source", "check", "check_unnamed", "refuse", "refuse_named"]
+
+REVIEWED: Final = "tenantshield_reviewed"
+"""The execution option of a statement whose raw SQL was reviewed. It has an effect on the
+statement and in the call that executes it, but not on a connection, an engine or a session, where
+it would let all raw SQL through."""
 
 _NAME: Final = rf"{MARKED.pattern}(?:\.{MARKED.pattern})*"
 _ASSIGNS: Final = re.compile(
@@ -98,6 +105,7 @@ def check(raw: RawText) -> None:
     Raises:
         UnguardedStatementError: a part cannot be confined.
     """
+    _changes_schema(raw)
     names = registry.names()
     if raw.source is Source.STATEMENT and not raw.writes:
         # Each new statement comes here, and RawText.sent costs more.
@@ -115,6 +123,16 @@ def check(raw: RawText) -> None:
         each(raw)
 
 
+def check_unnamed(raw: RawText) -> None:
+    """Refuse SQL that could reach tables that it does not name.
+
+    Raises:
+        UnguardedStatementError: it could.
+    """
+    for each in (_hides, _reaches_unnamed, _hands_sql_to_a_function, _changes_tenant):
+        each(raw)
+
+
 def refuse(source: Source, what: str, remedy: str = "") -> NoReturn:
     """Refuse raw SQL.
 
@@ -126,15 +144,15 @@ def refuse(source: Source, what: str, remedy: str = "") -> NoReturn:
     Raises:
         UnguardedStatementError: always.
     """
+    # A tenant's scope alone would not help: it is refused there, too.
+    missing, enter = "", ""
     if current_bound() is None:
-        missing = "no tenant is in scope and "
-        scopes = 'enter tenant_scope(...) or system_scope("why")'
-    else:
-        missing = ""
-        scopes = 'do this inside system_scope("why")'
-    remedies = "; ".join(each for each in (remedy, scopes) if each)
+        missing, enter = "no tenant is in scope and ", "enter tenant_scope(...) and "
+    reviewed = f"if it was reviewed, {enter}{source.review}"
+    remedies = f"{remedy}; or, {reviewed}" if remedy else reviewed
     raise UnguardedStatementError(
-        f"{missing}{source.label} {what}: {remedies}; or, if it was reviewed, {source.review}"
+        f"{missing}{source.label} {what}: {remedies}; or, if it is meant for the rows of all "
+        'tenants, do it inside system_scope("why"), which sees them all'
     )
 
 
@@ -197,6 +215,25 @@ def _changes_tenant(raw: RawText) -> None:
             "changes the role or a setting from which the database knows the tenant",
             "enter tenant_scope(...) instead",
         )
+
+
+def _changes_schema(raw: RawText) -> None:
+    held: Transactions | None = raw.dialect.__dict__.get(HELD)
+    is_placed = held is not None and held.place is not None
+    if not (is_placed or registry.has_namesakes) or not CHANGES_SCHEMA.search(raw.bare):
+        return
+    if is_placed:
+        refuse(
+            raw.source,
+            "changes the search path, which leads to the place of the tenant's rows",
+            "enter the scope of another tenant instead",
+        )
+    refuse(
+        raw.source,
+        "changes what a table's name without a schema stands for, and tables of one name "
+        "belong to tenants in different ways",
+        "give the tables their schema",
+    )
 
 
 def _reaches_out(raw: RawText) -> None:

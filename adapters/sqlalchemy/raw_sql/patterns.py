@@ -12,8 +12,10 @@ from .functions import REACHING
 from .marks import CLOSE, OPEN, without_marks
 
 __all__ = [
+    "CHANGES_SCHEMA",
     "CHANGES_TENANT",
     "DOUBTFUL",
+    "ENDS_OR_UNDOES",
     "GAP",
     "HIDES",
     "REACHES_UNNAMED",
@@ -78,6 +80,19 @@ CHANGES_TENANT: Final = _words(
     r"|\bUPDATE (?:ONLY )?(?:\"?pg_catalog\"?~\.~)?\"?pg_settings\b"
 )
 """SQL that changes the role or the setting from which PostgreSQL's policies know the tenant."""
+
+ENDS_OR_UNDOES: Final = _words(
+    r"\b(?:COMMIT|END|ABORT|ROLLBACK|RELEASE|PREPARE TRANSACTION)\b"
+    r"|(?:\A|;)~(?:BEGIN|CALL|DISCARD|DO|EXECUTE|RESET|SET|START|XA)\b"
+)
+"""SQL that may end the transaction, or undo a part of it or of its settings: better once too often
+than not at all."""
+
+CHANGES_SCHEMA: Final = _words(
+    # A column may have the name, as in UPDATE tenant SET schema = 'acme'.
+    r"\b(?:RE)?SET (?:(?:SESSION|LOCAL) )?(?:\"?search_path\b|SCHEMA\b(?!~=))|(?:\A|;)~USE\b"
+)
+"""SQL that changes what a name without a schema stands for."""
 
 WRITES_OVER: Final = _words(r"\bDO UPDATE\b|\bON DUPLICATE\b")
 """A clause that writes over an existing row; one match per clause."""

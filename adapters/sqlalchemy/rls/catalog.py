@@ -16,6 +16,7 @@ from sqlalchemy import Text, and_, cast, column, func, not_, or_, select, table
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.expression import ColumnElement
 
+from .distributed import distributed_oids
 from .functions import PREFIX, Nature
 from .policies import ALL
 from .specification import TablePolicySpec
@@ -85,6 +86,7 @@ class FoundTable:
         policies: the policies by name.
         columns: the types of its columns, by name.
         open_partitions: the partitions that show rows to a statement that names them.
+        is_distributed: whether Citus has distributed it by a column.
     """
 
     schema: str
@@ -95,6 +97,7 @@ class FoundTable:
     policies: Mapping[str, FoundPolicy] = field(default_factory=dict)
     columns: Mapping[str, int] = field(default_factory=dict)
     open_partitions: Sequence[tuple[str, str]] = ()
+    is_distributed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,7 @@ def read_catalog(connection: Connection, specs: Collection[TablePolicySpec] = ()
     policies = _read_policies(connection, [row.oid for row in rows])
     columns = _read_columns(connection, [row.oid for row in rows])
     open_partitions = _read_open_partitions(connection)
+    distributed = distributed_oids(connection)
     tables = [
         FoundTable(
             row.nspname,
@@ -204,6 +208,7 @@ def read_catalog(connection: Connection, specs: Collection[TablePolicySpec] = ()
             policies.get(row.oid, {}),
             columns.get(row.oid, {}),
             open_partitions.get(row.oid, ()),
+            row.oid in distributed,
         )
         for row in rows
     ]

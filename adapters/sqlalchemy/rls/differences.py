@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias
 from sqlalchemy.engine import Connection
 
 from .catalog import OURS, Catalog, FoundPolicy, FoundTable, read_catalog
+from .distributed import POLICY, distributed_policy
 from .expressions import Node, NotOursError, read_condition
 from .functions import Function, lookup_functions_of, tenant_functions_of
 from .policies import Policy, policies_of
@@ -47,6 +48,7 @@ class Difference:
             Where tenants are signed, a permissive one is not: only the package's permissive
             policies check signatures.
         foreign: whether it is a policy that this package did not create.
+        distributed: whether Citus has distributed the table.
     """
 
     schema: str | None
@@ -55,6 +57,7 @@ class Difference:
     detail: str
     harmless: bool = False
     foreign: bool = False
+    distributed: bool = False
 
     def __str__(self) -> str:
         label = f"{self.schema}.{self.table}" if self.schema else self.table
@@ -104,6 +107,11 @@ class _Comparison:
     ) -> None:
         self._catalog = catalog
         self._spec = spec
+        self._table = catalog.table(spec.schema, spec.name)
+        self._functions: tuple[Function, ...] = ()
+        if self._is_distributed():
+            self._wanted = {POLICY: distributed_policy(spec)}
+            return
         self._wanted = {each.name: each for each in policies_of(spec, specs)}
         self._functions = (
             *tenant_functions_of(spec),
@@ -111,8 +119,11 @@ class _Comparison:
             *lookup_functions_of(spec, specs),
         )
 
+    def _is_distributed(self) -> bool:
+        return self._table is not None and self._table.is_distributed
+
     def differences(self) -> Iterator[Difference]:
-        table = self._catalog.table(self._spec.schema, self._spec.name)
+        table = self._table
         if table is None:
             yield self._difference("no such table", "create it, then its policies")
             return
@@ -128,10 +139,10 @@ class _Comparison:
                 f"its partition {schema}.{name} shows all rows when queried directly: "
                 "ALTER TABLE ... ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
             )
-        for policy in self._wanted.values():
-            found = table.policies.get(policy.name)
-            if found is None:
-                yield self._difference("policy missing", policy.name)
+        for name, policy in self._wanted.items():
+            found = table.policies.get(name)
+            if policy is None or found is None:
+                yield self._difference("policy missing", name)
             elif altered := list(self._alterations(policy, found)):
                 yield self._difference("policy outdated", f"{policy.name}: {', '.join(altered)}")
         yield from self._others(table)
@@ -139,14 +150,26 @@ class _Comparison:
             yield from self._compare_function(function)
 
     def _difference(self, kind: DifferenceKind, detail: str) -> Difference:
-        return Difference(self._spec.schema, self._spec.name, kind, detail)
+        return Difference(
+            self._spec.schema,
+            self._spec.name,
+            kind,
+            detail,
+            distributed=self._is_distributed(),
+        )
 
     def _others(self, table: FoundTable) -> Iterator[Difference]:
         for name, found in table.policies.items():
             if name in self._wanted:
                 continue
             nature = "permissive" if found.permissive else "restrictive"
-            if name in OURS:
+            if table.is_distributed:
+                yield self._difference(
+                    "policy unexpected",
+                    f"{name}: a {nature} policy, and on the shards Citus makes all of them "
+                    "permissive, so that a tenant may see the rows of others",
+                )
+            elif name in OURS:
                 yield self._difference("policy unexpected", f"{name}: no longer required")
             else:
                 is_harmless = not (self._spec.signed and found.permissive)
@@ -170,7 +193,8 @@ class _Comparison:
         if found.command != _COMMANDS[wanted.command]:
             every = wanted.command == "ALL"
             yield f"it is not for {'all commands' if every else wanted.command}"
-        if found.roles != frozenset(wanted.roles):
+        # On Citus it is for the application's role, whose name the models do not tell.
+        if not self._is_distributed() and found.roles != frozenset(wanted.roles):
             yield f"it is not for {', '.join(wanted.roles) or 'all roles'}"
         if not self._same(wanted.using, found.using):
             yield f"USING is {found.using}"

@@ -48,13 +48,27 @@ LOOKUP: Final = "tenantshield_refers_"
 BOOLEAN: Final = 16
 """The oid of a type: https://github.com/postgres/postgres/blob/master/src/include/catalog/pg_type.dat"""
 
+_UUID: Final = (
+    "CASE WHEN {0} OPERATOR(pg_catalog.~) "
+    "'^[0-9a-fA-F]{{8}}(-?[0-9a-fA-F]{{4}}){{3}}-?[0-9a-fA-F]{{12}}$' "
+    "THEN {0}::pg_catalog.uuid END"
+)
+_NUMERIC: Final = "{0}::pg_catalog.numeric OPERATOR(pg_catalog.%s) '%d'::pg_catalog.numeric"
+_INTEGER: Final = (
+    "CASE WHEN {0} OPERATOR(pg_catalog.~) '^-?[0-9]{{1,19}}$' THEN "
+    f"CASE WHEN {_NUMERIC % ('>=', -(2**63))} AND {_NUMERIC % ('<=', 2**63 - 1)} "
+    "THEN {0}::pg_catalog.int8 END END"
+)
+
+# None of them fails. PostgreSQL may evaluate a condition of an attacker's own first, and call the
+# function only if some row fits, whoever it belongs to: an error would tell him so.
 _CONVERSIONS: Final[Mapping[tuple[Kind, Storage], tuple[str, str, int]]] = {
     ("text", "text"): ("text", "{}", 25),
     ("text", "char"): ("bpchar", "{}::pg_catalog.bpchar", 1042),
-    ("text", "uuid"): ("uuid", "{}::pg_catalog.uuid", 2950),
+    ("text", "uuid"): ("uuid", _UUID, 2950),
     ("text", "hex"): ("bpchar", "pg_catalog.replace({}, '-', '')::pg_catalog.bpchar", 1042),
-    ("integer", "integer"): ("int8", "{}::pg_catalog.int8", 20),
-    ("uuid", "uuid"): ("uuid", "{}::pg_catalog.uuid", 2950),
+    ("integer", "integer"): ("int8", _INTEGER, 20),
+    ("uuid", "uuid"): ("uuid", _UUID, 2950),
     ("uuid", "hex"): ("bpchar", "pg_catalog.replace({}, '-', '')::pg_catalog.bpchar", 1042),
 }
 """The type of the column, how a setting is converted to it, and the type's oid."""

@@ -22,7 +22,7 @@ import hmac
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ..errors import ConfigurationError
 
@@ -102,6 +102,40 @@ def _name(secret: bytes) -> str:
     return hmac.digest(secret, b"tenantshield key", "sha256").hex()[:KEY_LENGTH]
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A key, and the two hashes of an HMAC after they have taken it in.
+
+    Each signature goes on with a copy of these, which takes a quarter of the time of
+    ``hmac.digest()``: OpenSSL looks up the hash by its name, and takes in the key, every time.
+
+    Attributes:
+        secret: the key.
+        name: the beginning of its signatures.
+        inner: the inner hash.
+        outer: the outer hash.
+    """
+
+    secret: bytes
+    name: str
+    inner: Any
+    outer: Any
+
+    @classmethod
+    def of(cls, secret: bytes) -> _Begun:
+        """Return what signatures with ``secret`` go on with."""
+        stored = stored_key(secret)
+        inner, outer = hashlib.sha256(stored.inner), hashlib.sha256(stored.outer)
+        return cls(secret, stored.name, inner, outer)
+
+    def mac(self, message: bytes) -> str:
+        """Return the HMAC of a message, in hexadecimal digits."""
+        inner, outer = self.inner.copy(), self.outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return str(outer.hexdigest())
+
+
 class Signer:
     """Signs the scopes of transactions with a key.
 
@@ -115,15 +149,16 @@ class Signer:
 
     def __init__(self, key: Key) -> None:
         self._key = key
-        self._secret: bytes | None = None
-        self._prefix = ""
+        self._begun: _Begun | None = None
         self._current()
 
-    def _current(self) -> bytes:
+    def _current(self) -> _Begun:
         secret = self._key() if callable(self._key) else self._key
-        if self._secret is None or secret != self._secret:
-            self._secret, self._prefix = _checked(secret), _name(secret)
-        return secret
+        begun = self._begun
+        if begun is None or secret != begun.secret:
+            # Replaced as a whole: other threads sign meanwhile.
+            begun = self._begun = _Begun.of(secret)
+        return begun
 
     def sign(self, backend: Backend, start: int, tenant: Sequence[str] | None) -> str:
         """Return the signature for one transaction.
@@ -137,12 +172,11 @@ class Signer:
         Raises:
             ConfigurationError: the tenant's identifier contains a zero byte.
         """
-        if tenant is not None and any("\0" in each for each in tenant):
+        if tenant is not None and "\0" in "".join(tenant):
             raise ConfigurationError("the name of a tenant contains a zero byte")
-        secret = self._current()
+        begun = self._current()
         signed = b"system" if tenant is None else b"tenant"
         names = "\0".join((backend.database, backend.user, backend.role, "\0".join(tenant or ())))
         pid = struct.pack(">i", backend.pid)
         message = b"%b\0%b%016d%b" % (signed, pid, start, names.encode())
-        mac = hmac.digest(secret, message, "sha256").hex()
-        return f"{self._prefix}{start:016d}{mac}"
+        return f"{begun.name}{start:016d}{begun.mac(message)}"

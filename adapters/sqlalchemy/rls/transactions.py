@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Engine
-from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import Dialect
 
-from tenantshield_mw.context import Bound, SystemContext, current_binding, current_bound
+from tenantshield_mw.context import Bound, SystemContext
 from tenantshield_mw.tenant import TenantContext
 
 from ..errors import ConfigurationError
-from ..transactions import HELD
+from ..transactions import HELD, PLACED, Router, Transactions, transactions_of, with_setting
 from .drivers import BINDERS, PIDS, SENDERS, check_driver
 from .functions import SETTINGS, Function
 from .signing import Backend, Key, Signer
-from .specification import Kind
 from .sql import table_name
 from .verifier import SIGNATURE, signed_function, system_function
 
@@ -51,7 +49,8 @@ def _called(function: Function) -> str:
 
 
 _KINDS: Final = tuple(SETTINGS)
-_KIND_OF: Final[dict[type, Kind]] = {str: "text", int: "integer"}
+_PLACES: Final[dict[type, int]] = {str: _KINDS.index("text"), int: _KINDS.index("integer")}
+_PLACE_OF_UUID: Final = _KINDS.index("uuid")
 
 _SET: Final = "SELECT " + ", ".join(
     f"pg_catalog.set_config('{SETTINGS[kind]}', %s, {{is_local}})" for kind in _KINDS
@@ -143,8 +142,15 @@ def enforce(
             f"uses {dialect.name!r} with {dialect.driver!r}"
         )
     check_driver(dialect.driver)
-    if HELD in dialect.__dict__:
+    held: Transactions | None = dialect.__dict__.get(HELD)
+    if held is not None and held.tenant is not None:
         raise ConfigurationError("enforce() was called for this engine before")
+    router: Router | None = dialect.__dict__.get(PLACED)
+    if router is not None and router.open_databases():
+        raise ConfigurationError(
+            "databases of tenants are in use whose policies would not be enforced: call enforce() "
+            "before the engine with Placements is used"
+        )
     if citus and (system_role is not None or key is not None):
         raise ConfigurationError(
             "Citus has no system_role and no key: it connects to the nodes as the role that logged "
@@ -153,85 +159,45 @@ def enforce(
         )
     if key is None:
         set_tenant = _SET_ON_CITUS if citus else _SET_LOCALLY
-        _Transactions(dialect, system_role, set_tenant).hook()
+        transactions_of(dialect).tenant = _Policies(dialect, system_role, set_tenant)
         return
     if dialect.driver not in BINDERS:
         raise ConfigurationError(
             f"signed tenants require {', '.join(sorted(BINDERS))}, and this engine uses "
             f"{dialect.driver!r}: use one of these drivers, or leave the key out"
         )
-    _SignedTransactions(dialect, system_role, Signer(key), pooled=pooled).hook()
+    transactions_of(dialect).tenant = _SignedPolicies(
+        dialect, system_role, Signer(key), pooled=pooled
+    )
 
 
-class _Transactions:
-    """The hooks that run when one engine begins a transaction."""
+class _Policies:
+    """What tells the database the tenant when one engine begins a transaction."""
 
     def __init__(self, dialect: Dialect, system_role: str | None, set_tenant: str) -> None:
-        self._dialect = dialect
         self._system_role = system_role
         self._set_tenant = set_tenant
-        self._send = SENDERS[dialect.driver]
+        self._send = with_setting(SENDERS[dialect.driver]())
 
-    def hook(self) -> None:
-        """Wrap the dialect's methods that begin a transaction.
+    def on(self, dialect: Dialect) -> _Policies:
+        """Return what does the same for another dialect's engine."""
+        return _Policies(dialect, self._system_role, self._set_tenant)
 
-        The methods are public, and SQLAlchemy calls them once per transaction. Its "begin"
-        event would serve too, but with any listener on an engine, SQLAlchemy checks all
-        connection events for each statement.
-        """
-        dialect: Any = self._dialect
-        begin, begin_twophase = dialect.do_begin, dialect.do_begin_twophase
-
-        def do_begin(dbapi_connection: Any) -> None:
-            begin(dbapi_connection)
-            self._tell(dbapi_connection)
-
-        def do_begin_twophase(connection: Connection, xid: Any) -> None:
-            begin_twophase(connection, xid)
-            self._tell(connection.connection)
-
-        roll_back = dialect.do_rollback_to_savepoint
-
-        def do_rollback_to_savepoint(connection: Connection, name: str) -> None:
-            # The transaction may have failed, and then takes nothing else, so the scope is not told
-            # before.
-            connection.info[HELD] = (current_bound(),)
-            try:
-                roll_back(connection, name)
-            finally:
-                # This has undone the settings since the savepoint.
-                connection.info.pop(HELD, None)
-
-        dialect.do_begin, dialect.do_begin_twophase = do_begin, do_begin_twophase
-        dialect.do_rollback_to_savepoint = do_rollback_to_savepoint
-        setattr(dialect, HELD, self)
-
-    def tell_again(self, connection: Connection) -> None:
-        """Tell the database the current scope, in a transaction that began in another."""
-        dbapi_connection = connection.connection
-        errors: type[Exception] = cast("Any", self._dialect.loaded_dbapi).Error
-        try:
-            # The transaction began earlier than now.
-            dbapi_connection.info.pop(_KNOWN, None)
-            if not dbapi_connection.autocommit:
-                self._send(dbapi_connection, _OWN_ROLE, ())
-            self._tell(dbapi_connection)
-        except errors as error:
-            raise DBAPIError.instance(_SET, (), error, errors, dialect=self._dialect) from error
-
-    def _tell(self, dbapi_connection: Any) -> None:
-        info = dbapi_connection.info
-        # Until the database knows the tenant, the connection has none.
-        info.pop(HELD, None)
-        binding = current_binding()
-        bound = None if binding is None else binding[0]
-        if dbapi_connection.autocommit:
+    def tell(self, dbapi_connection: Any, bound: Bound) -> None:
+        """Tell the database the scope that a transaction begins in."""
+        # The driver's own, since the pool's passes on what it does not have at some expense.
+        if dbapi_connection.dbapi_connection.autocommit:
             self._tell_nothing(dbapi_connection, bound)
         elif isinstance(bound, SystemContext):
             self._take_role(dbapi_connection, self._required_role())
         else:
             self._take_tenant(dbapi_connection, bound)
-        info[HELD] = (bound,)
+
+    def forget(self, dbapi_connection: Any) -> None:
+        """Return to the role that logged in, in a transaction that began earlier than now."""
+        dbapi_connection.info.pop(_KNOWN, None)
+        if not dbapi_connection.autocommit:
+            self._send(dbapi_connection, _OWN_ROLE, ())
 
     def _take_tenant(self, dbapi_connection: Any, bound: TenantContext | None) -> None:
         self._send_proven(dbapi_connection, self._set_tenant, _values(bound))
@@ -304,7 +270,7 @@ class _Known:
         return self.start + int(passed * 1_000_000)
 
 
-class _SignedTransactions(_Transactions):
+class _SignedPolicies(_Policies):
     """The hooks of an engine whose transactions are signed."""
 
     def __init__(
@@ -313,8 +279,12 @@ class _SignedTransactions(_Transactions):
         super().__init__(dialect, system_role, _SIGNED)
         self._signer = signer
         self._pooled = pooled
-        self._bind = BINDERS[dialect.driver]
+        self._bind = with_setting(BINDERS[dialect.driver]())
         self._pid = PIDS[dialect.driver]
+
+    def on(self, dialect: Dialect) -> _SignedPolicies:
+        """Return what does the same for another dialect's engine."""
+        return _SignedPolicies(dialect, self._system_role, self._signer, pooled=self._pooled)
 
     def _take_tenant(self, dbapi_connection: Any, bound: TenantContext | None) -> None:
         if bound is None:
@@ -372,5 +342,6 @@ class _SignedTransactions(_Transactions):
 def _values(bound: TenantContext | None) -> tuple[str, ...]:
     if bound is None:
         return _NOTHING
-    kind = _KIND_OF.get(type(bound.tenant_id), "uuid")
-    return tuple(str(bound.tenant_id) if each == kind else "" for each in _KINDS)
+    tenant_id = bound.tenant_id
+    place = _PLACES.get(type(tenant_id), _PLACE_OF_UUID)
+    return (*_NOTHING[:place], str(tenant_id), *_NOTHING[place + 1 :])

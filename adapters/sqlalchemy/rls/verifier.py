@@ -53,6 +53,7 @@ _SEARCH_PATH: Final = "search_path=pg_catalog, pg_temp"
 WINDOW: Final = 10
 """How many seconds the start of a transaction may differ from the one that was signed."""
 
+# No backslash: whether it escapes is a setting of the session, and then the value is an error.
 # What was sent is hashed once more before it is compared, so that the time that a comparison
 # takes says nothing about the right signature. Only what is signed is read as a number.
 _CHECK: Final = f"""
@@ -60,10 +61,11 @@ _CHECK: Final = f"""
     WHERE keys.name = left(given, {KEY_LENGTH});
   start := substr(given, {KEY_LENGTH + 1}, {START_LENGTH});
   valid := sha256(convert_to(encode(sha256(pads.outer_pad || sha256(pads.inner_pad
-    || '\\x{{signed}}00'::bytea || int4send(pg_backend_pid())
-    || convert_to(start || current_database(), 'UTF8') || '\\x00'::bytea
-    || convert_to(session_user, 'UTF8') || '\\x00'::bytea
-    || convert_to(current_setting('role'), 'UTF8') || '\\x00'::bytea{{claimed}})), 'hex'), 'UTF8'))
+    || decode('{{signed}}00', 'hex') || int4send(pg_backend_pid())
+    || convert_to(start || current_database(), 'UTF8') || decode('00', 'hex')
+    || convert_to(session_user, 'UTF8') || decode('00', 'hex')
+    || convert_to(current_setting('role'), 'UTF8')
+    || decode('00', 'hex'){{claimed}})), 'hex'), 'UTF8'))
     = sha256(convert_to(substr(given, {KEY_LENGTH + START_LENGTH + 1}), 'UTF8'));
   IF valid THEN
     valid := abs(date_part('epoch', now()) - start::float8 / 1000000) <= {WINDOW};
@@ -81,7 +83,7 @@ _SETTINGS: Final = "".join(
     for kind, name in SETTINGS.items()
 )
 _NOBODY: Final = " AND ".join(f"of_{kind} = ''" for kind in SETTINGS)
-_CLAIMED: Final = " || '\\x00'::bytea".join(
+_CLAIMED: Final = " || decode('00', 'hex')".join(
     f"\n    || convert_to(of_{kind}, 'UTF8')" for kind in SETTINGS
 )
 

@@ -13,7 +13,7 @@ from tenantshield_mw.context import system_scope
 from ..rls.create import create_policies
 from ..rls.sql import execute, quoted, table_name
 
-__all__ = ["tables"]
+__all__ = ["grant", "tables"]
 
 _REASON = "the tables of a test database"
 
@@ -33,7 +33,7 @@ def tables(owner: Engine, metadata: MetaData, *, role: str | None = None) -> Gen
         if connection.dialect.name == "postgresql":
             create_policies(connection, metadata)
             if role is not None:
-                _grant(connection, metadata, role)
+                grant(connection, metadata, role)
     try:
         yield
     finally:
@@ -41,7 +41,8 @@ def tables(owner: Engine, metadata: MetaData, *, role: str | None = None) -> Gen
             metadata.drop_all(connection)
 
 
-def _grant(connection: Connection, metadata: MetaData, role: str) -> None:
+def grant(connection: Connection, metadata: MetaData, role: str) -> None:
+    """Grant a role the use of all tables."""
     to = f"TO {quoted(role)}"
     schemas: set[str] = set()
     for table in metadata.tables.values():

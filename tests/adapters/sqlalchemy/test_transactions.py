@@ -8,15 +8,18 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from tenantshield_mw import TenantContext, system_scope, tenant_scope
-from tenantshield_mw.adapters.sqlalchemy.transactions import HELD, hold
-from tenantshield_mw.context import current_bound
+from tenantshield_mw.adapters.sqlalchemy.transactions import HELD, Transactions, hold
+from tenantshield_mw.context import Bound, current_bound, is_same_scope
 
 
-class Telling:
+class Telling(Transactions):
     """Keeps what a database would have been told, as row-level security does."""
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # hooks no dialect
         self.told: list[object] = []
+
+    def is_told(self, held: Bound, bound: Bound) -> bool:
+        return is_same_scope(held, bound)
 
     def tell_again(self, connection: Connection) -> None:
         bound = current_bound()

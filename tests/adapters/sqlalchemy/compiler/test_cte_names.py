@@ -24,6 +24,7 @@ from tenantshield_mw import UnguardedStatementError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import NAMES, DatabaseName, database, memory_engine, require
 
+from ..schemas import child_table
 from ..watching import fill, sent
 
 METADATA = MetaData()
@@ -36,11 +37,8 @@ ORDER = tenant_aware(
         Column("first_id", Integer),
     )
 )
-ITEM = Table(
-    "shade_item",
-    METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("order_id", ForeignKey("shade_order.id"), nullable=False),
+ITEM = child_table(
+    "shade_item", METADATA, Column("order_id", ForeignKey("shade_order.id"), nullable=False)
 )
 RUSH = Table(
     "shade_rush",

@@ -29,6 +29,7 @@ from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import memory_engine
 
 from ..firms import FIRM, run, seed, with_default
+from ..schemas import tenant_table
 from ..watching import engine_in_memory, rows
 
 engine = engine_in_memory(seed)
@@ -90,11 +91,9 @@ def test_a_default_of_null_in_the_database_may_be_used() -> None:
 def test_a_key_that_the_database_computes_is_refused() -> None:
     metadata = MetaData()
     table = tenant_aware(
-        Table(
+        tenant_table(
             "refs_computed",
             metadata,
-            Column("id", Integer, primary_key=True),
-            Column("tenant_id", String(50)),
             Column("base", Integer),
             Column("firm_id", Integer, Computed("base + 1")),
             ForeignKeyConstraint(["firm_id"], [FIRM.c.id]),

@@ -9,10 +9,7 @@ from sqlalchemy import (
     Column,
     Engine,
     ForeignKey,
-    Integer,
     MetaData,
-    String,
-    Table,
     bindparam,
     func,
     insert,
@@ -36,6 +33,7 @@ from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import NAMES, DatabaseName, database, memory_engine, require
 
 from ..firms import DEAL, FIRM, STEP, TRUSTING, Deal, looked_up, refused, run, seed, with_default
+from ..schemas import child_table, tenant_table
 from ..watching import engine_in_memory, fill, rows, sent
 
 engine = engine_in_memory(seed)
@@ -164,20 +162,8 @@ def test_a_table_that_opted_out_is_not_checked(engine: Engine) -> None:
 
 def test_the_keys_that_say_whose_a_row_is_are_checked_all_the_same() -> None:
     metadata = MetaData()
-    parent = tenant_aware(
-        Table(
-            "refs_owner",
-            metadata,
-            Column("id", Integer, primary_key=True),
-            Column("tenant_id", String(50)),
-        )
-    )
-    child = Table(
-        "refs_owned",
-        metadata,
-        Column("id", Integer, primary_key=True),
-        Column("owner_id", ForeignKey("refs_owner.id")),
-    )
+    parent = tenant_aware(tenant_table("refs_owner", metadata))
+    child = child_table("refs_owned", metadata, Column("owner_id", ForeignKey("refs_owner.id")))
     tenant_aware(child, through="refs_owner", check_references=False)
     engine = memory_engine()
     metadata.create_all(engine)

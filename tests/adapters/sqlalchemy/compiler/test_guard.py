@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
 import sqlalchemy
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import Engine, delete, insert, select, text, update
 from sqlalchemy.exc import ObjectNotExecutableError
 
 from tenantshield_mw import MissingTenantContextError, system_scope, tenant_scope
@@ -52,3 +54,33 @@ def test_a_statement_compiled_with_literals_is_confined_when_it_is_executed(
 def test_literal_binds_at_execution_cannot_fix_a_tenant(engine: Engine) -> None:
     compiled = select(SHOP.c.id).compile(engine, compile_kwargs={"literal_binds": True})
     assert "acme" not in str(compiled)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        select(SHOP.c.id).where(SHOP.c.name == "x"),
+        select(select(SHOP.c.id).subquery()),
+        insert(SHOP).values(id=9, name="new"),
+        update(SHOP).values(name="hit"),
+        delete(SHOP).where(SHOP.c.id == 9),
+    ],
+    ids=["select", "subquery", "insert", "update", "delete"],
+)
+def test_a_compiled_statement_is_freed_without_the_garbage_collector(
+    engine: Engine, statement: Any
+) -> None:
+    cache: dict[Any, Any] = {}
+    with tenant_scope("acme"), engine.begin() as connection:
+        # private: the execution option for SQLAlchemy's own cache.
+        connection.execute(statement, execution_options={"compiled_cache": cache})
+    kept = [weakref.ref(compiled) for compiled in cache.values()]
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        cache.clear()
+        assert kept
+        assert not any(compiled() for compiled in kept)
+    finally:
+        if was_collecting:
+            gc.enable()

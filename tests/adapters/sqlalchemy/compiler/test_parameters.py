@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import (
     BigInteger,
+    Column,
     Dialect,
     Engine,
     Integer,
+    MetaData,
     String,
+    Table,
     Text,
     Uuid,
     bindparam,
@@ -31,6 +34,8 @@ from tenantshield_mw import (
     system_scope,
     tenant_scope,
 )
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+from tenantshield_mw.adapters.sqlalchemy.execution.dialects import guarded_dialect
 from tests.databases import NAMES, DatabaseName, database, require
 
 from ..watching import engine_in_memory, fill, rows, sent
@@ -132,7 +137,7 @@ def test_a_tenant_of_another_type_is_a_configuration_error_and_never_coerced(
         tenant_scope(tenant),
         engine.begin() as connection,
         sent(engine) as statements,
-        pytest.raises(ConfigurationError, match="make the resolver return that type"),
+        pytest.raises(ConfigurationError, match=r"type= of the resolver, that type"),
     ):
         connection.execute(statement)
     assert statements == []
@@ -147,7 +152,7 @@ def test_an_integer_or_a_uuid_never_matches_a_string_column(
     with (
         tenant_scope(tenant),
         engine.connect() as connection,
-        pytest.raises(ConfigurationError, match="tenant_id holds a str"),
+        pytest.raises(ConfigurationError, match="tenant_id holds str;"),
     ):
         connection.execute(select(NOTE))
 
@@ -249,6 +254,59 @@ def test_a_left_out_tenant_is_filled_in_every_form(engine: Engine) -> None:
     stamped = rows(engine, "SELECT DISTINCT tenant_id FROM bind_note WHERE id > 2")
     assert stamped == [("acme",)]
     assert rows(engine, "SELECT count(*) FROM bind_note") == [(11,)]
+
+
+# -- what SQLAlchemy reads among the values --------------------------------------
+
+
+def keyed(name: str, type_: Any) -> Table:
+    """Return a table with the tenant in its key, and a default that is computed from it."""
+
+    def told(context: Any) -> str:
+        return f"of {context.get_current_parameters()['tenant_id']}"
+
+    return tenant_aware(
+        Table(
+            name,
+            MetaData(),
+            Column("tenant_id", type_, primary_key=True),
+            Column("code", String(20), primary_key=True),
+            Column("name", String(60), default=told),
+        )
+    )
+
+
+# MariaDB has no key of type TEXT.
+KEYS = [each[:3] for each in TYPES if each[0] != "text"]
+
+
+@pytest.mark.parametrize("where", NAMES)
+@pytest.mark.parametrize(("kind", "type_", "tenant"), KEYS, ids=[each[0] for each in KEYS])
+def test_the_tenant_that_is_filled_in_is_among_what_sqlalchemy_reads(
+    where: DatabaseName, kind: str, type_: Any, tenant: TenantId
+) -> None:
+    require(where)
+    table = keyed(f"bind_keyed_{kind}", type_)
+    with database(where) as here:
+        engine = here.engine()
+        table.metadata.create_all(engine)
+        in_order = insert(table).returning(table.c.code, table.c.name, sort_by_parameter_order=True)
+        with tenant_scope(tenant), engine.begin() as connection:
+            made: Any = connection.execute(insert(table).values(code="a"))
+            assert tuple(made.inserted_primary_key) == (tenant, "a")
+            assert made.last_inserted_params()["tenant_id"] == tenant
+            found = connection.execute(in_order, [{"code": each} for each in "dcb"]).all()
+            assert [tuple(each) for each in found] == [(each, f"of {tenant}") for each in "dcb"]
+            names = connection.scalars(select(table.c.name).distinct()).all()
+            assert names == [f"of {tenant}"]
+        engine.dispose()
+
+
+def test_a_statement_that_shows_its_parameters_needs_no_tenant(engine: Engine) -> None:
+    compiled = insert(NOTE).values(id=3).compile(dialect=guarded_dialect(engine.dialect))
+    assert str(compiled.params["tenant_id"]) == "<tenant in scope>"
+    with tenant_scope("acme"):
+        assert compiled.params["tenant_id"] == "acme"
 
 
 # -- read when it is executed ----------------------------------------------------

@@ -15,7 +15,6 @@ from sqlalchemy import (
     ForeignKey,
     Integer,
     MetaData,
-    String,
     Table,
     func,
     or_,
@@ -26,26 +25,18 @@ from tenantshield_mw import system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import DatabaseName, database
 
+from ..schemas import child_table, tenant_table
 from ..watching import fill
 from .shop import REGION, SALE, SHOP, seed, seen
 
 METADATA = MetaData()
-SHIP = tenant_aware(
-    Table(
-        "place_ship",
-        METADATA,
-        Column("id", Integer, primary_key=True),
-        Column("tenant_id", String(20)),
-        Column("size", Integer),
-    )
-)
+SHIP = tenant_aware(tenant_table("place_ship", METADATA, Column("size", Integer)))
 
 
 def tied(name: str) -> Table:
-    return Table(
+    return child_table(
         f"place_{name}",
         METADATA,
-        Column("id", Integer, primary_key=True),
         Column("ship_id", ForeignKey("place_ship.id"), nullable=False),
         Column("size", Integer),
     )
@@ -159,23 +150,8 @@ def test_a_full_join_shows_the_tenants_rows_of_both_sides(where: DatabaseName) -
 
 def test_a_full_join_of_tables_with_a_schema_is_confined() -> None:
     metadata = MetaData(schema="comp_other")
-    shop = tenant_aware(
-        Table(
-            "comp_kiosk",
-            metadata,
-            Column("id", Integer, primary_key=True),
-            Column("tenant_id", String(20)),
-        )
-    )
-    sale_ = tenant_aware(
-        Table(
-            "comp_receipt",
-            metadata,
-            Column("id", Integer, primary_key=True),
-            Column("tenant_id", String(20)),
-            Column("shop_id", Integer),
-        )
-    )
+    shop = tenant_aware(tenant_table("comp_kiosk", metadata))
+    sale_ = tenant_aware(tenant_table("comp_receipt", metadata, Column("shop_id", Integer)))
     with database("postgresql") as here:
         here.run("CREATE SCHEMA comp_other")
         engine = here.engine()

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Integer,
     MetaData,
     String,
-    Table,
     case,
     cast,
     column,
@@ -34,6 +33,7 @@ from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants
 from tests.databases import database, require
 
 from ..firms import DEAL, FIRM, TRUSTING, refused, run, seed
+from ..schemas import tenant_table
 from ..watching import engine_in_memory, fill, rows
 
 engine = engine_in_memory(seed)
@@ -141,13 +141,7 @@ def test_a_key_may_be_set_to_a_key_of_the_same_row(engine: Engine) -> None:
 
 NAMES = ["new", "inserted", "excluded", "Excluded", "NEW"]
 SHARED = shared_across_tenants(
-    Table(
-        "refs_imported",
-        MetaData(),
-        Column("id", Integer, primary_key=True),
-        Column("tenant_id", String(50)),
-        Column("firm_id", Integer),
-    )
+    tenant_table("refs_imported", MetaData(), Column("firm_id", Integer))
 )
 
 

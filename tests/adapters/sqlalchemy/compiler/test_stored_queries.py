@@ -9,7 +9,7 @@ import sqlalchemy
 from sqlalchemy import Engine, select, text
 
 from tenantshield_mw import system_scope, tenant_scope
-from tests.tstrings import needs_21
+from tests.versions import needs_21
 
 from ..watching import rows
 from .shop import REGION, SHOP, refused

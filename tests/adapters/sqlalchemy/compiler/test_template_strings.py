@@ -7,7 +7,8 @@ import sys
 import pytest
 from sqlalchemy import Engine, func, select
 
-from tests.tstrings import Interpolated, needs_21, tstring, written
+from tests.tstrings import Interpolated, tstring, written
+from tests.versions import needs_21
 
 from .shop import SHOP, refused, seen
 

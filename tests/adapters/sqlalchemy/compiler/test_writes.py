@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import date
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import (
     Column,
+    Date,
     Engine,
     Integer,
     MetaData,
@@ -14,6 +16,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     column,
+    create_engine,
     delete,
     func,
     insert,
@@ -23,13 +26,15 @@ from sqlalchemy import (
     select,
     table,
     text,
+    type_coerce,
     update,
 )
 from sqlalchemy.dialects import sqlite
 
 from tenantshield_mw import CrossTenantAccessError, system_scope, tenant_scope
-from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 from tests.databases import NAMES, DatabaseName, database, require
+from tests.drivers import with_driver
 
 from ..watching import fill, rows
 from .shop import ITEM, REGION, SALE, SHOP, refused, seed
@@ -170,23 +175,78 @@ def test_insert_from_select_takes_the_tenants_rows_and_stamps_them(any_engine: E
     assert rows(any_engine, sql) == [(101, "acme"), (102, "acme")]
 
 
-def test_insert_from_select_takes_a_null_for_any_type(any_engine: Engine) -> None:
-    sized = tenant_aware(
+NOTHING: Final = {
+    "null": null(),
+    "coerced": type_coerce(None, Integer),
+    "text": literal_column("NULL"),
+    "parameter": literal(None, Integer),
+}
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+def test_insert_from_select_takes_a_null_for_any_type(any_engine: Engine, nothing: str) -> None:
+    sized = dated(any_engine)
+    source = select(SHOP.c.id, NOTHING[nothing].label("size"))
+    with tenant_scope("acme"), any_engine.begin() as connection:
+        connection.execute(insert(sized).from_select(["id", "size"], source))
+        found = connection.execute(select(sized.c.tenant_id, sized.c.size).distinct()).all()
+    assert found == [("acme", None)]
+
+
+def test_insert_from_select_takes_a_constant_for_the_type_of_its_column(any_engine: Engine) -> None:
+    sized = dated(any_engine)
+    source = select(SHOP.c.id, literal_column("'2026-11-27'").label("day")).distinct()
+    with tenant_scope("acme"), any_engine.begin() as connection:
+        connection.execute(insert(sized).from_select(["id", "day"], source))
+        found = connection.execute(select(sized.c.tenant_id, sized.c.day).distinct()).all()
+    assert found == [("acme", date(2026, 11, 27))]
+
+
+def test_a_null_that_the_driver_writes_into_the_statement_is_of_any_type() -> None:
+    with database("postgresql") as here:
+        engine = seed(create_engine(with_driver(here.url, "psycopg2")))
+        sized = dated(engine)
+        source = select(SHOP.c.id, NOTHING["parameter"].label("size"))
+        with tenant_scope("acme"), engine.begin() as connection:
+            inserted = connection.execute(insert(sized).from_select(["id", "size"], source))
+            assert inserted.rowcount == 2
+        engine.dispose()
+
+
+def test_raw_sql_that_is_no_constant_stays_in_its_select(any_engine: Engine) -> None:
+    sized = dated(any_engine)
+    source = select(SHOP.c.id, literal_column("length(name)").label("size"))
+    with tenant_scope("acme"), any_engine.begin() as connection:
+        connection.execute(insert(sized).from_select(["id", "size"], source))
+        assert list(connection.scalars(select(sized.c.size))) == [2, 2]
+
+
+def test_a_column_called_like_a_constant_is_none(engine: Engine) -> None:
+    sized = dated(engine)
+    odd = shared_across_tenants(
+        Table("comp_odd", MetaData(), Column("id", Integer), Column("NULL", Integer))
+    )
+    odd.create(engine)
+    fill(engine, "INSERT INTO comp_odd VALUES (1, 7)")
+    with tenant_scope("acme"), engine.begin() as connection:
+        connection.execute(insert(sized).from_select(["id", "size"], select(odd)))
+        assert list(connection.scalars(select(sized.c.size))) == [7]
+
+
+def dated(engine: Engine) -> Table:
+    made = tenant_aware(
         Table(
             "comp_sized",
             MetaData(),
             Column("id", Integer, primary_key=True, autoincrement=False),
             Column("tenant_id", String(50)),
             Column("size", Integer),
+            Column("day", Date),
         )
     )
     with system_scope("tables"):
-        sized.create(any_engine)
-    source = select(SHOP.c.id, null().label("size"))
-    with tenant_scope("acme"), any_engine.begin() as connection:
-        connection.execute(insert(sized).from_select(["id", "size"], source))
-        found = connection.execute(select(sized.c.tenant_id, sized.c.size).distinct()).all()
-    assert found == [("acme", None)]
+        made.create(engine)
+    return made
 
 
 def test_a_data_changing_cte_is_confined() -> None:

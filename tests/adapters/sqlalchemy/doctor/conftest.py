@@ -23,18 +23,21 @@ def base() -> Iterator[RlsDatabase]:
 
 @pytest.fixture
 def place(base: RlsDatabase) -> Iterator[Place]:
-    yield Place(base, Shop())
-    base.close()
-    base.here.run(
-        "DROP SCHEMA public CASCADE",
-        "CREATE SCHEMA public",
-        f"GRANT CREATE, USAGE ON SCHEMA public TO {base.owner}",
-        "GRANT USAGE ON SCHEMA public TO PUBLIC",
-        f"ALTER ROLE {base.app} NOSUPERUSER NOBYPASSRLS",
-        f"ALTER ROLE {base.app} RESET ALL",
-        f"ALTER DATABASE {base.here.url.database} RESET ALL",
-        f"REVOKE {base.owner}, {base.system}, pg_monitor, pg_read_server_files FROM {base.app}",
-    )
+    with base.here.roles(other="") as (other,):
+        yield Place(base, Shop(), other)
+        base.close()
+        base.here.run(
+            "DROP SCHEMA public CASCADE",
+            "CREATE SCHEMA public",
+            f"GRANT CREATE, USAGE ON SCHEMA public TO {base.owner}",
+            "GRANT USAGE ON SCHEMA public TO PUBLIC",
+            f"ALTER ROLE {base.app} NOSUPERUSER NOBYPASSRLS NOREPLICATION NOCREATEROLE INHERIT",
+            f"ALTER ROLE {base.app} RESET ALL",
+            f"ALTER DATABASE {base.here.url.database} RESET ALL",
+            f"REVOKE {base.owner}, {base.system} FROM {base.app}",
+            f"REVOKE pg_monitor, pg_read_server_files, pg_read_all_data FROM {base.app}",
+            f"ALTER DATABASE {base.here.url.database} OWNER TO postgres",
+        )
 
 
 @pytest.fixture

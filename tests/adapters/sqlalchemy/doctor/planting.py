@@ -38,9 +38,9 @@ READ = "SELECT 1 FROM {customer}"
 
 
 class Place:
-    """A database with policies, a row, and the application's role."""
+    """A database with policies, a row, the application's role, and one for nothing yet."""
 
-    def __init__(self, base: RlsDatabase, shop: Shop) -> None:
+    def __init__(self, base: RlsDatabase, shop: Shop, other: str) -> None:
         self.base, self.shop = base, shop
         self.names = {
             name: shop.name(name) for name in ("customer", "invoice", "line", "country")
@@ -48,6 +48,7 @@ class Place:
             "app": base.app,
             "owner": base.owner,
             "system": base.system,
+            "other": other,
             "database": str(base.here.url.database),
         }
         base.create(shop.metadata)

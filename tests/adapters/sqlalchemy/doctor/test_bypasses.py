@@ -69,6 +69,62 @@ FAULTS = [
         objects=["everybody(integer)"],
     ),
     Planting(
+        "definer_of_a_trigger",
+        [
+            "CREATE TABLE side (id int)",
+            "GRANT INSERT ON side TO {app}",
+            (
+                "CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
+                "AS 'BEGIN DELETE FROM {line}; RETURN new; END'"
+            ),
+            "REVOKE EXECUTE ON FUNCTION fire() FROM PUBLIC",
+            "CREATE TRIGGER fires AFTER INSERT ON side FOR EACH ROW EXECUTE FUNCTION fire()",
+        ],
+        [("security-definer", None, None)],
+        objects=["fire()"],
+    ),
+    Planting(
+        "rule",
+        [
+            "CREATE TABLE log (email text)",
+            "GRANT SELECT ON log TO {app}",
+            "GRANT INSERT ON log TO {owner}",
+            (
+                "CREATE RULE copies AS ON INSERT TO {customer} DO ALSO "
+                "INSERT INTO log VALUES (new.email)"
+            ),
+            "INSERT INTO {customer} (id, tenant_id, email) VALUES (8, 'acme', 'c@example.com')",
+        ],
+        [("table-rule", "customer", None)],
+        "SELECT 1 FROM log",
+        mends=False,
+    ),
+    Planting(
+        "rule_of_another_table",
+        [
+            "CREATE TABLE side (id int)",
+            "GRANT INSERT ON side TO {app}",
+            (
+                "CREATE RULE deletes AS ON INSERT TO side DO ALSO "
+                "DELETE FROM {line} WHERE id IS NOT NULL"
+            ),
+        ],
+        [("rule-past-policies", "line", None)],
+        objects=["deletes"],
+    ),
+    Planting(
+        "rule_of_a_view_through_a_view",
+        [
+            "CREATE VIEW inner_view AS SELECT id FROM {line}",
+            "CREATE VIEW report WITH (security_invoker) AS SELECT 1 AS id",
+            "ALTER VIEW report OWNER TO {owner}",
+            "GRANT INSERT ON report TO {app}",
+            "CREATE RULE r AS ON INSERT TO report DO INSTEAD DELETE FROM inner_view",
+        ],
+        [("rule-past-policies", "line", None)],
+        objects=["r"],
+    ),
+    Planting(
         "heir",
         [
             "CREATE TABLE heir () INHERITS ({customer})",
@@ -108,6 +164,16 @@ HARMLESS = {
         "GRANT SELECT ON report TO {app}",
     ],
     "a view that the role may not read": ["CREATE VIEW report AS SELECT * FROM {customer}"],
+    "a rule of an owner for whom the policies hold": [
+        "CREATE TABLE side (id int)",
+        "ALTER TABLE side OWNER TO {owner}",
+        "GRANT INSERT ON side TO {app}",
+        "CREATE RULE r AS ON INSERT TO side DO ALSO DELETE FROM {line}",
+    ],
+    "a rule that the role cannot call on": [
+        "CREATE TABLE side (id int)",
+        "CREATE RULE r AS ON INSERT TO side DO ALSO DELETE FROM {line}",
+    ],
     "a view of what is shared": [
         "CREATE VIEW report AS SELECT * FROM {country}",
         "GRANT SELECT ON report TO {app}",
@@ -122,6 +188,16 @@ HARMLESS = {
     "a function that the role may not call": [
         "CREATE FUNCTION mine() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
         "REVOKE EXECUTE ON FUNCTION mine() FROM PUBLIC",
+    ],
+    "a trigger on what the role may not write": [
+        "CREATE TABLE side (id int)",
+        "GRANT SELECT ON side TO {app}",
+        (
+            "CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
+            "AS 'BEGIN RETURN new; END'"
+        ),
+        "REVOKE EXECUTE ON FUNCTION fire() FROM PUBLIC",
+        "CREATE TRIGGER fires AFTER INSERT ON side FOR EACH ROW EXECUTE FUNCTION fire()",
     ],
     "a child that the role may not read": ["CREATE TABLE heir () INHERITS ({customer})"],
     "a child that shows nothing": [

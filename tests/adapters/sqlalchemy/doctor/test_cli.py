@@ -42,5 +42,5 @@ def test_the_status_is_that_of_the_worst_that_is_not_ignored(
 def test_ignored_findings_are_counted_and_unused_ignores_reported(folder: Path) -> None:
     status, out, err = doctor(folder, "faulty:Base", *IGNORED, "--ignore", "table-missing:x")
     assert status == 0
-    assert "1 note, 2 ignored, 4 tables examined." in out
+    assert "1 info, 2 ignored, 4 tables examined." in out
     assert err == "--ignore table-missing:x matched nothing: remove it.\n"

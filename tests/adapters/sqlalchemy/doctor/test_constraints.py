@@ -9,7 +9,9 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Integer,
+    MetaData,
     String,
+    Table,
     UniqueConstraint,
     func,
 )
@@ -158,3 +160,25 @@ def test_the_fix_of_a_unique_constraint_can_be_pasted() -> None:
     mended = Shop()
     mended.aware("odd", Column("email", String(50)), eval(code))
     assert examine(mended.metadata) == []
+
+
+def test_a_reviewed_constraint_is_left_out_as_the_fix_says() -> None:
+    shop = Shop()
+    shop.aware("odd", Column("email", String(50)), UniqueConstraint("email"))
+    (found,) = examine(shop.metadata)
+    assert f"leave it and pass --ignore unique-without-tenant:{found.table}" in found.fix
+
+
+def test_where_a_row_is_the_tenant_the_tenant_is_not_to_be_added() -> None:
+    metadata = MetaData()
+    organization = Table(
+        "organization",
+        metadata,
+        Column("id", String(20), primary_key=True),
+        Column("name", String(50), unique=True),
+    )
+    tenant_aware(column="id")(organization)
+    (found,) = examine(metadata)
+    assert "UniqueConstraint" not in found.fix
+    assert "a tenant has one row" in found.fix
+    assert "pass --ignore unique-without-tenant:organization" in found.fix

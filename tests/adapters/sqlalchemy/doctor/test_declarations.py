@@ -31,6 +31,7 @@ def test_an_association_table_is_clean() -> None:
     assert examine(shop.metadata) == []
 
 
+@pytest.mark.usefixtures("declared_for_a_test")
 def test_a_table_of_another_schema_with_a_declared_name_is_undeclared() -> None:
     shop = Shop()
     Table(shop.name("invoice"), shop.metadata, shop.key(), schema="archive")

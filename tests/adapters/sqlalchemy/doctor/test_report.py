@@ -18,7 +18,10 @@ def test_findings_are_grouped_by_table_with_their_fixes(folder: Path) -> None:
         "    email must be unique across all tenants: a value that one tenant uses is unavailable "
         "to\n"
         "    the others, and the error tells them that it exists.\n"
-        '    Fix: UniqueConstraint("tenant_id", "email") in its place, in __table_args__\n'
+        '    Fix: UniqueConstraint("tenant_id", "email") in its place, in __table_args__; or, '
+        "if it is looked up before the tenant is known, such as the address of a log-in, leave "
+        "it and pass "
+        "--ignore unique-without-tenant:customer\n"
         "  info     reference-without-tenant\n"
         "    invoice_id refers to invoice without the tenant. The guard looks up the row before "
         "each\n"
@@ -34,7 +37,7 @@ def test_findings_are_grouped_by_table_with_their_fixes(folder: Path) -> None:
         "    Fix: @tenant_aware on the class, or @shared_across_tenants if all tenants are "
         "meant to share its rows; for a Table, call the same functions\n"
         "\n"
-        "1 error, 1 warning, 1 note, 4 tables examined.\n"
+        "1 error, 1 warning, 1 info, 4 tables examined.\n"
         "No database was examined: give --database URL.\n"
     )
 

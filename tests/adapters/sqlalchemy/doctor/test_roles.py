@@ -24,6 +24,10 @@ FAULTS = [
         mends=False,
     ),
     Planting("bypasses", ["ALTER ROLE {app} BYPASSRLS"], [("role-bypasses", None, None)], READ),
+    Planting("replicates", ["ALTER ROLE {app} REPLICATION"], [("role-replicates", None, None)]),
+    Planting(
+        "creates_roles", ["ALTER ROLE {app} CREATEROLE"], [("role-creates-roles", None, None)]
+    ),
     Planting(
         "owns",
         ["ALTER TABLE {country} OWNER TO {app}", "ALTER TABLE {customer} OWNER TO {app}"],
@@ -56,6 +60,70 @@ FAULTS = [
         ["GRANT pg_read_server_files TO {app}"],
         [("role-can-become", None, None)],
         objects=["pg_read_server_files"],
+        mends=False,
+    ),
+    Planting(
+        "reads_statistics",
+        [
+            "ANALYZE {customer}",
+            # A value is noted if several rows have it.
+            "INSERT INTO {customer} (id, tenant_id, email) VALUES (7, 'acme', 'b@example.com')",
+            "ANALYZE {customer}",
+            "GRANT pg_read_all_data TO {app}",
+        ],
+        [("role-can-become", None, None)],
+        "SELECT 1 FROM pg_statistic WHERE starelid = '{customer}'::regclass "
+        "AND stavalues1::text LIKE '%acme%'",
+        objects=["pg_read_all_data"],
+        mends=False,
+    ),
+    Planting(
+        "takes_on_one_that_replicates",
+        ["ALTER ROLE {other} REPLICATION", "GRANT {other} TO {app}"],
+        [("role-can-become", None, None)],
+        objects=["{other}"],
+        mends=False,
+    ),
+    Planting(
+        "takes_on_one_that_creates_roles",
+        ["ALTER ROLE {other} CREATEROLE", "GRANT {other} TO {app}"],
+        [("role-can-become", None, None)],
+        objects=["{other}"],
+        mends=False,
+    ),
+    Planting(
+        "takes_on_the_owner_of_the_schema",
+        [
+            "ALTER SCHEMA public OWNER TO {other}",
+            "ALTER ROLE {app} NOINHERIT",
+            "GRANT {other} TO {app}",
+        ],
+        [("role-can-become", None, None)],
+        objects=["{other}"],
+        mends=False,
+    ),
+    Planting(
+        "owns_the_schema",
+        ["ALTER SCHEMA public OWNER TO {app}"],
+        [("role-owns-schema", None, None)],
+        objects=["public"],
+        mends=False,
+    ),
+    Planting(
+        "owns_the_database_and_its_schema",
+        [
+            "ALTER SCHEMA public OWNER TO pg_database_owner",
+            "ALTER DATABASE {database} OWNER TO {app}",
+        ],
+        [("role-owns-schema", None, None)],
+        objects=["public"],
+        mends=False,
+    ),
+    Planting(
+        "owns_a_function_of_the_policies",
+        ["ALTER FUNCTION tenantshield_text() OWNER TO {app}"],
+        [("role-owns-function", None, None)],
+        objects=["tenantshield_text()"],
         mends=False,
     ),
     Planting(

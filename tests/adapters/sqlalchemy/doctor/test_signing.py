@@ -20,8 +20,8 @@ KINDS: Final = ("tenants-unsigned", "key-readable", "role-creates-temporary")
 class Place:
     """A shop whose tenants are signed."""
 
-    def __init__(self, base: RlsDatabase) -> None:
-        self.base, self.shop = base, Shop()
+    def __init__(self, base: RlsDatabase, other: str) -> None:
+        self.base, self.shop, self.other = base, Shop(), other
         rls.configure(self.shop.metadata, roles=[base.app], signed=True, system_role=base.system)
         base.create(self.shop.metadata)
         with base.engine(base.owner).begin() as connection:
@@ -35,14 +35,22 @@ class Place:
         return [each.kind for each in self.examine()]
 
     def run(self, *statements: str) -> None:
-        names = {"app": self.base.app, "customer": self.shop.name("customer")}
-        self.base.here.run(*(each.format(**names) for each in statements))
+        self.base.here.run(*map(self.named, statements))
+
+    def named(self, text: str) -> str:
+        return text.format(
+            app=self.base.app,
+            owner=self.base.owner,
+            other=self.other,
+            customer=self.shop.name("customer"),
+            keys="tenantshield.keys",
+        )
 
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    with signed_database() as base:
-        yield Place(base)
+    with signed_database() as base, base.here.roles(other="") as (other,):
+        yield Place(base, other)
 
 
 def test_nothing_is_found_where_all_is_in_place(place: Place) -> None:
@@ -112,6 +120,146 @@ def test_keys_that_the_role_may_read_are_found(place: Place) -> None:
     [finding] = place.examine()
     assert finding.kind == "key-readable"
     place.run(finding.fix.partition(";")[0])
+    assert place.examine() == []
+
+
+# What is done to a database, and what is found then, each with its object.
+LEAKS: Final[dict[str, tuple[list[str], set[tuple[str, str]]]]] = {
+    "the role owns the keys": (
+        ["GRANT ALL ON SCHEMA tenantshield TO {app}", "ALTER TABLE {keys} OWNER TO {app}"],
+        {("key-readable", "{keys}"), ("role-creates", "tenantshield")},
+    ),
+    "a policy shows the keys": (
+        ["GRANT SELECT (inner_pad) ON {keys} TO {app}", "CREATE POLICY p ON {keys} USING (true)"],
+        {("key-readable", "{keys}")},
+    ),
+    "a policy lets keys be added": (
+        [
+            "GRANT INSERT ON {keys} TO {app}",
+            "CREATE POLICY p ON {keys} FOR INSERT TO {app} WITH CHECK (true)",
+        ],
+        {("key-readable", "{keys}")},
+    ),
+    "a trigger is told the keys": (
+        ["GRANT TRIGGER ON {keys} TO {app}"],
+        {("key-readable", "{keys}")},
+    ),
+    "a rule is told the keys": (
+        [
+            "CREATE TABLE log (pad bytea)",
+            "CREATE RULE r AS ON INSERT TO {keys} DO ALSO INSERT INTO log VALUES (new.inner_pad)",
+        ],
+        {("key-readable", "r")},
+    ),
+    "a view of a superuser": (
+        ["CREATE VIEW v AS SELECT * FROM {keys}", "GRANT SELECT ON v TO {app}"],
+        {("key-readable", "v")},
+    ),
+    "a view of the owner, in a view": (
+        [
+            "CREATE VIEW inner_view AS SELECT * FROM {keys}",
+            "ALTER VIEW inner_view OWNER TO {owner}",
+            "CREATE VIEW v WITH (security_invoker) AS SELECT * FROM inner_view",
+            "GRANT SELECT ON v, inner_view TO {app}",
+        ],
+        {("key-readable", "v"), ("key-readable", "inner_view")},
+    ),
+    "a view of a member of the owner": (
+        [
+            "GRANT {owner} TO {other}",
+            "CREATE VIEW v AS SELECT * FROM {keys}",
+            "ALTER VIEW v OWNER TO {other}",
+            "GRANT SELECT ON v TO {app}",
+        ],
+        {("key-readable", "v")},
+    ),
+    "a materialized view": (
+        ["CREATE MATERIALIZED VIEW v AS SELECT * FROM {keys}", "GRANT SELECT ON v TO {app}"],
+        {("key-readable", "v")},
+    ),
+    "a rule of another table": (
+        [
+            "CREATE TABLE side (name text, pad bytea)",
+            "GRANT INSERT ON side TO {app}",
+            (
+                "CREATE RULE r AS ON INSERT TO side DO ALSO "
+                "INSERT INTO {keys} VALUES (new.name, new.pad, new.pad)"
+            ),
+        ],
+        {("key-readable", "side")},
+    ),
+    "a table that the keys inherit from": (
+        [
+            "CREATE TABLE parent (name text)",
+            "ALTER TABLE {keys} INHERIT parent",
+            "GRANT SELECT ON parent TO {app}",
+        ],
+        {("key-readable", "parent")},
+    ),
+    "a function of the owner": (
+        [
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+            "ALTER FUNCTION f() OWNER TO {owner}",
+        ],
+        {("security-definer", "f()")},
+    ),
+    "the role may create in the schema": (
+        ["GRANT CREATE ON SCHEMA tenantshield TO {app}"],
+        {("role-creates", "tenantshield")},
+    ),
+    "the role owns the schema": (
+        ["ALTER SCHEMA tenantshield OWNER TO {app}"],
+        {("role-owns-schema", "tenantshield")},
+    ),
+    "the role owns a function": (
+        [
+            "GRANT USAGE ON SCHEMA tenantshield TO {app}",
+            "ALTER FUNCTION tenantshield.tenantshield_signed() OWNER TO {app}",
+        ],
+        {("role-owns-function", "tenantshield.tenantshield_signed()")},
+    ),
+    "the role may become the owner of the keys": (
+        [
+            "ALTER TABLE {keys} OWNER TO {other}",
+            "GRANT {other} TO {app}",
+        ],
+        {("role-can-become", "{other}")},
+    ),
+}
+
+SAFE: Final = {
+    "a view with the rights of whoever reads": [
+        "CREATE VIEW v WITH (security_invoker) AS SELECT * FROM {keys}",
+        "GRANT SELECT ON v, {keys} TO {app}",
+    ],
+    "a view that the role may not read": ["CREATE VIEW v AS SELECT * FROM {keys}"],
+    "a view of a role that may not read the keys": [
+        "CREATE VIEW v AS SELECT * FROM {keys}",
+        "ALTER VIEW v OWNER TO {other}",
+        "GRANT SELECT ON v TO {app}",
+    ],
+    "a policy for another role": [
+        "CREATE POLICY p ON {keys} TO {other} USING (true)",
+        "GRANT SELECT ON {keys} TO {app}",
+    ],
+    "a table that the keys inherit from and the role may not read": [
+        "CREATE TABLE parent (name text)",
+        "ALTER TABLE {keys} INHERIT parent",
+    ],
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_what_leads_to_the_keys_is_found(place: Place, leak: str) -> None:
+    statements, expected = LEAKS[leak]
+    place.run(*statements)
+    found = {(each.kind, each.object) for each in place.examine()}
+    assert found == {(kind, place.named(name)) for kind, name in expected}
+
+
+@pytest.mark.parametrize("statements", SAFE.values(), ids=SAFE)
+def test_what_does_not_lead_to_the_keys_is_no_finding(place: Place, statements: list[str]) -> None:
+    place.run(*statements)
     assert place.examine() == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +18,7 @@ from tenantshield_mw import ConfigurationError, TenantShieldError, system_scope,
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.compiler.compiler import GuardedCompiler
 from tenantshield_mw.adapters.sqlalchemy.execution.dialects import guarded_dialect, is_guarded
+from tests.commands import ROOT, STRICT
 from tests.databases import memory_engine
 
 from ..letters import LETTER, METADATA, Letter, seed
@@ -35,6 +38,51 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> Generator[list[str], None, None
     with monkeypatch.context() as patch:
         patch.setattr(SQLCompiler, "__init__", counting)
         yield texts
+
+
+# An application whose first table has no column that may be set alone, and is set whole.
+FIRST = """
+from sqlalchemy import Column, Computed, ForeignKeyConstraint, Integer, MetaData, String, Table
+from sqlalchemy import create_engine, insert, select, update
+
+from tenantshield_mw import tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+
+metadata = MetaData()
+tenant = lambda: Column("tenant_id", String(20), nullable=False)
+link = tenant_aware(
+    Table(
+        "link", metadata, Column("a", Integer), Column("b", Integer), tenant(),
+        Column("c", Integer, Computed("1 + 1")),
+        ForeignKeyConstraint(["a", "b"], ["end.a", "end.b"]),
+    )
+)
+end = tenant_aware(
+    Table("end", metadata, Column("a", Integer, primary_key=True), Column("b", Integer), tenant())
+)
+engine = create_engine("sqlite://")
+metadata.create_all(engine)
+with engine.begin() as connection:
+    for name, number in (("acme", 1), ("globex", 2)):
+        with tenant_scope(name):
+            connection.execute(insert(end).values(a=number, b=number))
+            connection.execute(insert(link).values(a=number, b=number))
+    with tenant_scope("acme"):
+        assert connection.execute(select(link.c.a)).all() == [(1,)]
+        assert connection.execute(update(link).values(a=None, b=None)).rowcount == 1
+engine.dispose()
+"""
+
+
+def test_it_does_not_matter_which_table_is_declared_first() -> None:
+    finished = subprocess.run(
+        [sys.executable, *STRICT, "-c", FIRST],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
 
 
 # -- the guarded dialect --------------------------------------------------------------------

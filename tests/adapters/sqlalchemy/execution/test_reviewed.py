@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import pytest
 from sqlalchemy import Engine, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.util import immutabledict
 
 from tenantshield_mw import (
     ConfigurationError,
@@ -83,6 +87,55 @@ def test_the_option_on_a_sessions_connection_lets_nothing_through(engine: Engine
         with pytest.raises((ConfigurationError, UnguardedStatementError)):
             session.execute(RAW)
     assert statements == []
+
+
+def _assigned(engine: Engine) -> Session:
+    session: Any = Session(engine)
+    session.execution_options = immutabledict(OPTION)
+    return cast("Session", session)
+
+
+class MarkedSession(Session):
+    """A session that would mark all that it executes."""
+
+    execution_options: Any = immutabledict(OPTION)
+
+
+# A session has options since 2.1.
+MARKED: dict[str, Callable[..., Session]] = {"class": MarkedSession, "assigned": _assigned}
+if hasattr(Session, "execution_options"):
+    MARKED["given"] = lambda engine: Session(engine, execution_options=OPTION)  # type: ignore[call-arg, unused-ignore]
+    MARKED["made"] = lambda engine: sessionmaker(engine, execution_options=OPTION)()
+
+USES: dict[str, Callable[[Session], Any]] = {
+    "execute": lambda session: session.execute(RAW),
+    "scalars": lambda session: session.scalars(RAW).all(),
+    "query": lambda session: session.query(Letter).from_statement(RAW).all(),
+    "get": lambda session: session.get(Letter, 1),
+    "connection": lambda session: session.connection(),
+    "flush": lambda session: session.flush(),
+    "bulk": lambda session: session.bulk_save_objects([Letter(id=8)]),
+}
+
+
+@pytest.mark.parametrize("marked", MARKED)
+@pytest.mark.parametrize("use", USES)
+def test_the_option_on_a_session_is_refused(engine: Engine, marked: str, use: str) -> None:
+    for scope in (tenant_scope("acme"), system_scope("a test")):
+        with MARKED[marked](engine) as session, sent(engine) as statements, scope:
+            session.add(Letter(id=9))
+            with pytest.raises(ConfigurationError, match="tenantshield_reviewed"):
+                USES[use](session)
+            assert statements == []
+            # Nothing is lost.
+            assert len(session.new) == 1
+
+
+def test_a_sessions_option_that_reviews_nothing_is_none(engine: Engine) -> None:
+    session: Any = Session(engine)
+    session.execution_options = immutabledict(tenantshield_reviewed=False)
+    with tenant_scope("acme"), session, pytest.raises(UnguardedStatementError):
+        session.execute(RAW)
 
 
 def test_a_reviewed_statement_needs_a_scope(engine: Engine) -> None:

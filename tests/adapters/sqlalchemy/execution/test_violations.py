@@ -197,3 +197,27 @@ def test_an_error_of_a_statement_inside_of_another_is_told_too(engine: Engine) -
     # A sequence, a default or a batch of rows is sent by a call of its own.
     with tenant_scope("a"), Session(engine) as session, pytest.raises(DBAPIError):
         session.connection().execute(func.no_such_function())
+
+
+@pytest.mark.parametrize("columns", [{"id": 3}, {"id": 3, "tenant_id": None}])
+def test_a_row_without_a_tenant_in_a_system_scope_is_explained(
+    engine: Engine, columns: dict[str, Any]
+) -> None:
+    with system_scope("test"), Session(engine) as session:
+        session.add(Client(**columns))
+        with pytest.raises(DBAPIError) as flushed:
+            session.flush()
+        session.rollback()
+        with pytest.raises(DBAPIError) as executed:
+            session.execute(insert(Client).values(**columns))
+    for error in (flushed, executed):
+        (note,) = error.value.__notes__
+        assert note.startswith("A system scope names no tenant, so vio_client.tenant_id is not")
+
+
+def test_another_column_without_a_value_is_left_alone(engine: Engine) -> None:
+    with system_scope("test"), Session(engine) as session:
+        session.add(Bill(id=3, tenant_id="a"))
+        with pytest.raises(DBAPIError) as caught:
+            session.flush()
+    assert not hasattr(caught.value, "__notes__")

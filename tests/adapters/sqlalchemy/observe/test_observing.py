@@ -19,6 +19,7 @@ from tenantshield_mw import (
 from tenantshield_mw.adapters.sqlalchemy import observe
 from tenantshield_mw.adapters.sqlalchemy.doctor import examine
 from tenantshield_mw.adapters.sqlalchemy.observe import Report
+from tests.policy_database import policy_database
 
 from .shop import A, Base, Item, Order, Refund, observing, told
 
@@ -133,3 +134,14 @@ def test_doctor_lists_what_is_observed() -> None:
         found = [each.table for each in examine(Base.metadata) if each.kind == "observed"]
     assert found == ["seen_order", "seen_refund"]
     assert not any(each.kind == "observed" for each in examine(Base.metadata))
+
+
+def test_an_engine_that_enforces_policies_is_not_observed() -> None:
+    refused = pytest.raises(ConfigurationError, match=r"either rls\.enforce\(\)")
+    with policy_database() as here, observing(), tenant_scope(A), refused:
+        engine = here.engine()
+        try:
+            with Session(engine) as session:
+                session.execute(select(Order.id))
+        finally:
+            engine.dispose()

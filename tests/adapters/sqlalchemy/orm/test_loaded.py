@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, insert, select, update
+from sqlalchemy import Engine, event, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased, make_transient, make_transient_to_detached
 from sqlalchemy.orm.exc import ObjectDeletedError
 
 from tenantshield_mw import CrossTenantAccessError, TenantShieldError, tenant_scope
 
 from ..firms import DEAL, FIRM, Deal, Firm, Step, seed
-from ..watching import engine_in_memory, fill, rows
+from ..watching import engine_in_memory, fill, rows, sent
 
 engine = engine_in_memory(seed)
 
@@ -183,6 +184,79 @@ def test_an_object_of_an_earlier_transaction_proves_nothing(engine: Engine, end:
             session.flush()
         session.rollback()
     assert rows(engine, "SELECT id FROM refs_deal WHERE id = 20") == []
+
+
+def by_text(session: Session) -> Callable[[], object]:
+    session.execute(text("SAVEPOINT here"))
+    return lambda: session.execute(text("ROLLBACK TO SAVEPOINT here"))
+
+
+def by_driver_sql(session: Session) -> Callable[[], object]:
+    session.connection().exec_driver_sql("savepoint here")
+    return lambda: session.connection().exec_driver_sql("/* back */ rollback to here")
+
+
+def on_the_connection(session: Session) -> Callable[[], object]:
+    return session.connection().begin_nested().rollback
+
+
+def by_an_error(session: Session) -> Callable[[], object]:
+    """A statement that fails, and undoes the transaction, as a deadlock does on MariaDB."""
+    again = insert(FIRM).prefix_with("OR ROLLBACK").values(id=1)
+
+    def fail() -> None:
+        with pytest.raises(IntegrityError):
+            session.execute(again)
+
+    return fail
+
+
+def in_the_middle(session: Session) -> Callable[[], object]:
+    outer = session.connection().begin_nested()
+    inner = session.connection().begin_nested()
+
+    def undo() -> None:
+        inner.commit()
+        outer.rollback()
+
+    return undo
+
+
+@pytest.mark.parametrize(
+    "begin", [by_text, by_driver_sql, by_an_error, on_the_connection, in_the_middle]
+)
+@pytest.mark.parametrize("kept", ["inserted", "loaded"])
+def test_an_object_that_was_undone_outside_of_the_session_proves_nothing(
+    engine: Engine, begin: Callable[[Session], Callable[[], object]], kept: str
+) -> None:
+    with tenant_scope("acme"), engine.connect() as connection:
+        session = Session(connection)
+        undo = begin(session)
+        if kept == "inserted":
+            firm = Firm(id=9)
+            session.add(firm)
+            session.flush()
+        else:
+            session.execute(insert(FIRM).values(id=9))
+            firm = session.get_one(Firm, 9)
+        undo()
+        driver: Any = connection.connection.dbapi_connection
+        driver.execute("INSERT INTO refs_firm VALUES (9, 'globex', 'new')")
+        session.add(Deal(id=20, firm_id=firm.id))
+        with pytest.raises(CrossTenantAccessError):
+            session.flush()
+        session.close()
+
+
+def test_an_object_of_a_savepoint_on_the_connection_proves_its_row_within(engine: Engine) -> None:
+    with tenant_scope("acme"), Session(engine) as session:
+        with session.connection().begin_nested(), sent(engine) as told:
+            firm = Firm(id=9)
+            session.add(firm)
+            session.flush()
+            session.add(Deal(id=20, firm_id=firm.id))
+            session.flush()
+        assert [each.split()[0] for each in told if "refs_" in each] == ["INSERT", "INSERT"]
 
 
 # -- one flush within another ----------------------------------------------------

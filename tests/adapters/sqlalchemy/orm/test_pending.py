@@ -56,7 +56,7 @@ def test_a_session_with_pending_work_refuses_another_tenant_and_drops_nothing(
         pend(session)
     with tenant_scope("globex"), pytest.raises(ScopeMismatchError, match="pending work") as caught:
         USES[use](session)
-    assert "flush and commit it, or roll it back" in str(caught.value)
+    assert "one tenant's scope and is used in another tenant's scope: flush" in str(caught.value)
     with tenant_scope("acme"):
         session.commit()
     assert rows(engine, "SELECT tenant_id FROM sess_owner WHERE id = 2") == [("globex",)]

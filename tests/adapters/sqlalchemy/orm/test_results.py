@@ -3,50 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, MetaData, String, event, select
+from sqlalchemy import Engine, event, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from tenantshield_mw import ScopeMismatchError, system_scope, tenant_scope
-from tenantshield_mw.adapters.sqlalchemy import tenant_aware
-from tests.databases import database
 
-from ..watching import fill
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData()
-
-
-@tenant_aware
-class Note(Base):
-    __tablename__ = "result_note"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    tenant_id: Mapped[str] = mapped_column(String(50))
-    body: Mapped[str] = mapped_column(String(50))
-
+from ..letters import METADATA, Letter
+from ..watching import creating, engine_in_memory
 
 SEED = (
-    "INSERT INTO result_note VALUES (1, 'acme', 'a1'), (2, 'acme', 'a2'), (3, 'acme', 'a3'),"
+    "INSERT INTO inst_letter VALUES (1, 'acme', 'a1'), (2, 'acme', 'a2'), (3, 'acme', 'a3'),"
     " (4, 'globex', 'g4'), (5, 'globex', 'g5')"
 )
-BY_ONE = select(Note).order_by(Note.id).execution_options(yield_per=1)
+BY_ONE = select(Letter).order_by(Letter.id).execution_options(yield_per=1)
 
 
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    with database("sqlite") as here:
-        engine = here.engine()
-        Base.metadata.create_all(engine)
-        fill(engine, SEED)
-        yield engine
-        engine.dispose()
+engine = engine_in_memory(creating(METADATA, SEED))
 
 
 def acme() -> Any:
@@ -75,13 +54,13 @@ def test_what_is_read_on_does_not_answer_the_scope_in_between(
             result = session.scalars(BY_ONE)
             held = [next(result)]
         with tenant_scope("globex"):
-            assert session.scalar(select(Note.id).limit(1)) == 4
+            assert session.scalar(select(Letter.id).limit(1)) == 4
         with first():
             held += read(result)
             assert {"a2", "a3"} <= {note.body for note in held[1:]}
         with tenant_scope("globex"):
-            assert [session.get(Note, number) for number in (1, 2, 3)] == [None] * 3
-            assert session.get_one(Note, 4).body == "g4"
+            assert [session.get(Letter, number) for number in (1, 2, 3)] == [None] * 3
+            assert session.get_one(Letter, 4).body == "g4"
 
 
 @pytest.mark.parametrize("first", [acme, system])
@@ -93,11 +72,11 @@ def test_outside_of_its_scope_it_is_refused_once_the_session_served_another(
             result = session.scalars(BY_ONE)
             held = [next(result)]
         with tenant_scope("globex"):
-            session.scalar(select(Note.id).limit(1))
+            session.scalar(select(Letter.id).limit(1))
         with pytest.raises(ScopeMismatchError, match="outside of it"):
             result.all()
         with tenant_scope("globex"):
-            assert session.get(Note, 2) is None
+            assert session.get(Letter, 2) is None
         assert len(held) == 1
 
 
@@ -117,24 +96,24 @@ def test_pending_work_of_the_scope_in_between_is_not_lost(engine: Engine) -> Non
             result = session.scalars(BY_ONE)
             next(result)
         with tenant_scope("globex"):
-            session.add(Note(id=6, body="g6"))
-            session.scalar(select(Note.id).limit(1))
+            session.add(Letter(id=6, body="g6"))
+            session.scalar(select(Letter.id).limit(1))
         with acme(), pytest.raises(ScopeMismatchError, match="pending work"):
             result.all()
         with tenant_scope("globex"):
             session.flush()
-            assert session.scalar(select(Note.body).where(Note.id == 6)) == "g6"
+            assert session.scalar(select(Letter.body).where(Letter.id == 6)) == "g6"
 
 
 @pytest.mark.parametrize(
     "read",
     [
-        lambda session: session.scalars(select(Note)).all(),
-        lambda session: session.scalars(select(Note)).first(),
-        lambda session: session.scalars(select(Note)).fetchmany(2),
+        lambda session: session.scalars(select(Letter)).all(),
+        lambda session: session.scalars(select(Letter)).first(),
+        lambda session: session.scalars(select(Letter)).fetchmany(2),
         lambda session: [*session.scalars(BY_ONE)],
-        lambda session: session.get(Note, 1),
-        lambda session: session.query(Note).all(),
+        lambda session: session.get(Letter, 1),
+        lambda session: session.query(Letter).all(),
     ],
 )
 def test_a_listener_that_uses_the_session_in_another_scope_mixes_nothing(
@@ -146,18 +125,18 @@ def test_a_listener_that_uses_the_session_in_another_scope_mixes_nothing(
         calls.append(None)
         if len(calls) == 1:
             with tenant_scope("globex"):
-                session.scalar(select(Note.id).limit(1))
+                session.scalar(select(Letter.id).limit(1))
 
-    event.listen(Note, "load", in_another_scope)
+    event.listen(Letter, "load", in_another_scope)
     try:
         with Session(engine) as session:
             with acme():
                 held = read(session)
                 assert held
             with tenant_scope("globex"):
-                assert [session.get(Note, number) for number in (1, 2, 3)] == [None] * 3
+                assert [session.get(Letter, number) for number in (1, 2, 3)] == [None] * 3
     finally:
-        event.remove(Note, "load", in_another_scope)
+        event.remove(Letter, "load", in_another_scope)
     assert calls
 
 
@@ -166,7 +145,7 @@ async def async_engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
     engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'notes.sqlite3'}")
     with system_scope("fill the database of a test"):
         async with engine.begin() as connection:
-            await connection.run_sync(Base.metadata.create_all)
+            await connection.run_sync(METADATA.create_all)
             await connection.exec_driver_sql(SEED)
     yield engine
     await engine.dispose()
@@ -188,7 +167,7 @@ async def test_a_task_of_another_tenant_gets_nothing_that_a_shared_session_was_l
 
     async def load() -> Any:
         with tenant_scope("acme"):
-            return await session.get(Note, 1)
+            return await session.get(Letter, 1)
 
     async with AsyncSession(async_engine) as session:
         loading = asyncio.create_task(load())
@@ -199,5 +178,5 @@ async def test_a_task_of_another_tenant_gets_nothing_that_a_shared_session_was_l
             go_on.set()
             loaded = await loading
             assert loaded.body == "a1"
-            assert await session.get(Note, 1) is None
+            assert await session.get(Letter, 1) is None
             assert [*session] == []

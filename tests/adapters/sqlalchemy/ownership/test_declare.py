@@ -275,6 +275,7 @@ def test_a_table_with_a_column_cannot_also_go_through_a_parent() -> None:
         tenant_aware(twofold("decl_then_through"), through="decl_order")
 
 
+@pytest.mark.usefixtures("declared_for_a_test")
 def test_the_same_name_in_two_schemas_is_two_tables() -> None:
     first = Table("decl_twice", MetaData(), Column("tenant_id", String), schema="decl_one")
     second = Table("decl_twice", MetaData(), Column("org_id", String), schema="decl_two")

@@ -27,6 +27,7 @@ from tenantshield_mw import ConfigurationError, CrossTenantAccessError, tenant_s
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware, tenant_foreign_key
 from tests.databases import NAMES, DatabaseName, database, memory_engine, require
 
+from ..schemas import tenant_table
 from ..watching import fill, rows, sent
 
 
@@ -75,18 +76,10 @@ def uniques(table: Table) -> list[set[str]]:
 def pair(
     metadata: MetaData, prefix: str, /, *constraints: Any, **options: Any
 ) -> tuple[Table, Table]:
-    parent = Table(
-        f"{prefix}_parent",
-        metadata,
-        Column("id", Integer, primary_key=True),
-        Column("tenant_id", String(50)),
-        *constraints,
-    )
-    child = Table(
+    parent = tenant_table(f"{prefix}_parent", metadata, *constraints)
+    child = tenant_table(
         f"{prefix}_child",
         metadata,
-        Column("id", Integer, primary_key=True),
-        Column("tenant_id", String(50)),
         Column("parent_id", Integer),
         tenant_foreign_key("parent_id", f"{prefix}_parent.id", **options),
     )
@@ -110,12 +103,7 @@ def test_it_makes_no_difference_which_table_is_defined_first() -> None:
         Column("parent_id", Integer),
         tenant_foreign_key("parent_id", "keys_later_parent.id"),
     )
-    parent = Table(
-        "keys_later_parent",
-        metadata,
-        Column("id", Integer, primary_key=True),
-        Column("tenant_id", String(50)),
-    )
+    parent = tenant_table("keys_later_parent", metadata)
     assert uniques(parent) == [{"tenant_id", "id"}]
     metadata.create_all(memory_engine())
 
@@ -202,13 +190,7 @@ def test_a_key_of_several_columns_is_possible() -> None:
 
 def test_a_parent_in_a_schema_is_found() -> None:
     metadata = MetaData()
-    parent = Table(
-        "keys_schema_parent",
-        metadata,
-        Column("id", Integer, primary_key=True),
-        Column("tenant_id", String(50)),
-        schema="keys_schema",
-    )
+    parent = tenant_table("keys_schema_parent", metadata, schema="keys_schema")
     Table(
         "keys_schema_child",
         metadata,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
 from typing import Any
@@ -38,12 +38,32 @@ from ..watching import rows, sent
 NUMBERS = count()
 
 
-class Upper(TypeDecorator[str]):
-    impl = String(4)
+class Twice(TypeDecorator[str]):
+    impl = String(5)
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Any) -> Any:
         return None if value is None else f"{value}-{value}"
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        return None if value is None else value[: len(value) // 2]
+
+
+class OneOfTwo(TypeDecorator[str]):
+    """Stores the same for several tenants."""
+
+    impl = String(20)
+    cache_ok = True
+
+    def __init__(self, store: Callable[[str], str], give: Callable[[str], Any] = str) -> None:
+        super().__init__()
+        self.store, self.give = store, give
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        return None if value is None else self.store(value)
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        return None if value is None else self.give(value)
 
 
 def of_type(type_: Any) -> Table:
@@ -71,7 +91,11 @@ LIMITS = [
     (MYSQL_INTEGER(unsigned=True), 2**32 - 1, -1),
     (Uuid(as_uuid=False), str(uuid.UUID(int=5)), uuid.UUID(int=5).hex),
     (Uuid(as_uuid=False), str(uuid.UUID(int=5)), "acme"),
-    (Upper(), "a", "abc"),
+    (Twice(), "ab", "abc"),
+    (OneOfTwo(str.lower), "acme", "Acme"),
+    (OneOfTwo(lambda given: given[:4]), "acme", "acmes"),
+    (OneOfTwo(lambda _: "globex", lambda _: "acme"), "acme", "globex"),
+    (OneOfTwo(str.casefold, lambda given: None if given == "ss" else given), "acme", "ß"),
 ]
 
 

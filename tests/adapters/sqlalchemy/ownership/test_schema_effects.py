@@ -234,7 +234,9 @@ def test_a_shared_table_of_another_database_may_have_the_name_of_a_tenant_aware_
     name = new_name()
     ours = tenant_aware(tenant_table(name, MetaData()))
     elsewhere = MetaData()
-    theirs = shared_across_tenants(child_table(name, elsewhere, Column("label", String(9))))
+    theirs = shared_across_tenants(
+        child_table(name, elsewhere, Column("label", String(9))), in_another_database=True
+    )
     line = child_table(
         f"{name}_line", elsewhere, Column("up", ForeignKey(f"{name}.id"), nullable=False)
     )
@@ -267,6 +269,8 @@ def test_a_table_with_the_tenant_column_is_not_another_databases() -> None:
     ):
         with pytest.raises(ConfigurationError, match="declared twice"):
             shared_across_tenants(other)
+        with pytest.raises(ConfigurationError, match="has no tenant column"):
+            shared_across_tenants(other, in_another_database=True)
 
 
 def test_a_table_of_the_same_metadata_is_not_another_databases() -> None:
@@ -274,6 +278,8 @@ def test_a_table_of_the_same_metadata_is_not_another_databases() -> None:
     ours = tenant_aware(tenant_table(name, metadata))
     with pytest.raises(ConfigurationError, match="declared twice"):
         shared_across_tenants(ours)
+    with pytest.raises(ConfigurationError, match="a MetaData of its own"):
+        shared_across_tenants(ours, in_another_database=True)
 
 
 def test_the_indexes_by_default_schema_do_not_grow_without_end() -> None:

@@ -132,6 +132,30 @@ def test_policies_close_the_way_of_the_cursor(policies: PolicyDatabase) -> None:
     owner.dispose()
 
 
+def test_tables_that_are_created_get_policies_and_grants(policies: PolicyDatabase) -> None:
+    app, owner = engines(policies)
+    options: Any = {"owner": owner, "system_role": policies.system}
+    found = prove(app, Invoices.metadata, Invoices.registry.mappers, **options)
+    assert leaks(found) == []
+    assert (CURSOR, "confined") in {(each.way, each.verdict) for each in found}
+    app.dispose()
+    owner.dispose()
+
+
+def test_what_a_role_may_not_read_at_all_proves_nothing(policies: PolicyDatabase) -> None:
+    app, owner = engines(policies)
+    Invoices.metadata.create_all(owner)
+    with owner.begin() as connection:
+        create_policies(connection, Invoices.metadata)
+    policies.grant()
+    policies.run(f"REVOKE ALL ON customer FROM {policies.app}")
+    found = prove(app, Invoices.metadata, (), system_role=policies.system)
+    assert leaks(found) == [("customer", "")]
+    assert "permission denied" in found[0].detail
+    app.dispose()
+    owner.dispose()
+
+
 def test_a_policy_that_is_missing_is_found(policies: PolicyDatabase) -> None:
     app, owner = engines(policies)
     Invoices.metadata.create_all(owner)

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Column,
     Engine,
     ForeignKey,
-    Integer,
     MetaData,
     String,
     Table,
@@ -27,6 +26,7 @@ from tenantshield_mw import UnguardedStatementError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 from tests.databases import NAMES, database, memory_engine, require
 
+from ..schemas import tenant_table
 from ..watching import fill, rows
 
 METADATA = MetaData()
@@ -39,22 +39,14 @@ CODE = shared_across_tenants(
     )
 )
 PRICE = tenant_aware(
-    Table(
-        "upcasc_price",
-        METADATA,
-        Column("id", Integer, primary_key=True),
-        Column("tenant_id", String(50)),
-        Column("code", ForeignKey("upcasc_code.code", onupdate="CASCADE")),
+    tenant_table(
+        "upcasc_price", METADATA, Column("code", ForeignKey("upcasc_code.code", onupdate="CASCADE"))
     )
 )
 
 STOCK = tenant_aware(
-    Table(
-        "upcasc_stock",
-        METADATA,
-        Column("id", Integer, primary_key=True),
-        Column("tenant_id", String(50)),
-        Column("code", ForeignKey("upcasc_code.code", ondelete="CASCADE")),
+    tenant_table(
+        "upcasc_stock", METADATA, Column("code", ForeignKey("upcasc_code.code", ondelete="CASCADE"))
     )
 )
 

@@ -143,7 +143,14 @@ def test_each_check_applies_to_each_source(engine: Engine, sql: str, form: str) 
     assert "no tenant is in scope" not in str(scoped.value)
     assert re.search(REFUSED[sql], str(unscoped.value))
     assert "no tenant is in scope" in str(unscoped.value)
-    assert 'system_scope("why")' in str(unscoped.value)
+    for error in (scoped, unscoped):
+        reviewed, everything = (
+            str(error.value).index(each)
+            for each in ("tenantshield_reviewed", 'system_scope("why"), which sees them all')
+        )
+        assert reviewed < everything
+    # By itself, a tenant's scope would not help.
+    assert "enter tenant_scope(...) and" in str(unscoped.value)
     assert statements == []
 
 

@@ -11,8 +11,6 @@ from sqlalchemy import (
     Engine,
     Integer,
     MetaData,
-    String,
-    Table,
     delete,
     func,
     insert,
@@ -26,6 +24,8 @@ from tenantshield_mw.adapters.sqlalchemy.ownership.registry import registry
 from tenantshield_mw.adapters.sqlalchemy.raw_sql import keywords
 from tenantshield_mw.adapters.sqlalchemy.raw_sql.table_names import unmarked_names
 from tests.databases import NAMES, database
+
+from ..schemas import tenant_table
 
 FORMS = (
     "SELECT * FROM {}",
@@ -216,15 +216,7 @@ def declarations() -> Iterator[None]:
 )
 def test_a_confined_table_may_read_like_raw_sql(engine: Engine, name: str) -> None:
     metadata = MetaData()
-    table = tenant_aware(
-        Table(
-            name,
-            metadata,
-            Column("id", Integer, primary_key=True),
-            Column("tenant_id", String(20)),
-            Column("cost$", Integer),
-        )
-    )
+    table = tenant_aware(tenant_table(name, metadata, Column("cost$", Integer)))
     with system_scope("set up"):
         metadata.create_all(engine)
     try:

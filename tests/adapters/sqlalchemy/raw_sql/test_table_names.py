@@ -32,21 +32,17 @@ from tests.commands import ROOT
 from tests.databases import NAMES, Database, database, require
 from tests.tstrings import Interpolated, tstring
 
+from ..schemas import child_table, tenant_table
+
 METADATA = MetaData()
 BILL = tenant_aware(
-    Table(
-        "named_bill",
-        METADATA,
-        Column("id", Integer, primary_key=True),
-        Column("tenant_id", String(50)),
-        Column("slug", String(50), unique=True),
-        Column("note", String(50)),
+    tenant_table(
+        "named_bill", METADATA, Column("slug", String(50), unique=True), Column("note", String(50))
     )
 )
-ROW = Table(
+ROW = child_table(
     "named_row",
     METADATA,
-    Column("id", Integer, primary_key=True),
     Column("text", String(50)),
     Column("bill_id", ForeignKey("named_bill.id"), nullable=False),
 )

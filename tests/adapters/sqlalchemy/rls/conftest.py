@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 import pytest
-from sqlalchemy import URL, Engine, MetaData, create_engine
+from sqlalchemy import URL, Engine, MetaData, create_engine, text
+from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
@@ -159,6 +160,20 @@ class Client:
         else:
             self._runner.run(self.async_engine.dispose())
         self._runner.close()
+
+
+@contextmanager
+def detached(engine: Engine, *, begins: bool = False) -> Generator[Connection]:
+    """Yield a connection that is detached from its pool, after or before it has begun."""
+    with engine.connect() as connection:
+        if begins:
+            connection.execute(text("SELECT 1"))
+        connection.detach()
+        inner: Any = connection.connection.dbapi_connection
+        yield connection
+    if engine.dialect.is_async and not engine.dialect.has_terminate:
+        # SQLAlchemy leaves those of psycopg open.
+        inner.close()
 
 
 def by_cursor(session: Session, sql: str) -> list[tuple[Any, ...]]:

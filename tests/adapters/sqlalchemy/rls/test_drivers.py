@@ -1,4 +1,4 @@
-"""The transaction that is begun here has the options that the application set."""
+"""The tenant is told with each driver, at the beginning of the application's transaction."""
 
 from __future__ import annotations
 
@@ -14,48 +14,12 @@ from tenantshield_mw import ConfigurationError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import rls
 from tenantshield_mw.adapters.sqlalchemy.databases import sqlstate
 
-from .conftest import DRIVERS, Client, Driver, RlsDatabase, by_cursor
+from .conftest import DRIVERS, Client, Driver, RlsDatabase, by_cursor, detached
 
 INVALID_PARAMETER_VALUE = "22023"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 READY_FOR_QUERY = b"Z"
 """https://www.postgresql.org/docs/current/protocol-message-formats.html"""
-
-KIND = (
-    "SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only'), "
-    "current_setting('transaction_deferrable'), current_setting('tenantshield.text')"
-)
-
-
-@pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
-@pytest.mark.parametrize("is_read_only", [True, False])
-@pytest.mark.parametrize("is_deferrable", [True, False])
-def test_a_transaction_is_of_the_kind_that_was_asked_for(
-    client: Client, level: str, *, is_read_only: bool, is_deferrable: bool
-) -> None:
-    options: dict[str, Any] = {
-        "isolation_level": level,
-        "postgresql_readonly": is_read_only,
-        "postgresql_deferrable": is_deferrable,
-    }
-
-    def run(session: Session) -> list[tuple[Any, ...]]:
-        session.connection(execution_options=options)
-        return by_cursor(session, KIND)
-
-    with tenant_scope("acme"):
-        assert client.session(run) == [
-            (
-                level.lower(),
-                "on" if is_read_only else "off",
-                "on" if is_deferrable else "off",
-                "acme",
-            )
-        ]
-        # And the next transaction on the same connection has the defaults.
-        assert client.session(lambda s: by_cursor(s, KIND)) == [
-            ("read committed", "off", "off", "acme")
-        ]
 
 
 def test_what_is_committed_stays_and_what_is_rolled_back_does_not(
@@ -77,50 +41,27 @@ def test_what_is_committed_stays_and_what_is_rolled_back_does_not(
     base.here.run("DROP TABLE told")
 
 
-@pytest.mark.parametrize("tenant", ["%s", "'; SELECT 1; --", "\\'", "$1", "{}", "ümläut"])
-def test_a_name_is_told_as_it_is(client: Client, tenant: str) -> None:
-    with tenant_scope(tenant):
-        ((*_, told),) = client.session(lambda s: by_cursor(s, KIND))
-    assert told == tenant
-
-
-@pytest.mark.parametrize("tenant", ["\\'", "a\\", "\\' || current_user || '"])
-def test_a_name_is_told_as_it_is_where_backslashes_escape(client: Client, tenant: str) -> None:
-    def escape(session: Session) -> None:
-        by_cursor(session, "SET standard_conforming_strings = off")
-        session.commit()
-
-    client.session(escape)
-    with tenant_scope(tenant):
-        ((*_, told),) = client.session(lambda s: by_cursor(s, KIND))
-    assert told == tenant
-
-
-@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "pg8000"])
-def test_a_name_is_told_in_the_encoding_of_the_connection(
-    base: RlsDatabase, driver: Driver
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_connection_that_is_detached_from_its_pool_is_told(
+    client: Client, base: RlsDatabase, *, begins: bool
 ) -> None:
-    client = Client(base, driver, client_encoding="latin1", pool_size=1, max_overflow=0)
-    try:
-        with tenant_scope("ümläut"):
-            ((*_, told),) = client.session(lambda s: by_cursor(s, KIND))
-        assert told == "ümläut"
-        with tenant_scope("日本"), pytest.raises(UnicodeEncodeError):
-            client.session(lambda s: by_cursor(s, KIND))
-        # Nothing of what was not sent precedes the next transaction, or begins one.
-        client.session(lambda s: check_autocommit(s, base))
-        with tenant_scope("acme"):
-            ((*_, told),) = client.session(lambda s: by_cursor(s, KIND))
-        assert told == "acme"
-    finally:
-        client.close()
+    told = text("SELECT current_setting('tenantshield.text'), current_user::text")
 
+    def detach(_: Session) -> list[tuple[Any, ...]]:
+        with detached(client.engine, begins=begins) as connection:
+            found = []
+            for scope in (tenant_scope("acme"), tenant_scope("globex"), system_scope("a test")):
+                with scope:
+                    found.append(tuple(connection.execute(told).one()))
+            connection.rollback()
+            return [*found, tuple(connection.execute(told).one())]
 
-def check_autocommit(session: Session, base: RlsDatabase) -> None:
-    session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-    ((own,),) = by_cursor(session, "SELECT pg_backend_pid()")
-    state = base.here.read("SELECT state FROM pg_stat_activity WHERE pid = %s", [own])
-    assert state == [("idle",)]
+    assert client.session(detach) == [
+        ("acme", base.app),
+        ("globex", base.app),
+        ("", base.system),
+        ("", base.app),
+    ]
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -133,20 +74,6 @@ def test_a_role_that_is_not_there_is_the_servers_error(base: RlsDatabase, driver
         # The connection can be used afterwards.
         with tenant_scope("acme"):
             assert client.session(lambda s: by_cursor(s, "SELECT 1")) == [(1,)]
-    finally:
-        client.close()
-
-
-@pytest.mark.parametrize("driver", DRIVERS)
-def test_a_name_is_not_told_in_part(base: RlsDatabase, driver: Driver) -> None:
-    client = Client(base, driver, system_role=f"{base.system}\0x")
-    try:
-        with (
-            system_scope("to see all"),
-            # The other drivers send the value with its length, and the server refuses it.
-            pytest.raises((ConfigurationError, DBAPIError), match=r"zero byte|: 0x00"),
-        ):
-            client.session(lambda s: s.execute(text("SELECT 1")))
     finally:
         client.close()
 

@@ -56,7 +56,8 @@ from database import engine
 
 with system_scope("x"):
     try:
-        engine.connect().execute(select(Invoice))
+        with engine.connect() as connection:
+            connection.execute(select(Invoice))
     except Exception as error:
         assert "shop_system" in str(error), error
     else:

@@ -15,7 +15,7 @@ from tenantshield_mw.adapters.sqlalchemy.rls import transactions
 from tests.plans import indexes, plan_of
 
 from . import signed_clients
-from .conftest import SIGNING, Client, Driver, RlsDatabase, by_cursor
+from .conftest import SIGNING, Client, Driver, RlsDatabase, by_cursor, detached
 from .models import KINDS, Bottle, Cellar, Label, Tasting
 from .signed_clients import KEY, names
 
@@ -83,6 +83,19 @@ def test_a_tenant_of_each_type_is_signed(client: Client, model: Any) -> None:
                 lambda s: len(by_cursor(s, f"SELECT * FROM {model.__tablename__}"))
             )
             assert client.session(add) == before + 1
+
+
+def test_a_connection_that_is_detached_from_its_pool_is_signed_for(client: Client) -> None:
+    def detach(_: Session) -> list[list[str]]:
+        with detached(client.engine) as connection, Session(connection) as session:
+            found = []
+            for scope in (tenant_scope("acme"), tenant_scope("globex"), system_scope("a test")):
+                with scope:
+                    found.append(names(session))
+                session.rollback()
+            return found
+
+    assert client.session(detach) == [["acme"], ["globex"], ["acme", "globex"]]
 
 
 def test_the_scope_may_change_within_a_transaction(app: Client) -> None:

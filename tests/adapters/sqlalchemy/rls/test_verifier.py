@@ -6,7 +6,8 @@ Each test is a line of the threat model in SECURITY.md.
 
 from __future__ import annotations
 
-from typing import Any
+import uuid
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -238,23 +239,71 @@ def test_nothing_is_seen_with_other_drivers(base: RlsDatabase, attacker: Any, dr
     assert not any("globex" in each for each in queries)
 
 
-@pytest.mark.parametrize("setting", ["enable_seqscan", "enable_indexscan", "enable_bitmapscan"])
-@pytest.mark.parametrize("table", ["floor_by_integer", "floor_by_uuid"])
-def test_a_tenant_that_is_none_of_its_type_says_nothing_about_the_rows(
-    base: RlsDatabase, attacker: Any, table: str, setting: str
+TYPES: Final = {
+    "floor_by_integer": (
+        "integer",
+        "7",
+        ["none of it", "9" * 19, "-", "1.0", "9" * 40, " 7", "7\n"],
+    ),
+    "floor_by_uuid": ("uuid", str(uuid.UUID(int=7)), ["none of it", "0" * 31, "{" + "0" * 32, "é"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "claimed"), [(table, each) for table in TYPES for each in TYPES[table][2]]
+)
+def test_a_tenant_that_is_none_of_its_type_shows_no_rows_and_is_no_error(
+    base: RlsDatabase, attacker: Any, table: str, claimed: str
 ) -> None:
-    """What cannot be converted is an error for any condition, or for none."""
-    kind = table.removeprefix("floor_by_")
-    value = "7" if kind == "integer" else "00000000-0000-0000-0000-000000000007"
+    kind, value, _ = TYPES[table]
     base.here.run(f"INSERT INTO {table} VALUES (1, '{value}') ON CONFLICT DO NOTHING")
-    attacker.execute(f"SELECT set_config('tenantshield.{kind}', 'none of it', true)")
-    attacker.execute(f"SET LOCAL {setting} = off")
+    attacker.execute("SELECT set_config(%s, %s, true)", [f"tenantshield.{kind}", claimed])
+    # Has the conditions evaluated in another order.
+    attacker.execute("SET LOCAL cpu_operator_cost = 0")
+    for setting in ("enable_seqscan", "enable_indexscan", "enable_bitmapscan"):
+        attacker.execute(f"SET LOCAL {setting} = off")
+        assert attacker.execute(f"SELECT 1 FROM {table} WHERE id = 1").fetchall() == []
 
-    def outcome(number: int) -> object:
-        try:
-            with attacker.transaction():
-                return attacker.execute(f"SELECT 1 FROM {table} WHERE id = {number}").fetchall()
-        except psycopg.errors.InvalidTextRepresentation as error:
-            return str(error)
 
-    assert outcome(1) == outcome(999)
+@pytest.mark.parametrize("table", ['"floor Cellar"', *TYPES])
+def test_no_setting_of_the_session_makes_a_refusal_say_anything_about_the_rows(
+    base: RlsDatabase, attacker: Any, table: str
+) -> None:
+    """A function is compiled once in a session, so each setting gets one of its own."""
+    kind, value, _ = TYPES.get(table, ("text", "", []))
+    number = 1 if value else 2
+    if value:
+        base.here.run(f"INSERT INTO {table} VALUES (1, '{value}') ON CONFLICT DO NOTHING")
+    url = base.url(base.app).set(drivername="postgresql").render_as_string(hide_password=False)
+    told = []
+    for name, value in _settings(attacker):
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SELECT set_config(%s, 'globex', false)", [f"tenantshield.{kind}"])
+            connection.execute("SELECT set_config('tenantshield.signature', 'x', false)")
+            connection.execute("SET enable_seqscan = off")
+            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+            if _outcome(connection, table, number) != _outcome(connection, table, 999):
+                told.append(f"{name} = {value}")
+    assert told == []
+
+
+def _settings(connection: Any) -> list[tuple[str, str]]:
+    """Return the settings that anybody may change, with each value that is one of a few."""
+    found: list[tuple[str, str]] = connection.execute(
+        "SELECT name, value FROM pg_settings, "
+        "unnest(CASE vartype WHEN 'bool' THEN array['on', 'off'] WHEN 'enum' THEN enumvals "
+        "ELSE array[min_val, max_val] END) AS value "
+        "WHERE context = 'user' AND value <> setting AND vartype <> 'string' "
+        # Time runs out while a statement runs, whatever it does. The others are not a session's.
+        "AND name NOT LIKE '%timeout' AND name NOT LIKE 'transaction_%' ORDER BY 1, 2"
+    ).fetchall()
+    assert ("standard_conforming_strings", "off") in found
+    return found
+
+
+def _outcome(connection: Any, table: str, number: int) -> str:
+    try:
+        sql = f"SELECT 1 FROM {table} WHERE id = {number}"
+        return str(connection.execute(sql).fetchall())
+    except psycopg.Error as error:
+        return str(error)

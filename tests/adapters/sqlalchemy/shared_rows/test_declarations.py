@@ -29,6 +29,8 @@ from tenantshield_mw.adapters.sqlalchemy.doctor import examine
 from tenantshield_mw.adapters.sqlalchemy.ownership.registry import registry
 from tests.databases import memory_engine
 
+from ..schemas import child_table
+
 
 @pytest.fixture(autouse=True)
 def own_declarations() -> Iterator[None]:
@@ -139,10 +141,9 @@ def test_a_unique_key_of_a_reference_to_shared_rows_replaces_no_row() -> None:
     metadata = MetaData()
     tenant_aware(table("srd_shelf", metadata=metadata, nullable=True), shared_rows=null())
     tenant_aware(table("srd_case", metadata=metadata))
-    link = Table(
+    link = child_table(
         "srd_link",
         metadata,
-        Column("id", Integer, primary_key=True),
         Column("shelf_id", ForeignKey("srd_shelf.id"), nullable=False),
         Column("case_id", ForeignKey("srd_case.id"), nullable=False),
         UniqueConstraint("shelf_id", sqlite_on_conflict="REPLACE"),

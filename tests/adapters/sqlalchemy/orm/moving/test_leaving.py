@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import (
     Session,
     make_transient,
+    raiseload,
 )
 from sqlalchemy.orm.attributes import flag_modified
 
@@ -190,6 +192,20 @@ def test_a_tied_object_from_a_cache_is_read_again(engine: Engine, enter: str) ->
     with tenant_scope("b"), Session(engine) as session:
         ENTER[enter](session, again)
         assert session.get_one(Line, 112).text == "lb"
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+def test_a_tied_object_that_is_read_again_keeps_what_its_querys_options_say(
+    engine: Engine, *, pickled: bool
+) -> None:
+    with tenant_scope("a"), Session(engine) as session:
+        line = session.scalars(select(Line).options(raiseload(Line.order))).one()
+    with tenant_scope("a"), Session(engine) as session:
+        line = pickle.loads(pickle.dumps(line)) if pickled else line
+        session.add(line)
+        assert line.text == "la"
+        with pytest.raises(InvalidRequestError, match="lazy='raise'"):
+            line.order  # noqa: B018
 
 
 def test_an_own_tied_object_is_changed_elsewhere_and_added(here: Database, engine: Engine) -> None:

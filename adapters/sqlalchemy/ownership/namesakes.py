@@ -1,0 +1,61 @@
+"""Tables of one name in several schemas that belong to tenants in different ways.
+
+Which of them a name without a schema, or with one that is translated, stands for is decided by the
+connection. The statement was confined by what the one is; on the other it would reach rows of all
+tenants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TypeAlias
+
+from .model import ColumnOwnership, Ownership, ParentOwnership, TableKey
+
+__all__ = ["find_namesakes", "may_be_found_by", "way_of"]
+
+Way: TypeAlias = tuple[object, ...] | None
+"""How the rows of a table belong to tenants; equal for tables that one predicate confines."""
+
+
+def way_of(ownership: Ownership | None) -> Way:
+    """Return how rows belong to tenants; ``None`` if they do not."""
+    match ownership:
+        case ColumnOwnership():
+            return ownership.column, ownership.python_type, repr(ownership.shared_rows)
+        case ParentOwnership():
+            return tuple(
+                (key.columns, key.parent.name, key.parent_columns) for key in ownership.parent_keys
+            )
+        case _:
+            return None
+
+
+def find_namesakes(
+    tables: Iterable[TableKey], ownerships: Mapping[TableKey, Ownership]
+) -> Mapping[str, Collection[TableKey]]:
+    """Return the tables by their name, case folded, of which one belongs to tenants differently.
+
+    Args:
+        tables: the known tables.
+        ownerships: those that belong to tenants.
+    """
+    found: dict[str, list[TableKey]] = {}
+    for key in tables:
+        found.setdefault(key[1].casefold(), []).append(key)
+    return {
+        name: keys
+        for name, keys in found.items()
+        if len(keys) > 1 and len({way_of(ownerships.get(key)) for key in keys}) > 1
+    }
+
+
+def may_be_found_by(table: TableKey, name: TableKey, search_path: frozenset[str]) -> bool:
+    """Return whether a name without a schema may stand for a table of a schema.
+
+    Args:
+        table: the table.
+        name: a name, perhaps with a schema.
+        search_path: all schemas, in lower case, in which an unqualified table is looked for.
+    """
+    return name[0] is None and table[0] is not None and table[0].casefold() in search_path
