@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from functools import wraps
+from inspect import getattr_static
 from typing import Any, Final, NoReturn, final
 
 from celery import Celery, Task, bootsteps, signals
@@ -22,7 +22,9 @@ from tenantshield_mw.context import Bound, unbind
 from tenantshield_mw.directory import Lookup, TenantDirectory
 from tenantshield_mw.errors import ConfigurationError, TenantShieldError
 from tenantshield_mw.jobs import HEADER, JobScope, JobTenants, OnRefused
+from tenantshield_mw.jobs.followers import refuse_followers
 from tenantshield_mw.jobs.scope import ONE_TENANT, OPTIONS, enter
+from tenantshield_mw.jobs.senders import SENDER, Sender, sending_for_itself, sends_for
 from tenantshield_mw.tenant import TenantContext, TenantId
 
 __all__ = ["TenantRequest", "TenantTask", "install"]
@@ -30,13 +32,12 @@ __all__ = ["TenantRequest", "TenantTask", "install"]
 _INSTALLED: Final = "tenantshield"
 _ENTERED: Final = "tenantshield_entered"
 
+# Celery's own task that deletes old results, which beat sends.
 _WITHOUT_TENANT: Final = frozenset({"celery.backend_cleanup"})
-"""Celery's own task that deletes old results, which beat sends."""
 
-_sent_for: Final[ContextVar[TenantId | None]] = ContextVar("tenantshield_mw_celery", default=None)
-"""The tenant of a task that does not run, since it was refused or has run before. Nothing is bound,
-so that its hooks reach no rows, but what Celery sends for it, such as another attempt, is that
-tenant's."""
+_FOLLOWED: Final = f"{HEADER}-followed"
+"""The header of a task that needs no tenant, with that in whose scope it was sent: what Celery
+sends afterwards, such as the next task of a chain, is that tenant's."""
 
 
 @final
@@ -50,12 +51,17 @@ class _Installed:
         self._send = app.send_task
 
     def with_tenant(
-        self, scope: JobScope, name: str, task_id: str, headers: Mapping[str, Any] | None
+        self, scope: JobScope, name: str, task_id: str, headers: Any, options: Any
     ) -> dict[str, Any]:
         """Return a copy of ``headers`` that names the tenant in scope, whatever they named."""
-        copied = {key: value for key, value in (headers or {}).items() if key != HEADER}
-        carried = self.tenants.carried(scope, name, task_id, unless_bound=_sent_for.get())
-        return copied if carried is None else {**copied, HEADER: carried}
+        copied = {k: value for k, value in (headers or {}).items() if k not in (HEADER, _FOLLOWED)}
+        tenant_id = sends_for(scope, task_id)
+        if tenant_id is None:
+            self.tenants.carried(scope, name, task_id)  # raises unless the task needs none
+            refuse_followers(options, self._needs_tenant)
+            return copied
+        header = HEADER if scope.needs_tenant else _FOLLOWED
+        return {**copied, header: self.tenants.signed(tenant_id, name, task_id)}
 
     def send_task(
         self,
@@ -73,20 +79,22 @@ class _Installed:
 
         ``tenant=None`` sends a task that is not declared in this process without a tenant.
         """
+        scope = self._scope_of(name)
         if options.pop("tenant", ONE_TENANT) is None:
-            scope = JobScope(needs_tenant=False)
-            if self._scope_of(name).needs_tenant and name in self.app.tasks:
+            if self._needs_tenant(name):
                 raise ConfigurationError(
-                    f"the task {name!r} needs a tenant, so it cannot be sent with tenant=None: "
-                    "declare it with tenant=None"
+                    f"the task {name!r} needs a tenant: instead of sending it with tenant=None, "
+                    "declare it with that"
                 )
-        else:
-            scope = self._scope_of(name)
+            scope = JobScope(needs_tenant=False)
         task_id = task_id or uuid()
-        headers = self.with_tenant(scope, name, task_id, headers)
+        headers = self.with_tenant(scope, name, task_id, headers, options)
         return self._send(
             name, args, kwargs, countdown, eta, task_id, *more, headers=headers, **options
         )
+
+    def _needs_tenant(self, name: str) -> bool:
+        return name in self.app.tasks and self._scope_of(name).needs_tenant
 
     def _scope_of(self, name: str) -> JobScope:
         task = self.app.tasks.get(name)
@@ -197,13 +205,17 @@ class TenantRequest(Request):
         # The directory has been asked when the task began, and is not asked in this process, whose
         # connections each new child would inherit.
         bound: Bound = None if scope is None else scope.bound
+        of, followed = (self.task, self.id, self.request_dict), None
         with suppress(TenantShieldError):
-            named = _named(self.task, self.id, self.request_dict)
+            named = _named(*of)
             bound = bound if named is None else TenantContext(named)
+            followed = _followed(*of)
         binding = enter(bound)
+        token = SENDER.set(None if followed is None else Sender(followed, self.id, bound))
         try:
             yield
         finally:
+            SENDER.reset(token)
             unbind(binding)
 
     def on_failure(self, *args: Any, **kwargs: Any) -> Any:
@@ -243,7 +255,8 @@ class TenantTask(Task):
     def on_bound(cls, app: Celery) -> None:
         """Check the task's options, and check the tenant before its own ``before_start``."""
         super().on_bound(app)
-        _scope_of(cls())
+        if not _scope_of(cls()).needs_tenant:
+            cls.run = sending_for_itself(getattr_static(cls, "run"))
         if cls.before_start is not TenantTask.before_start:
             cls.before_start = _checked_first(cls.before_start)  # type: ignore[method-assign]
 
@@ -258,8 +271,8 @@ class TenantTask(Task):
     ) -> Any:
         """Run the task here, as a worker would."""
         task_id = task_id or uuid()
-        name: Any = self.name
-        headers = _installed(self).with_tenant(_scope_of(self), name, task_id, headers)
+        scope, name = _scope_of(self), str(self.name)
+        headers = _installed(self).with_tenant(scope, name, task_id, headers, options)
         return super().apply(args, kwargs, *more, task_id=task_id, headers=headers, **options)
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
@@ -287,11 +300,13 @@ def _sending_for_tenant(task: TenantTask, trace: Callable[..., Any]) -> Callable
         named = None
         with suppress(TenantShieldError):
             named = _named(task, task_id, request or {})
-        token = _sent_for.set(named)
+            if named is None:
+                named = _followed(task, task_id, request or {})
+        token = SENDER.set(None if named is None else Sender(named, task_id))
         try:
             return trace(task_id, args, kwargs, request)
         finally:
-            _sent_for.reset(token)
+            SENDER.reset(token)
 
     return traced
 
@@ -302,26 +317,50 @@ class _Entered:
 
     def __init__(self, task: TenantTask) -> None:
         self.error: Exception | None = None
-        self._outer = _sent_for.get()
-        named = bound = None
+        self._outer = SENDER.get()
+        named = followed = bound = None
+        task_id, request = task.request.id, vars(task.request)
         try:
-            named = _named(task, task.request.id, task.request.headers or {})
+            named = _named(task, task_id, request)
+            followed = _followed(task, task_id, request)
             bound = _installed(task).tenants.bound(_scope_of(task), named)
         except Exception as error:  # noqa: BLE001
             self.error = error
+            followed = named
         self._binding = enter(bound)
-        _sent_for.set(None if self.error is None else named)
+        SENDER.set(None if followed is None else Sender(followed, task_id, bound))
 
     def leave(self) -> None:
         """Leave it, when the task and its hooks have ended."""
-        _sent_for.set(self._outer)
+        SENDER.set(self._outer)
         unbind(self._binding)
 
 
-def _named(task: Any, task_id: str, headers: Mapping[str, Any]) -> TenantId | None:
-    """Return the tenant that a message names; raises what :meth:`JobTenants.named` raises."""
-    carried = (headers.get("headers") or headers).get(HEADER)
+def _named(task: Any, task_id: str, request: Mapping[str, Any]) -> TenantId | None:
+    """Return the tenant that a message names; raises what :meth:`JobTenants.named` raises.
+
+    Args:
+        task: the task.
+        task_id: the id of the message.
+        request: the headers of its message; of a task that runs here, ``headers`` has them. A
+            message may have a header of that name too, whose content anybody may have chosen.
+    """
+    carried = _carried(request, HEADER)
     return _installed(task).tenants.named(_scope_of(task), carried, task.name, task_id)
+
+
+def _followed(task: Any, task_id: str, request: Mapping[str, Any]) -> TenantId | None:
+    carried = None if _scope_of(task).needs_tenant else _carried(request, _FOLLOWED)
+    if carried is None:
+        return None
+    return _installed(task).tenants.named(ONE_TENANT, carried, task.name, task_id)
+
+
+def _carried(request: Mapping[str, Any], header: str) -> object:
+    # Celery itself sets delivery_info, of a message as well.
+    if (request.get("delivery_info") or {}).get("is_eager"):
+        request = request.get("headers") or {}
+    return request.get(header)
 
 
 def _enter_tenant(*, task: Task, **_: Any) -> None:

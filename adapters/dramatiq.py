@@ -106,6 +106,8 @@ class TenantMiddleware(Middleware):
 
     def __init__(self, tenants: JobTenants) -> None:
         self._tenants = tenants
+        # What the messages carry that this process got and Dramatiq may send again, by their ids.
+        self._received: dict[str, object] = {}
 
     @property
     def actor_options(self) -> set[str]:
@@ -133,8 +135,7 @@ class TenantMiddleware(Middleware):
         again = None
         try:
             scope = _scope_of(broker, message)
-            if carried is not None and current_bound() is None:
-                # Sent again by Dramatiq itself: a retry, or one whose delay is over.
+            if current_bound() is None and self._is_sent_again(message, carried):
                 again = self._named(scope, carried, message)
             carried = self._tenants.carried(
                 scope, message.actor_name, message.message_id, unless_bound=again
@@ -147,6 +148,30 @@ class TenantMiddleware(Middleware):
             message.options.pop(HEADER, None)
         else:
             message.options[HEADER] = carried
+
+    def _is_sent_again(self, message: Any, carried: object) -> bool:
+        """Return whether a message comes from Dramatiq, as a retry or when its delay is over.
+
+        The options of a new message are the caller's, who may not name a tenant in them. A
+        signature proves that the message was sent in the tenant's scope before.
+        """
+        if carried is None:
+            return False
+        received = self._received.pop(message.message_id, None)
+        return self._tenants.signs or received == carried
+
+    def before_delay_message(self, broker: Broker, message: Any) -> None:
+        """Note what a message carries that is enqueued again when its delay is over."""
+        self._note(message)
+
+    def after_worker_shutdown(self, broker: Broker, worker: Any) -> None:
+        """Forget the messages that go back to the queue."""
+        self._received.clear()
+
+    def _note(self, message: Any) -> None:
+        carried = message.options.get(HEADER)
+        if carried is not None:
+            self._received[message.message_id] = carried
 
     def before_process_message(self, broker: Broker, message: Any) -> None:
         """Bind the tenant, or refuse the message."""
@@ -162,6 +187,7 @@ class TenantMiddleware(Middleware):
 
     def after_process_message(self, broker: Broker, message: Any, **_: Any) -> None:
         """Unbind the tenant."""
+        self._received.pop(message.message_id, None)
         _leave()
 
     def after_skip_message(self, broker: Broker, message: Any) -> None:
@@ -175,6 +201,8 @@ class TenantMiddleware(Middleware):
         disposal = self._tenants.disposal(error)
         reason = f"{type(error).__name__}: {error}"
         if disposal == "retry":
+            # It is tried again when this is over, without a tenant in scope.
+            self._note(message)
             raise RefusedError(reason) from error
         _logger.warning("message %s was refused: %s", message.message_id, reason)
         # Acknowledged without failing, its result would be None, as if it had run.

@@ -197,7 +197,11 @@ def tenant_dependency(*, header: str | None = None, security: SecurityBase | Non
     source: Any = Header(alias=header) if scheme is None else Security(scheme)
 
     async def documented(_named: Any = source, bound: Any = tenant) -> TenantContext:
-        assert isinstance(bound, TenantContext)
+        if not isinstance(bound, TenantContext):
+            raise ConfigurationError(
+                "what replaces tenant_dependency() in dependency_overrides must return a "
+                "TenantContext"
+            )
         return bound
 
     return Depends(documented)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from functools import wraps
 from types import FrameType, TracebackType
@@ -19,6 +19,7 @@ from typing import Final, Generic, ParamSpec, TypeAlias, TypeVar, final
 
 from .errors import ConfigurationError, MissingTenantContextError
 from .generators import check_generators, may_be_suspended
+from .messages import missing_tenant
 from .tenant import TenantContext, TenantId
 
 __all__ = [
@@ -35,7 +36,6 @@ __all__ = [
     "current_binding",
     "current_bound",
     "current_tenant",
-    "describe",
     "is_same_scope",
     "leave",
     "system_scope",
@@ -58,12 +58,14 @@ class SystemContext:
 
     Args:
         reason: why, for the readers of the audit log.
+        at: where, if tenants' rows are in several places; see :func:`system_scope`.
     """
 
-    __slots__ = ("reason",)
+    __slots__ = ("at", "reason")
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, at: Hashable | None = None) -> None:
         self.reason = reason
+        self.at = at
 
     def __repr__(self) -> str:
         return f"SystemContext({self.reason!r})"
@@ -107,15 +109,8 @@ def current_bound() -> Bound:
 def is_same_scope(left: Bound, right: Bound) -> bool:
     """Return whether two bindings reach the same rows."""
     if isinstance(left, SystemContext):
-        return isinstance(right, SystemContext)
+        return isinstance(right, SystemContext) and left.at == right.at
     return left == right
-
-
-def describe(bound: Bound) -> str:
-    """Return what is bound in words, without naming a tenant."""
-    if bound is None:
-        return "no scope"
-    return "one tenant's scope" if isinstance(bound, TenantContext) else "a system scope"
 
 
 def bind(bound: Bound) -> Binding:
@@ -205,6 +200,9 @@ class _OneEntry(Generic[B]):
             check_generators(caller)
         if isinstance(self._bound, SystemContext):
             audit_log.info("system scope: %s", self._bound.reason)
+            outer = current_bound()
+            if self._bound.at is None and isinstance(outer, SystemContext):
+                self._bound.at = outer.at
         self._binding = bind(self._bound)
         return self._bound
 
@@ -300,7 +298,7 @@ def atenant_scope(tenant: TenantContext | TenantId) -> AsyncScope[TenantContext]
     return AsyncScope(as_tenant_context(tenant))
 
 
-def system_scope(reason: str) -> Scope[SystemContext]:
+def system_scope(reason: str, *, at: Hashable | None = None) -> Scope[SystemContext]:
     """Let the code in a ``with`` block see the rows of all tenants.
 
     For work that belongs to no tenant: migrations, billing runs, support tools. Each time a
@@ -309,6 +307,9 @@ def system_scope(reason: str) -> Scope[SystemContext]:
 
     Args:
         reason: why, in words; non-empty.
+        at: the placement whose rows are meant, if the engine has ``Placements`` of the SQLAlchemy
+            adapter: a ``Placement``; by default, that of a system scope around this one. Other
+            engines ignore it.
 
     Raises:
         ConfigurationError: there is no reason.
@@ -318,7 +319,7 @@ def system_scope(reason: str) -> Scope[SystemContext]:
             "system_scope() needs a reason, a non-empty str that says why this code "
             'may see all tenants: system_scope("nightly invoices")'
         )
-    return Scope(SystemContext(reason))
+    return Scope(SystemContext(reason, at))
 
 
 def try_current_tenant() -> TenantContext | None:
@@ -337,9 +338,9 @@ def current_tenant() -> TenantContext:
     if isinstance(bound, TenantContext):
         return bound
     if bound is None:
+        is_unbound = current_binding() is not None
         raise MissingTenantContextError(
-            "no tenant is in scope; wrap the app in TenantSessionMiddleware, or the "
-            "code in tenant_scope(...)"
+            f"no tenant is in scope; {missing_tenant(is_unbound=is_unbound)}"
         )
     raise MissingTenantContextError(
         "a system scope is active, which is for all tenants and names none; enter "

@@ -90,6 +90,11 @@ class TenantDirectory:
             clock=clock,
         )
 
+    @property
+    def lookup(self) -> Lookup:
+        """The lookup that the directory was given."""
+        return self._lookup
+
     def find(
         self, tenant_id: TenantId, *, blocking: bool
     ) -> TenantContext | Awaitable[TenantContext]:

@@ -14,6 +14,8 @@ __all__ = [
     "ConfigurationError",
     "CrossTenantAccessError",
     "MissingTenantContextError",
+    "PlacementError",
+    "PlacementUnavailableError",
     "ScopeMismatchError",
     "TenantNotAuthorizedError",
     "TenantNotFoundError",
@@ -57,6 +59,16 @@ class ScopeMismatchError(TenantShieldError):
 
 class UnguardedStatementError(TenantShieldError):
     """A statement cannot be confined to the tenant, so it was not sent."""
+
+
+class PlacementError(TenantShieldError):
+    """The place of a tenant's rows is unknown or invalid; the message names what to do."""
+
+
+class PlacementUnavailableError(PlacementError):
+    """The place of a tenant's rows cannot be used now: it cannot be reached, is not finished, or
+    too many are in use.
+    """
 
 
 class TenantResolutionError(TenantShieldError):

@@ -15,6 +15,7 @@ from .errors import (
     ConfigurationError,
     CrossTenantAccessError,
     MissingTenantContextError,
+    PlacementUnavailableError,
     TenantNotAuthorizedError,
     TenantNotFoundError,
     TenantResolutionError,
@@ -34,6 +35,7 @@ __all__ = [
     "MISSING",
     "NOT_AUTHORIZED",
     "NOT_IN_SCOPE",
+    "PLACEMENT_UNAVAILABLE",
     "POLICY_VIOLATION",
     "REFUSAL_KEY",
     "REFUSED",
@@ -86,12 +88,18 @@ class Refusal:
         code: identifies it to programs; the problem detail's member ``code``.
         detail: explains it to people.
         challenge: the value of ``WWW-Authenticate``, if any.
+        retry_after: the seconds of ``Retry-After`` (RFC 9110 section 10.2.3), if any.
     """
 
     __slots__ = ("body", "code", "detail", "headers", "status")
 
     def __init__(
-        self, status: HTTPStatus, code: str, detail: str, challenge: str | None = None
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        challenge: str | None = None,
+        retry_after: int | None = None,
     ) -> None:
         self.status = status
         self.code = code
@@ -113,6 +121,8 @@ class Refusal:
         )
         if challenge is not None:
             self.headers += (("www-authenticate", challenge),)
+        if retry_after is not None:
+            self.headers += (("retry-after", str(retry_after)),)
 
     def body_for(self, method: str | None) -> bytes:
         """Return the body for a request; none for HEAD (RFC 9110 section 9.3.2)."""
@@ -151,13 +161,24 @@ UNAVAILABLE: Final = Refusal(
     "tenant_unavailable",
     "The tenant could not be looked up in time.",
 )
+PLACEMENT_UNAVAILABLE: Final = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "placement_unavailable",
+    "The tenant's data cannot be reached at the moment.",
+    retry_after=1,
+)
 NOT_IN_SCOPE: Final = Refusal(
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "tenant_not_in_scope",
     "The server ran code for a tenant without having bound one.",
 )
 
-REFUSED: Final = (TenantResolutionError, MissingTenantContextError, CrossTenantAccessError)
+REFUSED: Final = (
+    TenantResolutionError,
+    MissingTenantContextError,
+    CrossTenantAccessError,
+    PlacementUnavailableError,
+)
 """The errors that are answered by a refusal, wherever they are raised."""
 
 _BY_ERROR: Final[tuple[tuple[type[Exception], Refusal], ...]] = (
@@ -168,6 +189,7 @@ _BY_ERROR: Final[tuple[tuple[type[Exception], Refusal], ...]] = (
     (TimeoutError, UNAVAILABLE),
     (MissingTenantContextError, NOT_IN_SCOPE),
     (CrossTenantAccessError, CROSS_TENANT),
+    (PlacementUnavailableError, PLACEMENT_UNAVAILABLE),
 )
 
 

@@ -28,6 +28,15 @@ __all__ = [
 _OVERRIDE: Final = "define a session-scoped fixture {0} in conftest.py that returns {1}"
 
 
+_ASYNC: Final = (
+    "tenantshield_engine is an AsyncEngine: ask for tenantshield_async_session, or "
+    "tenantshield_async_connection, in an async test"
+)
+_SYNC: Final = (
+    "tenantshield_engine is a sync Engine: ask for tenantshield_session, or tenantshield_connection"
+)
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -116,6 +125,8 @@ def tenantshield_connection(
     """A connection with a transaction that is rolled back after the test, for sessions with
     ``join_transaction_mode="create_savepoint"``.
     """
+    if getattr(tenantshield_database.dialect, "is_async", False):
+        pytest.fail(_ASYNC, pytrace=False)
     with _testing().outer_transaction(tenantshield_database) as connection:
         _testing().check_role(connection, tenantshield_role)
         yield connection
@@ -136,6 +147,8 @@ async def tenantshield_async_connection(
     tenantshield_database: Any, tenantshield_role: str | None
 ) -> AsyncIterator[Any]:
     """An ``AsyncConnection`` with such a transaction."""
+    if not tenantshield_database.dialect.is_async:
+        pytest.fail(_SYNC, pytrace=False)
     async with _testing().async_outer_transaction(tenantshield_database) as connection:
         await connection.run_sync(_testing().check_role, tenantshield_role)
         yield connection

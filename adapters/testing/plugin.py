@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from .async_tests import pytest_pyfunc_call
 from .baseline import Comparison
 from .connections import Connections
 from .database_fixtures import (
@@ -33,6 +34,7 @@ from .fixtures import (
 __all__ = [
     "pytest_addoption",
     "pytest_configure",
+    "pytest_pyfunc_call",
     "tenant_a",
     "tenant_b",
     "tenantshield_asweep",

@@ -105,6 +105,11 @@ class Plan:
 # Validation and routing refuse with these before the application looks for a row. A client that is
 # not logged in never gets there, either.
 _NOT_REACHED: Final = frozenset({400, 401, 405, 406, 407, 411, 413, 415, 421, 422, 429, 307, 308})
+# The same values are made up each time, and a unique column takes them once.
+_TAKEN: Final = (
+    ": if it has made-up values that an earlier request has written, empty the database first, or "
+    "give operations=[Operation(method, path, body={...})] with values that are new each time"
+)
 _READS: Final = frozenset({"GET", "QUERY"})
 _NOTHING_TO_SEND: Final = Request("", "")
 _DISTINCT: Final = 8
@@ -184,6 +189,8 @@ def _judged(
             return
     if answer.status >= 500:
         detail = f"{answer.status} {answer.error or ''}".rstrip()
+        if answer.error == "IntegrityError":
+            detail += _TAKEN
         yield _finding("failed", operation, request, detail)
     elif answer.status in _NOT_REACHED:
         yield _finding("unreached", operation, request, f"{answer.status}")

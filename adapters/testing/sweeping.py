@@ -22,6 +22,9 @@ Watch: TypeAlias = Callable[[], Any]
 """Returns the owner's rows in a form that can be compared, or, for the async functions, an
 awaitable of it."""
 
+Side: TypeAlias = Caller | Callable[[], Caller | Awaitable[Caller]]
+"""One tenant's side, or a function that makes it; for the async functions, it may be async."""
+
 Steps: TypeAlias = Generator[Step, Any, list[Finding]]
 
 _TIMEOUT: Final = 60.0
@@ -66,11 +69,13 @@ def sweep(
     Raises:
         ConfigurationError: the sweep could not find anything; or ``allow`` or ``skip`` has
             something that is not there; or an event loop is running.
+        TypeError: ``owner`` or ``intruder`` is or returns something else than a ``Caller``.
         RuntimeError: the application failed to start.
     """
     if _is_asgi(app) and _is_running():
         raise ConfigurationError("an event loop is running: await asweep() in place of sweep()")
-    plan = _plan(app, owner, intruder, watch, operations, document, allow, skip)
+    sides = _made("owner", owner), _made("intruder", intruder)
+    plan = _plan(app, *sides, watch, operations, document, allow, skip)
     if _is_asgi(app):
         return asyncio.run(_asgi(app, plan, watch, timeout))
     return findings(findings_of(plan), wsgi_call(app), watch=watch)
@@ -79,8 +84,8 @@ def sweep(
 async def asweep(
     app: Any,
     *,
-    owner: Caller | Callable[[], Caller],
-    intruder: Caller | Callable[[], Caller],
+    owner: Side,
+    intruder: Side,
     watch: Watch | None = None,
     operations: Sequence[Operation] = (),
     document: Mapping[str, Any] | None = None,
@@ -90,9 +95,10 @@ async def asweep(
 ) -> list[Finding]:
     """Sweep in the running event loop; see :func:`sweep`.
 
-    ``watch`` may be async.
+    ``owner``, ``intruder`` and ``watch`` may be async functions.
     """
-    plan = _plan(app, owner, intruder, watch, operations, document, allow, skip)
+    sides = await _amade("owner", owner), await _amade("intruder", intruder)
+    plan = _plan(app, *sides, watch, operations, document, allow, skip)
     if _is_asgi(app):
         return await _asgi(app, plan, watch, timeout)
     return await afindings(findings_of(plan), wsgi_call(app), watch=watch)
@@ -150,10 +156,30 @@ def _done(step: Step, call: Call, watch: Watch | None, compare: Call | None) -> 
     return call(step.request)
 
 
+def _made(name: str, side: object) -> Caller:
+    made: object = side() if callable(side) else side
+    if inspect.iscoroutine(made):
+        # Otherwise Python would warn that it was never awaited.
+        made.close()
+    return _checked(name, made)
+
+
+async def _amade(name: str, side: object) -> Caller:
+    made: object = side() if callable(side) else side
+    return _checked(name, await made if inspect.isawaitable(made) else made)
+
+
+def _checked(name: str, made: object) -> Caller:
+    if not isinstance(made, Caller):
+        before = ": await it before, or await asweep()" if inspect.isawaitable(made) else ""
+        raise TypeError(f"{name}= must return a Caller{before}")
+    return made
+
+
 def _plan(
     app: Any,
-    owner: Caller | Callable[[], Caller],
-    intruder: Caller | Callable[[], Caller],
+    owner: Caller,
+    intruder: Caller,
     watch: Watch | None,
     given: Sequence[Operation],
     document: Mapping[str, Any] | None,
@@ -166,8 +192,8 @@ def _plan(
     operations = {str(each): each for each in (*found, *given)}
     return Plan(
         in_order([*operations.values()]),
-        owner() if callable(owner) else owner,
-        intruder() if callable(intruder) else intruder,
+        owner,
+        intruder,
         unknown,
         watches=watch is not None,
         allow=allow,

@@ -6,7 +6,7 @@ What the adapters for job queues have in common. An application uses those, such
 
 from __future__ import annotations
 
-from .each import afor_each_tenant, for_each_tenant
+from .each import Progress, afor_each_tenant, for_each_tenant
 from .envelope import HEADER
 from .scope import JobScope
 from .tenants import JobTenants, OnRefused
@@ -16,6 +16,7 @@ __all__ = [
     "JobScope",
     "JobTenants",
     "OnRefused",
+    "Progress",
     "afor_each_tenant",
     "for_each_tenant",
 ]

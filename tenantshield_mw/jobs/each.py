@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Final, Generic, TypeVar
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from tenantshield_mw.context import tenant_scope
 from tenantshield_mw.directory import Lookup, TenantDirectory, as_directory
@@ -15,11 +18,35 @@ from tenantshield_mw.errors import ConfigurationError, TenantNotFoundError, Tena
 from tenantshield_mw.resolution import is_awaitable
 from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id
 
-__all__ = ["afor_each_tenant", "for_each_tenant"]
+from .journal import Journal
+
+__all__ = ["Progress", "afor_each_tenant", "for_each_tenant"]
 
 R = TypeVar("R")
 
 _logger: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the calls are.
+
+    Attributes:
+        tenant_id: the tenant whose turn has just ended.
+        done: the calls that have succeeded, those of earlier runs included.
+        failed: those that have failed.
+        left_out: the tenants that are not active.
+        total: all tenants.
+    """
+
+    tenant_id: TenantId
+    done: int
+    failed: int
+    left_out: int
+    total: int
+
+
+OnProgress: TypeAlias = Callable[[Progress], object]
 
 
 def for_each_tenant(
@@ -28,6 +55,8 @@ def for_each_tenant(
     *,
     directory: TenantDirectory | Lookup | None,
     parallel: int,
+    on_progress: OnProgress | None = None,
+    journal: str | os.PathLike[str] | None = None,
 ) -> dict[TenantId, R]:
     """Call ``function`` once for each tenant, in that tenant's scope.
 
@@ -48,17 +77,21 @@ def for_each_tenant(
         directory: a :class:`~tenantshield_mw.TenantDirectory` or a sync lookup; tenants that it
             calls suspended or unknown are left out. ``None``: none is left out.
         parallel: the largest number of calls at a time; at least 1.
+        on_progress: called with a :class:`Progress` after each tenant, one call at a time.
+        journal: a file in which each tenant is noted whose call has succeeded. If the process
+            ends early, or calls fail, the same call again leaves these out; when all are done, the
+            file is deleted. A call that was interrupted is made again.
 
     Returns:
         What ``function`` returned for each tenant that was not left out.
 
     Raises:
-        ConfigurationError: ``parallel`` is invalid.
+        ConfigurationError: ``parallel`` is invalid, or ``journal`` has something else in it.
         TenantResolutionError: one of ``tenants`` cannot name a tenant; nothing was called.
         ExceptionGroup: calls failed; each exception has a note that names its tenant.
     """
     found = as_directory(directory)
-    each = _Each[R](tenants, parallel)
+    each = _Each[R](tenants, parallel, on_progress, journal)
 
     def run(waiting: Iterator[TenantId]) -> None:
         for tenant_id in waiting:
@@ -68,10 +101,11 @@ def for_each_tenant(
                     with each.leaving_out():
                         context = found.find(tenant_id, blocking=True)
                 with tenant_scope(context):
-                    each.results[tenant_id] = function()
+                    result = function()
+                each.succeeded(tenant_id, result)
 
     # Threads may share the iterator of a list.
-    waiting = iter(each.tenants)
+    waiting = iter(each.waiting)
     with ThreadPoolExecutor(parallel, thread_name_prefix="tenantshield-each") as threads:
         for done in [threads.submit(run, waiting) for _ in range(parallel)]:
             done.result()
@@ -84,6 +118,8 @@ async def afor_each_tenant(
     *,
     directory: TenantDirectory | Lookup | None,
     parallel: int,
+    on_progress: OnProgress | None = None,
+    journal: str | os.PathLike[str] | None = None,
 ) -> dict[TenantId, R]:
     """Await ``function`` once for each tenant, in that tenant's scope.
 
@@ -93,17 +129,20 @@ async def afor_each_tenant(
         directory: a :class:`~tenantshield_mw.TenantDirectory` or a lookup, sync or async; see
             :func:`for_each_tenant`.
         parallel: the largest number of calls at a time; at least 1.
+        on_progress: called with a :class:`Progress` after each tenant.
+        journal: a file in which each tenant is noted whose call has succeeded; see
+            :func:`for_each_tenant`.
 
     Returns:
         What ``function`` returned for each tenant that was not left out.
 
     Raises:
-        ConfigurationError: ``parallel`` is invalid.
+        ConfigurationError: ``parallel`` is invalid, or ``journal`` has something else in it.
         TenantResolutionError: one of ``tenants`` cannot name a tenant; nothing was called.
         ExceptionGroup: calls failed; each exception has a note that names its tenant.
     """
     found = as_directory(directory)
-    each = _Each[R](tenants, parallel)
+    each = _Each[R](tenants, parallel, on_progress, journal)
 
     async def run(waiting: Iterator[TenantId]) -> None:
         for tenant_id in waiting:
@@ -114,9 +153,10 @@ async def afor_each_tenant(
                         context = found.find(tenant_id, blocking=False)
                         context = await context if is_awaitable(context) else context
                 with tenant_scope(context):
-                    each.results[tenant_id] = await function()
+                    result = await function()
+                each.succeeded(tenant_id, result)
 
-    waiting = iter(each.tenants)
+    waiting = iter(each.waiting)
     async with asyncio.TaskGroup() as group:
         for _ in range(parallel):
             group.create_task(run(waiting))
@@ -130,13 +170,41 @@ class _LeftOutError(Exception):
 class _Each(Generic[R]):
     """What became of each tenant."""
 
-    def __init__(self, tenants: Iterable[TenantId], parallel: int) -> None:
+    def __init__(
+        self,
+        tenants: Iterable[TenantId],
+        parallel: int,
+        on_progress: OnProgress | None,
+        journal: str | os.PathLike[str] | None,
+    ) -> None:
         if type(parallel) is not int or parallel < 1:
             raise ConfigurationError("parallel must be an int of at least 1")
+        self._journal = None if journal is None else Journal(journal)
+        self._on_progress = on_progress
+        self._lock = Lock()
         self.tenants = list(dict.fromkeys(check_tenant_id(tenant_id) for tenant_id in tenants))
+        self.waiting = [each for each in self.tenants if not self._was_done(each)]
+        self._done = len(self.tenants) - len(self.waiting)
         self.results: dict[TenantId, R] = {}
         self._left_out: list[TenantId] = []
         self._errors: list[Exception] = []
+
+    def _was_done(self, tenant_id: TenantId) -> bool:
+        return self._journal is not None and self._journal.has(tenant_id)
+
+    def succeeded(self, tenant_id: TenantId, result: R) -> None:
+        """Note that the call for a tenant has succeeded."""
+        if self._journal is not None:
+            self._journal.add(tenant_id)
+        self.results[tenant_id] = result
+
+    def _show(self, tenant_id: TenantId) -> None:
+        if self._on_progress is None:
+            return
+        with self._lock:
+            done = self._done + len(self.results)
+            failed, left_out = len(self._errors), len(self._left_out)
+            self._on_progress(Progress(tenant_id, done, failed, left_out, len(self.tenants)))
 
     @contextmanager
     def leaving_out(self) -> Generator[None]:
@@ -156,6 +224,7 @@ class _Each(Generic[R]):
         except Exception as error:  # noqa: BLE001
             error.add_note(f"raised for the tenant {tenant_id!r}")
             self._errors.append(error)
+        self._show(tenant_id)
 
     def finished(self) -> dict[TenantId, R]:
         """Return the results, or raise the exceptions."""
@@ -165,4 +234,6 @@ class _Each(Generic[R]):
             raise ExceptionGroup(
                 f"{len(self._errors)} of {len(self.tenants)} tenants failed", self._errors
             )
+        if self._journal is not None:
+            self._journal.remove()
         return self.results

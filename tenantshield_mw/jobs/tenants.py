@@ -98,6 +98,15 @@ class JobTenants:
             'system="..."'
         )
 
+    @property
+    def signs(self) -> bool:
+        """Whether messages are signed, so that nobody else can have named their tenants."""
+        return self._signer.has_keys
+
+    def signed(self, tenant_id: TenantId, task: str, message_id: str) -> dict[str, Any]:
+        """Return what a new message carries to name ``tenant_id``."""
+        return self._signer.signed(tenant_id, task, message_id)
+
     def named(
         self, scope: JobScope, carried: object, task: str, message_id: str
     ) -> TenantId | None:

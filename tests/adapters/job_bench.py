@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tenantshield_mw import TenantContext, TenantId, TenantState, try_current_tenant
-from tenantshield_mw.context import current_bound, describe
+from tenantshield_mw.context import current_bound
+from tenantshield_mw.messages import describe
 
 __all__ = ["KEY", "JobBench"]
 

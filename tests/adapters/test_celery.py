@@ -6,11 +6,12 @@ import uuid
 from typing import Any
 
 import pytest
-from celery import chain, chord, group
+from celery import VERSION, chain, chord, group
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
 from celery.schedules import schedule
 
 from tenantshield_mw import (
+    MissingTenantContextError,
     TenantId,
     TenantState,
     current_tenant,
@@ -68,6 +69,61 @@ def test_chains_groups_and_chords_stay_with_their_tenant(running: Running) -> No
                 until(lambda: len(bench.seen) == 14)
             assert bench.seen == [tenant] * 14
             bench.seen.clear()
+
+
+@both
+def test_what_follows_a_task_without_a_tenant_stays_with_its_tenant(running: Running) -> None:
+    bench = Bench()
+
+    @bench.task(bind=True, system="statistics", default_retry_delay=0, max_retries=1)
+    def statistics(self: Any, *_: Any) -> None:
+        bench.see("statistics")
+        if not self.request.retries:
+            raise self.retry()
+
+    @bench.task(tenant=None)
+    def heartbeat(*_: Any) -> None:
+        bench.see("heartbeat")
+
+    @bench.task
+    def after(*_: Any) -> None:
+        bench.see("after")
+
+    with running(bench):
+        for tenant in ("acme", "globex"):
+            for first in (statistics, heartbeat):
+                with tenant_scope(tenant):
+                    got(chain(first.s(), after.s(), first.s(), first.s(), after.s()))
+                    got(chord([first.s(), after.s()], after.s()))
+                    got(first.s().set(link=after.s()))
+            until(lambda: sum(name == "after" for name, *_ in bench.seen) == 10)
+            assert {of for name, *_, of in bench.seen if name == "after"} == {tenant}
+            assert {of for name, of in bench.seen if name != "after"} == {
+                "a system scope",
+                "no scope",
+            }
+            bench.seen.clear()
+
+
+@both
+def test_a_task_without_a_tenant_sends_nothing_for_one_itself(running: Running) -> None:
+    bench = Bench()
+
+    @bench.task
+    def work() -> None:
+        bench.see()
+
+    @bench.task(system="statistics")
+    def statistics() -> str:
+        with pytest.raises(MissingTenantContextError):
+            work.delay()
+        with tenant_scope("globex"):
+            work.delay()
+        return "done"
+
+    with running(bench), tenant_scope("acme"):
+        assert got(chain(statistics.s(), statistics.si())) == "done"
+    assert bench.seen == ["globex", "globex"]
 
 
 @both
@@ -200,6 +256,50 @@ def test_hooks_and_errbacks_run_under_the_tenant(running: Running) -> None:
         *("before_start", "on_success", "on_failure", "after_return", "inline", "enqueued")
     }
     assert {tenant for _, tenant in bench.seen} == {"acme"}
+
+
+def test_errbacks_run_under_the_tenant_of_the_task_that_has_failed() -> None:
+    bench = Bench()
+
+    @bench.task
+    def fail(*_: Any) -> None:
+        raise ValueError
+
+    @bench.task(system="statistics")
+    def fail_for_all(*_: Any) -> None:
+        raise ValueError
+
+    @bench.task
+    def work(*_: Any) -> int:
+        return 1
+
+    @bench.task
+    def inline(request: Any, error: Any, traceback: Any) -> None:
+        bench.see("inline")
+
+    @bench.task
+    def enqueued(task_id: str) -> None:
+        bench.see("enqueued")
+
+    errbacks = [inline.s(), enqueued.s()]
+    all_failing = [fail.s(), chain(work.s(), fail.s(), work.s())]
+    if VERSION[:2] > (5, 5):
+        # Celery 5.5 takes no errbacks for what begins with a group.
+        all_failing.append(chain(group(work.s(), fail.s()), work.s()))
+    with bench.worker():
+        for tenant in ("acme", "globex", "acme"):
+            for failing in all_failing:
+                bench.seen.clear()
+                with tenant_scope(tenant):
+                    failing.apply_async(link_error=errbacks)
+                until(lambda: {what for what, _ in bench.seen} == {"inline", "enqueued"})
+                assert {of for _, of in bench.seen} == {tenant}
+            # It runs in a system scope, and what is sent for it is the tenant's who has sent it.
+            bench.seen.clear()
+            with tenant_scope(tenant):
+                fail_for_all.apply_async(link_error=errbacks)
+            until(lambda: len(bench.seen) == 2)
+            assert sorted(bench.seen) == [("enqueued", tenant), ("inline", "a system scope")]
 
 
 def test_a_periodic_task_enqueues_one_for_each_active_tenant() -> None:

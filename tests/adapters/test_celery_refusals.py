@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from celery import chain, group
+from celery import chain, chord, group
 
 from tenantshield_mw import (
     MissingTenantContextError,
@@ -21,6 +22,7 @@ from tenantshield_mw import (
 )
 from tenantshield_mw.adapters.celery import TenantTask, install
 from tenantshield_mw.jobs import HEADER
+from tests.jobs.brokers import until
 
 from .celery_bench import TIMEOUT, Bench, Running, both, got
 
@@ -67,6 +69,50 @@ def test_a_task_may_work_for_no_tenant_or_in_a_system_scope(
     assert audited.count("system scope: statistics") == 3
 
 
+def test_what_needs_a_tenant_is_refused_where_it_would_follow_a_task_without() -> None:
+    bench = Bench()
+
+    @bench.task(system="statistics")
+    def statistics(*_: Any) -> None:
+        bench.see()
+
+    @bench.task
+    def after(*_: Any) -> None:
+        bench.see()
+
+    workflows = [
+        chain(statistics.s(), after.s()),
+        chain(statistics.s(), statistics.s(), after.s()),
+        chain(statistics.s(), group(statistics.s(), after.s())),
+        chain(statistics.s(), group(statistics.s(), statistics.s()), after.s()),
+        chord([statistics.s(), statistics.s()], after.s()),
+        statistics.s().set(link=after.s()),
+        chain(statistics.s(), statistics.s().set(link=after.s())),
+        chain(statistics.s(), chord([statistics.s(), chain(statistics.s(), after.s())], after.s())),
+        chain(statistics.s(), after.chunks([(1,), (2,)], 1)),
+    ]
+    with bench.worker():
+        for workflow in workflows:
+            for scope in (nullcontext(), system_scope("a test")):
+                with scope, pytest.raises(MissingTenantContextError, match="works for a tenant"):
+                    workflow.apply_async()
+    assert bench.seen == []
+
+
+def test_what_is_declared_elsewhere_may_follow_a_task_without_a_tenant() -> None:
+    bench = Bench()
+
+    @bench.task(tenant=None)
+    def heartbeat(*_: Any) -> None:
+        bench.see()
+
+    elsewhere = bench.app.signature("elsewhere.heartbeat", options={"tenant": None})
+    with bench.worker():
+        chain(heartbeat.s(), elsewhere).apply_async()
+        got(heartbeat.s().set(link_error=heartbeat.s()))
+    assert bench.seen == ["no scope", "no scope"]
+
+
 @pytest.mark.parametrize(
     ("headers", "error"),
     [
@@ -98,6 +144,98 @@ def test_a_message_that_somebody_else_sent_is_refused(
             with pytest.raises(ScopeMismatchError):
                 needless.get(interval=0.01, timeout=TIMEOUT)
     assert set(bench.seen) == {"no scope"}
+
+
+@both
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"headers": {HEADER: {"str": "globex"}}},
+        {HEADER: {"str": "globex"}, "headers": {HEADER: {"str": "globex"}}},
+        {"headers": {HEADER: {"str": "globex"}}, "is_eager": True},
+        {"headers": {"headers": {HEADER: {"str": "globex"}}}},
+        {"headers": {}},
+        {"headers": None},
+        {"request": {HEADER: {"str": "globex"}}, "tenantshield_entered": "globex"},
+    ],
+)
+def test_headers_that_a_caller_chooses_name_no_tenant(
+    running: Running, forged: dict[str, Any]
+) -> None:
+    bench = Bench(keys=())
+
+    @bench.task(bind=True, default_retry_delay=0, max_retries=1)
+    def look(self: Any) -> None:
+        bench.see(self.request.retries)
+        if not self.request.retries:
+            raise self.retry()
+
+    with running(bench), tenant_scope("acme"):
+        for header in (forged, {**forged, "trace": 1}):
+            sent = look.si().set(headers=header, link=look.si().set(headers=header))
+            sent.apply_async().get(interval=0.01, timeout=TIMEOUT)
+        until(lambda: len(bench.seen) == 8)
+    assert {tenant for _, tenant in bench.seen} == {"acme"}
+
+
+@both
+def test_a_header_of_the_name_headers_needs_no_tenant(running: Running) -> None:
+    bench = Bench()
+
+    @bench.task(system="statistics")
+    def statistics() -> None:
+        bench.see()
+
+    with running(bench):
+        sent = statistics.apply_async(headers={"headers": {"trace": 1}})
+        sent.get(interval=0.01, timeout=TIMEOUT)
+    assert bench.seen == ["a system scope"]
+
+
+@both
+def test_headers_that_a_caller_chooses_name_no_tenant_for_what_follows(running: Running) -> None:
+    bench = Bench(keys=())
+    forged = {f"{HEADER}-followed": {"str": "globex"}}
+
+    refused: list[Any] = []
+
+    class Hooked(TenantTask):
+        def on_success(self, *args: Any, **kwargs: Any) -> None:
+            try:
+                after.delay()
+            except MissingTenantContextError as error:
+                refused.append(error)
+
+    @bench.task(base=Hooked, system="statistics")
+    def statistics() -> None: ...
+
+    @bench.task
+    def after() -> None:
+        bench.see()
+
+    with running(bench):
+        for headers in (forged, {"headers": forged}, {"headers": forged, "is_eager": True}):
+            sent = statistics.si().set(headers=headers)
+            # Celery sends nothing else, and a hook sends for the tenant of the chain, if any.
+            got(sent)
+            with tenant_scope("acme"):
+                got(sent)
+        until(lambda: len(refused) + len(bench.seen) == 6)
+    assert bench.seen == ["acme"] * 3
+
+
+def test_a_forged_tenant_of_what_follows_is_refused() -> None:
+    bench = Bench()
+
+    @bench.task(name="statistics", system="statistics")
+    def statistics() -> None:
+        raise AssertionError("the task ran")
+
+    headers = {f"{HEADER}-followed": {"str": "globex"}}
+    with bench.worker(), pytest.raises(TenantUnauthenticatedError):
+        bench.make_app().send_task("statistics", headers=headers).get(
+            interval=0.01, timeout=TIMEOUT
+        )
 
 
 def test_a_signature_holds_for_no_other_message() -> None:
@@ -229,9 +367,9 @@ def test_what_is_sent_for_a_task_that_ran_before_is_its_tenants() -> None:
         ((task_id, headers),) = carried
         task = bench.app.tasks["look"]
         task.__trace__ = trace
-        task.__trace__(task_id, (), {}, {"headers": headers}).get(interval=0.01, timeout=TIMEOUT)
+        task.__trace__(task_id, (), {}, headers).get(interval=0.01, timeout=TIMEOUT)
         with pytest.raises(MissingTenantContextError):
-            task.__trace__("another", (), {}, {"headers": headers})
+            task.__trace__("another", (), {}, headers)
     assert bench.seen == [
         *[("look", "acme"), ("trace", "no scope"), ("then", "acme"), ("trace", "no scope")]
     ]

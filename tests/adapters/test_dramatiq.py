@@ -21,8 +21,9 @@ from tenantshield_mw import (
     tenant_scope,
 )
 from tenantshield_mw.adapters.dramatiq import TenantMiddleware, install
-from tenantshield_mw.context import current_bound, describe
+from tenantshield_mw.context import current_bound
 from tenantshield_mw.jobs import HEADER, for_each_tenant
+from tenantshield_mw.messages import describe
 
 from .dramatiq_bench import Bench
 

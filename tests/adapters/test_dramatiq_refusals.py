@@ -21,7 +21,18 @@ from tenantshield_mw import (
 from tenantshield_mw.adapters.dramatiq import RefusedError, install
 from tenantshield_mw.jobs import HEADER
 
-from .dramatiq_bench import Bench
+from .dramatiq_bench import KEY, Bench
+
+
+class Activating(Middleware):
+    """Makes all tenants active again before the second retry."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    def before_enqueue(self, broker: Any, message: Any, delay: int) -> None:
+        if message.options.get("retries") == 2:
+            self._bench.states.clear()
 
 
 def test_a_message_without_a_tenant_is_refused_where_it_is_enqueued() -> None:
@@ -103,6 +114,65 @@ def test_a_signature_is_not_taken_over_by_another_message() -> None:
     assert bench.seen == ["acme", "acme"]
 
 
+@pytest.mark.parametrize("keys", [[], [KEY]], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("delay", [None, 1])
+def test_a_caller_does_not_name_a_tenant_in_the_options(
+    keys: list[bytes], delay: int | None
+) -> None:
+    bench = Bench(keys=keys)
+
+    @bench.actor
+    def look() -> None:
+        bench.see()
+
+    @bench.actor(tenant=None)
+    def heartbeat() -> None:
+        look.send_with_options(**forged)
+
+    forged: dict[str, Any] = {HEADER: {"str": "globex"}, "delay": delay}
+    with bench.worker():
+        with pytest.raises((MissingTenantContextError, RefusedError)):
+            look.send_with_options(**forged)
+        with pytest.raises((MissingTenantContextError, RefusedError)):
+            bench.broker.enqueue(look.message_with_options(**forged))
+        with system_scope("a test"), pytest.raises(MissingTenantContextError):
+            look.send_with_options(**forged)
+        with tenant_scope("acme"):
+            look.send_with_options(**forged)
+        heartbeat.send()
+    assert bench.seen == ["acme"]
+
+
+def test_nor_for_a_message_whose_id_is_that_of_an_earlier_one() -> None:
+    bench = Bench(keys=[])
+
+    @bench.actor
+    def look() -> None:
+        bench.see()
+
+    with bench.worker(), tenant_scope("acme"):
+        sent = look.send_with_options(delay=1)
+    again = sent.copy(options={HEADER: {"str": "globex"}})
+    with pytest.raises(MissingTenantContextError):
+        bench.broker.enqueue(again)
+    assert bench.seen == ["acme"]
+
+
+def test_what_is_not_signed_is_delayed_and_retried_for_its_tenant_as_well() -> None:
+    bench = Bench(keys=[], on_refused="retry")
+    bench.broker.add_middleware(Activating(bench))
+
+    @bench.actor
+    def work() -> None:
+        bench.see()
+
+    bench.states["acme"] = TenantState.SUSPENDED
+    with bench.worker(), tenant_scope("acme"):
+        work.send_with_options(delay=1)
+    assert bench.seen == ["acme"]
+    assert bench.dead() == []
+
+
 @pytest.mark.parametrize("on_refused", ["reject", "dead_letter"])
 @pytest.mark.parametrize("state", [TenantState.SUSPENDED, TenantState.UNKNOWN])
 def test_a_tenant_that_is_not_active_any_more_is_refused(
@@ -127,13 +197,7 @@ def test_a_tenant_that_is_not_active_any_more_is_refused(
 
 def test_a_refused_message_can_be_retried() -> None:
     bench = Bench(on_refused="retry")
-
-    class Activating(Middleware):
-        def before_enqueue(self, broker: Any, message: Any, delay: int) -> None:
-            if message.options.get("retries") == 2:
-                bench.states.clear()
-
-    bench.broker.add_middleware(Activating())
+    bench.broker.add_middleware(Activating(bench))
 
     @bench.actor
     def work() -> None:

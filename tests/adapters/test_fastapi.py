@@ -203,3 +203,16 @@ def test_starlette_alone_suffices() -> None:
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
     )
     assert finished.stdout.strip() == "False"
+
+
+async def test_what_replaces_the_dependency_must_return_a_tenant() -> None:
+    app = FastAPI()
+
+    @app.get("/")
+    async def read(tenant: Tenant) -> str:
+        return "read"
+
+    app.dependency_overrides[tenant_dependency().dependency] = lambda: "acme"
+    with pytest.raises(ConfigurationError, match="must return a TenantContext"):
+        async with asgi_client(app) as client:
+            await client.get("/", headers=AS_ACME)

@@ -222,6 +222,8 @@ def test_metadata_is_copied(redis: Redis) -> None:
     with tenant_scope("acme"):
         job = queue.enqueue(look, meta=meta)
         queue.enqueue(without, meta=meta)
+    with pytest.raises(MissingTenantContextError):
+        queue.enqueue(look, meta=meta)
     assert meta == {"trace": "1", HEADER: {"str": "globex"}}
     assert job.meta["trace"] == "1"
     work(queue)

@@ -27,7 +27,7 @@ from tenantshield_mw import (
     tenant_scope,
     try_current_tenant,
 )
-from tenantshield_mw.context import bind, current_binding, unbind
+from tenantshield_mw.context import bind, current_binding, is_same_scope, unbind
 
 
 def tenant_id() -> object:
@@ -138,6 +138,19 @@ def test_a_system_scope_has_no_tenant() -> None:
                 assert tenant_id() == "globex"
             assert try_current_tenant() is None
         assert tenant_id() == "acme"
+
+
+def test_a_system_scope_may_say_where() -> None:
+    with system_scope("first", at="a") as first:
+        assert first.at == "a"
+        with system_scope("within") as within:
+            assert within.at == "a"
+            assert is_same_scope(first, within)
+        with system_scope("elsewhere", at="b") as elsewhere:
+            assert not is_same_scope(first, elsewhere)
+        with tenant_scope("acme"), system_scope("of its own") as own:
+            # A tenant's place is the tenant's.
+            assert own.at is None
 
 
 def test_binding_nothing_hides_the_tenant_outside() -> None:

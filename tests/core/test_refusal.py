@@ -10,6 +10,7 @@ from tenantshield_mw import (
     ConfigurationError,
     CrossTenantAccessError,
     MissingTenantContextError,
+    PlacementUnavailableError,
     TenantNotAuthorizedError,
     TenantNotFoundError,
     TenantResolutionError,
@@ -210,6 +211,7 @@ async def test_invalid_credentials_are_answered_with_a_challenge() -> None:
     [
         (MissingTenantContextError("x"), 500, "tenant_not_in_scope"),
         (CrossTenantAccessError("x"), 403, "cross_tenant"),
+        (PlacementUnavailableError("x"), 503, "placement_unavailable"),
         (TenantNotFoundError("x"), 404, "tenant_unknown"),
     ],
 )

@@ -12,6 +12,8 @@ from .runs import Run, environ_of, policies, run
 
 __all__ = ["policies", "run"]
 
+AIOSQLITE = "sqlite+aiosqlite:///notes.db"
+
 SYNC = """
 from models import *
 
@@ -73,7 +75,7 @@ async def test_commits_end_with_the_test(time, tenantshield_async_session, tenan
 
 def test_sessions_on_sqlite(run: Run, tmp_path: Path) -> None:
     assert "6 passed" in run(SYNC, APP_URL="sqlite:///notes.db")
-    assert "2 passed" in run(ASYNC, APP_URL="sqlite+aiosqlite:///notes.db", ASYNC="1")
+    assert "2 passed" in run(ASYNC, APP_URL=AIOSQLITE, ASYNC="1")
 
 
 def test_sessions_on_postgresql(run: Run, policies: PolicyDatabase) -> None:
@@ -92,3 +94,10 @@ def test_what_is_to_be_overridden_is_said(run: Run, tmp_path: Path) -> None:
     (tmp_path / "conftest.py").unlink()
     printed = run("def test_joins(tenantshield_session): pass")
     assert "define a session-scoped fixture tenantshield_engine in conftest.py" in printed
+
+
+def test_the_fixtures_of_the_other_kind_of_engine_are_named(run: Run) -> None:
+    sync = run("def test_joins(tenantshield_session): pass", APP_URL=AIOSQLITE, ASYNC="1")
+    assert "is an AsyncEngine: ask for tenantshield_async_session" in sync
+    of_async = run("async def test_joins(tenantshield_async_session): pass", APP_URL="sqlite://")
+    assert "is a sync Engine: ask for tenantshield_session" in of_async

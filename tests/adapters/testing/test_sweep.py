@@ -144,3 +144,16 @@ def test_what_is_not_there_any_more_must_go(option: str) -> None:
     app = answering((404, b"", ()))
     with pytest.raises(ConfigurationError, match=r"nothing matches 'GET \[id\]' any more"):
         found_in(app, intruder=Caller(INTRUDER.headers), **{option: ["GET [id]"]})
+
+
+def test_a_value_that_is_taken_is_explained() -> None:
+    class IntegrityError(Exception): ...
+
+    def app(environ: Any, start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "POST":
+            raise IntegrityError
+        return answering((200, b"", ()))(environ, start_response)
+
+    ((kind, detail),) = found_in(app, READ, Operation("POST", "/sign-up", body={"name": "e"}))
+    assert kind == "failed"
+    assert detail.startswith("500 IntegrityError: if it has made-up values")

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tenantshield_mw import ConfigurationError, tenant_scope, try_current_tenant
-from tenantshield_mw.adapters.testing import asweep, sweep
+from tenantshield_mw.adapters.testing import Caller, asweep, sweep
 
-from .plain import BOTH, READ, answering, found_in
+from .plain import BOTH, INTRUDER, OWNER, READ, answering, found_in
 from .shops import PAGES, POST, SHOPS, Shop, kinds
 
 DELETE_PLANTED = "DELETE /inner/notes/{note_id}/planted"
@@ -60,3 +60,32 @@ async def test_a_loop_that_runs_is_told() -> None:
 
     with pytest.raises(ConfigurationError, match="await asweep"):
         sweep(app, operations=[READ], **BOTH)
+
+
+async def test_the_two_sides_may_be_made_by_async_functions() -> None:
+    async def owner() -> Caller:
+        return OWNER
+
+    async def intruder() -> Caller:
+        return INTRUDER
+
+    found = await asweep(
+        answering((200, b"ownersmark", ())), owner=owner, intruder=intruder, operations=[READ]
+    )
+    assert [each.kind for each in found] == ["read"]
+
+
+@pytest.mark.parametrize("name", ["owner", "intruder"])
+def test_one_that_is_to_be_awaited_is_refused_by_the_sync_sweep(name: str) -> None:
+    async def made() -> Caller:
+        return OWNER
+
+    sides: Any = {**BOTH, name: made}
+    with pytest.raises(TypeError, match=f"{name}= must return a Caller: await it before"):
+        sweep(answering((404, b"", ())), **sides, operations=[READ])
+
+
+def test_something_else_than_a_caller_is_refused() -> None:
+    sides: Any = {**BOTH, "owner": lambda: None}
+    with pytest.raises(TypeError, match=r"owner= must return a Caller$"):
+        sweep(answering((404, b"", ())), **sides, operations=[READ])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +15,13 @@ from tenantshield_mw import (
     TenantContext,
     TenantId,
     TenantResolutionError,
+    TenantState,
     TenantSuspendedError,
     current_tenant,
     system_scope,
     try_current_tenant,
 )
-from tenantshield_mw.jobs import afor_each_tenant, for_each_tenant
+from tenantshield_mw.jobs import Progress, afor_each_tenant, for_each_tenant
 
 from .directory import alook_up, look_up
 
@@ -128,3 +130,79 @@ async def test_async_calls_leave_inactive_tenants_out_and_go_on_after_a_failure(
             ["broken", "suspended", "gone", "acme"], call, directory=alook_up, parallel=1
         )
     assert called == ["acme"]
+
+
+def test_progress_is_shown_after_each_tenant() -> None:
+    shown: list[Progress] = []
+
+    def call() -> None:
+        if current_tenant().tenant_id == "globex":
+            raise RuntimeError
+
+    def directory(tenant_id: TenantId) -> TenantState:
+        return TenantState.SUSPENDED if tenant_id == "suspended" else TenantState.ACTIVE
+
+    with pytest.raises(ExceptionGroup):
+        for_each_tenant(
+            ["acme", "suspended", "globex"],
+            call,
+            directory=directory,
+            parallel=1,
+            on_progress=shown.append,
+        )
+    assert shown == [
+        Progress("acme", 1, 0, 0, 3),
+        Progress("suspended", 1, 0, 1, 3),
+        Progress("globex", 1, 1, 1, 3),
+    ]
+
+
+def test_what_was_interrupted_is_taken_up_again(tmp_path: Path) -> None:
+    called: list[TenantId] = []
+    failing = {2}
+    journal = tmp_path / "journal"
+
+    def call() -> None:
+        tenant_id = current_tenant().tenant_id
+        called.append(tenant_id)
+        if tenant_id in failing:
+            raise RuntimeError
+
+    def run() -> None:
+        for_each_tenant([1, 2, 3], call, directory=None, parallel=2, journal=journal)
+
+    with pytest.raises(ExceptionGroup):
+        run()
+    assert sorted(called) == [1, 2, 3]
+    failing.clear()
+    run()
+    assert called[3:] == [2]
+    # All are done, so the next run begins anew.
+    run()
+    assert sorted(called[4:]) == [1, 2, 3]
+
+
+async def test_what_was_interrupted_is_taken_up_again_in_tasks(tmp_path: Path) -> None:
+    called: list[TenantId] = []
+    shown: list[Progress] = []
+
+    async def call() -> None:
+        called.append(current_tenant().tenant_id)
+        if len(called) == 2:
+            raise RuntimeError
+
+    async def run() -> None:
+        await afor_each_tenant(
+            [1, 2, 3],
+            call,
+            directory=None,
+            parallel=1,
+            on_progress=shown.append,
+            journal=tmp_path / "journal",
+        )
+
+    with pytest.raises(ExceptionGroup):
+        await run()
+    await run()
+    assert called == [1, 2, 3, 2]
+    assert shown[-1] == Progress(2, 3, 0, 0, 3)
