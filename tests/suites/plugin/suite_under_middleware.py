@@ -1,16 +1,14 @@
 """A plugin for pytest that runs a framework's own suite with the middleware around its apps.
 
 It is loaded by name into the suite's process, where another package is called ``tests``. The
-environment says what to wrap, and where to write what became of each test.
+environment says what to wrap.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
 import _pytest.monkeypatch
@@ -21,8 +19,6 @@ from tenantshield_mw import TenantSessionMiddleware, TenantSessionMiddlewareWSGI
 # Flask's suite uses the name that pytest had until 9.1.
 if not hasattr(_pytest.monkeypatch, "notset"):
     _pytest.monkeypatch.notset = _pytest.monkeypatch.NOTSET  # type: ignore[attr-defined]
-
-outcomes: dict[str, str] = {}
 
 
 def resolve(request: Any) -> str:
@@ -95,19 +91,3 @@ def pytest_configure(config: pytest.Config) -> None:
     # Of pytest-timeout, which Werkzeug's suite uses.
     config.addinivalue_line("markers", "timeout(seconds)")
     WRAP[os.environ["TENANTSHIELD_WRAP"]]()
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    # The worst of setup, call and teardown counts.
-    if report.when == "call" or report.outcome != "passed":
-        outcome = "error" if report.failed and report.when != "call" else report.outcome
-        outcomes[report.nodeid] = outcome
-
-
-def pytest_collectreport(report: pytest.CollectReport) -> None:
-    if report.failed:
-        outcomes[report.nodeid] = "not collected"
-
-
-def pytest_unconfigure() -> None:
-    Path(os.environ["TENANTSHIELD_OUTCOMES"]).write_text(json.dumps(outcomes))
