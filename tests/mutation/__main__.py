@@ -14,7 +14,7 @@ import sqlalchemy
 
 from .mutant import Mutant
 from .mutants import MUTANTS
-from .running import Change, checkout_copy, mutated, run_tests
+from .running import SECONDS_FOR_ALL, Change, checkout_copy, mutated, run_tests
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -43,7 +43,7 @@ def try_all(mutants: Iterable[Mutant], checkout: Path) -> int:
     survivors: list[Mutant] = []
     with checkout_copy(checkout) as copy:
         targets = dict.fromkeys(target for mutant in mutants for target in mutant.targets)
-        unchanged = run_tests(copy, list(targets))
+        unchanged = run_tests(copy, list(targets), SECONDS_FOR_ALL)
         if unchanged.killed_by:
             sys.exit(f"fails without any mutant: {unchanged.killed_by}")
         _print("(none)", "passed", unchanged.seconds, "")

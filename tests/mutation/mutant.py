@@ -1,6 +1,6 @@
 """A mutant of the guard, and the tests that must fail for it.
 
-A mutant replaces a text that occurs exactly once in ``adapters/sqlalchemy``.
+A mutant replaces a text that occurs exactly once in the folders ``running.MUTATED``.
 """
 
 from __future__ import annotations

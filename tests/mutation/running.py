@@ -15,13 +15,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-__all__ = ["Change", "Run", "checkout_copy", "file_with", "mutated", "run_tests"]
+__all__ = ["SECONDS_FOR_ALL", "Change", "Run", "checkout_copy", "file_with", "mutated", "run_tests"]
 
 NEEDED = ("adapters", "tenantshield_mw", "tests", "examples", "benchmarks", "pyproject.toml")
 """What of a checkout the tests need."""
 
+MUTATED = ("adapters/sqlalchemy", "tenantshield_mw/jobs")
+"""The folders with the guard, and with what is done of it for jobs."""
+
 SECONDS = 120
 """How long the tests of one mutant may take; one that takes longer counts as killed."""
+
+SECONDS_FOR_ALL = 1200
+"""How long the tests of all mutants may take together."""
 
 _OTHER_COPY = 99
 _RUN = f"""
@@ -39,17 +45,18 @@ if not Path(guard.__file__).is_relative_to(sys.argv[1]):
 class OnSQLite:
     def pytest_collection_modifyitems(self, items):
         others = ("postgresql", "mysql", "mariadb")
-        items[:] = [
+        kept = [
             each
             for each in items
             if each.nodeid in sys.argv or not any(name in each.nodeid for name in others)
         ]
+        items[:] = kept or items
 
 
 sys.exit(pytest.main(sys.argv[2:], plugins=[OnSQLite()]))
 """
-# One process, in order. SQLite is enough, unless a test on another database is named: most of the
-# guard is the same for each of them.
+# One process, in order. SQLite is enough, unless a test on another database is named or there is
+# none on SQLite: most of the guard is the same for each of them.
 _OPTIONS = (
     *("-x", "-q", "--tb=no"),
     *("-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin"),
@@ -87,22 +94,26 @@ def checkout_copy(checkout: Path) -> Generator[Path, None, None]:
         for name in NEEDED:
             source = checkout / name
             if source.is_dir():
-                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source, copy / name, ignore=ignored, symlinks=True)
             else:
                 shutil.copy2(source, copy / name)
-        (copy / "tenantshield_mw" / "adapters").symlink_to(copy / "adapters")
+        link = copy / "tenantshield_mw" / "adapters"
+        link.unlink(missing_ok=True)
+        link.symlink_to(copy / "adapters")
         yield copy
 
 
 def file_with(text: str, checkout: Path) -> Path:
-    """Return the module of the guard that contains ``text`` exactly once.
+    """Return the module of :data:`MUTATED` that contains ``text`` exactly once.
 
     Raises:
         LookupError: no module contains it, or it occurs more than once.
     """
     found = [
         path
-        for path in sorted((checkout / "adapters" / "sqlalchemy").rglob("*.py"))
+        for folder in MUTATED
+        for path in sorted((checkout / folder).rglob("*.py"))
         for _ in range(path.read_text().count(text))
     ]
     if len(found) != 1:
@@ -129,8 +140,8 @@ def _write(path: Path, text: str) -> None:
     Path(cache_from_source(str(path))).unlink(missing_ok=True)
 
 
-def run_tests(copy: Path, targets: Sequence[str]) -> Run:
-    """Run the tests ``targets`` with the guard in ``copy``.
+def run_tests(copy: Path, targets: Sequence[str], seconds: int = SECONDS) -> Run:
+    """Run the tests ``targets`` with the guard in ``copy``, for some seconds at most.
 
     Raises:
         RuntimeError: no test was run, or another guard was tested than the one in ``copy``.
@@ -150,17 +161,17 @@ def run_tests(copy: Path, targets: Sequence[str]) -> Run:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=seconds,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Run(f"more than {SECONDS} s", SECONDS)
-    seconds = monotonic() - begun
+        return Run(f"more than {seconds} s", seconds)
+    took = monotonic() - begun
     if done.returncode == 0 and _PASSED.search(done.stdout):
-        return Run("", seconds)
+        return Run("", took)
     failed = _FAILED.search(done.stdout)
     if failed is not None:
-        return Run(failed[1], seconds)
+        return Run(failed[1], took)
     if "Error" in done.stderr and done.returncode == 1:
-        return Run(f"import: {done.stderr.strip().splitlines()[-1]}", seconds)
+        return Run(f"import: {done.stderr.strip().splitlines()[-1]}", took)
     raise RuntimeError(f"no test has answered:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")

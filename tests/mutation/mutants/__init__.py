@@ -8,12 +8,20 @@ from ..mutant import Mutant
 from . import (
     compiler_reads,
     compiler_writes,
+    constants,
     conversions,
+    declarations,
     execution,
+    jobs,
+    key_types,
     observe,
     orm,
     ownership,
+    pipelines,
+    placements,
+    provisioning,
     raw_sql,
+    uses,
 )
 
 __all__ = ["MUTANTS"]
@@ -21,10 +29,18 @@ __all__ = ["MUTANTS"]
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *compiler_reads.MUTANTS,
     *compiler_writes.MUTANTS,
+    *constants.MUTANTS,
     *conversions.MUTANTS,
+    *key_types.MUTANTS,
     *raw_sql.MUTANTS,
     *orm.MUTANTS,
     *execution.MUTANTS,
+    *uses.MUTANTS,
     *ownership.MUTANTS,
+    *declarations.MUTANTS,
+    *pipelines.MUTANTS,
+    *placements.MUTANTS,
+    *provisioning.MUTANTS,
+    *jobs.MUTANTS,
     *observe.MUTANTS,
 )

@@ -63,13 +63,8 @@ MUTANTS: Final = (
     Mutant(
         "placeholder",
         "A parameter under the name of the tenant's is taken for it.",
-        "        if value is not _PLACEHOLDER:\n            raise",
-        (
-            "        if value is not _PLACEHOLDER:\n"
-            "            return value\n"
-            "        if False:\n"
-            "            raise"
-        ),
+        "        if value is not _PLACEHOLDER and not rule.is_same_tenant(value, checked_id):\n",
+        ("        if value is not _PLACEHOLDER:\n            return value\n        if False:\n"),
         (f"{_PARAMETERS}::test_a_parameter_under_the_name_of_the_tenants_does_not_take_its_place",),
     ),
     Mutant(
@@ -175,7 +170,7 @@ MUTANTS: Final = (
         "INSERT ... SELECT takes whatever tenant the SELECT yields.",
         (
             "        _check_selected_tenant(source, names.index(key), rule)\n"
-            "    columns = _nulls_first(source, list(inner.c))\n"
+            "    columns = _constants_outside(source, list(inner.c))\n"
             "    selected = [\n"
             '        filled(rule, "INSERT") if name == key else column\n'
             "        for name, column in zip(names, columns, strict=True)\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..mutant import TESTS, Mutant
+from ..mutant import TESTS, Mutant, leak
 
 __all__ = ["MUTANTS"]
 
@@ -23,9 +23,9 @@ MUTANTS: Final = (
     Mutant(
         "put-in-schema",
         "The name of a schema may be any SQL.",
-        "        check_schemas(schema_translate_map)",
+        "        check_schemas(schema_translate_map, statement, self.dialect)",
         "        pass",
-        (_LATER,),
+        (leak("put in later: the name of a schema that is more than a name"),),
     ),
     Mutant(
         "narrow-value",

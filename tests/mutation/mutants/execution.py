@@ -143,13 +143,13 @@ MUTANTS: Final = (
         "A listener executes a statement before it is looked through.",
         (
             "            check(self, dialect, context.statement, context.cursor, context)\n"
-            "        return single(self, dialect, context, statement, parameters)"
+            "        if not is_raw"
         ),
         (
             "            result = single(self, dialect, context, statement, parameters)\n"
             "            check(self, dialect, context.statement, context.cursor, context)\n"
             "            return result\n"
-            "        return single(self, dialect, context, statement, parameters)"
+            "        if not is_raw"
         ),
         (
             f"{_HOOKS}::test_driver_sql_is_checked_before_a_listener_executes_it",

@@ -1,0 +1,99 @@
+"""Mutants of connections that several tasks or threads share."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..mutant import TESTS, Mutant
+
+__all__ = ["MUTANTS"]
+
+_USES: Final = f"{TESTS}/test_uses.py"
+_INSTALL: Final = f"{TESTS}/test_install.py"
+
+MUTANTS: Final = (
+    Mutant(
+        "uses-scope",
+        "A connection serves two scopes at a time.",
+        "        if not is_same_scope(other.bound, use.bound):",
+        "        if False:",
+        (f"{_USES}::test_two_threads_do_not_use_a_connection_in_two_scopes",),
+    ),
+    Mutant(
+        "uses-begin",
+        "A use begins while another scope's goes on.",
+        "            _check_others(use)\n        except",
+        "            pass\n        except",
+        (_USES,),
+    ),
+    Mutant(
+        "uses-guard",
+        "A connection serves two guards at a time.",
+        "        if None not in (other.dialect, use.dialect) and",
+        "        if other.dialect is None and",
+        (f"{_USES}::test_ddl_does_not_open_the_connection_to_another_statement",),
+    ),
+    Mutant(
+        "uses-guard-late",
+        "A guard that is chosen later is not compared with the others'.",
+        "    if len(use.uses) > 1:\n        _check_others(use)\n    connection",
+        "    connection",
+        (f"{_USES}::test_ddl_does_not_open_the_connection_to_another_statement",),
+    ),
+    Mutant(
+        "uses-guard-outer",
+        "What a statement executes within does not count as guarded like it.",
+        "= None if outer is None else outer.dialect",
+        "= None",
+        (_USES,),
+    ),
+    Mutant(
+        "uses-refused",
+        "A use that was refused goes on.",
+        "            end_use(connection, use)\n            raise",
+        "            raise",
+        (f"{_USES}::test_two_threads_do_not_use_a_connection_in_two_scopes",),
+    ),
+    Mutant(
+        "uses-before",
+        "A connection goes back to what renders another one's statement.",
+        "            use.before = connection.engine.dialect",
+        "            pass",
+        (_USES,),
+    ),
+    Mutant(
+        "uses-others",
+        "The first one that ends takes the guard from the others.",
+        (
+            "            if uses:\n"
+            "                # It is the others' now.\n"
+            "                return\n"
+        ),
+        "",
+        (_USES,),
+    ),
+    Mutant(
+        "uses-nested",
+        "A statement within another one ends the use of both.",
+        "            uses[use.by] = outer",
+        "            del uses[use.by]",
+        (
+            _USES,
+            _INSTALL,
+        ),
+    ),
+    Mutant(
+        "uses-dialect",
+        "A connection keeps what rendered its last statement.",
+        "        connection.dialect = use.before",
+        "        pass",
+        (f"{_USES}::test_whoever_ends_last_gives_a_connection_its_own_dialect_back",),
+    ),
+    Mutant(
+        "uses-entering",
+        "A thread begins while another one gives the connection back.",
+        "    with _ENTERING:\n        if outer is None:",
+        "    if True:\n        if outer is None:",
+        (f"{_USES}::test_a_thread_begins_while_another_one_gives_the_connection_back",),
+    ),
+)
