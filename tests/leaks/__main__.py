@@ -15,7 +15,7 @@ from tests.databases import NAMES, why_unavailable
 
 from .protections import PEERS
 from .report import Column, print_table, summary
-from .results import ROOT, environment, run_apart
+from .results import PLACED, ROOT, Placed, environment, run_apart
 
 
 def main() -> int:
@@ -44,12 +44,24 @@ def main() -> int:
     for peer in peers:
         results = run_apart(peer, ["sqlite"], python=environment(peer))
         columns.append(Column(f"{PEERS[peer].replace('==', ' ')}, sqlite", results))
-    print_table(columns)
-    text = summary(columns, own=len(names))
+    placed = [
+        Column(_title(each), run_apart(each.protection, [each.database], place=each.place))
+        for each in PLACED
+        if each.database in names
+    ]
+    print_table([*columns, *placed])
+    text = summary(columns, placed)
     print(text)
     if peers and len(names) == len(NAMES):
         (ROOT / "docs" / "leaks.md").write_text(text)
-    return 0 if all(column.is_tight for column in columns[: len(names) + 1]) else 1
+    own = [*columns[: len(names) + 1], *placed]
+    return 0 if all(column.is_tight for column in own) else 1
+
+
+def _title(each: Placed) -> str:
+    protection = "tenantshield-mw" if each.protection == "ours" else "guard and policies"
+    where = "all three kinds at once" if each.place == "at once" else f"in a {each.place}"
+    return f"{protection}, {each.database}, {where}"
 
 
 if __name__ == "__main__":

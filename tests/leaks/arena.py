@@ -12,9 +12,9 @@ import inspect
 import traceback
 import warnings
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,10 +26,13 @@ from tests.policy_database import policy_database
 
 from .catalogue import NOTHING, Way
 from .hand import Hand, flat
+from .owners import copies, crossings, not_mine
 from .protections import Protection
-from .rows import copies, crossings, not_mine
 from .schema import Models, is_theirs
 from .store import Store
+
+if TYPE_CHECKING:
+    from .placed import PlaceKind
 
 __all__ = ["FLAVOURS", "Arena", "Flavour", "Outcome", "arena"]
 
@@ -65,9 +68,26 @@ class Arena:
         self._theirs = not_mine(models, self._store.seed, protection.mine)
 
     def close(self) -> None:
-        self._store.engine.dispose()
-        self._runner.run(self._store.async_engine.dispose())
+        self._runner.run(self._dispose())
         self._store.close()
+
+    async def _dispose(self) -> None:
+        # The databases of tenants are closed with the engines, see :class:`.placed.Places`.
+        self._store.engine.dispose()
+        await self._store.async_engine.dispose()
+
+    def use_engines_of(self, other: Arena) -> None:
+        """Run ways on the engines of another arena."""
+        self._runner.run(self._dispose())
+        self._store.engine = other._store.engine
+        self._store.async_engine = other._store.async_engine
+
+    def is_untouched(self) -> bool:
+        """Return whether the database has the rows that it had at first; if not, restore them."""
+        if self._store.read() == self._store.seed:
+            return True
+        self._store.restore(self._store.seed)
+        return False
 
     # -- running -----------------------------------------------------------------
 
@@ -97,6 +117,8 @@ class Arena:
             return f"cannot be declared: {', '.join(sorted(missing))}"
         if inspect.iscoroutinefunction(way.run) and flavour == "sync":
             return "async code"
+        if self.protection.at is not None and (reason := _why_elsewhere(way)):
+            return reason
         if self.protection.has_policies and "policies" in way.why_not:
             return way.why_not["policies"]
         return way.why_not.get(self.database.name, way.why_not.get(flavour))
@@ -224,6 +246,13 @@ class Arena:
         return Outcome("wrong", f"the database holds {found!r}, not {expected!r}")
 
 
+def _why_elsewhere(way: Way) -> str | None:
+    # Imported here: when other packages are tested, this package is not installed.
+    from .placed import ELSEWHERE
+
+    return ELSEWHERE.get(way.name)
+
+
 def _last_line(error: Exception) -> str:
     where = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {str(error)[:200]} ({where.filename}:{where.lineno})"
@@ -241,6 +270,7 @@ def arena(
     runner: asyncio.Runner,
     *,
     driver: str | None = None,
+    place: PlaceKind | None = None,
 ) -> Generator[Arena, None, None]:
     """Yield an arena on a database of its own.
 
@@ -250,12 +280,25 @@ def arena(
         name: which kind of database.
         runner: the event loop of the async ways, whose engine keeps connections to it.
         driver: SQLAlchemy's name of another driver of PostgreSQL for the sync ways.
+        place: where the tenants are, if not in shared tables.
     """
     with policy_database() if protection.has_policies else database(name) as here:
         if driver is not None:
             here = replace(here, url=with_driver(here.url, driver))
-        home = Arena(protection, models, here, runner)
-        try:
-            yield home
-        finally:
-            home.close()
+        with _placed(here, place, protection, models) as home_of:
+            home = Arena(protection, models, home_of, runner)
+            try:
+                yield home
+            finally:
+                home.close()
+
+
+def _placed(
+    here: Database, kind: PlaceKind | None, protection: Protection, models: Models
+) -> AbstractContextManager[Database]:
+    if kind is None:
+        return nullcontext(here)
+    # As above.
+    from .placed import placed
+
+    return placed(here, kind, protection, models)

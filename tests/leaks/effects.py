@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     CHAR,
@@ -34,7 +34,11 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .protections import Protection
 
-__all__ = ["Guid", "define_effects", "elsewhere"]
+__all__ = ["LONG_KEY", "LONG_TENANT", "Guid", "define_effects", "elsewhere"]
+
+LONG_TENANT: Final = "org_" + "x" * 59
+LONG_KEY: Final = "invoice_" + "x" * 55
+"""Names of 63 bytes, to which PostgreSQL cuts a longer one."""
 
 CASCADE: dict[str, Any] = {"onupdate": "CASCADE", "ondelete": "CASCADE"}
 MARIADB: Any = ("mysql", "mariadb")
@@ -65,6 +69,7 @@ def define_effects(p: Protection, base: Any) -> Iterator[Any]:
     yield from _with_references(p, base)
     yield from _with_constraints(p, base)
     yield from _with_tenants(p, base)
+    yield from _with_limits(p, base)
 
 
 def _with_actions(p: Protection, base: Any) -> Iterator[Any]:
@@ -253,7 +258,49 @@ def _with_tenants(p: Protection, base: Any) -> Iterator[Any]:
     yield from (Badge, Counter, Device)
 
 
+def _with_limits(p: Protection, base: Any) -> Iterator[Any]:
+    own = p.own
+
+    @p.aware
+    class Shade(own, base):
+        """Codes of which two differ in a space at their end."""
+
+        __tablename__ = "acct_shade"
+        code: Mapped[str] = mapped_column(
+            String(10).with_variant(String(10, collation="utf8mb4_nopad_bin"), *MARIADB),
+            primary_key=True,
+        )
+        label: Mapped[str] = mapped_column(String(80))
+
+    @p.aware
+    class Paint(own, base):
+        """Refers to a shade by a shorter column, in which PostgreSQL leaves out such a space."""
+
+        __tablename__ = "acct_paint"
+        __table_args__ = (
+            ForeignKeyConstraint(["shade_code"], ["acct_shade.code"]).ddl_if(dialect="postgresql"),
+        )
+        id: Mapped[int] = mapped_column(primary_key=True)
+        shade_code: Mapped[str | None] = mapped_column(String(3))
+        label: Mapped[str] = mapped_column(String(80))
+
+    @p.aware_column(LONG_TENANT)
+    class Scroll(base):
+        """Names as long as PostgreSQL allows."""
+
+        __table__ = Table(
+            "acct_scroll",
+            base.metadata,
+            Column("id", Integer, primary_key=True),
+            Column(LONG_TENANT, String(40), nullable=False),
+            Column(LONG_KEY, ForeignKey("acct_invoice.id")),
+            Column("body", String(80)),
+        )
+
+    yield from (Shade, Paint, Scroll)
+
+
 def elsewhere(p: Protection) -> Table:
     """Return a shared table of another database, with the name of a tenant-aware one."""
     columns = (Column("id", Integer, primary_key=True), Column("body", String(80)))
-    return p.shared(Table("acct_note", MetaData(), *columns))
+    return p.shared_elsewhere(Table("acct_note", MetaData(), *columns))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Table
 from sqlalchemy import inspect as inspect_object
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import InstanceState, Session
@@ -86,6 +86,10 @@ class Hand:
     def opened(self, session: Session) -> None:
         """Let the protection have its way with a session that the way made."""
         self._protection.opened(session)
+
+    def shared(self, table: Table) -> Table:
+        """Declare a table as the same for all tenants."""
+        return self._protection.shared(table)
 
     def fresh_engine(self) -> Engine:
         """Return an engine with connections of its own; the caller disposes of it."""

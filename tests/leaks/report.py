@@ -20,6 +20,12 @@ counts. A read is judged by the values that it returns, a write by the contents 
 afterwards, read with the plain driver. "Other error" is neither a leak nor a refusal, but an
 error of SQLAlchemy or the database."""
 
+_PLACED = """\
+Both tenants are in one schema or database, as a wrong attribute could put them there, beside
+shared tables with the same rows, which nothing may change. With all three kinds at once, each
+attack is made in shared tables, in a schema and in a database, one after the other on one engine,
+and the worst result counts."""
+
 _WORST_FIRST = ("LEAK", "wrong", "confined", "refused", "n/a")
 
 
@@ -69,12 +75,12 @@ def _said(verdict: str, kind: str) -> str:
     return "error" if verdict == "wrong" else verdict
 
 
-def summary(columns: list[Column], own: int) -> str:
+def summary(columns: list[Column], placed: list[Column]) -> str:
     """Return the totals, as Markdown.
 
     Args:
-        columns: all columns.
-        own: how many of them are this project's.
+        columns: those of shared tables.
+        placed: those of tenants that have places of their own.
     """
     first = columns[0]
     opened = {(each.kind, each.name) for each in first.results if each.open}
@@ -92,10 +98,7 @@ def summary(columns: list[Column], own: int) -> str:
         "| | leak | refused | confined | other error | n/a |",
         "| --- | --: | --: | --: | --: | --: |",
     ]
-    for column in columns:
-        counted = column.count(ways)
-        figures = (counted[verdict] for verdict in ("LEAK", "refused", "confined", "wrong", "n/a"))
-        lines.append(f"| {column.title} | {' | '.join(str(each) for each in figures)} |")
+    lines += [_attacks(column, ways) for column in columns]
     lines += [
         "",
         "n/a: the attack does not exist for the database, or for sync or async code, or the",
@@ -108,12 +111,12 @@ def summary(columns: list[Column], own: int) -> str:
         "| | right | wrong | n/a |",
         "| --- | --: | --: | --: |",
     ]
-    for column in columns:
-        if column.title.startswith("no protection"):
-            continue
-        counted = column.count(operations)
-        wrong = sum(counted.values()) - counted["confined"] - counted["n/a"]
-        lines.append(f"| {column.title} | {counted['confined']} | {wrong} | {counted['n/a']} |")
+    lines += [
+        _operations(column, operations)
+        for column in columns
+        if not column.title.startswith("no protection")
+    ]
+    lines += ["", *_placed_section(placed, ways, operations)]
     lines += [
         "",
         "## Leaks by theme",
@@ -143,3 +146,33 @@ def summary(columns: list[Column], own: int) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _placed_section(
+    placed: list[Column], ways: list[tuple[str, str]], operations: list[tuple[str, str]]
+) -> list[str]:
+    return [
+        "## Tenants with places of their own",
+        "",
+        *_PLACED.splitlines(),
+        "",
+        "| attacks | leak | refused | confined | other error | n/a |",
+        "| --- | --: | --: | --: | --: | --: |",
+        *(_attacks(column, ways) for column in placed),
+        "",
+        "| legitimate operations | right | wrong | n/a |",
+        "| --- | --: | --: | --: |",
+        *(_operations(column, operations) for column in placed),
+    ]
+
+
+def _attacks(column: Column, ways: list[tuple[str, str]]) -> str:
+    counted = column.count(ways)
+    figures = (counted[verdict] for verdict in ("LEAK", "refused", "confined", "wrong", "n/a"))
+    return f"| {column.title} | {' | '.join(str(each) for each in figures)} |"
+
+
+def _operations(column: Column, operations: list[tuple[str, str]]) -> str:
+    counted = column.count(operations)
+    wrong = sum(counted.values()) - counted["confined"] - counted["n/a"]
+    return f"| {column.title} | {counted['confined']} | {wrong} | {counted['n/a']} |"

@@ -11,21 +11,34 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 import sqlalchemy
 
 from tests.databases import DatabaseName
 
-from .arena import FLAVOURS, Flavour, arena
+from .arena import FLAVOURS, Arena, Flavour, arena
 from .catalogue import Way, catalogue, legitimate_operations
-from .protections import PEERS, load
+from .protections import PEERS, Protection, load
 from .schema import Models
 
-__all__ = ["ENVIRONMENTS", "Result", "collect", "environment", "run_apart"]
+if TYPE_CHECKING:
+    from .at_once import AtOnce
+    from .placed import PlaceKind
+
+__all__ = [
+    "ENVIRONMENTS",
+    "PLACED",
+    "Placed",
+    "Result",
+    "collect",
+    "environment",
+    "run_apart",
+]
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -49,8 +62,45 @@ class Result:
     beyond_policies: bool
 
 
+Everywhere: TypeAlias = 'PlaceKind | Literal["at once"]'
+"""Where tenants are: all in one kind of place, or in all kinds at once."""
+
+
+_PLACE: Final = "--place="
+
+
+class Placed(NamedTuple):
+    """Where the catalogue is run besides shared tables.
+
+    Attributes:
+        protection: a module in ``protections/``.
+        database: which kind of database.
+        place: where the tenants are.
+    """
+
+    protection: str
+    database: DatabaseName
+    place: Everywhere
+
+
+PLACED: Final = (
+    Placed("ours", "sqlite", "database"),
+    Placed("ours", "mariadb", "database"),
+    Placed("ours", "postgresql", "database"),
+    Placed("ours", "postgresql", "schema"),
+    Placed("ours", "postgresql", "at once"),
+    Placed("ours_with_policies", "postgresql", "database"),
+    Placed("ours_with_policies", "postgresql", "schema"),
+    Placed("ours_with_policies", "postgresql", "at once"),
+)
+
+
 def collect(
-    protection_name: str, databases: Iterable[DatabaseName], *, each_flavour: bool = True
+    protection_name: str,
+    databases: Iterable[DatabaseName],
+    *,
+    each_flavour: bool = True,
+    place: Everywhere | None = None,
 ) -> list[Result]:
     """Run the whole catalogue in this process.
 
@@ -58,6 +108,7 @@ def collect(
         protection_name: a module in ``protections/``.
         databases: on which to run.
         each_flavour: if not, what can run sync is not run async as well.
+        place: where the tenants are, if not in shared tables.
     """
     protection = load(protection_name)
     models = Models(protection)
@@ -65,7 +116,7 @@ def collect(
     found: list[Result] = []
     with asyncio.Runner() as runner:
         for name in databases:
-            with arena(protection, models, name, runner) as home:
+            with _arena(protection, models, name, runner, place) as home:
                 for way in [*catalogue(), *legitimate_operations()]:
                     for flavour in FLAVOURS if each_flavour else (_one_flavour(way),):
                         outcome = home.run(way, flavour)
@@ -86,6 +137,24 @@ def collect(
     return found
 
 
+def _arena(
+    protection: Protection,
+    models: Models,
+    name: DatabaseName,
+    runner: asyncio.Runner,
+    place: Everywhere | None,
+) -> AbstractContextManager[Arena | AtOnce]:
+    if place is None:
+        return arena(protection, models, name, runner)
+    # Imported here: when other packages are tested, this package is not installed.
+    from .at_once import at_once
+    from .placed import AT
+
+    if place == "at once":
+        return at_once(protection, models, runner)
+    return arena(replace(protection, at=AT[place]), models, name, runner, place=place)
+
+
 def _one_flavour(way: Way) -> Flavour:
     return "async" if inspect.iscoroutinefunction(way.run) else "sync"
 
@@ -96,6 +165,7 @@ def run_apart(
     *,
     python: str | Path = sys.executable,
     each_flavour: bool = True,
+    place: Everywhere | None = None,
 ) -> list[Result]:
     """Run the whole catalogue in a process of its own.
 
@@ -106,6 +176,7 @@ def run_apart(
         databases: on which to run.
         python: the interpreter.
         each_flavour: see :func:`collect`.
+        place: see :func:`collect`.
 
     Raises:
         RuntimeError: the process failed; the message has the end of what it said.
@@ -114,6 +185,7 @@ def run_apart(
         target = Path(folder) / "results.json"
         command = [str(python), "-m", "tests.leaks.results", protection_name, str(target)]
         command += [*databases, *([] if each_flavour else ["--one-flavour"])]
+        command += [] if place is None else [f"{_PLACE}{place}"]
         here = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
             command, cwd=ROOT, env=here, capture_output=True, text=True, check=False
@@ -156,7 +228,13 @@ def _main(protection_name: str, target: str, *options: str) -> None:
     names: list[DatabaseName] = [
         each for each in ("sqlite", "postgresql", "mariadb") if each in options
     ]
-    found = collect(protection_name, names, each_flavour="--one-flavour" not in options)
+    places: list[Any] = [each.removeprefix(_PLACE) for each in options if each.startswith(_PLACE)]
+    found = collect(
+        protection_name,
+        names,
+        each_flavour="--one-flavour" not in options,
+        place=places[0] if places else None,
+    )
     Path(target).write_text(json.dumps([asdict(each) for each in found]))
 
 

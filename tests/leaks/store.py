@@ -18,7 +18,7 @@ from .protections import Protection
 from .rows import Content, seed
 from .schema import SCHEMA, Models
 
-__all__ = ["Store"]
+__all__ = ["Store", "attach_to"]
 
 
 class Store:
@@ -99,7 +99,7 @@ class Store:
     def _build(self) -> None:
         if self.database.name == "sqlite":
             for engine in (self.engine, self.async_engine.sync_engine):
-                _attach_to(engine, self._attached())
+                attach_to(engine, self._attached())
         else:
             self.database.run(f"CREATE SCHEMA {SCHEMA}")
             if isinstance(self.database, PolicyDatabase):
@@ -166,6 +166,12 @@ class Store:
             elif self.database.name == "mariadb":
                 self._cursor.execute(self.named(f"ALTER TABLE {_quoted(table)} AUTO_INCREMENT = 1"))
 
+    def _default(self) -> str:
+        """Return the schema of the tables whose schema is not named."""
+        if self.database.name == "mariadb":
+            return str(self.database.url.database)
+        return str(self.database.read("SELECT current_schema()")[0][0])
+
     def rebuild(self) -> None:
         """Make all tables anew."""
         for name, kind in self._existing():
@@ -184,7 +190,7 @@ class Store:
         else:
             query = (
                 "SELECT table_schema, table_name, table_type FROM information_schema.tables "
-                f"WHERE table_schema IN ('public', '{self.database.url.database}', '{SCHEMA}')"
+                f"WHERE table_schema IN ('{self._default()}', '{SCHEMA}')"
             )
         self._cursor.execute(query)
         return [
@@ -207,7 +213,7 @@ _SETTINGS: Final[Mapping[DatabaseName, tuple[str, ...]]] = {
 }
 
 
-def _attach_to(engine: Engine, path: str) -> None:
+def attach_to(engine: Engine, path: str) -> None:
     @event.listens_for(engine, "connect")
     def attach(connection: Any, record: Any) -> None:
         cursor = connection.cursor()

@@ -139,6 +139,9 @@ def forged(name: str, sql: str, beyond_policies: str | None = SETTABLE) -> None:
     path(f"policies: {name}", only="postgresql sync", why=why, beyond_policies=beyond_policies)(run)
 
 
-forged("another tenant in the setting", "SET LOCAL tenantshield.text = 'bravo'")
+# After such a text, the database is told the tenant again.
+forged(
+    "another tenant in the setting", "SET LOCAL tenantshield.text = 'bravo'", beyond_policies=None
+)
 forged("another tenant by set_config()", "SELECT set_config('tenantshield.text', 'bravo', true)")
 forged("another role", "SET LOCAL ROLE NONE", beyond_policies=None)

@@ -280,3 +280,55 @@ async def _(hand: Hand, m: Models) -> Any:
             return [[flat(each.invoices) async for each in rows], "own end"]
         finally:
             await rows.close()
+
+
+async def beside(hand: Hand, moment: str, ours: Any, theirs: Any) -> Any:
+    """Return what ``ours`` reads, while ``theirs`` reads in a task of its own."""
+    from tests.adapters.sqlalchemy.pausing import beside_async
+
+    async def as_other() -> Any:
+        with hand.scope(hand.theirs):
+            return await theirs()
+
+    async def as_own() -> Any:
+        with hand.scope(hand.mine):
+            return await ours()
+
+    assert hand.async_engine is not None
+    found, _ = await beside_async(hand.async_engine, moment, as_own, as_other)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+@path("async: a connection used by a task of another tenant meanwhile", **OWN)
+async def _(hand: Hand, m: Models) -> Any:
+    assert hand.async_engine is not None
+    statement = select(m.Invoice.__table__)
+    async with hand.async_engine.connect() as connection:
+
+        async def read() -> Any:
+            return (await connection.execute(statement)).all()
+
+        return await beside(hand, "before_cursor_execute", read, read)
+
+
+@path("async: a connection used by a task in a system scope meanwhile", needs="ambient")
+async def _(hand: Hand, m: Models) -> Any:
+    from tests.adapters.sqlalchemy.pausing import beside_async
+
+    assert hand.async_engine is not None
+    statement = select(m.Invoice.__table__)
+    async with hand.async_engine.connect() as connection:
+
+        async def of_all() -> Any:
+            with hand.system():
+                return (await connection.execute(statement)).all()
+
+        async def own() -> Any:
+            return (await connection.execute(statement)).all()
+
+        _, found = await beside_async(hand.async_engine, "before_cursor_execute", of_all, own)
+        if isinstance(found, Exception):
+            raise found
+        return found

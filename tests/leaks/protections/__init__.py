@@ -55,6 +55,7 @@ class Protection:
             (rows that every tenant reads beside a tenant's own).
         has_policies: whether the database has policies, and the application a role for which
             they hold.
+        at: where the rows of all tenants are, if not in shared tables, for a system scope.
     """
 
     key: str = "tenant_id"
@@ -78,6 +79,7 @@ class Protection:
     )
     refusals: tuple[type[Exception], ...] = ()
     has_policies: bool = False
+    at: Any = None
 
     reviewed: ClassVar[dict[str, Any]] = {}
 
@@ -107,6 +109,10 @@ class Protection:
     def shared(self, model: T) -> T:
         """Mark ``model`` as the same for all tenants."""
         return model
+
+    def shared_elsewhere(self, table: Table) -> Table:
+        """Mark a table of another database, which has the name of a tenant-aware one."""
+        return self.shared(table)
 
     def tenant_key(self, column: str, parent: str) -> ForeignKeyConstraint:
         """Return a foreign key to ``parent`` that includes the tenant."""

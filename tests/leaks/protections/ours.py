@@ -45,6 +45,9 @@ class _Ours(Protection):
     def shared(self, model: T) -> T:
         return shared_across_tenants(model)
 
+    def shared_elsewhere(self, table: Table) -> Table:
+        return shared_across_tenants(table, in_another_database=True)
+
     def tenant_key(self, column: str, parent: str) -> ForeignKeyConstraint:
         return tenant_foreign_key(column, f"{parent}.id")
 
@@ -52,7 +55,7 @@ class _Ours(Protection):
         return SessionScope() if tenant is None else tenant_scope(tenant)
 
     def system(self) -> AbstractContextManager[Any]:
-        return system_scope("to see whether it sees everything")
+        return system_scope("to see whether it sees everything", at=self.at)
 
     def policies(self, metadata: MetaData) -> list[str]:
         if not self.has_policies:
