@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-__all__ = ["Contents", "Rows", "read_contents"]
+__all__ = ["Contents", "Rows", "count_rows", "read_contents"]
 
 Rows: TypeAlias = Mapping[int, Mapping[str, object]]
 """Rows by id, each a mapping by column name."""
@@ -57,6 +57,13 @@ def read_contents(database: Path) -> Contents:
             invoices=_rows(connection, "SELECT * FROM invoice ORDER BY id"),
             customers=_rows(connection, "SELECT * FROM customer ORDER BY id"),
         )
+
+
+def count_rows(database: Path, table: str) -> int:
+    """Return the number of rows in one of the models' tables, of all tenants."""
+    with closing(sqlite3.connect(database)) as connection:
+        count: int = connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]
+        return count
 
 
 def _rows(connection: sqlite3.Connection, query: str) -> Rows:

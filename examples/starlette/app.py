@@ -29,19 +29,21 @@ from examples.invoices.attempts import PUBLIC, attempts_json
 from examples.invoices.bodies import INVOICE, INVOICE_CHANGE, LARGEST_INTEGER, UNGUARDED, checked
 from examples.invoices.models import Currency, Customer, Invoice
 from examples.invoices.page import page
+from examples.invoices.recording import watch
 from examples.invoices.seed import database_file, seed
 from tenantshield_mw import UnguardedStatementError, current_tenant, resolvers
 from tenantshield_mw.adapters.starlette import install
 
 from . import careless
 from .database import engine_for, new_session
+from .follow import Arrival, followed
 from .listing import invoices_listed
 
 __all__ = ["create_app"]
 
-START_PAGE: Final = page(
-    "Starlette, with an AsyncSession",
-    'install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=is_public)',
+FRAMEWORK: Final = "Starlette, with an AsyncSession"
+REGISTRATION: Final = (
+    'install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=is_public)'
 )
 
 
@@ -59,13 +61,15 @@ def create_app(database: Path | None = None) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         seed(path)
         engine = engine_for(path)
+        watch(engine.sync_engine)
+        app.state.database = path
         app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
         yield
         await engine.dispose()
 
     app = Starlette(
         routes=[
-            Route("/", start_page),
+            Route("/", start_page, methods=["GET", "POST"]),
             Route("/attempts", list_attempts),
             Route("/page", tenant_page),
             Route("/currencies", list_currencies),
@@ -81,6 +85,7 @@ def create_app(database: Path | None = None) -> Starlette:
         exception_handlers={UnguardedStatementError: not_sent},
         lifespan=lifespan,
     )
+    app.add_middleware(Arrival)
     install(app, resolve_tenant=resolvers.header("X-Tenant-ID"), exempt=is_public)
     return app
 
@@ -90,7 +95,7 @@ def is_public(scope: Mapping[str, Any]) -> bool:
 
 
 async def start_page(request: Request) -> Response:
-    return HTMLResponse(START_PAGE)
+    return HTMLResponse(page(FRAMEWORK, REGISTRATION, await followed(request)))
 
 
 async def list_attempts(request: Request) -> Response:

@@ -15,6 +15,20 @@ VIEWS: Final = (
     Attempt("its customers", "", "GET", "/customers", 200, shows="names"),
     Attempt("one invoice of its own", "", "GET", "/invoices/{my_invoice}", 200),
     Attempt(
+        "a new invoice",
+        "",
+        "POST",
+        "/invoices",
+        201,
+        body={
+            "number": "{new_number}",
+            "customer_id": "{my_customer}",
+            "currency_code": "EUR",
+            "amount": "{new_amount}",
+        },
+        changes=True,
+    ),
+    Attempt(
         "a change to its own invoice",
         "",
         "PATCH",

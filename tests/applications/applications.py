@@ -39,6 +39,7 @@ class Application:
         tables: the tables whose ids parameters and fields hold, by the names of these.
         status_only: the operations whose answers differ each time.
         models: the models, for ``tenantshield-mw prove``.
+        tenant_column: of the tables that have one; the tenants' own table is named alike.
         leaks: the operations that reach another tenant's rows before the diff.
         allow: what the sweep finds and is no leak.
     """
@@ -51,6 +52,7 @@ class Application:
     operations: Callable[[httpx.Client, Path], list[Operation]]
     tables: Mapping[str, str]
     models: str
+    tenant_column: str
     leaks: Sequence[str]
     status_only: Sequence[str] = ()
     allow: Sequence[str] = ()
@@ -131,6 +133,7 @@ PROJECTS: Final = Application(
         "assignee_id": "users",
     },
     models="app.models:SQLModel",
+    tenant_column="organization_id",
     # A token has the time in it.
     status_only=("POST /sign-up", "POST /token"),
     # Nobody has the example's password.
@@ -246,6 +249,7 @@ SHOP: Final = Application(
         "rowid": "item",
     },
     models="app.models:Base",
+    tenant_column="company_id",
     leaks=(
         "GET /items/{item_id}",
         "DELETE /items/{item_id}",
@@ -305,6 +309,7 @@ MAGAZINES: Final = Application(
     _described,
     tables={"article_id": "article", "author_id": "editor", "comment_id": "comment"},
     models="app.models:BigIntBase",
+    tenant_column="magazine_id",
     # A key is random.
     status_only=("POST /sign-up", "POST /editors"),
     leaks=(

@@ -25,7 +25,7 @@ from tenantshield_mw.adapters.testing.sweep import Plan, findings_of
 from tenantshield_mw.adapters.testing.sweeping import findings
 from tests.databases import Database
 
-__all__ = ["Seed", "World", "leaks_of"]
+__all__ = ["Rows", "Seed", "World", "answer_to", "leaks_of"]
 
 Rows = dict[str, dict[Any, dict[str, Any]]]
 """The rows of each table, by their ids."""
@@ -108,20 +108,7 @@ class World:
 
     def answer(self, request: Request, status_only: Collection[str]) -> Answer:
         """Return the status, where the answer redirects to, and the body."""
-        answer = self.client.request(
-            request.method,
-            request.path,
-            params=request.query_string,
-            content=request.content,
-            headers={"Content-Type": request.content_type} if request.content else {},
-        )
-        if f"{request.method} {request.path}" in status_only:
-            return Answer(answer.status_code, (), b"")
-        address = str(self.client.base_url).rstrip("/")
-        location, text = (
-            each.replace(address, "") for each in (answer.headers.get("location", ""), answer.text)
-        )
-        return Answer(answer.status_code, (("location", location),), text.encode())
+        return answer_to(self.client, request, status_only)
 
     def _except_acmes(self, rows: Rows) -> Rows:
         return {
@@ -146,6 +133,30 @@ class World:
         }
         engine.dispose()
         return schema
+
+
+def answer_to(client: httpx.Client, request: Request, status_only: Collection[str]) -> Answer:
+    """Return the status, where the answer redirects to, and the body.
+
+    Args:
+        client: who asks.
+        request: what is asked for.
+        status_only: the operations whose answers differ each time: of these, the status alone.
+    """
+    answer = client.request(
+        request.method,
+        request.path,
+        params=request.query_string,
+        content=request.content,
+        headers={"Content-Type": request.content_type} if request.content else {},
+    )
+    if f"{request.method} {request.path}" in status_only:
+        return Answer(answer.status_code, (), b"")
+    address = str(client.base_url).rstrip("/")
+    location, text = (
+        each.replace(address, "") for each in (answer.headers.get("location", ""), answer.text)
+    )
+    return Answer(answer.status_code, (("location", location),), text.encode())
 
 
 def leaks_of(

@@ -47,6 +47,15 @@ class Visit:
             for row in rows
         }
 
+    def follow(self, request: str, sender: str) -> Locator:
+        """Follow a request, and return the section that shows it."""
+        section = self.page.get_by_role("region", name="Follow a request")
+        section.locator("[name=request]").select_option(request)
+        section.locator("[name=sender]").select_option(sender)
+        section.get_by_role("button").click()
+        self.settle()
+        return section
+
     def settle(self) -> None:
         """Wait until the page is idle: its buttons are enabled."""
         self.page.locator("body[data-ready] #run:enabled").wait_for()

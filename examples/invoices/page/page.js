@@ -251,6 +251,20 @@ async function runAll() {
     `${counts.confined} confined${odd}, ${counts.CROSSED} crossed.`;
 }
 
+// ---- a request that is followed; the server makes the drawing, also without this script
+
+async function follow(form, said) {
+  const answer = await fetch(form.action, {method: "POST",
+    body: new URLSearchParams(new FormData(form))});
+  if (answer.status !== 200) throw new Error(`it answered with ${answer.status}`);
+  const shown = new DOMParser().parseFromString(await answer.text(), "text/html");
+  document.getElementById("trace").replaceWith(shown.getElementById("trace"));
+  // The request may have changed rows.
+  const seen = await views();
+  for (const tenant of panels.keys()) showPanel(tenant, seen[tenant]);
+  said.textContent = `Below is the way of “${form.elements.request.value}”.`;
+}
+
 // ---- one action at a time: an invoice added during an attempt would look like a leak
 
 async function whileBusy(act, said) {
@@ -270,6 +284,12 @@ async function whileBusy(act, said) {
 
 const summary = document.getElementById("summary");
 document.getElementById("run").addEventListener("click", () => whileBusy(runAll, summary));
+const following = document.querySelector("#follow form");
+following?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const said = following.querySelector(".said");
+  whileBusy(() => follow(following, said), said);
+});
 await whileBusy(async () => {
   for (const tenant of [ME, THEM]) await makePanel(tenant);
   for (const attempt of JSON.parse((await ask([], "GET", "/attempts")).text)) makeAttempt(attempt);
