@@ -4,6 +4,7 @@
 #   make test      the whole suite, warnings as errors, with branch coverage; ARGS="..." for
 #                  pytest, WORKERS=0 for one process
 #   make static    ruff, mypy, pyright, import-linter
+#   make docs      the site, into build/site
 #   make bench     every module of benchmarks/
 #   make help      the rest
 
@@ -31,11 +32,11 @@ SPREAD = -n $(WORKERS) --dist worksteal $(ORDER)
 # Use this checkout's own venv, even if the caller has activated or exported another one.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-CHECKED = noxfile.py $(foreach folder,tests benchmarks examples,\
+CHECKED = noxfile.py $(foreach folder,tests benchmarks examples tools,\
 	$(if $(shell find $(folder) -name '*.py'),$(folder)))
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-lowest test-core test-postgresql test-python test-suites test-wheel static format bench leaks mutants fuzz soak \
+.PHONY: help demo test test-lowest test-core test-postgresql test-python test-suites test-wheel static format docs bench leaks mutants fuzz soak \
 	screenshots servers wheel lock clean
 
 help:
@@ -82,10 +83,12 @@ test: $(VENV)/.test
 	@echo 'Running the tests'
 	$(PY) -m pytest $(SPREAD) --cov --cov-branch --cov-report=term-missing:skip-covered $(ARGS)
 
-# Tests of whole servers, which hardly depend on the lowest versions, run only on the newest.
+# Tests of whole servers and commands, which hardly depend on the lowest versions, run only on the
+# newest.
 test-lowest: build/venv-lowest/.done
 	build/venv-lowest/bin/python -m pytest $(SPREAD) $(addprefix --ignore=tests/,\
-		browser servers caches transparency soak) $(ARGS)
+		browser docs servers caches transparency soak adapters/sqlalchemy/provisioning \
+		adapters/sqlalchemy/lifecycle) -k 'not place_of_their_own' --no-cov $(ARGS)
 
 test-core: build/venv-core/.done
 	build/venv-core/bin/python -m pytest $(SPREAD) tests/core tests/resolvers $(ARGS)
@@ -112,6 +115,10 @@ test-python: export WORKERS := $(WORKERS)
 test-python: export ARGS := $(ARGS)
 test-python:
 	@tools/test-python $(SUITE) $(PYTHON) $(TARGET)
+
+docs: $(VENV)/.test
+	@echo 'Building the site in build/site'
+	@$(PY) -m tools.site
 
 bench: $(VENV)/.test
 	@set -e; for module in $(basename $(notdir $(filter-out %/__init__.py,$(wildcard benchmarks/[!_]*.py)))); do \

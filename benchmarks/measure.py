@@ -11,15 +11,16 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-__all__ = ["Batch", "compare", "machine", "table"]
+__all__ = ["Batch", "Pair", "compare", "machine", "paired", "table"]
 
 Batch: TypeAlias = Callable[[int], object]
 """Does the timed work the given number of times."""
 
 MIN_ROUNDS: Final = 9
 MAX_REPEATS: Final = 10**10
+ROUNDS_BETWEEN_COLLECTIONS: Final = 20
 
 
 def compare(
@@ -58,6 +59,61 @@ def compare(
         if was_collecting:
             gc.enable()
     return {name: statistics.median(each) for name, each in times.items()}
+
+
+class Pair(NamedTuple):
+    """Two ways side by side: the medians of their times in seconds, and of their ratio."""
+
+    first: float
+    second: float
+    ratio: float
+
+
+def paired(
+    first: Batch,
+    second: Batch,
+    *,
+    rounds: int = 401,
+    repeats: int = 5,
+    clock: Callable[[], float] = time.process_time,
+) -> Pair:
+    """Return the median times of one repetition of two ways, and the median of their ratio.
+
+    Each round times the first way before and after the second, all within milliseconds, and
+    gives one ratio. So the ratio holds on a machine that changes its speed all the time, where
+    the ratio of the two medians would not.
+
+    Args:
+        first: the one way.
+        second: the other.
+        rounds: how many ratios to take; at least 9.
+        repeats: how many times each batch does its work.
+        clock: returns the time in seconds.
+
+    Raises:
+        ValueError: there are too few rounds.
+    """
+    if rounds < MIN_ROUNDS:
+        raise ValueError(f"at least {MIN_ROUNDS} rounds are needed, not {rounds}")
+    firsts, seconds, ratios = [], [], []
+    for batch in (first, second):
+        batch(ROUNDS_BETWEEN_COLLECTIONS)
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for turn in range(rounds):
+            if turn % ROUNDS_BETWEEN_COLLECTIONS == 0:
+                gc.collect()
+            before = _timed(first, repeats, clock)
+            between = _timed(second, repeats, clock)
+            after = _timed(first, repeats, clock)
+            firsts.append((before + after) / 2 / repeats)
+            seconds.append(between / repeats)
+            ratios.append(firsts[-1] / seconds[-1])
+    finally:
+        if was_collecting:
+            gc.enable()
+    return Pair(*map(statistics.median, (firsts, seconds, ratios)))
 
 
 def _timed(batch: Batch, repeats: int, clock: Callable[[], float]) -> float:

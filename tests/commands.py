@@ -31,6 +31,8 @@ _ADDRESS: Final = re.compile(r"http://127\.0\.0\.1:\d+")
 def serving(*arguments: str, environ: Mapping[str, str]) -> Generator[str]:
     """Yield the address that ``python -m`` with ``arguments`` says it serves on.
 
+    What it says in the meantime is printed, for a test that fails.
+
     Args:
         *arguments: a module and its arguments.
         environ: what to add to the environment.
@@ -54,7 +56,7 @@ def serving(*arguments: str, environ: Mapping[str, str]) -> Generator[str]:
             server.wait()
             raise AssertionError("".join(said))
         # Read the output from here on, so that the server never blocks on a full pipe.
-        reading = threading.Thread(target=server.stdout.read)
+        reading = threading.Thread(target=said.extend, args=(server.stdout,))
         reading.start()
         try:
             yield found[0]
@@ -62,3 +64,4 @@ def serving(*arguments: str, environ: Mapping[str, str]) -> Generator[str]:
             server.terminate()
             server.wait()
             reading.join()
+            print("".join(said))

@@ -45,6 +45,7 @@ __all__ = [
     "memory_engine",
     "postgresql_package",
     "require",
+    "use_transactions",
     "why_unavailable",
 ]
 
@@ -52,6 +53,7 @@ DatabaseName: TypeAlias = Literal["sqlite", "postgresql", "mariadb"]
 
 NAMES: Final[tuple[DatabaseName, ...]] = get_args(DatabaseName)
 
+_WRITES: Final = ("INSERT ", "UPDATE ", "DELETE ")
 MARIADB_URL: Final = "TENANTSHIELD_MARIADB_URL"
 POSTGRESQL_SOCKET: Final = "TENANTSHIELD_POSTGRESQL_SOCKET"
 
@@ -76,14 +78,14 @@ class Database:
         """Return a new sync engine; the caller disposes of it."""
         engine = create_engine(self.url, **options)
         if self.name == "sqlite":
-            _use_transactions(engine)
+            use_transactions(engine)
         return engine
 
     def async_engine(self, **options: Any) -> AsyncEngine:
         """Return a new async engine; the caller disposes of it."""
         engine = create_async_engine(self.async_url, **options)
         if self.name == "sqlite":
-            _use_transactions(engine.sync_engine)
+            use_transactions(engine.sync_engine)
         return engine
 
     @contextmanager
@@ -133,7 +135,9 @@ class Database:
             return rows
 
     def run(self, *statements: str) -> None:
-        """Run ``statements`` by the driver alone."""
+        """Run ``statements`` by the driver alone, in one transaction if all of them write rows."""
+        if all(each.startswith(_WRITES) for each in statements):  # One write to the disk.
+            statements = ("BEGIN", *statements, "COMMIT")
         with self.dbapi() as connection:
             cursor = connection.cursor()
             for statement in statements:
@@ -204,18 +208,18 @@ def _sqlite() -> Generator[Database, None, None]:
 def memory_engine(**options: Any) -> Engine:
     """Return a sync engine on a separate SQLite database in memory."""
     engine = create_engine("sqlite://", poolclass=StaticPool, **options)
-    _use_transactions(engine)
+    use_transactions(engine)
     return engine
 
 
 def memory_async_engine(**options: Any) -> AsyncEngine:
     """Return an async engine on a separate SQLite database in memory."""
     engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool, **options)
-    _use_transactions(engine.sync_engine)
+    use_transactions(engine.sync_engine)
     return engine
 
 
-def _use_transactions(engine: Engine) -> None:
+def use_transactions(engine: Engine) -> None:
     """Let SQLAlchemy send BEGIN, so that savepoints work as on the other databases.
 
     As the SQLite chapter of SQLAlchemy's documentation has it, "Serializable isolation /

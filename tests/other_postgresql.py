@@ -55,7 +55,8 @@ def server(programs: Path) -> Generator[Path]:
 
     try:
         run("initdb", "--auth=trust", "--username=postgres", "--no-sync")
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=200"
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=200 "
+        options += "-c max_prepared_transactions=20"
         run("pg_ctl", "start", "--wait", "-o", options, "-l", str(folder / "log"))
         try:
             yield folder

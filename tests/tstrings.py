@@ -10,10 +10,9 @@ import sys
 from importlib import import_module
 from typing import Any
 
-import pytest
 import sqlalchemy
 
-__all__ = ["Interpolated", "needs_21", "tstring", "written"]
+__all__ = ["Interpolated", "tstring", "written"]
 
 
 class _Interpolation:
@@ -48,8 +47,3 @@ def written(source: str, **values: Any) -> Any:
     quotes. Older Pythons do not read that.
     """
     return vars(sqlalchemy)["tstring"](eval(f"t{source!r}", values))
-
-
-needs_21 = pytest.mark.skipif(
-    not hasattr(sqlalchemy, "tstring"), reason="SQLAlchemy has had this since 2.1"
-)

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.measure import Batch, compare, table
+from benchmarks.measure import Batch, compare, paired, table
+
+
+@pytest.fixture(autouse=True)
+def nothing_else_to_collect() -> Iterator[None]:
+    # Garbage is collected before each round, which takes long in a process of many tests.
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def batches(calls: list[tuple[str, int]]) -> dict[str, Batch]:
@@ -38,6 +47,21 @@ def test_a_way_is_repeated_as_often_in_every_round() -> None:
         len({repeats for name, repeats in calls[-27:] if name == each}) == 1
         for each in ("first", "second", "third")
     )
+
+
+def test_of_a_pair_each_round_times_one_way_before_and_after_the_other() -> None:
+    calls: list[tuple[str, int]] = []
+    first, second, _ = batches(calls).values()
+    ticks = iter([0, 4, 4, 6, 6, 14] * 9)
+    pair = paired(first, second, rounds=9, repeats=2, clock=lambda: next(ticks))
+    assert calls[2:] == [("first", 2), ("second", 2), ("first", 2)] * 9
+    assert pair == (3.0, 1.0, 3.0)
+
+
+def test_a_pair_needs_nine_rounds_too() -> None:
+    idle = batches([])["first"]
+    with pytest.raises(ValueError, match="at least 9"):
+        paired(idle, idle, rounds=8)
 
 
 def test_fewer_rounds_than_nine_are_refused() -> None:

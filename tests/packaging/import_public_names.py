@@ -27,7 +27,14 @@ IMPORTED_AT_START = frozenset(sys.modules)
 # pytest imports these, and is no dependency of any extra.
 FOR_PYTEST = {
     f"{ADAPTERS}.testing.{name}"
-    for name in ("plugin", "baseline", "connections", "fixtures", "database_fixtures")
+    for name in [
+        "plugin",
+        "async_tests",
+        "baseline",
+        "connections",
+        "fixtures",
+        "database_fixtures",
+    ]
 }
 
 

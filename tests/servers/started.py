@@ -18,22 +18,28 @@ __all__ = ["SERVED", "started"]
 _DEADLINE: Final = 60.0
 """How long a server may take until it answers, in seconds."""
 
+# Servers keep idle connections for longer than httpx (5 seconds, which is also the default of
+# uvicorn and hypercorn). Otherwise both may give one up, and use it once more, at the same moment.
+_UVICORN: Final = "uvicorn --host 127.0.0.1 --port {port} --timeout-keep-alive 600 --factory"
+_HYPERCORN: Final = "hypercorn --bind 127.0.0.1:{port} --keep-alive 600"
+
 _OVER_ASGI: Final[Mapping[str, str]] = {
-    "uvicorn": "uvicorn --host 127.0.0.1 --port {port} --factory {app}",
-    "hypercorn": "hypercorn --bind 127.0.0.1:{port} {app}()",
+    "uvicorn": f"{_UVICORN} {{app}}",
+    "hypercorn": f"{_HYPERCORN} {{app}}()",
     "granian": "granian --interface asgi --port {port} --factory {app}",
 }
 
 _OVER_WSGI: Final[Mapping[str, str]] = {
     "werkzeug": "flask --app examples.flask.app run --port {port}",
-    "gunicorn": "gunicorn --bind 127.0.0.1:{port} --workers 2 --threads 4 {app}()",
+    "gunicorn": "gunicorn --bind 127.0.0.1:{port} --keep-alive 600 --workers 2 --threads 4 {app}()",
     "waitress": "waitress --listen 127.0.0.1:{port} --call {app}",
     "granian": "granian --interface wsgi --port {port} --blocking-threads 4 --factory {app}",
-    "a2wsgi": "uvicorn --host 127.0.0.1 --port {port} --factory "
-    "tests.servers.flask_over_asgi:by_a2wsgi",
+    # Otherwise a request may inherit the context of the one before it on the same connection, and
+    # Flask would take the application context of that one, with its session, for its own.
+    "a2wsgi": f"{_UVICORN} tests.servers.flask_over_asgi:by_a2wsgi --reset-contextvars",
     # Not on uvicorn, where a request inherits the context of the one before it on the same
     # connection, which asgiref cannot do with (https://github.com/django/asgiref/issues/491).
-    "asgiref": "hypercorn --bind 127.0.0.1:{port} tests.servers.flask_over_asgi:by_asgiref()",
+    "asgiref": f"{_HYPERCORN} tests.servers.flask_over_asgi:by_asgiref()",
 }
 
 SERVED: Final[Mapping[tuple[str, str], str]] = {

@@ -22,6 +22,7 @@ from sqlalchemy import Engine, NullPool, create_engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tenantshield_mw.adapters.sqlalchemy import rls
+from tenantshield_mw.adapters.sqlalchemy.placements import Placement, Placements, Schemas
 from tests.pgbouncer import pgbouncer
 
 from .ledger import Verdict, compare
@@ -33,7 +34,7 @@ from .transactions import PAUSE, draw, once, once_async
 
 __all__ = ["PARTS", "Broken", "Figures", "Part", "Settings", "run"]
 
-Part: TypeAlias = Literal["direct", "pgbouncer", "signed"]
+Part: TypeAlias = Literal["direct", "pgbouncer", "signed", "schemas"]
 
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
@@ -126,7 +127,8 @@ def run(
         stack.enter_context(_quiet())
         there = stack.enter_context(server())
         key = secrets.token_bytes(32) if part == "signed" else None
-        roles = prepare(there.here, key=key)
+        schemas = _tenants(settings) if part == "schemas" else []
+        roles = prepare(there.here, key=key, schemas=schemas)
         if settings.broken == "commit":
             there.here.run(
                 f"ALTER ROLE {roles.application} SET synchronous_commit = off",
@@ -147,6 +149,8 @@ def run(
         if settings.broken == "tenant":
             _seed_rows(there, clients)
         engines = _Engines(settings, there, roles, folder, key, pooled=part != "direct")
+        if schemas:
+            engines.place(schemas)
         soak = _Soak(settings, figures, there, roles, clients, engines, told)
         asyncio.run(soak.run())
         for client in clients:
@@ -154,15 +158,31 @@ def run(
             figures.acknowledged += client.ledger.acknowledged
             figures.unknown += client.ledger.unknown
         _judge(figures, there, roles, clients, seeded=settings.broken == "tenant")
+        if schemas:
+            figures.misplaced += _not_at_home(there, schemas)
     figures.seconds = time.monotonic() - began
     return figures
+
+
+def _tenants(settings: Settings) -> list[str]:
+    return [f"tenant-{number}" for number in range(settings.tenants)]
+
+
+def _not_at_home(there: Server, schemas: list[str]) -> int:
+    """Return how many rows are in another place than their tenant's schema."""
+    counts = [f"SELECT count(*) FROM public.{each}" for each in ("soak_entry", "soak_detail")]
+    counts += [
+        f"""SELECT count(*) FROM "{each}".soak_entry WHERE tenant_id <> '{each}'"""
+        for each in schemas
+    ]
+    return sum(there.here.read(each)[0][0] for each in counts)
 
 
 def _clients(settings: Settings, part: Part) -> list[Client]:
     clients = [
         Client(
             number,
-            f"tenant-{number % settings.tenants}",
+            _tenants(settings)[number % settings.tenants],
             random.Random(f"{settings.seed} {part} {number}"),
         )
         for number in range(settings.clients)
@@ -187,17 +207,24 @@ def _judge(
     figures: Figures, there: Server, roles: Roles, clients: list[Client], *, seeded: bool
 ) -> None:
     here = there.here
-    stored = dict(here.read("SELECT name, token FROM soak_entry"))
+    # In each tenant's schema, or in the only one.
+    places = here.read("SELECT schemaname FROM pg_tables WHERE tablename = 'soak_entry'")
+    stored: dict[str, str] = {}
+    for (place,) in places:
+        stored |= dict(here.read(f'SELECT name, token FROM "{place}".soak_entry'))
     if seeded:
         stored = {name: token for name, token in stored.items() if token != "seed"}
     figures.stored = len(stored)
     figures.verdict = compare([each.ledger for each in clients], stored)
-    [(entries,)] = here.read("SELECT count(*) FROM soak_entry WHERE tenant_id <> owner")
-    [(details,)] = here.read(
-        "SELECT count(*) FROM soak_detail AS d JOIN soak_entry AS e ON e.id = d.entry_id "
-        "WHERE d.owner <> e.owner"
-    )
-    figures.misplaced = entries + details
+    for (place,) in places:
+        [(entries,)] = here.read(
+            f'SELECT count(*) FROM "{place}".soak_entry WHERE tenant_id <> owner'
+        )
+        [(details,)] = here.read(
+            f'SELECT count(*) FROM "{place}".soak_detail AS d '
+            f'JOIN "{place}".soak_entry AS e ON e.id = d.entry_id WHERE d.owner <> e.owner'
+        )
+        figures.misplaced += entries + details
     # The same as in the application.
     url = roles.url(here.url, there.folder).set(drivername="postgresql")
     with psycopg.connect(url.render_as_string(), autocommit=True) as connection:
@@ -244,6 +271,12 @@ class _Engines:
         if settings.broken != "tenant":
             for each in (self.psycopg, self.asyncpg, self.threads):
                 rls.enforce(each, key=key, system_role=roles.system, pooled=pooled)
+
+    def place(self, schemas: list[str]) -> None:
+        """Let each tenant have its schema."""
+        places = {each: Placement(schema=each) for each in schemas}
+        for each in (self.psycopg, self.asyncpg, self.threads):
+            Placements(each, schemas=Schemas(), of=lambda tenant: places[str(tenant.tenant_id)])
 
     async def dispose(self) -> None:
         await self.psycopg.dispose()

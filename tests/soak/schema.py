@@ -6,13 +6,16 @@ sets from its own variable. A client that reads a row compares ``owner`` with th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import URL, ForeignKey, create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from tenantshield_mw import system_scope
 from tenantshield_mw.adapters.sqlalchemy import rls, tenant_aware
+from tenantshield_mw.adapters.sqlalchemy.placements import Placement, Placements, Schemas
 from tests.databases import Database
 
 __all__ = ["FUNCTION", "VIEW", "Base", "Detail", "Entry", "Roles", "prepare"]
@@ -68,7 +71,7 @@ class Roles:
         return url.set(username=self.application).update_query_dict({"host": folder})
 
 
-def prepare(here: Database, *, key: bytes | None = None) -> Roles:
+def prepare(here: Database, *, key: bytes | None = None, schemas: Sequence[str] = ()) -> Roles:
     """Create the roles, the tables and the policies; return the roles.
 
     The view and the function run with their owner's rights, as views do by default. Row-level
@@ -77,6 +80,7 @@ def prepare(here: Database, *, key: bytes | None = None) -> Roles:
     Args:
         here: the database.
         key: the key with which tenants are signed; ``None`` if they are not.
+        schemas: schemas that have the same as the shared one.
     """
     name = here.url.database
     roles = Roles(f"own_{name}", f"app_{name}", f"sys_{name}")
@@ -89,22 +93,43 @@ def prepare(here: Database, *, key: bytes | None = None) -> Roles:
         f"GRANT CREATE ON SCHEMA public TO {roles.owner}",
     )
     engine = create_engine(here.url.set(username=roles.owner))
-    with engine.begin() as connection:
-        Base.metadata.create_all(connection)
-        if key is not None:
-            rls.configure(Base.metadata, signed=True, system_role=roles.system)
-        rls.create_policies(connection, Base.metadata)
-        Base.metadata.info.clear()
-        if key is not None:
-            rls.store_keys(connection, [key])
+    Placements(engine, schemas=Schemas())
+    for schema in schemas:
+        here.run(
+            f'CREATE SCHEMA "{schema}" AUTHORIZATION {roles.owner}',
+            f'GRANT USAGE ON SCHEMA "{schema}" TO {roles.application}, {roles.system}',
+        )
+    places = (Placement(), *(Placement(schema=each) for each in schemas))
+    for at in places:
+        with system_scope("the tables", at=at), engine.begin() as connection:
+            Base.metadata.create_all(connection)
+            if key is not None:
+                rls.configure(Base.metadata, signed=True, system_role=roles.system)
+            rls.create_policies(connection, Base.metadata)
+            Base.metadata.info.clear()
+            if key is not None:
+                rls.store_keys(connection, [key])
+        _create_bypasses(here, at.schema or "public", roles)
     engine.dispose()
-    here.run(
-        f"CREATE VIEW {VIEW} AS SELECT * FROM soak_entry",
-        f"CREATE FUNCTION {FUNCTION}() RETURNS SETOF soak_entry LANGUAGE sql STABLE "
-        "SECURITY DEFINER AS 'SELECT * FROM soak_entry'",
-        f"ALTER VIEW {VIEW} OWNER TO {roles.owner}",
-        f"ALTER FUNCTION {FUNCTION} OWNER TO {roles.owner}",
-        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {roles.application}, {roles.system}",
-        f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {roles.application}, {roles.system}",
-    )
     return roles
+
+
+def _create_bypasses(here: Database, schema: str, roles: Roles) -> None:
+    with here.dbapi() as connection:
+        # What is created is of this schema.
+        connection.execute(f'SET search_path = "{schema}"')
+        for statement in (
+            f"CREATE VIEW {VIEW} AS SELECT * FROM soak_entry",
+            (
+                f"CREATE FUNCTION {FUNCTION}() RETURNS SETOF soak_entry LANGUAGE sql STABLE "
+                f"SECURITY DEFINER AS 'SELECT * FROM \"{schema}\".soak_entry'"
+            ),
+            f"ALTER VIEW {VIEW} OWNER TO {roles.owner}",
+            f"ALTER FUNCTION {FUNCTION} OWNER TO {roles.owner}",
+            f'GRANT ALL ON ALL TABLES IN SCHEMA "{schema}" TO {roles.application}, {roles.system}',
+            (
+                f'GRANT ALL ON ALL SEQUENCES IN SCHEMA "{schema}" '
+                f"TO {roles.application}, {roles.system}"
+            ),
+        ):
+            connection.execute(statement)

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from tenantshield_mw import MissingTenantContextError, system_scope, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy.placements import Placement
 
 from .schema import VIEW, Entry
 from .steps import EVIL, READS, WRITES, Client, Step, Turn, raw, sqlstate_of
@@ -74,7 +75,9 @@ def draw(client: Client, *, broken: bool) -> Plan:
     if kind < 0.02:
         return Plan(nullcontext, [_nobody])
     if kind < 0.04:
-        return Plan(lambda: system_scope("soak"), [_everybody])
+        # Engines without placements ignore it.
+        at = Placement(schema=client.tenant)
+        return Plan(lambda: system_scope("soak", at=at), [_everybody])
     steps = [rng.choice(READS) for _ in range(rng.randrange(1, 4))]
     if kind < 0.7:
         steps += [rng.choice(WRITES) for _ in range(rng.randrange(1, 5))]
