@@ -156,20 +156,18 @@ class Observation:
             parameters: Any = None,
             execution_options: Any = None,
         ) -> Any:
-            options = execution_options or {}
-            if not (_is_as_usual(connection) or options.get(REVIEWED)):
-                dialect = guarded_dialect(connection.engine.dialect)
-                try:
+            dialect = guarded_dialect(connection.engine.dialect)
+            try:
+                if not (execution_options or {}).get(REVIEWED):
                     check(RawText(statement, Source.DRIVER_SQL, dialect))
-                except REFUSALS as error:
-                    if registry.observes_all or reaches_only_observed(statement, dialect):
-                        self._report(
-                            [Finding("", "raw SQL", "refused", str(error))], current_place()
-                        )
-                        plain: Any = guarded
-                        return plain.__wrapped__(
-                            connection, statement, parameters, execution_options
-                        )
+            except REFUSALS as error:
+                # Asked now and not before: SQLAlchemy itself sends some that name no table while
+                # it connects, and would leave the connection open if that raised.
+                is_observed = registry.observes_all or reaches_only_observed(statement, dialect)
+                if not _is_as_usual(connection) and is_observed:
+                    self._report([Finding("", "raw SQL", "refused", str(error))], current_place())
+                    plain: Any = guarded
+                    return plain.__wrapped__(connection, statement, parameters, execution_options)
             return guarded(connection, statement, parameters, execution_options)
 
         self._replace(Connection, "exec_driver_sql", observed)
