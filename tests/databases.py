@@ -26,7 +26,7 @@ import tempfile
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -73,10 +73,13 @@ class Database:
     url: URL
     async_url: URL
     _connect: Mapping[str, Any]
+    _quick: Mapping[str, Any] = field(default_factory=dict)
+    """What spares the sync driver some time, and that no other driver takes."""
 
     def engine(self, **options: Any) -> Engine:
         """Return a new sync engine; the caller disposes of it."""
-        engine = create_engine(self.url, **options)
+        given = options.pop("connect_args", {})
+        engine = create_engine(self.url, connect_args={**self._quick, **given}, **options)
         if self.name == "sqlite":
             use_transactions(engine)
         return engine
@@ -100,7 +103,7 @@ class Database:
             connect: Any = psycopg.connect
             connection = connect(**self._connect, autocommit=True)
         else:
-            connection = _pymysql().connect(**self._connect, autocommit=True)
+            connection = _pymysql().connect(**self._connect, **self._quick, autocommit=True)
         try:
             yield connection
         finally:
@@ -322,6 +325,10 @@ def _postgresql() -> Generator[Database, None, None]:
 
 # -- MariaDB ---------------------------------------------------------------------
 
+# PyMySQL would read all certificates of the machine for each connection, which takes longer than
+# most of what tests do with it.
+_PLAIN: Final = {"ssl_disabled": True}
+
 
 @cache
 def _mariadb_server() -> dict[str, Any] | None:
@@ -345,7 +352,7 @@ def _mariadb_server() -> dict[str, Any] | None:
         ]
     for candidate in candidates:
         try:
-            driver.connect(**candidate, connect_timeout=5).close()
+            driver.connect(**candidate, **_PLAIN, connect_timeout=5).close()
         except driver.MySQLError:
             # If a configured server does not answer, the tests must fail instead of being skipped.
             if given:
@@ -360,7 +367,7 @@ def _mariadb() -> Generator[Database, None, None]:
     arguments = _mariadb_server()
     assert arguments is not None
     name = _fresh_name()
-    with driver.connect(**arguments, autocommit=True) as connection:
+    with driver.connect(**arguments, **_PLAIN, autocommit=True) as connection:
         connection.cursor().execute(f"CREATE DATABASE {name}")
     try:
         query = {
@@ -382,9 +389,10 @@ def _mariadb() -> Generator[Database, None, None]:
             url,
             url.set(drivername="mariadb+aiomysql"),
             {**arguments, "database": name},
+            _PLAIN,
         )
     finally:
-        with driver.connect(**arguments, autocommit=True) as connection:
+        with driver.connect(**arguments, **_PLAIN, autocommit=True) as connection:
             connection.cursor().execute(f"DROP DATABASE {name}")
 
 
