@@ -26,7 +26,7 @@ import tempfile
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -73,13 +73,12 @@ class Database:
     url: URL
     async_url: URL
     _connect: Mapping[str, Any]
-    _quick: Mapping[str, Any] = field(default_factory=dict)
-    """What spares the sync driver some time, and that no other driver takes."""
 
     def engine(self, **options: Any) -> Engine:
         """Return a new sync engine; the caller disposes of it."""
-        given = options.pop("connect_args", {})
-        engine = create_engine(self.url, connect_args={**self._quick, **given}, **options)
+        if self.name == "mariadb":
+            options["connect_args"] = {**_PLAIN, **options.get("connect_args", {})}
+        engine = create_engine(self.url, **options)
         if self.name == "sqlite":
             use_transactions(engine)
         return engine
@@ -103,7 +102,7 @@ class Database:
             connect: Any = psycopg.connect
             connection = connect(**self._connect, autocommit=True)
         else:
-            connection = _pymysql().connect(**self._connect, **self._quick, autocommit=True)
+            connection = _pymysql().connect(**self._connect, **_PLAIN, autocommit=True)
         try:
             yield connection
         finally:
@@ -389,7 +388,6 @@ def _mariadb() -> Generator[Database, None, None]:
             url,
             url.set(drivername="mariadb+aiomysql"),
             {**arguments, "database": name},
-            _PLAIN,
         )
     finally:
         with driver.connect(**arguments, **_PLAIN, autocommit=True) as connection:
