@@ -371,7 +371,8 @@ def _quiet() -> Generator[None]:
     """Suppress messages about connections that were terminated on purpose.
 
     The cursor of a task that was cancelled in between is left to the garbage collector,
-    and psycopg would rather have it closed.
+    and psycopg would rather have it closed. So is the connection, if it was terminated while
+    the task was being cancelled.
     """
     loggers = [logging.getLogger(name) for name in ("sqlalchemy.pool", "asyncio", "psycopg")]
     before = [each.level for each in loggers]
@@ -380,6 +381,7 @@ def _quiet() -> Generator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
+            warnings.filterwarnings("ignore", "The garbage collector is trying to clean up")
             yield
             gc.collect()
     finally:
