@@ -87,7 +87,7 @@ test: $(VENV)/.test
 # newest.
 test-lowest: build/venv-lowest/.done
 	build/venv-lowest/bin/python -m pytest $(SPREAD) $(addprefix --ignore=tests/,\
-		browser docs servers caches transparency soak adapters/sqlalchemy/provisioning \
+		browser docs servers caches transparency soak packaging adapters/sqlalchemy/provisioning \
 		adapters/sqlalchemy/lifecycle) -k 'not place_of_their_own' --no-cov $(ARGS)
 
 test-core: build/venv-core/.done

@@ -162,12 +162,7 @@ def database(name: DatabaseName) -> Generator[Database, None, None]:
         if "PYTEST_CURRENT_TEST" in os.environ:
             require(name)
         raise RuntimeError(reason)
-    if name == "sqlite":
-        yield from _sqlite()
-    elif name == "postgresql":
-        yield from _postgresql()
-    else:
-        yield from _mariadb()
+    yield from {"sqlite": _sqlite, "postgresql": _postgresql, "mariadb": _mariadb}[name]()
 
 
 def require(name: DatabaseName) -> None:
@@ -324,8 +319,7 @@ def _postgresql() -> Generator[Database, None, None]:
 
 # -- MariaDB ---------------------------------------------------------------------
 
-# PyMySQL would read all certificates of the machine for each connection, which takes longer than
-# most of what tests do with it.
+# Otherwise, PyMySQL reads all certificates of the machine for each connection.
 _PLAIN: Final = {"ssl_disabled": True}
 
 
@@ -338,9 +332,7 @@ def _mariadb_server() -> dict[str, Any] | None:
         url = make_url(given)
         arguments: dict[str, Any] = {
             key: value
-            for key, value in url.translate_connect_args(
-                username="user", database="database"
-            ).items()
+            for key, value in url.translate_connect_args(username="user").items()
             if key != "database"
         }
         candidates = [{**arguments, **url.query}]
