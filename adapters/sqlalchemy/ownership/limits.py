@@ -7,10 +7,11 @@ with the shorter name. So an id that a column cannot hold is refused before it i
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
+from sqlalchemy import NCHAR, NVARCHAR
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.types import (
     BigInteger,
@@ -36,6 +37,7 @@ __all__ = [
     "other_than",
     "refuse_converted",
     "sent",
+    "text_check",
     "undecorated",
 ]
 
@@ -97,11 +99,79 @@ def _acceptance(type_: TypeEngine[Any]) -> Acceptance | None:
         low, high = number_range(type_)
         return lambda tenant_id: not isinstance(tenant_id, int) or low <= tenant_id <= high
     if isinstance(type_, String):
-        length = type_.length
+        length, writes = type_.length, text_check(type_)
         if length is None or length >= MAX_TENANT_ID_LENGTH:
-            return None
-        return lambda tenant_id: not isinstance(tenant_id, str) or len(tenant_id) <= length
+            if writes is None:
+                return None
+            length = MAX_TENANT_ID_LENGTH
+        return lambda tenant_id: (
+            not isinstance(tenant_id, str)
+            or (len(tenant_id) <= length and (writes is None or writes(tenant_id)))
+        )
     return None
+
+
+_ENCODINGS: Final[Mapping[str, str]] = {
+    "ascii": "ascii",
+    # What it calls latin1 is Windows' superset of it:
+    # https://mariadb.com/kb/en/supported-character-sets-and-collations/
+    "latin1": "cp1252",
+    "ucs2": "utf-16-be",
+    "utf8": "utf-8",
+    "utf8mb3": "utf-8",
+    "utf8mb4": "utf-8",
+}
+"""Python's names of character sets of MySQL and MariaDB."""
+
+_BASIC_ONLY: Final = frozenset({"ucs2", "utf8", "utf8mb3"})
+"""Those that cannot hold characters beyond U+FFFF."""
+
+_TINY: Final = 255
+"""How many bytes a ``TINYTEXT`` holds."""
+
+
+def text_check(type_: String) -> Callable[[str], bool] | None:
+    """Return the check of whether a text column can hold a text, apart from its length.
+
+    A MySQL or MariaDB that is not strict writes ``?`` for a character that the column's character
+    set lacks, and cuts what is too long for a ``TINYTEXT``.
+
+    Returns:
+        The check; ``None`` if the type says nothing of its character set.
+    """
+    charset = _charset(type_)
+    is_tiny = type_.__visit_name__ == "TINYTEXT"
+    if not is_tiny and charset in {None, "utf8mb4"}:
+        return None
+    # Of a character set that is not known here, only what is the same in all of them.
+    encoding = _ENCODINGS.get(charset or "utf8mb4", "ascii")
+
+    def holds(text: str) -> bool:
+        try:
+            stored = text.encode(encoding)
+        except UnicodeEncodeError:
+            return False
+        if charset in _BASIC_ONLY and max(text, default="") > "\uffff":
+            return False
+        return not is_tiny or len(stored) <= _TINY
+
+    return holds
+
+
+def _charset(type_: String) -> str | None:
+    """Return the character set that a type names, itself or by its collation."""
+    if getattr(type_, "ascii", False):
+        return "ascii"
+    if getattr(type_, "unicode", False):
+        return "ucs2"
+    if getattr(type_, "national", False) or isinstance(type_, NCHAR | NVARCHAR):
+        return "utf8mb3"
+    named: str | None = getattr(type_, "charset", None)
+    if named is not None:
+        return named.lower()
+    # Other databases have collations of other names, which limit nothing.
+    prefix = (type_.collation or "").partition("_")[0].lower()
+    return prefix if prefix in _ENCODINGS else None
 
 
 def _comes_back(type_: TypeDecorator[Any], stored: Any, tenant_id: TenantId) -> bool:

@@ -12,9 +12,21 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import CHAR, NCHAR
-from sqlalchemy.types import Enum, Integer, NullType, Numeric, String, TypeDecorator, TypeEngine
+from sqlalchemy.types import (
+    Boolean,
+    Enum,
+    Float,
+    Integer,
+    Interval,
+    NullType,
+    Numeric,
+    String,
+    TypeDecorator,
+    TypeEngine,
+    Uuid,
+)
 
-from .limits import number_range, sent, undecorated
+from .limits import number_range, sent, text_check, undecorated
 
 __all__ = ["Fits", "fits_of", "is_kept", "plain_number"]
 
@@ -72,7 +84,7 @@ def _pairs(
 
 
 def _check(type_: TypeEngine[Any], parent: TypeEngine[Any]) -> Fits | None:
-    check = _check_of_stored(undecorated(type_), undecorated(parent))
+    check = _check_of_stored(_stored(type_), _stored(parent))
     if check is None or not isinstance(type_, TypeDecorator):
         return check
     inner = check
@@ -83,24 +95,75 @@ def _check(type_: TypeEngine[Any], parent: TypeEngine[Any]) -> Fits | None:
     return check_sent
 
 
+def _stored(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type behind all decorators, but for the one whose precision is its own."""
+    while isinstance(type_, TypeDecorator) and not isinstance(type_, Interval):
+        type_ = type_.impl_instance
+    return type_
+
+
 def _check_of_stored(own: TypeEngine[Any], other: TypeEngine[Any]) -> Fits | None:
-    if isinstance(own, NullType | Enum) or repr(own) == repr(other):
+    if isinstance(own, NullType | Enum) or _are_alike(own, other):
         return None
     if isinstance(own, String) and isinstance(other, String):
         return _check_of_text(own, other)
     if isinstance(own, Integer) and isinstance(other, Integer):
-        low, high = number_range(own)
         least, greatest = number_range(other)
-        if low <= least and greatest <= high:
-            return None
-        return lambda value: not isinstance(value, int) or low <= value <= high
+        return _check_of_number(*number_range(own), least, greatest)
     if isinstance(own, Integer) and isinstance(other, Numeric):
-        return lambda value: isinstance(value, int)
-    if type(own) is type(other) and not _precision(own) and not _precision(other):
-        return None
-    if isinstance(own, Numeric) and isinstance(other, Integer):
-        return None
+        low, high = number_range(own)
+        return lambda value: isinstance(value, int) and low <= value <= high
+    # In SQLAlchemy 2.0, a Float is a Numeric.
+    if isinstance(own, Numeric) and not isinstance(own, Float) and isinstance(other, Integer):
+        if own.precision is None:
+            return None
+        high = 10 ** (own.precision - (own.scale or 0)) - 1
+        return _check_of_number(-high, high, *number_range(other))
+    # What is not known to be alike holds nothing.
     return lambda value: False
+
+
+def _check_of_number(low: int, high: int, least: int, greatest: int) -> Fits | None:
+    """Return the check of the numbers that fit, where keys are those from least to greatest."""
+    if low <= least and greatest <= high:
+        return None
+    return lambda value: not isinstance(value, int) or low <= value <= high
+
+
+def _are_alike(own: TypeEngine[Any], other: TypeEngine[Any]) -> bool:
+    """Return whether two types are one and the same to a database."""
+    if own is other:
+        return True
+    if type(own) is not type(other):
+        return False
+    if isinstance(own, Uuid | Boolean):
+        return True
+    if isinstance(own, Numeric | Float) and type(own).__module__ == Numeric.__module__:
+        # They may differ in what SQLAlchemy makes of what it reads.
+        return _precision(own) == _precision(other)
+    if repr(own) != repr(other):
+        return False
+    # The representation of another library's type may leave out what makes the difference, and so
+    # does that of an Interval, and of a type within any other.
+    is_told = type(own).__module__.startswith("sqlalchemy.") and not isinstance(own, Interval)
+    ours, theirs = _state(own), _state(other)
+    return ours.keys() == theirs.keys() and all(
+        all(_are_alike(*pair) for pair in _pairs(value, theirs[name]))
+        if isinstance(value, TypeEngine) and isinstance(theirs[name], TypeEngine)
+        else is_told or bool(value == theirs[name])
+        for name, value in ours.items()
+    )
+
+
+def _state(type_: TypeEngine[Any]) -> dict[str, Any]:
+    """Return what an instance of a type holds, without what SQLAlchemy remembers in it."""
+    of_class = type(type_)
+    return {
+        name: value
+        for name, value in vars(type_).items()
+        # private: the types for other databases, which are compared by themselves.
+        if name != "_variant_mapping" and not hasattr(getattr(of_class, name, None), "__get__")
+    }
 
 
 def _check_of_text(own: String, other: String) -> Fits | None:
@@ -108,7 +171,8 @@ def _check_of_text(own: String, other: String) -> Fits | None:
     # Spaces at the end of a CHAR do not count.
     is_padded = isinstance(own, CHAR | NCHAR) and not isinstance(other, CHAR | NCHAR)
     is_shorter = length is not None and (other.length is None or length < other.length)
-    if not is_padded and not is_shorter:
+    writes = text_check(own)
+    if not is_padded and not is_shorter and writes is None:
         return None
 
     def check(value: Any) -> bool:
@@ -116,12 +180,14 @@ def _check_of_text(own: String, other: String) -> Fits | None:
             return True
         if is_padded and value.endswith(" "):
             return False
-        return length is None or len(value) <= length
+        if length is not None and len(value) > length:
+            return False
+        return writes is None or writes(value)
 
     return check
 
 
 def _precision(type_: TypeEngine[Any]) -> tuple[Any, ...]:
     """Return what a type says of its precision; empty if it says nothing."""
-    names = ("precision", "scale", "length", "fsp")
+    names = ("precision", "scale")
     return tuple(each for name in names if (each := getattr(type_, name, None)) is not None)

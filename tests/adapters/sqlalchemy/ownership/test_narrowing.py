@@ -6,10 +6,37 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import CHAR, BigInteger, DateTime, Integer, Numeric, SmallInteger, String
-from sqlalchemy.dialects import mysql
+from sqlalchemy import (
+    ARRAY,
+    CHAR,
+    REAL,
+    BigInteger,
+    DateTime,
+    Double,
+    Float,
+    Integer,
+    Interval,
+    Numeric,
+    SmallInteger,
+    String,
+    Uuid,
+)
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.types import UserDefinedType
 
 from tenantshield_mw.adapters.sqlalchemy.ownership.narrowing import fits_of, is_kept, plain_number
+
+
+class Amount(UserDefinedType[Any]):
+    """A type whose representation does not say how it differs from another."""
+
+    cache_ok = True
+
+    def __init__(self, digits: int) -> None:
+        self._digits = digits
+
+    def get_col_spec(self, **_: Any) -> str:
+        return f"numeric(10, {self._digits})"
 
 
 @pytest.mark.parametrize(
@@ -23,6 +50,17 @@ from tenantshield_mw.adapters.sqlalchemy.ownership.narrowing import fits_of, is_
         (String(), String(20)),
         (CHAR(5), CHAR(5)),
         (Numeric(10), Integer()),
+        (Numeric(), BigInteger()),
+        (Numeric(10, 2), Numeric(10, 2, asdecimal=False)),
+        (Float(), Float(asdecimal=True)),
+        (Uuid(), Uuid(as_uuid=False)),
+        (Interval(), Interval()),
+        (Interval(second_precision=3), Interval(second_precision=3)),
+        (Amount(2), Amount(2)),
+        (ARRAY(Amount(2)), ARRAY(Amount(2))),
+        (mysql.VARCHAR(20, charset="latin1"), mysql.VARCHAR(20, charset="latin1")),
+        (mysql.VARCHAR(20, charset="utf8mb4"), String(20)),
+        (String(20, collation="C"), String(20)),
     ],
 )
 def test_a_key_that_holds_all_of_its_parents_is_not_checked(own: Any, parent: Any) -> None:
@@ -38,6 +76,15 @@ def test_a_key_that_holds_all_of_its_parents_is_not_checked(own: Any, parent: An
         (String(5), String(20), "12345", "123456"),
         (String(5), String(), "12345", "123456"),
         (CHAR(5), String(5), "a", "a "),
+        (Numeric(2), Integer(), 99, 100),
+        (SmallInteger(), Numeric(10), 2**15 - 1, 2**15),
+        (mysql.VARCHAR(9, charset="latin1"), String(9), "\u00e9", "\u0142"),
+        (String(9, collation="latin1_bin"), String(9), "\u00e9", "\u0142"),
+        (mysql.VARCHAR(9, ascii=True), String(9), "a", "\u00e9"),
+        (mysql.VARCHAR(9, charset="utf8mb3"), String(9), "\u0142", "\U0001f600"),
+        (mysql.VARCHAR(9, charset="koi8r"), String(9), "a", "\u0416"),
+        (mysql.NVARCHAR(9), String(9), "\u0142", "\U0001f600"),
+        (mysql.TINYTEXT(), String(300), "\u0142" * 127, "\u0142" * 128),
     ],
 )
 def test_a_value_that_would_be_changed_does_not_fit(
@@ -46,6 +93,32 @@ def test_a_value_that_would_be_changed_does_not_fit(
     fits = fits_of(own, parent)
     assert fits is not None
     assert (fits(fitting), fits(other)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("own", "parent"),
+    [
+        (Interval(second_precision=0), Interval()),
+        (Interval(second_precision=1), Interval(second_precision=6)),
+        (Interval(native=False), Interval()),
+        (postgresql.INTERVAL(fields="DAY"), postgresql.INTERVAL()),
+        (DateTime(), DateTime(timezone=True)),
+        (Float(), Integer()),
+        (Double(), BigInteger()),
+        (REAL(), Integer()),
+        (mysql.DECIMAL(10, unsigned=True), mysql.DECIMAL(10)),
+        (
+            postgresql.DOMAIN("whole", Numeric(10, 0)),
+            postgresql.DOMAIN("tenths", Numeric(10, 1)),
+        ),
+        (Amount(0), Amount(1)),
+        (ARRAY(Amount(0)), ARRAY(Amount(1))),
+    ],
+)
+def test_what_is_not_known_to_be_alike_fits_nothing(own: Any, parent: Any) -> None:
+    fits = fits_of(own, parent)
+    assert fits is not None
+    assert not fits(1)
 
 
 def test_another_precision_fits_nothing() -> None:

@@ -1,0 +1,164 @@
+"""Keys and tenants that a database would round, cut or spell differently, in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    Column,
+    Engine,
+    ForeignKey,
+    Integer,
+    Interval,
+    MetaData,
+    String,
+    Table,
+    Text,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import UserDefinedType
+
+from tenantshield_mw import CrossTenantAccessError, TenantShieldError, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+from tests.databases import Database, database
+
+
+class Amount(UserDefinedType[Any]):
+    cache_ok = True
+
+    def __init__(self, digits: int) -> None:
+        self.digits = digits
+
+    def get_col_spec(self, **_: Any) -> str:
+        return f"numeric(10, {self.digits})"
+
+
+def tables(theirs: Any, ours: Any) -> tuple[Table, Table]:
+    metadata = MetaData()
+    parent = Table(
+        "rounded_parent",
+        metadata,
+        Column("code", theirs, primary_key=True),
+        Column("tenant_id", String(20), nullable=False),
+    )
+    child = Table(
+        "rounded_child",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("code", ours, ForeignKey(parent.c.code)),
+    )
+    tenant_aware(parent)
+    return parent, child
+
+
+WRITES: dict[str, Callable[[Table, Table, Any], Any]] = {
+    "insert": lambda parent, child, key: insert(child).values(id=2, code=key),
+    "insert from select": lambda parent, child, key: insert(child).from_select(
+        ["id", "code"], select(literal(2), parent.c.code)
+    ),
+    "update": lambda parent, child, key: update(child).values(code=key),
+    "update by a subquery": lambda parent, child, key: update(child).values(
+        code=select(parent.c.code).scalar_subquery()
+    ),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize(
+    ("theirs", "ours", "own", "other"),
+    [
+        (Interval(), Interval(second_precision=0), timedelta(seconds=1.4), timedelta(seconds=1)),
+        (Amount(1), Amount(0), Decimal("1.4"), Decimal(1)),
+    ],
+    ids=["interval", "type of the application"],
+)
+def test_a_key_that_would_be_rounded_to_another_tenants_is_refused(
+    theirs: Any, ours: Any, own: Any, other: Any, write: str
+) -> None:
+    parent, child = tables(theirs, ours)
+    with database("postgresql") as here:
+        engine = here.engine()
+        parent.metadata.create_all(engine)
+        for tenant, key in (("a", own), ("b", other)):
+            with tenant_scope(tenant), engine.begin() as connection:
+                connection.execute(insert(parent).values(code=key))
+        with tenant_scope("b"), engine.begin() as connection:
+            connection.execute(insert(parent).values(code=own + own))
+        here.run("INSERT INTO rounded_child VALUES (1, NULL)")
+        statement = WRITES[write](parent, child, own)
+        with tenant_scope("a"), pytest.raises(TenantShieldError), engine.begin() as connection:
+            connection.execute(statement)
+        assert here.read("SELECT * FROM rounded_child") == [(1, None)]
+        engine.dispose()
+
+
+# -- a MariaDB that is not strict ---------------------------------------------------------
+
+
+def careless(here: Database) -> Engine:
+    return here.engine(connect_args={"sql_mode": ""})
+
+
+@pytest.mark.parametrize(
+    ("type_", "mine"),
+    [
+        (mysql.VARCHAR(20, charset="latin1"), "a\u0142"),
+        (String(20, collation="latin1_bin"), "a\u0142"),
+        (mysql.VARCHAR(20, charset="utf8mb3"), "a\U0001f600"),
+        (mysql.TINYTEXT(), "\u0142" * 200),
+    ],
+    ids=str,
+)
+def test_a_tenant_that_would_be_spelt_like_another_is_refused(type_: Any, mine: str) -> None:
+    notes = Table(
+        "spelt_note",
+        MetaData(),
+        Column("id", Integer, primary_key=True),
+        Column("tenant_id", type_, nullable=False),
+        Column("text", Text),
+    )
+    tenant_aware(notes)
+    with database("mariadb") as here:
+        engine = careless(here)
+        notes.metadata.create_all(engine)
+        refused = pytest.raises(TenantShieldError)
+        with tenant_scope(mine), refused, engine.begin() as connection:
+            connection.execute(insert(notes).values(id=1, text="mine"))
+        assert here.read("SELECT * FROM spelt_note") == []
+        with tenant_scope("a\u00e9" if "latin1" in repr(type_) else "a"):
+            with engine.begin() as connection:
+                connection.execute(insert(notes).values(id=1, text="mine"))
+            with engine.connect() as connection:
+                assert connection.scalars(select(notes.c.text)).all() == ["mine"]
+        engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "own", "other"),
+    [(Integer(), mysql.DECIMAL(2), 12345, 99), (mysql.DECIMAL(10), mysql.SMALLINT(), 40000, 32767)],
+    ids=["decimal", "smallint"],
+)
+def test_a_number_that_would_be_clipped_to_another_tenants_is_refused(
+    theirs: Any, ours: Any, own: int, other: int
+) -> None:
+    parent, child = tables(theirs, ours)
+    with database("mariadb") as here:
+        engine = careless(here)
+        parent.create(engine)
+        here.run(f"CREATE TABLE rounded_child (id int, code {ours.compile(engine.dialect)})")
+        for tenant, key in (("a", own), ("b", other)):
+            with tenant_scope(tenant), engine.begin() as connection:
+                connection.execute(insert(parent).values(code=key))
+        refused = pytest.raises(CrossTenantAccessError)
+        with tenant_scope("a"), refused, engine.begin() as connection:
+            connection.execute(insert(child).values(id=1, code=own))
+        assert here.read("SELECT * FROM rounded_child") == []
+        engine.dispose()
