@@ -72,7 +72,7 @@ class Placements:
     What connects with the engine raises:
         PlacementError: the place is unknown, or its name is invalid.
         PlacementUnavailableError: it cannot be reached, is not finished, or too many databases
-            are in use. The middlewares answer it with 503.
+            are in use. The adapters for Starlette, FastAPI, Litestar and Flask answer it with 503.
         ScopeMismatchError: a connection to one database is used in the scope of another.
         ConfigurationError: the place of the tenant is not known; or a system scope names none;
             or, with ``schemas``, the connection is in ``AUTOCOMMIT``.
