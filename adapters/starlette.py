@@ -76,8 +76,9 @@ def add_refusal_handlers(app: Starlette) -> None:
     """Turn errors of the app into refusals.
 
     The errors are :class:`~tenantshield_mw.TenantResolutionError`,
-    :class:`~tenantshield_mw.MissingTenantContextError` and
-    :class:`~tenantshield_mw.CrossTenantAccessError`. An exception handler of the app for one of
+    :class:`~tenantshield_mw.MissingTenantContextError`,
+    :class:`~tenantshield_mw.CrossTenantAccessError` and
+    :class:`~tenantshield_mw.PlacementUnavailableError`. An exception handler of the app for one of
     these classes has precedence, even if it is added later.
 
     :func:`install` does this. A mounted Starlette or FastAPI application handles its own errors,

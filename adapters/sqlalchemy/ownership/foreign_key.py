@@ -39,7 +39,8 @@ def tenant_foreign_key(
             __table_args__ = (tenant_foreign_key("customer_id", "customer.id"),)
 
     The database itself then refuses a reference to another tenant's row, so the adapter
-    does not look it up.
+    does not look it up, except where the database takes two tenants for equal, as MariaDB by
+    default takes ``acme`` and ``Acme``.
 
     Args:
         columns: this table's column, or columns, that hold the parent row's key.

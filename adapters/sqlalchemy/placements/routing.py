@@ -69,13 +69,16 @@ class Placements:
     Raises:
         ConfigurationError: an argument is invalid, or the engine has placements already.
 
-    What connects with the engine raises:
-        PlacementError: the place is unknown, or its name is invalid.
-        PlacementUnavailableError: it cannot be reached, is not finished, or too many databases
-            are in use. The middlewares answer it with 503.
-        ScopeMismatchError: a connection to one database is used in the scope of another.
-        ConfigurationError: the place of the tenant is not known; or a system scope names none;
-            or, with ``schemas``, the connection is in ``AUTOCOMMIT``.
+    What connects with the engine raises
+
+    - :class:`~tenantshield_mw.PlacementError` if the place is unknown, or its name is invalid;
+    - :class:`~tenantshield_mw.PlacementUnavailableError` if it cannot be reached, is not finished,
+      or too many databases are in use. The adapters for Starlette, FastAPI, Litestar and Flask
+      answer it with 503;
+    - :class:`~tenantshield_mw.ScopeMismatchError` if a connection to one database is used in the
+      scope of another;
+    - :class:`~tenantshield_mw.ConfigurationError` if the place of the tenant is not known, or a
+      system scope names none, or, with ``schemas``, the connection is in ``AUTOCOMMIT``.
     """
 
     def __init__(
