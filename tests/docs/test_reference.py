@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-import tenantshield_mw
+import tenantshield_mw.adapters
 from tenantshield_mw.adapters.command.parser import parser
 from tenantshield_mw.adapters.sqlalchemy.doctor import KINDS
 from tools.site.pictures import DESCRIPTIONS, IMAGES, draw
@@ -27,9 +27,18 @@ ERRORS: Final = sorted(
 
 
 def modules() -> Iterator[str]:
+    """Yield every module of the package.
+
+    In a checkout, the adapters are in another folder, which is walked by itself.
+    """
     yield "tenantshield_mw"
-    for each in walk_packages(tenantshield_mw.__path__, "tenantshield_mw."):
-        yield each.name
+    found = {
+        each.name
+        for package in (tenantshield_mw, tenantshield_mw.adapters)
+        for each in walk_packages(package.__path__, f"{package.__name__}.")
+    }
+    # A program runs when it is imported.
+    yield from sorted(each for each in found if not each.endswith(".__main__"))
 
 
 def text_of(page: str) -> str:

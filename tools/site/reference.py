@@ -47,7 +47,18 @@ PUBLIC: Final = (
     f"{_ADAPTERS}.sqlalchemy",
     *(
         f"{_ADAPTERS}.sqlalchemy.{each}"
-        for each in ("rls", "alembic", "citus", "comments", "observe", "doctor", "prove", "testing")
+        for each in (
+            "rls",
+            "alembic",
+            "citus",
+            "comments",
+            "observe",
+            "doctor",
+            "placements",
+            "prove",
+            "provisioning",
+            "testing",
+        )
     ),
 )
 """The modules that applications import from."""
@@ -158,7 +169,8 @@ def modules_of(package: str) -> Iterator[str]:
     """Yield the package and its modules, without the packages in it."""
     yield package
     for each in iter_modules(import_module(package).__path__, f"{package}."):
-        if not each.ispkg:
+        # A program runs when it is imported.
+        if not each.ispkg and not each.name.endswith(".__main__"):
             yield each.name
 
 
