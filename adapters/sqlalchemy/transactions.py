@@ -7,7 +7,7 @@ statement needs. Both are told in one message, whichever was set up first.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
@@ -46,6 +46,17 @@ _SETTING: Final = "_tenantshield_setting"
 
 _ENDING: Final = "_tenantshield_ending"
 """The key in a connection's ``info`` while a transaction in two phases ends."""
+
+_IS_IDLE: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "psycopg": lambda own: not own.pgconn.transaction_status,
+    "psycopg_async": lambda own: not own.pgconn.transaction_status,
+    "psycopg2": lambda own: not own.get_transaction_status(),
+    # private: checked with the rest of this driver's names, see rls/drivers.py.
+    "pg8000": lambda own: not own._in_transaction,
+    "asyncpg": lambda own: not own.is_in_transaction(),
+}
+"""Whether a driver's own connection is in no transaction, without asking the database, by driver.
+The status of libpq is 0 then."""
 
 _FORGOTTEN: Final = "_tenantshield_forgotten"
 setattr(Connection, _FORGOTTEN, 0)
@@ -142,6 +153,7 @@ class Transactions:
         self.tenant: Tenant | None = None
         self.place: Place | None = None
         self._dialect: Any = dialect
+        self._is_idle = _IS_IDLE.get(dialect.driver)
         self._hook_beginnings()
         self._hook_savepoints()
         self._hook_ends_of_two_phases()
@@ -195,6 +207,18 @@ class Transactions:
         """Return whether a database that was told ``held`` need not be told ``bound``."""
         return is_same_scope(held, bound) and (
             self.place is None or self.place.router.is_same(held, bound)
+        )
+
+    def has_ended(self, connection: Connection) -> bool:
+        """Return whether the application has ended the transaction by the driver's own means.
+
+        SQLAlchemy takes it for open then.
+        """
+        pooled = connection.connection
+        return (
+            self._is_idle is not None
+            and not pooled.dbapi_connection.autocommit
+            and self._is_idle(pooled.driver_connection)
         )
 
     def tell_again(self, connection: Connection) -> None:
@@ -278,6 +302,9 @@ def hold(connection: Connection, transactions: Transactions) -> None:
         return
     held = connection.info.get(HELD)
     bound = current_bound()
+    if held is not None and transactions.has_ended(connection):
+        forget(connection)
+        held = None
     if held is None or (held[0] is not bound and not transactions.is_told(held[0], bound)):
         transactions.tell_again(connection)
 

@@ -59,8 +59,8 @@ def _by_psycopg2(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tu
 
 def _refuse_ended() -> NoReturn:
     raise ConfigurationError(
-        "SQL text has ended the transaction, so the database does not know the tenant: end "
-        "transactions by commit() or rollback() of the connection or session"
+        "SQL text or the driver has ended the transaction, so the database does not know the "
+        "tenant: end transactions by commit() or rollback() of the connection or session"
     )
 
 

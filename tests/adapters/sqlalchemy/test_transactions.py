@@ -21,6 +21,9 @@ class Telling(Transactions):
     def is_told(self, held: Bound, bound: Bound) -> bool:
         return is_same_scope(held, bound)
 
+    def has_ended(self, connection: Connection) -> bool:
+        return False
+
     def tell_again(self, connection: Connection) -> None:
         bound = current_bound()
         self.told.append(bound)

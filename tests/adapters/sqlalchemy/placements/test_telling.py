@@ -164,3 +164,17 @@ def test_policies_are_enforced_before_databases_are_used(homes: Homes) -> None:
     placements.dispose()
     rls.enforce(engine)
     engine.dispose()
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_the_place_is_told_again_after_the_driver_has_ended_the_transaction(
+    homes: Homes, engine: Engine, end: str
+) -> None:
+    with tenant_scope(homes.tenant("globex")), Session(engine) as session:
+        before = session.scalars(select(Shelf.name)).all()
+        path = session.scalar(text("SELECT current_setting('search_path')"))
+        raw: Any = session.connection().connection.driver_connection
+        getattr(raw, end)()
+        assert session.scalar(text("SELECT current_setting('search_path')")) == path
+        assert session.scalars(select(Shelf.name)).all() == before
+        session.rollback()

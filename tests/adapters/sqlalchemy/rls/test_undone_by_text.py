@@ -1,4 +1,6 @@
-"""SQL text that ends a transaction, or undoes a part of it, takes the tenant back with it."""
+"""SQL text that ends a transaction, or undoes a part of it, takes the tenant back with it, and so
+does a driver's own connection.
+"""
 
 from __future__ import annotations
 
@@ -67,6 +69,19 @@ def test_after_a_transaction_ended_by_text_the_tenant_is_told_or_an_error_raised
                     session.scalars(select(Cellar.name)).all()
             else:
                 sees(session, "acme")
+
+    client.session(change)
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_after_a_transaction_ended_by_the_driver_the_tenant_is_told(
+    client: Client, end: str
+) -> None:
+    def change(session: Session) -> None:
+        with tenant_scope("acme"):
+            sees(session, "acme")
+            getattr(session.connection().connection.dbapi_connection, end)()
+            sees(session, "acme")
 
     client.session(change)
 
