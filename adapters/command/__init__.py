@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Python would exit with status 1, or even 0 for a SystemExit.
     except (Exception, SystemExit):  # noqa: BLE001
         traceback.print_exc()
-        return _fail("the error above ended the examination early")
+        return _fail("the error above ended the command early")
 
 
 def _import(name: str) -> Any:

@@ -16,7 +16,7 @@ def test_an_interrupted_examination_is_not_a_finding(tmp_path: Path, error: str)
     status, out, err = doctor(tmp_path, "odd:Base")
     assert (status, out) == (2, "")
     assert error.partition("(")[0] in err
-    assert err.endswith("tenantshield-mw: the error above ended the examination early\n")
+    assert err.endswith("tenantshield-mw: the error above ended the command early\n")
 
 
 def test_without_sqlalchemy_it_says_what_to_install(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def tables(theirs: Any, ours: Any) -> tuple[Table, Table]:
     parent = Table(
         "rounded_parent",
         metadata,
-        Column("code", theirs, primary_key=True),
+        Column("code", theirs, primary_key=True, autoincrement=False),
         Column("tenant_id", String(20), nullable=False),
     )
     child = Table(
