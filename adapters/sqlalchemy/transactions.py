@@ -27,6 +27,7 @@ __all__ = [
     "Tenant",
     "Transactions",
     "distrust",
+    "drivers_own",
     "forget",
     "hold",
     "moment_of",
@@ -218,7 +219,7 @@ class Transactions:
         return (
             self._is_idle is not None
             and not pooled.dbapi_connection.autocommit
-            and self._is_idle(pooled.driver_connection)
+            and self._is_idle(drivers_own(pooled))
         )
 
     def tell_again(self, connection: Connection) -> None:
@@ -271,6 +272,13 @@ def _untold(end: Callable[..., None]) -> Callable[..., None]:
 Send: TypeAlias = Callable[[Any, str, tuple[str, ...]], tuple[Any, ...]]
 """Executes a statement, with ``%s`` for each of the values, on a connection from SQLAlchemy's
 pool, and returns its only row."""
+
+
+def drivers_own(dbapi_connection: Any) -> Any:
+    """Return the driver's connection; of one that was detached, the pool no longer knows it."""
+    inner = dbapi_connection.dbapi_connection
+    # SQLAlchemy wraps connections of async drivers.
+    return getattr(inner, "driver_connection", inner)
 
 
 def with_setting(send: Send) -> Send:

@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn, TypeAlias
 
 from ..errors import ConfigurationError
-from ..transactions import Send
-from .values import check_zero_bytes, drivers_own, numbered
+from ..transactions import Send, drivers_own
+from .values import check_zero_bytes, encoded, numbered
 
 __all__ = ["BINDERS", "PIDS", "SENDERS", "check_driver"]
 
@@ -42,10 +42,11 @@ def _by_asyncpg(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tup
 
 
 def _by_psycopg2(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
-    from psycopg2.extensions import TRANSACTION_STATUS_IDLE, cursor
+    from psycopg2.extensions import TRANSACTION_STATUS_IDLE, cursor, encodings
 
     check_zero_bytes(*values)
     connection = drivers_own(dbapi_connection)
+    encoded("".join(values), encodings[connection.encoding])
     # The application may have chosen another class, whose rows are not tuples.
     with connection.cursor(cursor_factory=cursor) as opened:
         opened.execute(sql, values)
@@ -67,7 +68,7 @@ def _refuse_ended() -> NoReturn:
 def _by_pg8000(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
     connection = drivers_own(dbapi_connection)
     # Fails before anything is sent: half of a message would precede the next statement.
-    "".join(values).encode(connection._client_encoding)
+    encoded("".join(values), connection._client_encoding)
     sql = numbered(sql, len(values))
     if not connection.autocommit and not connection._in_transaction:
         connection.send_PARSE(_UNNAMED, "BEGIN")

@@ -20,8 +20,8 @@ from psycopg.generators import execute, fetch, send
 from psycopg.pq import Escaping, ExecStatus, PipelineStatus, TransactionStatus
 
 from ..errors import ConfigurationError
-from ..transactions import Send
-from .values import REMEMBERED, check_zero_bytes, drivers_own, numbered
+from ..transactions import Send, drivers_own
+from .values import REMEMBERED, check_zero_bytes, encoded, numbered
 
 __all__ = ["send_as_parameters", "send_as_text"]
 
@@ -79,7 +79,7 @@ def _message(connection: Any, encoding: str, sql: str, values: tuple[str, ...]) 
     parts = [first]
     for value, text in zip(values, others, strict=True):
         # Of the settings for the tenant, most are empty.
-        parts += (bytes(escape(value.encode(encoding))) if value else b"''", text)
+        parts += (bytes(escape(encoded(value, encoding))) if value else b"''", text)
     statement = b"".join(parts)
     if _has_begun(connection):
         return statement
@@ -132,7 +132,7 @@ def _binding(
     """
     pgconn = connection.pgconn
     text = _numbered(sql, len(values), encoding)
-    parameters = [each.encode(encoding) for each in values]
+    parameters = [encoded(each, encoding) for each in values]
     if _has_begun(connection):
         pgconn.send_query_params(text, parameters)
         results: list[Any] = yield from execute(pgconn)

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Final
+from typing import Final
 
 from ..errors import ConfigurationError
 
-__all__ = ["REMEMBERED", "check_zero_bytes", "drivers_own", "numbered"]
+__all__ = ["REMEMBERED", "check_zero_bytes", "encoded", "numbered"]
 
 REMEMBERED: Final = 128
 """How many statements are remembered. Each transaction begins with one of a few."""
-
-
-def drivers_own(dbapi_connection: Any) -> Any:
-    """Return the driver's connection; of one that was detached, the pool no longer knows it."""
-    inner = dbapi_connection.dbapi_connection
-    # SQLAlchemy wraps connections of async drivers.
-    return getattr(inner, "driver_connection", inner)
 
 
 @functools.lru_cache(REMEMBERED)
@@ -36,3 +29,25 @@ def check_zero_bytes(*values: str) -> None:
     """
     if "\0" in "".join(values):
         raise ConfigurationError("the name of a tenant or a role contains a zero byte")
+
+
+def encoded(value: str, encoding: str) -> bytes:
+    """Return a value in the connection's encoding.
+
+    Raises:
+        ConfigurationError: the encoding lacks a character, or takes it for another one, which would
+            make one tenant of two.
+    """
+    if value.isascii():
+        return value.encode(encoding)
+    try:
+        in_bytes = value.encode(encoding)
+        is_same = in_bytes.decode(encoding) == value
+    except UnicodeError:
+        is_same = False
+    if not is_same:
+        raise ConfigurationError(
+            "the encoding of this connection cannot hold the identifier of the tenant, or the name "
+            "of a role: leave client_encoding at UTF8"
+        )
+    return in_bytes

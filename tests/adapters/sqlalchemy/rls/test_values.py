@@ -42,13 +42,30 @@ def test_a_name_is_told_in_the_encoding_of_the_connection(
         with tenant_scope("ümläut"):
             ((told,),) = client.session(lambda s: by_cursor(s, TOLD))
         assert told == "ümläut"
-        with tenant_scope("日本"), pytest.raises(UnicodeEncodeError):
+        with tenant_scope("日本"), pytest.raises(ConfigurationError, match="client_encoding"):
             client.session(lambda s: by_cursor(s, TOLD))
         # Nothing of what was not sent precedes the next transaction, or begins one.
         client.session(lambda s: check_autocommit(s, base))
         with tenant_scope("acme"):
             ((told,),) = client.session(lambda s: by_cursor(s, TOLD))
         assert told == "acme"
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "pg8000"])
+def test_a_name_that_the_encoding_would_change_is_refused(
+    base: RlsDatabase, driver: Driver
+) -> None:
+    client = Client(base, driver, client_encoding="SJIS", pool_size=1, max_overflow=0)
+    try:
+        # Python writes a backslash for it, which is another tenant.
+        refused = pytest.raises(ConfigurationError, match="client_encoding")
+        with tenant_scope("a\u00a5"), refused:
+            client.session(lambda s: by_cursor(s, TOLD))
+        with tenant_scope("a\\"):
+            ((told,),) = client.session(lambda s: by_cursor(s, TOLD))
+        assert told == "a\\"
     finally:
         client.close()
 
