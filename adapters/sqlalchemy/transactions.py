@@ -215,7 +215,7 @@ class Transactions:
 
         SQLAlchemy takes it for open then.
         """
-        pooled = connection.connection
+        pooled: Any = connection.connection
         return (
             self._is_idle is not None
             and not pooled.dbapi_connection.autocommit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
 from typing import Final
 
 from ..errors import ConfigurationError
@@ -40,14 +41,11 @@ def encoded(value: str, encoding: str) -> bytes:
     """
     if value.isascii():
         return value.encode(encoding)
-    try:
+    with suppress(UnicodeError):
         in_bytes = value.encode(encoding)
-        is_same = in_bytes.decode(encoding) == value
-    except UnicodeError:
-        is_same = False
-    if not is_same:
-        raise ConfigurationError(
-            "the encoding of this connection cannot hold the identifier of the tenant, or the name "
-            "of a role: leave client_encoding at UTF8"
-        )
-    return in_bytes
+        if in_bytes.decode(encoding) == value:
+            return in_bytes
+    raise ConfigurationError(
+        "the encoding of this connection cannot hold the identifier of the tenant, or the name "
+        "of a role: leave client_encoding at UTF8"
+    )
