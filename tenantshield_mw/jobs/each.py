@@ -25,7 +25,7 @@ from tenantshield_mw.context import tenant_scope
 from tenantshield_mw.directory import Lookup, TenantDirectory, as_directory
 from tenantshield_mw.errors import ConfigurationError, TenantNotFoundError, TenantSuspendedError
 from tenantshield_mw.resolution import is_awaitable
-from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id
+from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id, with_plain_uuid
 
 from .journal import Journal
 
@@ -239,7 +239,9 @@ class _Each(Generic[R]):
         self._journal = None if journal is None else Journal(journal)
         self._on_progress = on_progress
         self._lock = Lock()
-        self.tenants = list(dict.fromkeys(check_tenant_id(tenant_id) for tenant_id in tenants))
+        self.tenants = list(
+            dict.fromkeys(check_tenant_id(with_plain_uuid(tenant_id)) for tenant_id in tenants)
+        )
         self.waiting = [each for each in self.tenants if not self._was_done(each)]
         self._done = len(self.tenants) - len(self.waiting)
         self.results: dict[TenantId, R] = {}

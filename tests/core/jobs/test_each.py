@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -261,6 +262,26 @@ async def test_what_an_async_call_returns_is_not_awaited_again() -> None:
     with pytest.raises(ExceptionGroup) as raised:
         await afor_each_tenant("a", sync, directory=None, parallel=1)
     assert "no awaitable" in str(raised.value.exceptions[0])
+
+
+class DriversUUID(UUID):
+    """As asyncpg's, which it reads from a database."""
+
+
+async def test_a_uuid_of_a_drivers_own_class_names_its_tenant() -> None:
+    plain = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
+
+    async def call() -> TenantId:
+        return current_tenant().tenant_id
+
+    for ids in ([DriversUUID(int=plain.int)], [plain, DriversUUID(int=plain.int)]):
+        results = await afor_each_tenant(ids, call, directory=None, parallel=1)
+        assert results == {plain: plain}
+        assert {type(each) for each in (*results, *results.values())} == {UUID}
+        called = for_each_tenant(
+            ids, lambda: current_tenant().tenant_id, directory=None, parallel=1
+        )
+        assert {type(each) for each in called} == {UUID}
 
 
 def test_progress_is_shown_after_each_tenant() -> None:
