@@ -27,7 +27,8 @@ Kind: TypeAlias = Literal["read", "changed", "accepted", "differs", "failed", "u
 - ``accepted``: one that writes took the owner's ids, and there is no ``watch`` to judge it by;
 - ``differs``: the answer is another where the owner has no rows;
 - ``failed``: the application raised an error or answered with a status of 500 or more;
-- ``unreached``: the request was refused for another reason than the ids, or could not be made.
+- ``unreached``: the request was refused for another reason than the ids, or could not be
+  made; or its own tenant is refused, or sent elsewhere.
 """
 
 
@@ -39,7 +40,7 @@ class Caller:
         headers: what each of its requests has, such as its credentials.
         ids: the ids of its rows, by the names of the parameters and fields that take them.
         marks: texts that its rows have and no other tenant's; best letters and digits, at least
-            eight of them.
+            eight of them. Those of both tenants must be in an answer to them.
         prefix: what its paths begin with, where the tenant is named by the path.
     """
 
@@ -105,6 +106,14 @@ class Plan:
 # Validation and routing refuse with these before the application looks for a row. A client that is
 # not logged in never gets there, either.
 _NOT_REACHED: Final = frozenset({400, 401, 405, 406, 407, 411, 413, 415, 421, 422, 429, 307, 308})
+# Who is not logged in is often sent elsewhere to do that. That the owner is, its marks tell.
+_WORKS_BELOW: Final = {"owner": 400, "intruder": 300}
+_UNSEEN: Final = {
+    "owner": "so the sweep could not notice it in an answer to the intruder: correct the marks, or "
+    "the owner's headers and ids",
+    "intruder": "so it may not be logged in, and be refused everything for that: correct the "
+    "marks, or the intruder's headers and ids",
+}
 # The same values are made up each time, and a unique column takes them once.
 _TAKEN: Final = (
     ": if it has made-up values that an earlier request has written, empty the database first, or "
@@ -120,8 +129,8 @@ def findings_of(plan: Plan) -> Generator[Step, Any, list[Finding]]:
     """Go through a plan, and return what is found.
 
     Raises:
-        ConfigurationError: the sweep could not find anything: there is no operation, or no answer
-            to the owner has a mark; or nothing matches an entry of ``allow`` or ``skip``.
+        ConfigurationError: the sweep could not find anything: there is no operation, no answer to
+            one of the two has its mark; or nothing matches an entry of ``allow`` or ``skip``.
     """
     operations = [each for each in plan.operations if not _matches(str(each), plan.skip)]
     unknown = [each for each in plan.unknown if not _matches(each.name, plan.skip)]
@@ -153,30 +162,31 @@ def findings_of(plan: Plan) -> Generator[Step, Any, list[Finding]]:
 def _as_themselves(
     plan: Plan, operations: Sequence[Operation]
 ) -> Generator[Step, Any, list[Finding]]:
-    """Read as each tenant with its own ids, to see that the operations work and that the owner's
-    marks can be found.
+    """Read as each tenant with its own ids, to see that the operations work, and that its marks
+    can be found.
     """
     found: list[Finding] = []
-    unseen = set(plan.owner.marks)
     for who, caller in (("owner", plan.owner), ("intruder", plan.intruder)):
+        unseen = set(caller.marks)
         for operation in operations:
             if operation.method != "GET" or _missing(operation, caller):
                 continue
             answers = []
             for request, _ in _requests(operation, caller, caller):
                 answers.append((yield Step("call", request)))
-                if who == "owner":
-                    unseen -= {mark for mark in unseen if answers[-1].carries(mark)}
-            if min(each.status for each in answers) >= 400:
-                detail = f"the {who} itself gets {answers[0].status} {answers[0].error or ''}"
-                found.append(Finding("unreached", str(operation), "", detail.rstrip()))
-    if unseen:
-        raise ConfigurationError(
-            f"no answer to the owner has {', '.join(map(repr, sorted(unseen)))}, so the sweep "
-            "could not notice it in an answer to the intruder: correct the marks, or the owner's "
-            "headers and ids"
-        )
+                unseen -= {mark for mark in unseen if answers[-1].carries(mark)}
+            if min(each.status for each in answers) >= _WORKS_BELOW[who]:
+                detail = f"the {who} itself gets {_refusal(answers[0])}"
+                found.append(Finding("unreached", str(operation), "", detail))
+        if unseen:
+            marks = ", ".join(map(repr, sorted(unseen)))
+            raise ConfigurationError(f"no answer to the {who} has {marks}, {_UNSEEN[who]}")
     return found
+
+
+def _refusal(answer: Answer) -> str:
+    location = next((value for name, value in answer.headers if name == "location"), "")
+    return f"{answer.status} {f'to {location}' if location else answer.error or ''}".rstrip()
 
 
 def _judged(

@@ -128,6 +128,23 @@ def test_a_mark_that_could_not_be_noticed_is_an_error() -> None:
         found_in(answering((404, b"", ())), owner=owner)
 
 
+@pytest.mark.parametrize("status", [302, 303, 307])
+def test_an_intruder_who_is_sent_to_log_in_is_a_finding(status: int) -> None:
+    app = answering((status, b"", [("Location", "/login")]))
+    kind, detail = found_in(app)[0]
+    assert (kind, detail) == ("unreached", f"the intruder itself gets {status} to /login")
+    # The owner's marks say that it is logged in.
+    owner = (302, b"", [("Location", "/of/ownersmark")])
+    assert found_in(answering((404, b"", ()), owner), intruder=Caller(INTRUDER.headers)) == []
+
+
+def test_an_intruder_who_does_not_see_its_own_rows_is_an_error() -> None:
+    intruder = Caller(INTRUDER.headers, INTRUDER.ids, ["intrudersmark"])
+    with pytest.raises(ConfigurationError, match="no answer to the intruder has 'intrudersmark'"):
+        found_in(answering((200, b"Log in, please", ())), intruder=intruder)
+    assert found_in(answering((200, b"intrudersmark", ())), intruder=intruder) == []
+
+
 def test_what_was_reviewed_is_left_out() -> None:
     app = answering((400, b"", ()))
     intruder = Caller(INTRUDER.headers)
