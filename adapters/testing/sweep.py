@@ -27,8 +27,8 @@ Kind: TypeAlias = Literal["read", "changed", "accepted", "differs", "failed", "u
 - ``accepted``: one that writes took the owner's ids, and there is no ``watch`` to judge it by;
 - ``differs``: the answer is another where the owner has no rows;
 - ``failed``: the application raised an error or answered with a status of 500 or more;
-- ``unreached``: the request was refused for another reason than the ids, or could not be
-  made; or its own tenant is refused, or sent elsewhere.
+- ``unreached``: the request was refused for another reason than the ids, had none of them and
+  found nothing, or could not be made; or its own tenant is refused, or sent elsewhere.
 """
 
 
@@ -114,6 +114,8 @@ _UNSEEN: Final = {
     "intruder": "so it may not be logged in, and be refused everything for that: correct the "
     "marks, or the intruder's headers and ids",
 }
+# There is no such row; without an id of the owner's, that says nothing of the owner's rows.
+_NOT_THERE: Final = frozenset({404, 410})
 # The same values are made up each time, and a unique column takes them once.
 _TAKEN: Final = (
     ": if it has made-up values that an earlier request has written, empty the database first, or "
@@ -204,6 +206,10 @@ def _judged(
         yield _finding("failed", operation, request, detail)
     elif answer.status in _NOT_REACHED:
         yield _finding("unreached", operation, request, f"{answer.status}")
+    elif not sent and (request.query or request.body) and answer.status in _NOT_THERE:
+        names = ", ".join(_places(operation))
+        detail = f"{answer.status} to made-up values; if one is an id, give ids= with {names}"
+        yield _finding("unreached", operation, request, detail)
     elif sent and not plan.watches and operation.method not in _READS and answer.status < 400:
         detail = f"{answer.status} to the owner's {', '.join(sorted(sent))}; give watch="
         yield _finding("accepted", operation, request, detail)

@@ -145,6 +145,27 @@ def test_an_intruder_who_does_not_see_its_own_rows_is_an_error() -> None:
     assert found_in(answering((200, b"intrudersmark", ())), intruder=intruder) == []
 
 
+CANCEL = Operation("POST", "/cancel", body={"number": 1})
+SEARCH = Operation("QUERY", "/search", query={"number": 1})
+
+
+@pytest.mark.parametrize("operation", [CANCEL, SEARCH])
+@pytest.mark.parametrize("status", [404, 410])
+def test_what_was_not_there_without_any_id_was_not_judged(
+    operation: Operation, status: int
+) -> None:
+    app = answering((status, b"", ()))
+    options: Any = {"intruder": Caller(INTRUDER.headers), "watch": lambda: [1]}
+    ((kind, detail),) = found_in(app, READ, operation, **options)
+    assert kind == "unreached"
+    assert detail == f"{status} to made-up values; if one is an id, give ids= with number"
+    # With the owner's id, or with nothing that could be one, it says something.
+    owner = Caller(OWNER.headers, {**OWNER.ids, "number": [1]}, OWNER.marks)
+    assert found_in(app, READ, operation, owner=owner, **options) == []
+    named = Operation("PUT", "/notes/{note_id}", body={"text": "e"})
+    assert found_in(app, READ, named, Operation("POST", "/refresh"), **options) == []
+
+
 def test_what_was_reviewed_is_left_out() -> None:
     app = answering((400, b"", ()))
     intruder = Caller(INTRUDER.headers)
