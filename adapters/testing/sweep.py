@@ -6,6 +6,7 @@ The steps are a generator that neither calls the application nor awaits: one for
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -121,6 +122,10 @@ _TAKEN: Final = (
     ": if it has made-up values that an earlier request has written, empty the database first, or "
     "give operations=[Operation(method, path, body={...})] with values that are new each time"
 )
+_WATCHED: Final = (
+    "watch= must return the owner's rows as plain values that are equal if nothing has changed, "
+    "such as a list of tuples"
+)
 _READS: Final = frozenset({"GET", "QUERY"})
 _NOTHING_TO_SEND: Final = Request("", "")
 _DISTINCT: Final = 8
@@ -132,7 +137,8 @@ def findings_of(plan: Plan) -> Generator[Step, Any, list[Finding]]:
 
     Raises:
         ConfigurationError: the sweep could not find anything: there is no operation, no answer to
-            one of the two has its mark; or nothing matches an entry of ``allow`` or ``skip``.
+            one of the two has its mark, or what ``watch`` returns cannot be compared; or nothing
+            matches an entry of ``allow`` or ``skip``.
     """
     operations = [each for each in plan.operations if not _matches(str(each), plan.skip)]
     unknown = [each for each in plan.unknown if not _matches(each.name, plan.skip)]
@@ -144,7 +150,7 @@ def findings_of(plan: Plan) -> Generator[Step, Any, list[Finding]]:
     found = [Finding("unreached", each.name, "", each.reason) for each in unknown]
     if plan.controls:
         found += yield from _as_themselves(plan, operations)
-    before = (yield Step("watch", _NOTHING_TO_SEND)) if plan.watches else None
+    before = (yield from _watched()) if plan.watches else None
     for operation in operations:
         if missing := _missing(operation, plan.owner):
             found.append(_without_ids(operation, missing))
@@ -154,7 +160,7 @@ def findings_of(plan: Plan) -> Generator[Step, Any, list[Finding]]:
             judged = list(_judged(plan, operation, request, sent, answer))
             if plan.compares and _shown(answer) != _shown((yield Step("compare", request))):
                 judged.append(_finding("differs", operation, request, "without the owner's rows"))
-            if plan.watches and (now := (yield Step("watch", _NOTHING_TO_SEND))) != before:
+            if plan.watches and (now := (yield from _watched())) != before:
                 judged.append(_finding("changed", operation, request, "what watch returns changed"))
                 before = now
             found += judged
@@ -189,6 +195,22 @@ def _as_themselves(
 def _refusal(answer: Answer) -> str:
     location = next((value for name, value in answer.headers if name == "location"), "")
     return f"{answer.status} {f'to {location}' if location else answer.error or ''}".rstrip()
+
+
+def _watched() -> Generator[Step, Any, Any]:
+    """Return a copy of what ``watch`` returns: it may return the same object each time, and what
+    has changed in that would have changed in what it is compared with.
+    """
+    watched = yield Step("watch", _NOTHING_TO_SEND)
+    try:
+        copied = deepcopy(watched)
+    # Whatever an object of the application may raise.
+    except Exception as error:
+        raise ConfigurationError(f"{_WATCHED}; this cannot be copied: {error}") from error
+    # A function is its own copy.
+    if watched is None or callable(watched) or copied != watched:
+        raise ConfigurationError(f"{_WATCHED}, not a {type(watched).__name__}")
+    return copied
 
 
 def _judged(

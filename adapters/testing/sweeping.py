@@ -19,7 +19,7 @@ from .wsgi_calls import wsgi_call
 __all__ = ["Watch", "afindings", "asweep", "findings", "sweep"]
 
 Watch: TypeAlias = Callable[[], Any]
-"""Returns the owner's rows in a form that can be compared, or, for the async functions,
+"""Returns the owner's rows in a form that can be copied and compared, or, for the async functions,
 an awaitable of it."""
 
 Side: TypeAlias = Caller | Callable[[], Caller | Awaitable[Caller]]
@@ -57,7 +57,7 @@ def sweep(
         owner: the tenant whose rows must not be reached, or a function that makes them.
         intruder: the other one, likewise.
         watch: returns the owner's rows, and what refers to them, read past the application, in any
-            form that can be compared. It is called after each request: what it returns
+            form that can be copied and compared. It is called after each request: what it returns
             must stay the same. Without it, a request that writes and is answered with a status
             below 400 although it has the owner's ids is a finding.
         operations: operations in place of those of the same method and path, or in addition: with

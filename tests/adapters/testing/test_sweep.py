@@ -166,6 +166,31 @@ def test_what_was_not_there_without_any_id_was_not_judged(
     assert found_in(app, READ, named, Operation("POST", "/refresh"), **options) == []
 
 
+def _writing(rows: list[Any]) -> Any:
+    """Return an application in which the intruder may write everybody's rows."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "PUT":
+            rows[0]["text"] = "overwritten"
+        return answering((200, b"", ()))(environ, start_response)
+
+    return app
+
+
+@pytest.mark.parametrize("returned", [lambda rows: rows, lambda rows: [*rows]])
+def test_rows_that_are_changed_where_they_are_watched_are_found(returned: Any) -> None:
+    rows = [{"text": "ownersmark"}]
+    write = Operation("PUT", "/notes/{note_id}")
+    found = found_in(_writing(rows), READ, write, watch=lambda: returned(rows))
+    assert found == [("changed", "what watch returns changed")]
+
+
+@pytest.mark.parametrize("watched", [None, object(), iter([1]), (each for each in [1]), list])
+def test_what_is_watched_must_be_comparable(watched: Any) -> None:
+    with pytest.raises(ConfigurationError, match="must return the owner's rows as plain values"):
+        found_in(answering((404, b"", ())), watch=lambda: watched)
+
+
 def test_what_was_reviewed_is_left_out() -> None:
     app = answering((400, b"", ()))
     intruder = Caller(INTRUDER.headers)
