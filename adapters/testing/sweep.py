@@ -115,6 +115,11 @@ _UNSEEN: Final = {
     "intruder": "so it may not be logged in, and be refused everything for that: correct the "
     "marks, or the intruder's headers and ids",
 }
+_LOGGED_OUT: Final = frozenset({401, 403})
+_SKIP_IT: Final = (
+    ": an operation may have logged it out, so that those after it were not judged; give skip= "
+    "with that one"
+)
 # There is no such row; without an id of the owner's, that says nothing of the owner's rows.
 _NOT_THERE: Final = frozenset({404, 410})
 # The same values are made up each time, and a unique column takes them once.
@@ -148,8 +153,11 @@ def findings_of(plan: Plan) -> Generator[Step, Any, list[Finding]]:
             "document= with an OpenAPI document"
         )
     found = [Finding("unreached", each.name, "", each.reason) for each in unknown]
+    works: list[Operation] = []
     if plan.controls:
-        found += yield from _as_themselves(plan, operations)
+        refused = yield from _as_themselves(plan, operations)
+        works = [each for each in operations if str(each) not in {own.operation for own in refused}]
+        found += refused
     before = (yield from _watched()) if plan.watches else None
     for operation in operations:
         if missing := _missing(operation, plan.owner):
@@ -164,6 +172,7 @@ def findings_of(plan: Plan) -> Generator[Step, Any, list[Finding]]:
                 judged.append(_finding("changed", operation, request, "what watch returns changed"))
                 before = now
             found += judged
+    found += yield from _in_the_end(works, plan.intruder)
     return _reviewed(plan, found)
 
 
@@ -189,6 +198,23 @@ def _as_themselves(
         if unseen:
             marks = ", ".join(map(repr, sorted(unseen)))
             raise ConfigurationError(f"no answer to the {who} has {marks}, {_UNSEEN[who]}")
+    return found
+
+
+def _in_the_end(
+    operations: Sequence[Operation], intruder: Caller
+) -> Generator[Step, Any, list[Finding]]:
+    """Read as the intruder again what it could read, to see that no operation has logged it out.
+    Its rows may be gone by now.
+    """
+    found: list[Finding] = []
+    for operation in operations:
+        if operation.method == "GET" and not _missing(operation, intruder):
+            request, _ = next(_requests(operation, intruder, intruder))
+            answer = yield Step("call", request)
+            if 300 <= answer.status < 400 or answer.status in _LOGGED_OUT:
+                detail = f"in the end, the intruder itself gets {_refusal(answer)}{_SKIP_IT}"
+                found.append(_finding("unreached", operation, request, detail))
     return found
 
 

@@ -145,6 +145,25 @@ def test_an_intruder_who_does_not_see_its_own_rows_is_an_error() -> None:
     assert found_in(answering((200, b"intrudersmark", ())), intruder=intruder) == []
 
 
+@pytest.mark.parametrize("refused", [(302, b"", [("Location", "/login")]), (401, b"", ())])
+def test_an_intruder_who_is_logged_out_on_the_way_is_a_finding(refused: Any) -> None:
+    is_out = False
+
+    def app(environ: Any, start_response: Any) -> Any:
+        nonlocal is_out
+        answer = answering(refused if is_out else (200, b"", ()))(environ, start_response)
+        is_out = is_out or environ["PATH_INFO"] == "/logout"
+        return answer
+
+    logout, delete = Operation("POST", "/logout"), Operation("DELETE", "/accounts")
+    found = found_in(app, READ, logout, delete)
+    kind, detail = found[-1]
+    assert kind == "unreached"
+    assert detail.startswith(f"in the end, the intruder itself gets {refused[0]}")
+    is_out = False
+    assert found_in(app, READ, logout, delete, skip=["POST /logout"]) == []
+
+
 CANCEL = Operation("POST", "/cancel", body={"number": 1})
 SEARCH = Operation("QUERY", "/search", query={"number": 1})
 
