@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 from uuid import UUID
 
 from .errors import TenantResolutionError
 
-__all__ = ["MAX_TENANT_ID_LENGTH", "TenantContext", "TenantId", "check_tenant_id", "with_claims"]
+__all__ = [
+    "MAX_TENANT_ID_LENGTH",
+    "TenantContext",
+    "TenantId",
+    "check_tenant_id",
+    "with_claims",
+    "with_plain_uuid",
+]
+
+T = TypeVar("T")
 
 TenantId: TypeAlias = str | int | UUID
 """Identifies a tenant: a ``str``, an ``int`` (never a ``bool``) or a ``uuid.UUID``."""
@@ -47,10 +56,21 @@ def check_tenant_id(value: object) -> TenantId:
         _refuse_string(value)  # type: ignore[arg-type]
     if kind is int or kind is UUID:
         return value  # type: ignore[return-value]
+    # A driver's own class may be called UUID, too.
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     raise TenantResolutionError(
-        f"a tenant id must be a str, an int or a uuid.UUID, not {kind.__name__}; "
+        f"a tenant id must be a str, an int or a uuid.UUID, not {module}{kind.__name__}; "
         "convert it where it is read"
     )
+
+
+def with_plain_uuid(value: T) -> T | UUID:
+    """Return the same UUID as a :class:`uuid.UUID` if ``value`` is one of a subclass, which some
+    drivers read from a database; all else is returned unchanged, and unchecked.
+    """
+    if isinstance(value, UUID) and type(value) is not UUID:
+        return UUID(int=value.int)
+    return value
 
 
 def _refuse_string(value: str) -> NoReturn:

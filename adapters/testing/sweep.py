@@ -6,6 +6,7 @@ The steps are a generator that neither calls the application nor awaits: one for
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -27,7 +28,8 @@ Kind: TypeAlias = Literal["read", "changed", "accepted", "differs", "failed", "u
 - ``accepted``: one that writes took the owner's ids, and there is no ``watch`` to judge it by;
 - ``differs``: the answer is another where the owner has no rows;
 - ``failed``: the application raised an error or answered with a status of 500 or more;
-- ``unreached``: the request was refused for another reason than the ids, or could not be made.
+- ``unreached``: the request was refused for another reason than the ids, had none of them and
+  found nothing, or could not be made; or its own tenant is refused, or sent elsewhere.
 """
 
 
@@ -39,7 +41,7 @@ class Caller:
         headers: what each of its requests has, such as its credentials.
         ids: the ids of its rows, by the names of the parameters and fields that take them.
         marks: texts that its rows have and no other tenant's; best letters and digits, at least
-            eight of them.
+            eight of them. Those of both tenants must be in an answer to them.
         prefix: what its paths begin with, where the tenant is named by the path.
     """
 
@@ -105,10 +107,29 @@ class Plan:
 # Validation and routing refuse with these before the application looks for a row. A client that is
 # not logged in never gets there, either.
 _NOT_REACHED: Final = frozenset({400, 401, 405, 406, 407, 411, 413, 415, 421, 422, 429, 307, 308})
+# Who is not logged in is often sent elsewhere to do that. That the owner is, its marks tell.
+_WORKS_BELOW: Final = {"owner": 400, "intruder": 300}
+_UNSEEN: Final = {
+    "owner": "so the sweep could not notice it in an answer to the intruder: correct the marks, or "
+    "the owner's headers and ids",
+    "intruder": "so it may not be logged in, and be refused everything for that: correct the "
+    "marks, or the intruder's headers and ids",
+}
+_LOGGED_OUT: Final = frozenset({401, 403})
+_SKIP_IT: Final = (
+    ": an operation may have logged it out, so that those after it were not judged; give skip= "
+    "with that one"
+)
+# There is no such row; without an id of the owner's, that says nothing of the owner's rows.
+_NOT_THERE: Final = frozenset({404, 410})
 # The same values are made up each time, and a unique column takes them once.
 _TAKEN: Final = (
     ": if it has made-up values that an earlier request has written, empty the database first, or "
     "give operations=[Operation(method, path, body={...})] with values that are new each time"
+)
+_WATCHED: Final = (
+    "watch= must return the owner's rows as plain values that are equal if nothing has changed, "
+    "such as a list of tuples"
 )
 _READS: Final = frozenset({"GET", "QUERY"})
 _NOTHING_TO_SEND: Final = Request("", "")
@@ -120,8 +141,9 @@ def findings_of(plan: Plan) -> Generator[Step, Any, list[Finding]]:
     """Go through a plan, and return what is found.
 
     Raises:
-        ConfigurationError: the sweep could not find anything: there is no operation, or no answer
-            to the owner has a mark; or nothing matches an entry of ``allow`` or ``skip``.
+        ConfigurationError: the sweep could not find anything: there is no operation, no answer to
+            one of the two has its mark, or what ``watch`` returns cannot be compared; or nothing
+            matches an entry of ``allow`` or ``skip``.
     """
     operations = [each for each in plan.operations if not _matches(str(each), plan.skip)]
     unknown = [each for each in plan.unknown if not _matches(each.name, plan.skip)]
@@ -131,9 +153,12 @@ def findings_of(plan: Plan) -> Generator[Step, Any, list[Finding]]:
             "document= with an OpenAPI document"
         )
     found = [Finding("unreached", each.name, "", each.reason) for each in unknown]
+    works: list[Operation] = []
     if plan.controls:
-        found += yield from _as_themselves(plan, operations)
-    before = (yield Step("watch", _NOTHING_TO_SEND)) if plan.watches else None
+        refused = yield from _as_themselves(plan, operations)
+        works = [each for each in operations if str(each) not in {own.operation for own in refused}]
+        found += refused
+    before = (yield from _watched()) if plan.watches else None
     for operation in operations:
         if missing := _missing(operation, plan.owner):
             found.append(_without_ids(operation, missing))
@@ -143,40 +168,75 @@ def findings_of(plan: Plan) -> Generator[Step, Any, list[Finding]]:
             judged = list(_judged(plan, operation, request, sent, answer))
             if plan.compares and _shown(answer) != _shown((yield Step("compare", request))):
                 judged.append(_finding("differs", operation, request, "without the owner's rows"))
-            if plan.watches and (now := (yield Step("watch", _NOTHING_TO_SEND))) != before:
+            if plan.watches and (now := (yield from _watched())) != before:
                 judged.append(_finding("changed", operation, request, "what watch returns changed"))
                 before = now
             found += judged
+    found += yield from _in_the_end(works, plan.intruder)
     return _reviewed(plan, found)
 
 
 def _as_themselves(
     plan: Plan, operations: Sequence[Operation]
 ) -> Generator[Step, Any, list[Finding]]:
-    """Read as each tenant with its own ids, to see that the operations work and that the owner's
-    marks can be found.
+    """Read as each tenant with its own ids, to see that the operations work, and that its marks
+    can be found.
     """
     found: list[Finding] = []
-    unseen = set(plan.owner.marks)
     for who, caller in (("owner", plan.owner), ("intruder", plan.intruder)):
+        unseen = set(caller.marks)
         for operation in operations:
             if operation.method != "GET" or _missing(operation, caller):
                 continue
             answers = []
             for request, _ in _requests(operation, caller, caller):
                 answers.append((yield Step("call", request)))
-                if who == "owner":
-                    unseen -= {mark for mark in unseen if answers[-1].carries(mark)}
-            if min(each.status for each in answers) >= 400:
-                detail = f"the {who} itself gets {answers[0].status} {answers[0].error or ''}"
-                found.append(Finding("unreached", str(operation), "", detail.rstrip()))
-    if unseen:
-        raise ConfigurationError(
-            f"no answer to the owner has {', '.join(map(repr, sorted(unseen)))}, so the sweep "
-            "could not notice it in an answer to the intruder: correct the marks, or the owner's "
-            "headers and ids"
-        )
+                unseen -= {mark for mark in unseen if answers[-1].carries(mark)}
+            if min(each.status for each in answers) >= _WORKS_BELOW[who]:
+                detail = f"the {who} itself gets {_refusal(answers[0])}"
+                found.append(Finding("unreached", str(operation), "", detail))
+        if unseen:
+            marks = ", ".join(map(repr, sorted(unseen)))
+            raise ConfigurationError(f"no answer to the {who} has {marks}, {_UNSEEN[who]}")
     return found
+
+
+def _in_the_end(
+    operations: Sequence[Operation], intruder: Caller
+) -> Generator[Step, Any, list[Finding]]:
+    """Read as the intruder again what it could read, to see that no operation has logged it out.
+    Its rows may be gone by now.
+    """
+    found: list[Finding] = []
+    for operation in operations:
+        if operation.method == "GET" and not _missing(operation, intruder):
+            request, _ = next(_requests(operation, intruder, intruder))
+            answer = yield Step("call", request)
+            if 300 <= answer.status < 400 or answer.status in _LOGGED_OUT:
+                detail = f"in the end, the intruder itself gets {_refusal(answer)}{_SKIP_IT}"
+                found.append(_finding("unreached", operation, request, detail))
+    return found
+
+
+def _refusal(answer: Answer) -> str:
+    location = next((value for name, value in answer.headers if name == "location"), "")
+    return f"{answer.status} {f'to {location}' if location else answer.error or ''}".rstrip()
+
+
+def _watched() -> Generator[Step, Any, Any]:
+    """Return a copy of what ``watch`` returns: it may return the same object each time, and what
+    has changed in that would have changed in what it is compared with.
+    """
+    watched = yield Step("watch", _NOTHING_TO_SEND)
+    try:
+        copied = deepcopy(watched)
+    # Whatever an object of the application may raise.
+    except Exception as error:
+        raise ConfigurationError(f"{_WATCHED}; this cannot be copied: {error}") from error
+    # A function is its own copy.
+    if watched is None or callable(watched) or copied != watched:
+        raise ConfigurationError(f"{_WATCHED}, not a {type(watched).__name__}")
+    return copied
 
 
 def _judged(
@@ -194,6 +254,10 @@ def _judged(
         yield _finding("failed", operation, request, detail)
     elif answer.status in _NOT_REACHED:
         yield _finding("unreached", operation, request, f"{answer.status}")
+    elif not sent and (request.query or request.body) and answer.status in _NOT_THERE:
+        names = ", ".join(_places(operation))
+        detail = f"{answer.status} to made-up values; if one is an id, give ids= with {names}"
+        yield _finding("unreached", operation, request, detail)
     elif sent and not plan.watches and operation.method not in _READS and answer.status < 400:
         detail = f"{answer.status} to the owner's {', '.join(sorted(sent))}; give watch="
         yield _finding("accepted", operation, request, detail)

@@ -19,8 +19,8 @@ from .wsgi_calls import wsgi_call
 __all__ = ["Watch", "afindings", "asweep", "findings", "sweep"]
 
 Watch: TypeAlias = Callable[[], Any]
-"""Returns the owner's rows in a form that can be compared, or, for the async functions, an
-awaitable of it."""
+"""Returns the owner's rows in a form that can be copied and compared, or, for the async functions,
+an awaitable of it."""
 
 Side: TypeAlias = Caller | Callable[[], Caller | Awaitable[Caller]]
 """One tenant's side, or a function that makes it; for the async functions, it may be async."""
@@ -45,8 +45,10 @@ def sweep(
     """Request every operation of ``app`` as ``intruder`` with the ids that ``owner`` owns, and
     return what reached the owner's rows, or was not judged.
 
-    First, both read their own rows: an operation that does not work for them is a finding, and a
-    mark that no answer to the owner has is an error, since the sweep could not notice it later.
+    First, both read their own rows: an operation that does not work for them is a finding, and so
+    is one that sends the intruder elsewhere, such as to log in. A mark that no answer to its tenant
+    has is an error: the sweep could not notice the owner's later, and the intruder may be refused
+    everything for another reason than the ids.
     An ASGI application's lifespan runs around all of it, in an event loop of its own.
 
     Args:
@@ -55,9 +57,9 @@ def sweep(
         owner: the tenant whose rows must not be reached, or a function that makes them.
         intruder: the other one, likewise.
         watch: returns the owner's rows, and what refers to them, read past the application, in any
-            form that can be compared. It is called after each request: what it returns must stay
-            the same. Without it, a request that writes and is answered with a status below 400
-            although it has the owner's ids is a finding.
+            form that can be copied and compared. It is called after each request: what it returns
+            must stay the same. Without it, a request that writes and is answered with a status
+            below 400 although it has the owner's ids is a finding.
         operations: operations in place of those of the same method and path, or in addition: with
             the body and the query that the routes of Starlette and Flask do not tell.
         document: an OpenAPI document, in place of the application's own.

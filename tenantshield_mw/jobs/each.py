@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import os
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +25,7 @@ from tenantshield_mw.context import tenant_scope
 from tenantshield_mw.directory import Lookup, TenantDirectory, as_directory
 from tenantshield_mw.errors import ConfigurationError, TenantNotFoundError, TenantSuspendedError
 from tenantshield_mw.resolution import is_awaitable
-from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id
+from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id, with_plain_uuid
 
 from .journal import Journal
 
@@ -73,7 +82,8 @@ def for_each_tenant(
 
     Args:
         tenants: the tenants' ids; each is taken once.
-        function: what to call; it takes no argument.
+        function: what to call; it takes no argument, and does the work itself. One that is async
+            or a generator only returns what would do it, and is an error.
         directory: a :class:`~tenantshield_mw.TenantDirectory` or a sync lookup; tenants that it
             calls suspended or unknown are left out. ``None``: none is left out.
         parallel: the largest number of calls at a time; at least 1.
@@ -86,10 +96,13 @@ def for_each_tenant(
         What ``function`` returned for each tenant that was not left out.
 
     Raises:
-        ConfigurationError: ``parallel`` is invalid, or ``journal`` has something else in it.
+        ConfigurationError: ``parallel`` is invalid, ``journal`` has something else in it, or
+            ``function`` is async or a generator.
         TenantResolutionError: one of ``tenants`` cannot name a tenant; nothing was called.
         ExceptionGroup: calls failed; each exception has a note that names its tenant.
     """
+    if any(is_such(function) for is_such in _RETURN_UNDONE):
+        raise ConfigurationError(f"calling the function would do nothing yet: {_DO_IT}")
     found = as_directory(directory)
     each = _Each[R](tenants, parallel, on_progress, journal)
 
@@ -102,6 +115,7 @@ def for_each_tenant(
                         context = found.find(tenant_id, blocking=True)
                 with tenant_scope(context):
                     result = function()
+                _refuse_undone(result, _DO_IT)
                 each.succeeded(tenant_id, result)
 
     # Threads may share the iterator of a list.
@@ -139,7 +153,8 @@ async def afor_each_tenant(
     Raises:
         ConfigurationError: ``parallel`` is invalid, or ``journal`` has something else in it.
         TenantResolutionError: one of ``tenants`` cannot name a tenant; nothing was called.
-        ExceptionGroup: calls failed; each exception has a note that names its tenant.
+        ExceptionGroup: calls failed; each exception has a note that names its tenant. A call that
+            awaits what somebody else has cancelled has failed.
     """
     found = as_directory(directory)
     each = _Each[R](tenants, parallel, on_progress, journal)
@@ -153,7 +168,12 @@ async def afor_each_tenant(
                         context = found.find(tenant_id, blocking=False)
                         context = await context if is_awaitable(context) else context
                 with tenant_scope(context):
-                    result = await function()
+                    call = function()
+                    if not is_awaitable(call):
+                        _refuse_undone(call, _AWAIT_IT)
+                        raise ConfigurationError(_NOT_AWAITABLE)
+                    result = await call
+                _refuse_undone(result, _AWAIT_IT)
                 each.succeeded(tenant_id, result)
 
     waiting = iter(each.waiting)
@@ -161,6 +181,43 @@ async def afor_each_tenant(
         for _ in range(parallel):
             group.create_task(run(waiting))
     return each.finished()
+
+
+_DO_IT: Final = "await afor_each_tenant() with it, or give a function that does the work itself"
+_AWAIT_IT: Final = "give afor_each_tenant() an async function that awaits or does all of the work"
+_NOT_AWAITABLE: Final = (
+    "afor_each_tenant() awaits what the function returns, and that is no awaitable: give it an "
+    "async function, or call for_each_tenant()"
+)
+_RETURN_UNDONE: Final = (
+    inspect.iscoroutinefunction,
+    inspect.isgeneratorfunction,
+    inspect.isasyncgenfunction,
+)
+# Whoever returns one of these has done nothing yet, and nobody would go on with it.
+_UNDONE: Final = (Generator, AsyncGenerator, map, filter)
+
+
+def _refuse_undone(result: object, advice: str) -> None:
+    """Refuse a result with which the work of a call would still have to be done."""
+    if not (is_awaitable(result) or isinstance(result, _UNDONE)):
+        return
+    if isinstance(result, Coroutine | Generator):
+        # Otherwise Python would warn that it was never awaited.
+        result.close()
+    raise ConfigurationError(
+        f"the function returned a {type(result).__name__}, so its work is not done: {advice}"
+    )
+
+
+def _is_being_cancelled() -> bool:
+    """Return whether somebody has cancelled this task, not only what it awaits."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        # There is no event loop in the threads.
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 class _LeftOutError(Exception):
@@ -182,12 +239,14 @@ class _Each(Generic[R]):
         self._journal = None if journal is None else Journal(journal)
         self._on_progress = on_progress
         self._lock = Lock()
-        self.tenants = list(dict.fromkeys(check_tenant_id(tenant_id) for tenant_id in tenants))
+        self.tenants = list(
+            dict.fromkeys(check_tenant_id(with_plain_uuid(tenant_id)) for tenant_id in tenants)
+        )
         self.waiting = [each for each in self.tenants if not self._was_done(each)]
         self._done = len(self.tenants) - len(self.waiting)
         self.results: dict[TenantId, R] = {}
-        self._left_out: list[TenantId] = []
-        self._errors: list[Exception] = []
+        self._left_out: set[TenantId] = set()
+        self._errors: dict[TenantId, Exception] = {}
 
     def _was_done(self, tenant_id: TenantId) -> bool:
         return self._journal is not None and self._journal.has(tenant_id)
@@ -220,19 +279,34 @@ class _Each(Generic[R]):
         try:
             yield
         except _LeftOutError:
-            self._left_out.append(tenant_id)
+            self._left_out.add(tenant_id)
+        except asyncio.CancelledError as error:
+            if _is_being_cancelled():
+                raise
+            # A task that ends with it counts as cancelled, so nobody would hear of it.
+            failed = RuntimeError("the call awaited something that was cancelled")
+            failed.__cause__ = error
+            self._failed(tenant_id, failed)
         except Exception as error:  # noqa: BLE001
-            error.add_note(f"raised for the tenant {tenant_id!r}")
-            self._errors.append(error)
+            self._failed(tenant_id, error)
         self._show(tenant_id)
+
+    def _failed(self, tenant_id: TenantId, error: Exception) -> None:
+        error.add_note(f"raised for the tenant {tenant_id!r}")
+        self._errors[tenant_id] = error
 
     def finished(self) -> dict[TenantId, R]:
         """Return the results, or raise the exceptions."""
         if self._left_out:
             _logger.info("left %d tenants out that are not active", len(self._left_out))
+        for tenant_id in self.waiting:
+            if not any(tenant_id in each for each in (self.results, self._left_out, self._errors)):
+                # Such as when a call has cancelled the very task that makes the calls.
+                self._failed(tenant_id, RuntimeError("the call was not made, or did not end"))
         if self._errors:
             raise ExceptionGroup(
-                f"{len(self._errors)} of {len(self.tenants)} tenants failed", self._errors
+                f"{len(self._errors)} of {len(self.tenants)} tenants failed",
+                [*self._errors.values()],
             )
         if self._journal is not None:
             self._journal.remove()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantshield_mw import TenantContext, TenantResolutionError, tenant_scope
-from tenantshield_mw.tenant import check_tenant_id
+from tenantshield_mw.tenant import check_tenant_id, with_plain_uuid
 
 SOME_UUID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 
@@ -24,6 +24,10 @@ class Named:
 
     def __str__(self) -> str:
         return "acme"
+
+
+class DriversUUID(UUID):
+    pass
 
 
 class StrangeStr(str):
@@ -67,6 +71,7 @@ def test_a_str_an_int_and_a_uuid_name_a_tenant_unchanged(value: Any) -> None:
         Named(),
         StrangeStr("acme"),
         StrangeInt(7),
+        DriversUUID(int=7),
         object,
     ],
     ids=repr,
@@ -100,6 +105,21 @@ def test_the_error_does_not_repeat_the_refused_value(value: Any) -> None:
     with pytest.raises(TenantResolutionError) as caught:
         check_tenant_id(value)
     assert "script" not in str(caught.value)
+
+
+def test_the_error_tells_a_drivers_uuid_from_that_of_the_standard_library() -> None:
+    with pytest.raises(TenantResolutionError, match=rf"not {__name__}\.DriversUUID;"):
+        check_tenant_id(DriversUUID(int=7))
+    with pytest.raises(TenantResolutionError, match="not NoneType;"):
+        check_tenant_id(None)
+
+
+def test_a_drivers_uuid_becomes_a_plain_one_and_nothing_else_is_touched() -> None:
+    plain = with_plain_uuid(DriversUUID(int=7))
+    assert type(plain) is UUID
+    assert plain == UUID(int=7)
+    for value in (SOME_UUID, "acme", StrangeStr("acme"), StrangeInt(7), None):
+        assert with_plain_uuid(value) is value
 
 
 def test_a_context_cannot_be_changed() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -31,7 +30,7 @@ from tenantshield_mw.cache import without_event_loop
 from tenantshield_mw.context import bind, unbind
 from tenantshield_mw.directory import LookupResult, TenantState
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
-from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id
+from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id, with_plain_uuid
 
 from ..ownership.limits import is_canonical_uuid, undecorated
 from ..ownership.model import table_label, tenant_id_type
@@ -289,9 +288,8 @@ class _Question:
         found = next((means for value, means in self.states if value == state), None)
         if found is not TenantState.ACTIVE:
             return TenantState.SUSPENDED if found is None else found
-        if isinstance(tenant_id, uuid.UUID):
-            # Some drivers return their own subclass.
-            tenant_id = uuid.UUID(int=tenant_id.int)
+        # Some drivers return their own subclass.
+        tenant_id = with_plain_uuid(tenant_id)
         try:
             return TenantContext(tenant_id, dict(zip(self._keys, values, strict=True)))
         except TenantResolutionError:

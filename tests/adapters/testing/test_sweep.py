@@ -128,6 +128,88 @@ def test_a_mark_that_could_not_be_noticed_is_an_error() -> None:
         found_in(answering((404, b"", ())), owner=owner)
 
 
+@pytest.mark.parametrize("status", [302, 303, 307])
+def test_an_intruder_who_is_sent_to_log_in_is_a_finding(status: int) -> None:
+    app = answering((status, b"", [("Location", "/login")]))
+    kind, detail = found_in(app)[0]
+    assert (kind, detail) == ("unreached", f"the intruder itself gets {status} to /login")
+    # The owner's marks say that it is logged in.
+    owner = (302, b"", [("Location", "/of/ownersmark")])
+    assert found_in(answering((404, b"", ()), owner), intruder=Caller(INTRUDER.headers)) == []
+
+
+def test_an_intruder_who_does_not_see_its_own_rows_is_an_error() -> None:
+    intruder = Caller(INTRUDER.headers, INTRUDER.ids, ["intrudersmark"])
+    with pytest.raises(ConfigurationError, match="no answer to the intruder has 'intrudersmark'"):
+        found_in(answering((200, b"Log in, please", ())), intruder=intruder)
+    assert found_in(answering((200, b"intrudersmark", ())), intruder=intruder) == []
+
+
+@pytest.mark.parametrize("refused", [(302, b"", [("Location", "/login")]), (401, b"", ())])
+def test_an_intruder_who_is_logged_out_on_the_way_is_a_finding(refused: Any) -> None:
+    is_out = False
+
+    def app(environ: Any, start_response: Any) -> Any:
+        nonlocal is_out
+        answer = answering(refused if is_out else (200, b"", ()))(environ, start_response)
+        is_out = is_out or environ["PATH_INFO"] == "/logout"
+        return answer
+
+    logout, delete = Operation("POST", "/logout"), Operation("DELETE", "/accounts")
+    found = found_in(app, READ, logout, delete)
+    kind, detail = found[-1]
+    assert kind == "unreached"
+    assert detail.startswith(f"in the end, the intruder itself gets {refused[0]}")
+    is_out = False
+    assert found_in(app, READ, logout, delete, skip=["POST /logout"]) == []
+
+
+CANCEL = Operation("POST", "/cancel", body={"number": 1})
+SEARCH = Operation("QUERY", "/search", query={"number": 1})
+
+
+@pytest.mark.parametrize("operation", [CANCEL, SEARCH])
+@pytest.mark.parametrize("status", [404, 410])
+def test_what_was_not_there_without_any_id_was_not_judged(
+    operation: Operation, status: int
+) -> None:
+    app = answering((status, b"", ()))
+    options: Any = {"intruder": Caller(INTRUDER.headers), "watch": lambda: [1]}
+    ((kind, detail),) = found_in(app, READ, operation, **options)
+    assert kind == "unreached"
+    assert detail == f"{status} to made-up values; if one is an id, give ids= with number"
+    # With the owner's id, or with nothing that could be one, it says something.
+    owner = Caller(OWNER.headers, {**OWNER.ids, "number": [1]}, OWNER.marks)
+    assert found_in(app, READ, operation, owner=owner, **options) == []
+    named = Operation("PUT", "/notes/{note_id}", body={"text": "e"})
+    assert found_in(app, READ, named, Operation("POST", "/refresh"), **options) == []
+
+
+def _writing(rows: list[Any]) -> Any:
+    """Return an application in which the intruder may write everybody's rows."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "PUT":
+            rows[0]["text"] = "overwritten"
+        return answering((200, b"", ()))(environ, start_response)
+
+    return app
+
+
+@pytest.mark.parametrize("returned", [lambda rows: rows, lambda rows: [*rows]])
+def test_rows_that_are_changed_where_they_are_watched_are_found(returned: Any) -> None:
+    rows = [{"text": "ownersmark"}]
+    write = Operation("PUT", "/notes/{note_id}")
+    found = found_in(_writing(rows), READ, write, watch=lambda: returned(rows))
+    assert found == [("changed", "what watch returns changed")]
+
+
+@pytest.mark.parametrize("watched", [None, object(), iter([1]), (each for each in [1]), list])
+def test_what_is_watched_must_be_comparable(watched: Any) -> None:
+    with pytest.raises(ConfigurationError, match="must return the owner's rows as plain values"):
+        found_in(answering((404, b"", ())), watch=lambda: watched)
+
+
 def test_what_was_reviewed_is_left_out() -> None:
     app = answering((400, b"", ()))
     intruder = Caller(INTRUDER.headers)

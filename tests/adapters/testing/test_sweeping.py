@@ -44,7 +44,7 @@ def test_the_scope_of_the_test_is_not_the_applications() -> None:
     with tenant_scope("acme"):
         found_in(app)
         found_in(asgi)
-    assert len(tenants) == 6
+    assert len(tenants) == 7
     assert {*tenants} == {None}
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -130,6 +133,155 @@ async def test_async_calls_leave_inactive_tenants_out_and_go_on_after_a_failure(
             ["broken", "suspended", "gone", "acme"], call, directory=alook_up, parallel=1
         )
     assert called == ["acme"]
+
+
+async def _awaiting_what_was_cancelled() -> None:
+    helper = asyncio.create_task(asyncio.sleep(10))
+    helper.cancel()
+    await helper
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+async def test_a_call_that_awaits_what_was_cancelled_has_failed(
+    tmp_path: Path, parallel: int
+) -> None:
+    called: list[TenantId] = []
+    journal = tmp_path / "journal"
+
+    async def call() -> None:
+        called.append(current_tenant().tenant_id)
+        if called[-1] == "b":
+            await _awaiting_what_was_cancelled()
+
+    with pytest.raises(ExceptionGroup, match="1 of 4 tenants failed") as raised:
+        await afor_each_tenant("abcd", call, directory=None, parallel=parallel, journal=journal)
+    (error,) = raised.value.exceptions
+    assert error.__notes__ == ["raised for the tenant 'b'"]
+    assert isinstance(error.__cause__, asyncio.CancelledError)
+    assert sorted(map(str, called)) == ["a", "b", "c", "d"]
+    assert journal.exists()
+
+
+def test_a_call_in_a_thread_that_ends_as_cancelled_has_failed() -> None:
+    called: list[TenantId] = []
+
+    def call() -> None:
+        called.append(current_tenant().tenant_id)
+        if called[-1] == "a":
+            asyncio.run(_awaiting_what_was_cancelled())
+
+    with pytest.raises(ExceptionGroup, match="1 of 2 tenants failed"):
+        for_each_tenant("ab", call, directory=None, parallel=1)
+    assert called == ["a", "b"]
+
+
+async def test_tenants_whose_turn_did_not_come_or_end_are_errors(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+
+    async def call() -> None:
+        if current_tenant().tenant_id == "b":
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+
+    with pytest.raises(ExceptionGroup, match="3 of 4 tenants failed") as raised:
+        await afor_each_tenant("abcd", call, directory=None, parallel=1, journal=journal)
+    assert [error.__notes__ for error in raised.value.exceptions] == [
+        [f"raised for the tenant {each!r}"] for each in "bcd"
+    ]
+    assert journal.exists()
+
+
+async def test_all_calls_end_if_they_are_cancelled_from_outside(tmp_path: Path) -> None:
+    called: list[TenantId] = []
+    journal = tmp_path / "journal"
+
+    async def call() -> None:
+        called.append(current_tenant().tenant_id)
+        await asyncio.sleep(0 if called[-1] == "a" else 30)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await afor_each_tenant("abc", call, directory=None, parallel=1, journal=journal)
+    assert called == ["a", "b"]
+    assert journal.exists()
+
+
+async def _async() -> None: ...
+
+
+def _generator() -> Iterator[None]:
+    yield
+
+
+async def _async_generator() -> AsyncIterator[None]:
+    yield
+
+
+@pytest.mark.parametrize("function", [_async, _generator, _async_generator, partial(_async)])
+def test_a_function_that_only_returns_what_would_do_the_work_is_refused(function: Any) -> None:
+    with pytest.raises(ConfigurationError, match="await afor_each_tenant"):
+        for_each_tenant("ab", function, directory=None, parallel=1)
+
+
+@pytest.mark.parametrize(
+    "function", [_async, _generator, _async_generator, lambda: map(str, "a"), asyncio.Event().wait]
+)
+def test_work_that_is_not_done_is_not_taken_for_done(tmp_path: Path, function: Any) -> None:
+    journal = tmp_path / "journal"
+    with pytest.raises(ExceptionGroup, match="2 of 2 tenants failed") as raised:
+        # Such a function cannot be told from others by its looks.
+        for_each_tenant("ab", lambda: function(), directory=None, parallel=1, journal=journal)
+    assert {type(error) for error in raised.value.exceptions} == {ConfigurationError}
+    assert "its work is not done: await afor_each_tenant" in str(raised.value.exceptions[0])
+    assert not journal.exists()
+
+
+@pytest.mark.parametrize("function", [_generator, _async_generator, lambda: map(str, "a")])
+@pytest.mark.parametrize("in_async", [False, True])
+async def test_async_work_that_is_not_done_is_not_taken_for_done(
+    function: Any, in_async: bool
+) -> None:
+    async def call() -> Any:
+        return function()
+
+    with pytest.raises(ExceptionGroup, match="2 of 2 tenants failed") as raised:
+        await afor_each_tenant("ab", call if in_async else function, directory=None, parallel=1)
+    assert "its work is not done: give afor_each_tenant" in str(raised.value.exceptions[0])
+
+
+async def test_what_an_async_call_returns_is_not_awaited_again() -> None:
+    async def call() -> Any:
+        return _async()
+
+    with pytest.raises(ExceptionGroup) as raised:
+        await afor_each_tenant("a", call, directory=None, parallel=1)
+    assert "returned a coroutine" in str(raised.value.exceptions[0])
+    sync: Any = current_tenant
+    with pytest.raises(ExceptionGroup) as raised:
+        await afor_each_tenant("a", sync, directory=None, parallel=1)
+    assert "no awaitable" in str(raised.value.exceptions[0])
+
+
+class DriversUUID(UUID):
+    """As asyncpg's, which it reads from a database."""
+
+
+async def test_a_uuid_of_a_drivers_own_class_names_its_tenant() -> None:
+    plain = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
+
+    async def call() -> TenantId:
+        return current_tenant().tenant_id
+
+    for ids in ([DriversUUID(int=plain.int)], [plain, DriversUUID(int=plain.int)]):
+        results = await afor_each_tenant(ids, call, directory=None, parallel=1)
+        assert results == {plain: plain}
+        assert {type(each) for each in (*results, *results.values())} == {UUID}
+        called = for_each_tenant(
+            ids, lambda: current_tenant().tenant_id, directory=None, parallel=1
+        )
+        assert {type(each) for each in called} == {UUID}
 
 
 def test_progress_is_shown_after_each_tenant() -> None:
