@@ -24,17 +24,20 @@ ADAPTERS = f"{PACKAGE}.adapters"
 CORE_DISTRIBUTIONS = {"asgiref", "pip", "setuptools", "tenantshield-mw"}
 CORE_IMPORTS = {"asgiref", PACKAGE} | sys.stdlib_module_names
 IMPORTED_AT_START = frozenset(sys.modules)
-# pytest imports these, and is no dependency of any extra.
-FOR_PYTEST = {
-    f"{ADAPTERS}.testing.{name}"
-    for name in [
-        "plugin",
-        "async_tests",
-        "baseline",
-        "connections",
-        "fixtures",
-        "database_fixtures",
-    ]
+# Imported only where this package is, which is no dependency of any extra.
+REQUIRES = {
+    f"{ADAPTERS}.sqlalchemy.rls.psycopg_sending": "psycopg",
+    **{
+        f"{ADAPTERS}.testing.{name}": "pytest"
+        for name in [
+            "plugin",
+            "async_tests",
+            "baseline",
+            "connections",
+            "fixtures",
+            "database_fixtures",
+        ]
+    },
 }
 
 
@@ -46,7 +49,7 @@ def public_modules(*, core_only: bool) -> Iterator[str]:
             continue
         if core_only and (module.name == ADAPTERS or module.name.startswith(f"{ADAPTERS}.")):
             continue
-        if module.name in FOR_PYTEST and find_spec("pytest") is None:
+        if module.name in REQUIRES and find_spec(REQUIRES[module.name]) is None:
             continue
         yield module.name
 
