@@ -46,7 +46,11 @@ _Texts: TypeAlias = Mapping[str, _Convert]
 
 _KEEPING: Final[WeakSet[Dialect]] = WeakSet()
 
-_SETTINGS: Final = {"extra_float_digits": "3", "IntervalStyle": "postgres"}
+_SETTINGS: Final = {
+    "DateStyle": "ISO, YMD",
+    "extra_float_digits": "3",
+    "IntervalStyle": "postgres",
+}
 """Of PostgreSQL, of which the text of a value depends."""
 
 
@@ -121,7 +125,12 @@ def reading_of(values: ColumnValues, stored: ColumnElement[Any], dialect: Dialec
         plain = plain.impl_instance
     texts = {**_OF_TEXT, "json": _same} if dialect in _KEEPING else _OF_TEXT
     made = makers.get(dialect.name, _of_mysql)(values, plain, texts)
-    if dialect.name == "sqlite" and made is None and values.kind in _AS_BOUND:
+    # PostgreSQL tells one text of a UUID from another one, too.
+    is_text = values.kind == "uuid" and not getattr(plain, "native_uuid", True)
+    bound: tuple[str, ...] = _AS_BOUND if dialect.name == "sqlite" else ()
+    if dialect.name == "postgresql" and is_text:
+        bound = ("uuid",)
+    if made is None and values.kind in bound:
         made = Reading(values, type_coerce(values.column, Text), None, _as_bound(values, dialect))
     return made or Reading(values, stored)
 
@@ -138,14 +147,26 @@ def _of_postgresql(values: ColumnValues, plain: Any, texts: _Texts) -> Reading |
                 _item, texts["json"], getattr(plain.item_type, "none_as_null", False)
             )
             return Reading(values, text, None, partial(_array, document))
+        if item == "interval" and getattr(plain.item_type, "native", True):
+            return Reading(values, text, None, partial(_array, partial(_unless_null, _interval)))
         if item in texts:
             return Reading(values, text, None, partial(_array, partial(_unless_null, texts[item])))
-        found = type_coerce(values.column, values.type_)
-        return Reading(values, found, func.pg_catalog.left(text, 1), _plain)
-    if isinstance(plain, postgresql.INTERVAL):
+    elif isinstance(plain, postgresql.INTERVAL):
         return Reading(values, text, None, _interval)
-    convert = texts.get(values.kind)
-    return None if convert is None else Reading(values, text, None, convert)
+    elif values.kind in texts:
+        return Reading(values, text, None, texts[values.kind])
+    days = values.kind.endswith(("date", "datetime"))
+    if not isinstance(plain, ARRAY) and not days:
+        return None
+    beyond = text.regexp_match(_DAYS_BEYOND if days else _ARRAY_BEYOND)
+    return Reading(values, type_coerce(values.column, values.type_), beyond, _unless_beyond)
+
+
+_ARRAY_BEYOND: Final = r"^\["
+"""Such as ``[0:1]={5,6}``, of which Python has no list."""
+
+_DAYS_BEYOND: Final = r"^\[[-0-9:[\]]+=|infinity"
+"""And no day at all, for which psycopg2 returns Python's last one."""
 
 
 def _array(convert: Callable[[str | None], Any], text: str) -> Any:
@@ -163,9 +184,8 @@ def _item(convert: _Convert, none_is_null: bool, text: str | None) -> Any:
     return _unless_null(convert, text)
 
 
-def _plain(value: Any, start: str) -> Any:
-    # Such as [0:1]={5,6}, of which Python has no list.
-    if start == "[":
+def _unless_beyond(value: Any, is_beyond: bool) -> Any:
+    if is_beyond:
         raise ValueError
     return value
 

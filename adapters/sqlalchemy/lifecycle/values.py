@@ -295,7 +295,7 @@ def _array(type_: Any) -> _Kind | None:
     if item is None or plain is not type_.item_type:
         # Its items would be converted by the decorator on their way.
         return None
-    if item.name == "json" and type_.dimensions is None:
+    if type_.dimensions is None and item.name.startswith(("json", "interval", "multirange")):
         # A list could be an item, or a dimension.
         return None
     depth = type_.dimensions

@@ -27,9 +27,10 @@ from sqlalchemy import (
     Text,
     Time,
     Uuid,
+    create_engine,
 )
 from sqlalchemy.dialects import mysql
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import DATERANGE, JSONB, TSTZRANGE
 
 from tenantshield_mw import system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
@@ -80,6 +81,12 @@ KEPT: dict[str, list[tuple[Any, str]]] = {
         (Interval(), "'-1 days +23:00:00.5'"),
         (Interval(), "'3 days'"),
         (Interval(native=False), "'1970-01-02 00:00:01'"),
+        (ARRAY(Interval, dimensions=1), "'{3 days,NULL}'"),
+        (DateTime(timezone=True), "'2026-01-01 10:00:00.123456-05'"),
+        (ARRAY(DateTime), "'{{2026-01-01 10:00:00.123456},{NULL}}'"),
+        (ARRAY(Text), "'{infinity,12345-}'"),
+        (TSTZRANGE(), "'[2026-01-01 10:00:00.123456-05,)'"),
+        (Uuid(native_uuid=False), f"'{'0a' * 16}'"),
     ],
     "mariadb": [
         (Float(), "1.2345678806"),
@@ -123,6 +130,9 @@ REFUSED: dict[str, list[tuple[Any, str]]] = {
         (Interval(), "'1 month'"),
         (Interval(), "'36:00:00'"),
         (Interval(), "'-01:00:00'"),
+        (ARRAY(Interval, dimensions=1), "'{1 month}'"),
+        (ARRAY(Text), "'[0:1]={a,b}'"),
+        (Uuid(native_uuid=False), f"'{'0A' * 16}'"),
     ],
     "mariadb": [
         (Time(), "'30:00:00'"),
@@ -190,6 +200,28 @@ def test_what_would_be_changed_is_refused_without_it(here: tuple[Database, Engin
             with pytest.raises(UnfitValueError, match=r"^exact\.value holds a value") as caught:
                 [*rows.written(connection)]
         assert value.strip("'") not in str(caught.value), (type_, value)
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        (Date(), "'infinity'"),
+        (DateTime(), "'-infinity'"),
+        (DATERANGE(), "'[2026-01-01,infinity)'"),
+        (ARRAY(Date), "'[0:0]={2026-01-01}'"),
+    ],
+)
+def test_days_that_python_does_not_have_are_refused_with_an_older_driver(
+    type_: Any, value: str
+) -> None:
+    with database("postgresql") as made:
+        engine = create_engine(made.url.set(drivername="postgresql+psycopg2"))
+        rows = table_with((made, engine), type_, value)
+        with tenant_scope("acme"), engine.begin() as connection:
+            settle_texts(connection)
+            with pytest.raises(UnfitValueError, match=r"^exact\.value holds a value"):
+                [*rows.written(connection)]
+        engine.dispose()
 
 
 def test_a_database_that_writes_fewer_digits_is_asked_for_all() -> None:
