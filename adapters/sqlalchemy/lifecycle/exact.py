@@ -342,7 +342,7 @@ def _float_of_column(text: str) -> float:
 def _json(text: str) -> Any:
     if not isinstance(text, str):
         raise TypeError
-    return json.loads(text, parse_float=_float, object_pairs_hook=_object)
+    return _DOCUMENTS.decode(text)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -351,6 +351,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         raise ValueError
     return found
 
+
+_DOCUMENTS: Final = json.JSONDecoder(parse_float=_float, object_pairs_hook=_object)
 
 _OF_TEXT: Final[_Texts] = {
     "float": _float_of_column,
