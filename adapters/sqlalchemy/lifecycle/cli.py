@@ -18,7 +18,6 @@ from .importing import Options, import_
 from .manifest import read_manifest
 from .opening import opened, tenant_id_of
 from .progress import Progress
-from .values import UnfitValueError
 
 __all__ = ["run_erase", "run_export", "run_import"]
 
@@ -45,10 +44,7 @@ def run_export(
     with opened(target, database, key) as here:
         _tell_of(here.plan.elsewhere)
         tenant_id = tenant_id_of(tenant, here.plan)
-        try:
-            manifest = export(here.engine, here.plan, tenant_id, Path(out), Progress())
-        except UnfitValueError as error:
-            raise ConfigurationError(str(error)) from None
+        manifest = export(here.engine, here.plan, tenant_id, Path(out), Progress())
     rows = {each.table: each.rows for each in manifest.tables}
     _print({"folder": out, "rows": rows}, f"exported to {out}", rows, json=json)
     return 0
@@ -134,12 +130,9 @@ def run_import(
     with opened(target, database, key) as here:
         _tell_of(here.plan.elsewhere)
         tenant_id = tenant_id_of(manifest.tenant if tenant is None else tenant, here.plan)
-        try:
-            rows = import_(
-                here.engine, here.plan, Path(folder), manifest, tenant_id, options, Progress()
-            )
-        except UnfitValueError as error:
-            raise ConfigurationError(str(error)) from None
+        rows = import_(
+            here.engine, here.plan, Path(folder), manifest, tenant_id, options, Progress()
+        )
     _print({"rows": rows}, f"imported from {folder}", rows, json=json)
     return 0
 

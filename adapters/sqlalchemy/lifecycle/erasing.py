@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, not_, or_, select, update
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import IntegrityError
 
 from tenantshield_mw.tenant import TenantId
 
@@ -65,7 +66,8 @@ def _referring(connection: Connection, table: Table, plan: Plan) -> int:
 def erase(engine: Engine, plan: Plan, tenant_id: TenantId, progress: Progress) -> Survey:
     """Delete the rows of a tenant, each batch in a transaction.
 
-    It can be killed at any time and called again.
+    It can be killed at any time and called again. It goes on with the next table where a pass over
+    one does not make the number of its rows smaller.
 
     Args:
         engine: the database.
@@ -90,11 +92,14 @@ def erase(engine: Engine, plan: Plan, tenant_id: TenantId, progress: Progress) -
     for table in plan.tables:
         for later in plan.later.get(table, ()):
             work.empty(TableRows(table, engine.dialect), later.columns)
+    left = 0
     for table in reversed(plan.tables):
-        rows = TableRows(table, engine.dialect)
-        # Again for those that are written meanwhile, and for leaves that were branches.
-        while work.delete(rows, _is_leaf(table, plan), before.rows[table_label(table)]):
-            pass
+        try:
+            left += work.delete_all(table, _is_leaf(table, plan))
+        except IntegrityError:
+            if not left:
+                raise
+            # Rows that are left refer to some of these.
     progress.clear()
     return survey(engine, plan, tenant_id)
 
@@ -113,9 +118,22 @@ class _Erasure:
         statement = update(rows.table).values(dict.fromkeys(columns)).where(some)
         self._change(rows, statement, some, None)
 
-    def delete(self, rows: TableRows, condition: ColumnElement[bool], expected: int) -> int:
-        """Delete rows, and return how many there were."""
-        return self._change(rows, delete(rows.table), condition, expected)
+    def delete_all(self, table: Table, condition: ColumnElement[bool]) -> int:
+        """Delete the rows of a table, and return how many are left."""
+        rows = TableRows(table, self._engine.dialect)
+        left = self._count(table)
+        # Again for those that are written meanwhile, and for leaves that were branches; but not
+        # for ever, where a trigger writes a row for each that goes.
+        while left:
+            self._change(rows, delete(table), condition, left)
+            before, left = left, self._count(table)
+            if left >= before:
+                break
+        return left
+
+    def _count(self, table: Table) -> int:
+        with transaction(self._engine, self._tenant_id) as connection:
+            return count_of(connection, table)
 
     def _change(
         self,
@@ -123,10 +141,11 @@ class _Erasure:
         statement: Any,
         condition: ColumnElement[bool],
         expected: int | None,
-    ) -> int:
+    ) -> None:
         if not [*rows.table.primary_key]:
             with transaction(self._engine, self._tenant_id) as connection:
-                return connection.execute(statement).rowcount
+                connection.execute(statement)
+            return
         changed = 0
         with TemporaryFile() as file:
             # All keys at once: to look for the next ones after each batch takes ever longer.
@@ -138,7 +157,6 @@ class _Erasure:
                     done = connection.execute(statement.where(among(rows.key, keys)))
                 changed += done.rowcount
                 self._progress.show(table_label(rows.table), changed, expected)
-        return changed
 
     def _write_keys(self, file: IO[bytes], rows: TableRows, condition: ColumnElement[bool]) -> None:
         columns: Any = select(*(each.label(f"c{n}") for n, each in enumerate(rows.key)))

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Engine
 from tenantshield_mw.tenant import TenantId
 
 from ..ownership.model import table_label
+from .exact import settle_texts
 from .manifest import Contents, Manifest, made_by, new_folder, schema_of, writing
 from .opening import transaction
 from .plan import Plan
@@ -38,13 +39,15 @@ def export(
 
     Raises:
         ConfigurationError: the folder is not empty, or the type of a column is not understood.
-        UnfitValueError: a value is not one of its column's type.
+        UnfitValueError: a value is not one of its column's type, or a file would not hold it
+            exactly.
     """
     tables = {table_label(each): TableRows(each, engine.dialect) for each in plan.tables}
     references = References(plan, engine.dialect)
     new_folder(folder)
     files: list[Contents] = []
     with transaction(engine, tenant_id, "REPEATABLE READ") as connection:
+        settle_texts(connection)
         for number, (label, rows) in enumerate(tables.items(), 1):
             name = f"{number:03}-{re.sub(r'[^A-Za-z0-9_.]', '_', label)}.ndjson"
             with writing(folder / name) as writer:

@@ -15,6 +15,7 @@ from tenantshield_mw.tenant import TenantId
 from ..doctor.declarations import rule_of
 from ..errors import ConfigurationError
 from ..ownership.model import ColumnOwnership, table_label
+from .exact import settle_texts
 from .keys import NewKeys, key_map, stored
 from .manifest import Manifest, lines_in, schema_of, verify
 from .opening import transaction
@@ -85,6 +86,7 @@ def import_into(
 ) -> dict[str, int]:
     """Do what :func:`import_` does in a transaction that has begun, under the tenant."""
     dialect = connection.dialect
+    settle_texts(connection)
     tables = {table_label(each): TableRows(each, dialect) for each in plan.tables}
     verify(folder, manifest, schema_of(tables))
     _check_plan(plan, options)

@@ -31,6 +31,7 @@ from tenantshield_mw.context import current_tenant
 from ..doctor.declarations import rule_of
 from ..ownership.model import ColumnOwnership, ParentOwnership, may_be_shared
 from ..ownership.registry import registry
+from .exact import reading_of
 from .values import ColumnValues, values_of
 
 __all__ = [
@@ -126,6 +127,9 @@ class TableRows:
         self.columns: dict[str, ColumnValues] = {
             column.name: values_of(column, dialect) for column in table.c if column.computed is None
         }
+        self._readings = [
+            reading_of(each, self.as_stored(name), dialect) for name, each in self.columns.items()
+        ]
 
     @property
     def key(self) -> list[ColumnElement[Any]]:
@@ -152,13 +156,11 @@ class TableRows:
 
     def select(self) -> Select[Any]:
         """Return a query of all rows of the table that the tenant reads."""
-        columns: list[ColumnElement[Any]] = [
-            self.as_stored(name).label(f"c{number}") for number, name in enumerate(self.columns)
-        ]
+        columns = [each.expression.label(f"c{n}") for n, each in enumerate(self._readings)]
         columns += [
-            each.column.is_(None).label(f"n{number}")
-            for number, each in enumerate(self.columns.values())
-            if each.tells_null
+            each.witness.label(f"w{n}")
+            for n, each in enumerate(self._readings)
+            if each.witness is not None
         ]
         return select(*columns)
 
@@ -166,7 +168,8 @@ class TableRows:
         """Yield the tenant's own rows in the order of the primary key.
 
         Raises:
-            UnfitValueError: a value is not one of its column's type.
+            UnfitValueError: a value is not one of its column's type, or a file would not hold it
+                exactly.
         """
         # The same rows make the same file.
         statement = self.select().where(is_own(self.table)).order_by(*self.table.primary_key)
@@ -175,15 +178,17 @@ class TableRows:
     def stream(self, connection: Connection, statement: Select[Any]) -> Iterator[Written]:
         """Yield the rows of a statement that :meth:`select` made."""
         names = [*self.columns]
-        writers = [each.write for each in self.columns.values()]
-        telling = [number for number, each in enumerate(self.columns.values()) if each.tells_null]
+        writers = [
+            each.values.write if each.convert is None else each.write for each in self._readings
+        ]
+        watched = [n for n, each in enumerate(self._readings) if each.witness is not None]
         streamed = connection.execute(statement, execution_options={"yield_per": BATCH})
         with streamed:
             for row in streamed:
-                values = [write(value) for write, value in zip(writers, row, strict=False)]
-                for number, is_null in zip(telling, row[len(names) :], strict=True):
-                    if is_null:
-                        values[number] = None
+                found: list[tuple[Any, ...]] = [(value,) for value in row[: len(names)]]
+                for number, witness in zip(watched, row[len(names) :], strict=True):
+                    found[number] += (witness,)
+                values = [write(*each) for write, each in zip(writers, found, strict=True)]
                 yield dict(zip(names, values, strict=True))
 
 

@@ -59,8 +59,8 @@ from ..ownership.model import table_label
 __all__ = ["ColumnValues", "UnfitValueError", "values_of"]
 
 
-class UnfitValueError(Exception):
-    """A value is not one of its column's type."""
+class UnfitValueError(ConfigurationError):
+    """A value is not one of its column's type, or a file would not hold it exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,7 @@ class ColumnValues:
         column: the column.
         kind: the name of the kind, which a manifest has.
         type_: the type with which the database is asked for the value, and given it.
-        tells_null: whether ``None`` may be a value in the database, which must be asked whether
-            it is ``NULL``.
+        tells_null: whether ``None`` may be a value in the database, other than ``NULL``.
     """
 
     column: Column[Any]
@@ -139,6 +138,9 @@ def values_of(column: Column[Any], dialect: Dialect) -> ColumnValues:
             f"file, {column.type!r}: give it a type of SQLAlchemy, or a TypeDecorator of one"
         )
     type_ = plain if decorated else column.type
+    if kind is _DECIMAL and not getattr(plain, "asdecimal", True):
+        # A float would hold fewer digits than the database.
+        type_ = plain.adapt(type(plain), asdecimal=True)
     return ColumnValues(column, kind.name, type_, kind.name == "json", kind)
 
 
@@ -178,6 +180,12 @@ def _read_float(written: Any) -> float:
 
 def _read_decimal(written: Any) -> Decimal:
     return Decimal(_exactly(str)(written))
+
+
+def _read_float_of_decimal(written: Any) -> float | Decimal:
+    # MariaDB takes a large Decimal for a number of 65 digits.
+    number = _read_decimal(written)
+    return float(number) if Decimal(repr(float(number))) == number else number
 
 
 def _write_moment(value: dt.datetime) -> str:
@@ -228,6 +236,7 @@ _INTEGER: Final = _Kind("integer", _exactly(int), _exactly(int))
 _BYTES: Final = _Kind("bytes", _write_bytes, _read_bytes)
 _FLOAT: Final = _Kind("float", _write_float, _read_float)
 _DECIMAL: Final = _Kind("decimal", lambda value: str(_exactly(Decimal)(value)), _read_decimal)
+_DECIMAL_FLOAT: Final = _Kind("decimal", _DECIMAL.write, _read_float_of_decimal)
 _DATE: Final = _Kind("date", _iso, dt.date.fromisoformat)
 _MOMENT: Final = _Kind("datetime", _write_moment, dt.datetime.fromisoformat)
 
@@ -236,7 +245,9 @@ _MOMENT: Final = _Kind("datetime", _write_moment, dt.datetime.fromisoformat)
 
 
 def _number(type_: Any) -> _Kind:
-    return _DECIMAL if type_.asdecimal else _FLOAT
+    if not isinstance(type_, Float):
+        return _DECIMAL
+    return _DECIMAL_FLOAT if type_.asdecimal else _FLOAT
 
 
 def _uuid(type_: Any) -> _Kind:
@@ -284,7 +295,7 @@ def _array(type_: Any) -> _Kind | None:
     if item is None or plain is not type_.item_type:
         # Its items would be converted by the decorator on their way.
         return None
-    if item.name == "json" and type_.dimensions is None:
+    if type_.dimensions is None and item.name.startswith(("json", "interval", "multirange")):
         # A list could be an item, or a dimension.
         return None
     depth = type_.dimensions

@@ -14,6 +14,7 @@ from tenantshield_mw.directory import TenantDirectory
 
 from ..doctor.targets import label_of, object_at
 from ..errors import ConfigurationError
+from ..lifecycle.exact import keep_documents
 from ..lifecycle.opening import has_policies
 from ..lifecycle.plan import Plan, plan_of
 from ..placements.databases import Databases
@@ -160,6 +161,8 @@ class Fleet:
         texts = {"json_serializer": _as_text, "json_deserializer": _as_text}
         options = texts if self.is_postgresql else {}
         engine = engine_at(self.url_of(placement), path, QueuePool, **options)
+        if self.is_postgresql:
+            keep_documents(engine.dialect)
         if has_policies(engine, plan):
             enforce(engine, key=self._key)
         return engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 
 import pytest
@@ -118,4 +119,22 @@ def test_rows_that_are_written_meanwhile_are_erased_too_or_reported() -> None:
         )
         said = told("erase", "acme", TARGET, "--url", here.url, "--confirm", "acme", status=1)
         assert "LEFT" in said
+        told("erase", "acme", TARGET, "--url", here.url, "--confirm", "acme")
+
+
+def test_a_trigger_that_writes_a_row_for_each_that_goes_does_not_keep_it_for_ever() -> None:
+    with home("sqlite") as here:
+        settle(here.engine, "acme", "globex")
+        others = [row for row in contents(here.database)["life_invoice"] if "globex" in row]
+        here.database.run(
+            "CREATE TRIGGER keep AFTER DELETE ON life_note BEGIN INSERT INTO life_note "
+            "(line_id, secret) VALUES (OLD.line_id, 'again'); END"
+        )
+        said = told("erase", "acme", TARGET, "--url", here.url, "--confirm", "acme", status=1)
+        # The lines stay, since the notes refer to them; what nothing refers to is erased.
+        assert re.search(r"LEFT.*life_note +3\n", said, re.DOTALL)
+        found = contents(here.database)
+        assert not any("acme" in repr(row) for row in found["life_sample"])
+        assert [row for row in found["life_invoice"] if "globex" in row] == others
+        here.database.run("DROP TRIGGER keep")
         told("erase", "acme", TARGET, "--url", here.url, "--confirm", "acme")

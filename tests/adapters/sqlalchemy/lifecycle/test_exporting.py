@@ -33,3 +33,16 @@ def test_a_value_that_is_none_of_its_type_stops_it(tmp_path: Path) -> None:
         )
     assert "life_sample.text holds a value that is no text: a bytes" in said
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "policies"])
+def test_a_value_that_a_file_would_not_hold_stops_it(kind: str, tmp_path: Path) -> None:
+    with home(kind) as here:
+        settle(here.engine, "acme")
+        twice = """UPDATE life_sample SET document = '{"a": 1, "a": 2}' WHERE text IS NOT NULL"""
+        here.database.run(twice)
+        said = told(
+            "export", "acme", TARGET, "--url", here.url, "--out", str(tmp_path / "out"), status=2
+        )
+    assert "life_sample.document holds a value that would be changed" in said
+    assert not (tmp_path / "out" / "manifest.json").exists()

@@ -230,6 +230,7 @@ class Behind(TypeDecorator[Any]):
         ARRAY(Vector()),
         postgresql.TSVECTOR(),
         ARRAY(JSON),
+        ARRAY(Interval),
     ],
 )
 def test_a_type_that_is_not_understood_is_refused_by_name(sqlite: Engine, type_: Any) -> None:
