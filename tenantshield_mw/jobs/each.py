@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from tenantshield_mw.context import tenant_scope
 from tenantshield_mw.directory import Lookup, TenantDirectory, as_directory
@@ -172,7 +172,7 @@ async def afor_each_tenant(
                     if not is_awaitable(call):
                         _refuse_undone(call, _AWAIT_IT)
                         raise ConfigurationError(_NOT_AWAITABLE)
-                    result = await call
+                    result = await cast("Awaitable[R]", call)
                 _refuse_undone(result, _AWAIT_IT)
                 each.succeeded(tenant_id, result)
 

@@ -198,7 +198,7 @@ def test_what_would_be_changed_is_refused_without_it(here: tuple[Database, Engin
         with tenant_scope("acme"), engine.begin() as connection:
             settle_texts(connection)
             with pytest.raises(UnfitValueError, match=r"^exact\.value holds a value") as caught:
-                [*rows.written(connection)]
+                list(rows.written(connection))
         assert value.strip("'") not in str(caught.value), (type_, value)
 
 
@@ -220,7 +220,7 @@ def test_days_that_python_does_not_have_are_refused_with_an_older_driver(
         with tenant_scope("acme"), engine.begin() as connection:
             settle_texts(connection)
             with pytest.raises(UnfitValueError, match=r"^exact\.value holds a value"):
-                [*rows.written(connection)]
+                list(rows.written(connection))
         engine.dispose()
 
 
