@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from tenantshield_mw.context import tenant_scope
 from tenantshield_mw.directory import Lookup, TenantDirectory, as_directory
@@ -169,10 +169,8 @@ async def afor_each_tenant(
                         context = await context if is_awaitable(context) else context
                 with tenant_scope(context):
                     call = function()
-                    if not is_awaitable(call):
-                        _refuse_undone(call, _AWAIT_IT)
-                        raise ConfigurationError(_NOT_AWAITABLE)
-                    result = await cast("Awaitable[R]", call)
+                    _refuse_no_awaitable(call)
+                    result = await call
                 _refuse_undone(result, _AWAIT_IT)
                 each.succeeded(tenant_id, result)
 
@@ -196,6 +194,13 @@ _RETURN_UNDONE: Final = (
 )
 # Whoever returns one of these has done nothing yet, and nobody would go on with it.
 _UNDONE: Final = (Generator, AsyncGenerator, map, filter)
+
+
+def _refuse_no_awaitable(call: object) -> None:
+    """Refuse what cannot be awaited."""
+    if not is_awaitable(call):
+        _refuse_undone(call, _AWAIT_IT)
+        raise ConfigurationError(_NOT_AWAITABLE)
 
 
 def _refuse_undone(result: object, advice: str) -> None:
