@@ -113,10 +113,24 @@ def _acceptance(type_: TypeEngine[Any]) -> Acceptance | None:
 
 _ENCODINGS: Final[Mapping[str, str]] = {
     "ascii": "ascii",
+    "big5": "big5",
+    **{name: name for name in ("cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852", "cp866")},
+    "gb18030": "gb18030",
+    "gbk": "gbk",
+    "greek": "iso8859_7",
+    "hebrew": "iso8859_8",
+    "koi8r": "koi8_r",
+    "koi8u": "koi8_u",
     # What it calls latin1 is Windows' superset of it:
     # https://mariadb.com/kb/en/supported-character-sets-and-collations/
     "latin1": "cp1252",
+    "latin2": "iso8859_2",
+    "latin5": "iso8859_9",
+    "latin7": "iso8859_13",
     "ucs2": "utf-16-be",
+    "utf16": "utf-16-be",
+    "utf16le": "utf-16-le",
+    "utf32": "utf-32-be",
     "utf8": "utf-8",
     "utf8mb3": "utf-8",
     "utf8mb4": "utf-8",
@@ -149,11 +163,12 @@ def text_check(type_: String) -> Callable[[str], bool] | None:
     def holds(text: str) -> bool:
         try:
             stored = text.encode(encoding)
-        except UnicodeEncodeError:
+            is_same = stored.decode(encoding) == text
+        except UnicodeError:
             return False
         if charset in _BASIC_ONLY and max(text, default="") > "\uffff":
             return False
-        return not is_tiny or len(stored) <= _TINY
+        return is_same and (not is_tiny or len(stored) <= _TINY)
 
     return holds
 
