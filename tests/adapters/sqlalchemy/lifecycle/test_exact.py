@@ -233,4 +233,4 @@ def test_a_database_that_writes_fewer_digits_is_asked_for_all() -> None:
             settle_texts(connection)
             (written,) = rows.written(connection)
         engine.dispose()
-    assert written["value"] == 1.2345678901234567
+    assert float(written["value"]) == 1.2345678901234567
