@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import MethodType
 from typing import Any, Final, TypeAlias, TypeGuard, cast
 from uuid import UUID
@@ -25,6 +25,7 @@ __all__ = [
     "checked_resolvers",
     "close_unawaited",
     "is_awaitable",
+    "is_undone",
     "tenant_named",
     "tenant_of",
 ]
@@ -93,6 +94,13 @@ def is_awaitable(answer: object) -> TypeGuard[Awaitable[object]]:
     if answer is None or isinstance(answer, _ANSWERS):
         return False
     return inspect.iscoroutine(answer) or inspect.isawaitable(answer)
+
+
+def is_undone(result: object) -> bool:
+    """Return whether the work of a call is still to be done by what it returned: an awaitable or a
+    generator.
+    """
+    return is_awaitable(result) or isinstance(result, Generator | AsyncGenerator)
 
 
 def close_unawaited(answer: object) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from .context import Scope, as_tenant_context, tenant_scope, try_current_tenant
 from .errors import ConfigurationError, ScopeMismatchError, TenantResolutionError
+from .resolution import close_unawaited, is_undone
 from .tenant import TenantContext, TenantId
 
 __all__ = ["tenant_from"]
@@ -131,12 +132,9 @@ def _scope_of(named: TenantContext | TenantId | None, argument: str) -> Scope[Te
 
 
 def _check_done(result: object) -> None:
-    if inspect.iscoroutine(result):
-        result.close()
-    elif not (
-        inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result)
-    ):
+    if not is_undone(result):
         return
+    close_unawaited(result)
     raise ConfigurationError(
         "a function with tenant_from() returned an awaitable or a generator, whose body would run "
         "outside of the scope: make the function async, or return what it has collected"

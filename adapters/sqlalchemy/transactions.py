@@ -20,6 +20,7 @@ from tenantshield_mw.context import Bound, current_bound, is_same_scope
 
 __all__ = [
     "HELD",
+    "IS_IDLE",
     "PLACED",
     "Place",
     "Router",
@@ -48,7 +49,7 @@ _SETTING: Final = "_tenantshield_setting"
 _ENDING: Final = "_tenantshield_ending"
 """The key in a connection's ``info`` while a transaction in two phases ends."""
 
-_IS_IDLE: Final[Mapping[str, Callable[[Any], bool]]] = {
+IS_IDLE: Final[Mapping[str, Callable[[Any], bool]]] = {
     "psycopg": lambda own: not own.pgconn.transaction_status,
     "psycopg_async": lambda own: not own.pgconn.transaction_status,
     "psycopg2": lambda own: not own.get_transaction_status(),
@@ -154,7 +155,7 @@ class Transactions:
         self.tenant: Tenant | None = None
         self.place: Place | None = None
         self._dialect: Any = dialect
-        self._is_idle = _IS_IDLE.get(dialect.driver)
+        self._is_idle = IS_IDLE.get(dialect.driver)
         self._hook_beginnings()
         self._hook_savepoints()
         self._hook_ends_of_two_phases()

@@ -156,7 +156,8 @@ def findings_of(plan: Plan) -> Generator[Step, Any, list[Finding]]:
     works: list[Operation] = []
     if plan.controls:
         refused = yield from _as_themselves(plan, operations)
-        works = [each for each in operations if str(each) not in {own.operation for own in refused}]
+        not_working = {each.operation for each in refused}
+        works = [each for each in operations if str(each) not in not_working]
         found += refused
     before = (yield from _watched()) if plan.watches else None
     for operation in operations:
@@ -185,9 +186,7 @@ def _as_themselves(
     found: list[Finding] = []
     for who, caller in (("owner", plan.owner), ("intruder", plan.intruder)):
         unseen = set(caller.marks)
-        for operation in operations:
-            if operation.method != "GET" or _missing(operation, caller):
-                continue
+        for operation in _own_reads(operations, caller):
             answers = []
             for request, _ in _requests(operation, caller, caller):
                 answers.append((yield Step("call", request)))
@@ -208,14 +207,18 @@ def _in_the_end(
     Its rows may be gone by now.
     """
     found: list[Finding] = []
-    for operation in operations:
-        if operation.method == "GET" and not _missing(operation, intruder):
-            request, _ = next(_requests(operation, intruder, intruder))
-            answer = yield Step("call", request)
-            if 300 <= answer.status < 400 or answer.status in _LOGGED_OUT:
-                detail = f"in the end, the intruder itself gets {_refusal(answer)}{_SKIP_IT}"
-                found.append(_finding("unreached", operation, request, detail))
+    for operation in _own_reads(operations, intruder):
+        request, _ = next(_requests(operation, intruder, intruder))
+        answer = yield Step("call", request)
+        if 300 <= answer.status < 400 or answer.status in _LOGGED_OUT:
+            detail = f"in the end, the intruder itself gets {_refusal(answer)}{_SKIP_IT}"
+            found.append(_finding("unreached", operation, request, detail))
     return found
+
+
+def _own_reads(operations: Sequence[Operation], caller: Caller) -> list[Operation]:
+    """Return the operations with which a caller reads its own rows."""
+    return [each for each in operations if each.method == "GET" and not _missing(each, caller)]
 
 
 def _refusal(answer: Answer) -> str:

@@ -6,15 +6,7 @@ import asyncio
 import inspect
 import logging
 import os
-from collections.abc import (
-    AsyncGenerator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Generator,
-    Iterable,
-    Iterator,
-)
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +16,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from tenantshield_mw.context import tenant_scope
 from tenantshield_mw.directory import Lookup, TenantDirectory, as_directory
 from tenantshield_mw.errors import ConfigurationError, TenantNotFoundError, TenantSuspendedError
-from tenantshield_mw.resolution import is_awaitable
+from tenantshield_mw.resolution import close_unawaited, is_awaitable, is_undone
 from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id, with_plain_uuid
 
 from .journal import Journal
@@ -192,8 +184,6 @@ _RETURN_UNDONE: Final = (
     inspect.isgeneratorfunction,
     inspect.isasyncgenfunction,
 )
-# Whoever returns one of these has done nothing yet, and nobody would go on with it.
-_UNDONE: Final = (Generator, AsyncGenerator, map, filter)
 
 
 def _refuse_no_awaitable(call: object) -> None:
@@ -205,11 +195,10 @@ def _refuse_no_awaitable(call: object) -> None:
 
 def _refuse_undone(result: object, advice: str) -> None:
     """Refuse a result with which the work of a call would still have to be done."""
-    if not (is_awaitable(result) or isinstance(result, _UNDONE)):
+    # Nobody would go on with these two, either.
+    if not (is_undone(result) or isinstance(result, map | filter)):
         return
-    if isinstance(result, Coroutine | Generator):
-        # Otherwise Python would warn that it was never awaited.
-        result.close()
+    close_unawaited(result)
     raise ConfigurationError(
         f"the function returned a {type(result).__name__}, so its work is not done: {advice}"
     )

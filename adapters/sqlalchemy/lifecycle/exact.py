@@ -22,7 +22,6 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Text,
-    TypeDecorator,
     cast,
     func,
     literal,
@@ -31,8 +30,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.types import ARRAY, Float, Interval
+from sqlalchemy.types import ARRAY, Float
 
+from ..ownership.limits import stored_type
 from ..ownership.model import table_label
 from ..raw_sql.checks import REVIEWED
 from .arrays import array_items, mapped
@@ -71,19 +71,22 @@ class Reading:
     witness: ColumnElement[Any] | None = None
     convert: Callable[..., Any] | None = None
 
-    def write(self, found: Any, *witness: Any) -> Any:
-        """Return what was found as JSON.
+    @property
+    def write(self) -> Callable[..., Any]:
+        """What returns what was found, and the witness if there is one, as JSON.
 
-        Raises:
-            UnfitValueError: it is not one of the column's type, or a file would not hold it
-                exactly.
+        It raises an :class:`UnfitValueError` if that is not one of the column's type, or if a file
+        would not hold it exactly.
         """
+        if self.convert is None:
+            return self.values.write
+        return partial(self._write_converted, self.convert)
+
+    def _write_converted(self, convert: Callable[..., Any], found: Any, *witness: Any) -> Any:
         if found is None:
             return None
-        if self.convert is None:
-            return self.values.write(found)
         try:
-            value = self.convert(found, *witness)
+            value = convert(found, *witness)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             # Without the value, which is somebody's data.
             column = self.values.column
@@ -120,9 +123,7 @@ def reading_of(values: ColumnValues, stored: ColumnElement[Any], dialect: Dialec
         dialect: the database's dialect.
     """
     makers = {"postgresql": _of_postgresql, "sqlite": _of_sqlite}
-    plain: Any = values.type_.dialect_impl(dialect)
-    while isinstance(plain, TypeDecorator) and not isinstance(plain, Interval):
-        plain = plain.impl_instance
+    plain: Any = stored_type(values.type_.dialect_impl(dialect))
     texts = {**_OF_TEXT, "json": _same} if dialect in _KEEPING else _OF_TEXT
     made = makers.get(dialect.name, _of_mysql)(values, plain, texts)
     # PostgreSQL tells one text of a UUID from another one, too.

@@ -178,9 +178,7 @@ class TableRows:
     def stream(self, connection: Connection, statement: Select[Any]) -> Iterator[Written]:
         """Yield the rows of a statement that :meth:`select` made."""
         names = [*self.columns]
-        writers = [
-            each.values.write if each.convert is None else each.write for each in self._readings
-        ]
+        writers = [each.write for each in self._readings]
         watched = [n for n, each in enumerate(self._readings) if each.witness is not None]
         streamed = connection.execute(statement, execution_options={"yield_per": BATCH})
         with streamed:

@@ -16,6 +16,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.types import (
     BigInteger,
     Integer,
+    Interval,
     SmallInteger,
     String,
     TypeDecorator,
@@ -37,6 +38,7 @@ __all__ = [
     "other_than",
     "refuse_converted",
     "sent",
+    "stored_type",
     "text_check",
     "undecorated",
 ]
@@ -268,6 +270,13 @@ def _layers(type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:
 def undecorated(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     """Return the type behind all decorators."""
     while isinstance(type_, TypeDecorator):
+        type_ = type_.impl_instance
+    return type_
+
+
+def stored_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the type behind all decorators, but for the one whose precision is its own."""
+    while isinstance(type_, TypeDecorator) and not isinstance(type_, Interval):
         type_ = type_.impl_instance
     return type_
 

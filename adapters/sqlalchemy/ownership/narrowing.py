@@ -26,7 +26,7 @@ from sqlalchemy.types import (
     Uuid,
 )
 
-from .limits import number_range, sent, text_check, undecorated
+from .limits import number_range, sent, stored_type, text_check, undecorated
 
 __all__ = ["Fits", "fits_of", "is_kept", "plain_number"]
 
@@ -84,7 +84,7 @@ def _pairs(
 
 
 def _check(type_: TypeEngine[Any], parent: TypeEngine[Any]) -> Fits | None:
-    check = _check_of_stored(_stored(type_), _stored(parent))
+    check = _check_of_stored(stored_type(type_), stored_type(parent))
     if check is None or not isinstance(type_, TypeDecorator):
         return check
     inner = check
@@ -93,13 +93,6 @@ def _check(type_: TypeEngine[Any], parent: TypeEngine[Any]) -> Fits | None:
         return inner(sent(type_, value))
 
     return check_sent
-
-
-def _stored(type_: TypeEngine[Any]) -> TypeEngine[Any]:
-    """Return the type behind all decorators, but for the one whose precision is its own."""
-    while isinstance(type_, TypeDecorator) and not isinstance(type_, Interval):
-        type_ = type_.impl_instance
-    return type_
 
 
 def _check_of_stored(own: TypeEngine[Any], other: TypeEngine[Any]) -> Fits | None:

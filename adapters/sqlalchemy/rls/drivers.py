@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn, TypeAlias
 
 from ..errors import ConfigurationError
-from ..transactions import Send, drivers_own
+from ..transactions import IS_IDLE, Send, drivers_own
 from .values import check_zero_bytes, encoded, numbered
 
 __all__ = ["BINDERS", "PIDS", "SENDERS", "check_driver"]
@@ -36,13 +36,13 @@ def _by_asyncpg(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tup
     finally:
         cursor.close()
     # SQLAlchemy begins it, and takes no notice of its end.
-    if not (dbapi_connection.autocommit or drivers_own(dbapi_connection).is_in_transaction()):
+    if not dbapi_connection.autocommit and IS_IDLE["asyncpg"](drivers_own(dbapi_connection)):
         _refuse_ended()
     return row
 
 
 def _by_psycopg2(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tuple[Any, ...]:
-    from psycopg2.extensions import TRANSACTION_STATUS_IDLE, cursor, encodings
+    from psycopg2.extensions import cursor, encodings
 
     check_zero_bytes(*values)
     connection = drivers_own(dbapi_connection)
@@ -52,8 +52,7 @@ def _by_psycopg2(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tu
         opened.execute(sql, values)
         row: tuple[Any, ...] = opened.fetchone()
     # psycopg2 begins it, and takes no notice of its end.
-    is_ended = connection.info.transaction_status == TRANSACTION_STATUS_IDLE
-    if is_ended and not connection.autocommit:
+    if not connection.autocommit and IS_IDLE["psycopg2"](connection):
         _refuse_ended()
     return row
 
@@ -70,7 +69,7 @@ def _by_pg8000(dbapi_connection: Any, sql: str, values: tuple[str, ...]) -> tupl
     # Fails before anything is sent: half of a message would precede the next statement.
     encoded("".join(values), connection._client_encoding)
     sql = numbered(sql, len(values))
-    if not connection.autocommit and not connection._in_transaction:
+    if not connection.autocommit and IS_IDLE["pg8000"](connection):
         connection.send_PARSE(_UNNAMED, "BEGIN")
         connection.send_BIND(_UNNAMED, ())
         connection.send_EXECUTE()
