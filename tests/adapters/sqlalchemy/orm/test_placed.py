@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select
@@ -17,7 +16,14 @@ from tenantshield_mw import (
     system_scope,
     tenant_scope,
 )
-from tests.adapters.sqlalchemy.placements.homes import Colour, Homes, Lamp, Shelf, homes_on
+from tests.adapters.sqlalchemy.placements.homes import (
+    Colour,
+    Homes,
+    Lamp,
+    Shelf,
+    engine_of_homes,
+    homes_on,
+)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql", "policies"])
@@ -36,12 +42,7 @@ def homes(made: Homes) -> Homes:
     return made
 
 
-@pytest.fixture
-def engine(homes: Homes) -> Iterator[Engine]:
-    engine: Any = homes.engine()
-    yield engine
-    engine.placements.dispose()
-    engine.dispose()
+engine = engine_of_homes()
 
 
 def moved(homes: Homes, tenant: str, to: str) -> TenantContext:

@@ -37,6 +37,7 @@ __all__ = [
     "Homes",
     "Lamp",
     "Shelf",
+    "engine_of_homes",
     "homes_on",
     "on_each_place",
 ]
@@ -212,6 +213,19 @@ def _create(homes: Homes) -> None:
 
 def _colours(where: Database) -> str:
     return f"{COMMON}.home_colour" if where.name == "postgresql" else "home_colour"
+
+
+def engine_of_homes() -> Any:
+    """Return a fixture for a module: of an engine with the placements of its ``homes``."""
+
+    @pytest.fixture
+    def engine(homes: Homes) -> Iterator[Engine]:
+        engine: Any = homes.engine()
+        yield engine
+        engine.placements.dispose()
+        engine.dispose()
+
+    return engine
 
 
 def on_each_place() -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ What a tenant with a place of its own sees and does is the same as in shared tab
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,17 +29,10 @@ from tenantshield_mw import (
 )
 from tests.databases import Database
 
-from .homes import TENANTS, Base, Colour, Homes, Lamp, Shelf, on_each_place
+from .homes import TENANTS, Base, Colour, Homes, Lamp, Shelf, engine_of_homes, on_each_place
 
 made, homes = on_each_place()
-
-
-@pytest.fixture
-def engine(homes: Homes) -> Iterator[Engine]:
-    engine: Any = homes.engine()
-    yield engine
-    engine.placements.dispose()
-    engine.dispose()
+engine = engine_of_homes()
 
 
 # -- what a program does, of whose results only ids and counts depend on the tenant ---------

@@ -27,7 +27,7 @@ from tenantshield_mw.adapters.sqlalchemy.placements import (
 from tests.databases import memory_engine
 from tests.policy_database import PolicyDatabase
 
-from .homes import Homes, Shelf, homes_on
+from .homes import Homes, Shelf, engine_of_homes, homes_on
 
 
 @pytest.fixture(scope="module", params=["postgresql", "policies"])
@@ -36,12 +36,7 @@ def homes(request: pytest.FixtureRequest) -> Iterator[Homes]:
         yield homes
 
 
-@pytest.fixture
-def engine(homes: Homes) -> Iterator[Engine]:
-    engine: Any = homes.engine()
-    yield engine
-    engine.placements.dispose()
-    engine.dispose()
+engine = engine_of_homes()
 
 
 def test_the_place_is_told_in_the_message_that_begins_the_transaction(
