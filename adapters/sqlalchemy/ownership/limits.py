@@ -24,7 +24,7 @@ from sqlalchemy.types import (
     Uuid,
 )
 
-from tenantshield_mw.tenant import MAX_TENANT_ID_LENGTH, TenantId
+from tenantshield_mw.tenant import TenantId
 
 from ..errors import ConfigurationError
 
@@ -101,15 +101,10 @@ def _acceptance(type_: TypeEngine[Any]) -> Acceptance | None:
         low, high = number_range(type_)
         return lambda tenant_id: not isinstance(tenant_id, int) or low <= tenant_id <= high
     if isinstance(type_, String):
-        length, writes = type_.length, text_check(type_)
-        if length is None or length >= MAX_TENANT_ID_LENGTH:
-            if writes is None:
-                return None
-            length = MAX_TENANT_ID_LENGTH
-        return lambda tenant_id: (
-            not isinstance(tenant_id, str)
-            or (len(tenant_id) <= length and (writes is None or writes(tenant_id)))
-        )
+        holds = text_check(type_, type_.length)
+        if holds is None:
+            return None
+        return lambda tenant_id: not isinstance(tenant_id, str) or holds(tenant_id)
     return None
 
 
@@ -146,23 +141,29 @@ _TINY: Final = 255
 """How many bytes a ``TINYTEXT`` holds."""
 
 
-def text_check(type_: String) -> Callable[[str], bool] | None:
-    """Return the check of whether a text column can hold a text, apart from its length.
+def text_check(type_: String, length: int | None = None) -> Callable[[str], bool] | None:
+    """Return the check of whether a text column can hold a text.
 
     A MySQL or MariaDB that is not strict writes ``?`` for a character that the column's character
-    set lacks, and cuts what is too long for a ``TINYTEXT``.
+    set lacks, and cuts what is too long.
+
+    Args:
+        type_: the type of the column.
+        length: how many characters it holds; ``None`` if any that are asked for.
 
     Returns:
-        The check; ``None`` if the type says nothing of its character set.
+        The check; ``None`` if it holds all.
     """
     charset = _charset(type_)
     is_tiny = type_.__visit_name__ == "TINYTEXT"
     if not is_tiny and charset in {None, "utf8mb4"}:
-        return None
+        return None if length is None else lambda text: len(text) <= length
     # Of a character set that is not known here, only what is the same in all of them.
     encoding = _ENCODINGS.get(charset or "utf8mb4", "ascii")
 
     def holds(text: str) -> bool:
+        if length is not None and len(text) > length:
+            return False
         try:
             stored = text.encode(encoding)
             is_same = stored.decode(encoding) == text

@@ -164,18 +164,16 @@ def _check_of_text(own: String, other: String) -> Fits | None:
     # Spaces at the end of a CHAR do not count.
     is_padded = isinstance(own, CHAR | NCHAR) and not isinstance(other, CHAR | NCHAR)
     is_shorter = length is not None and (other.length is None or length < other.length)
-    writes = text_check(own)
-    if not is_padded and not is_shorter and writes is None:
+    if not is_padded and not is_shorter and text_check(own) is None:
         return None
+    holds = text_check(own, length)
 
     def check(value: Any) -> bool:
         if not isinstance(value, str):
             return True
         if is_padded and value.endswith(" "):
             return False
-        if length is not None and len(value) > length:
-            return False
-        return writes is None or writes(value)
+        return holds is None or holds(value)
 
     return check
 

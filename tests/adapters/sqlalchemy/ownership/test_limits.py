@@ -49,6 +49,13 @@ class Twice(TypeDecorator[str]):
         return None if value is None else value[: len(value) // 2]
 
 
+class LongTwice(Twice):
+    """Makes more of an identifier than the longest one has."""
+
+    impl = String(300)
+    cache_ok = True
+
+
 class OneOfTwo(TypeDecorator[str]):
     """Stores the same for several tenants."""
 
@@ -92,6 +99,7 @@ LIMITS = [
     (Uuid(as_uuid=False), str(uuid.UUID(int=5)), uuid.UUID(int=5).hex),
     (Uuid(as_uuid=False), str(uuid.UUID(int=5)), "acme"),
     (Twice(), "ab", "abc"),
+    (LongTwice(), "a" * 149, "a" * 150),
     (OneOfTwo(str.lower), "acme", "Acme"),
     (OneOfTwo(lambda given: given[:4]), "acme", "acmes"),
     (OneOfTwo(lambda _: "globex", lambda _: "acme"), "acme", "globex"),
