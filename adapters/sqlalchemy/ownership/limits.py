@@ -7,7 +7,7 @@ with the shorter name. So an id that a column cannot hold is refused before it i
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -31,6 +31,7 @@ from ..errors import ConfigurationError
 __all__ = [
     "Acceptance",
     "acceptance_of",
+    "accepted_by_all",
     "are_sent_alike",
     "converts_in_database",
     "is_canonical_uuid",
@@ -54,12 +55,14 @@ _BITS: Final = {"TINYINT": 8, "MEDIUMINT": 24}
 
 def acceptance_of(type_: TypeEngine[Any]) -> Acceptance | None:
     """Return the check of whether a column of ``type_`` can hold an id; ``None`` for all ids."""
-    checks = [check for each in _variants(type_) if (check := _acceptance(each)) is not None]
-    if not checks:
-        return None
-    if len(checks) == 1:
-        return checks[0]
-    return lambda tenant_id: all(check(tenant_id) for check in checks)
+    return _all_accept(map(_acceptance, _variants(type_)))
+
+
+def _all_accept(checks: Iterable[Acceptance | None]) -> Acceptance | None:
+    some = [each for each in checks if each is not None]
+    if len(some) < 2:
+        return some[0] if some else None
+    return lambda tenant_id: all(check(tenant_id) for check in some)
 
 
 def other_than(type_: TypeEngine[Any], shared: TenantId, accepts: Acceptance | None) -> Acceptance:
@@ -76,6 +79,26 @@ def other_than(type_: TypeEngine[Any], shared: TenantId, accepts: Acceptance | N
         return not isinstance(type_, TypeDecorator) or bool(sent(type_, tenant_id) != of_shared)
 
     return accepts_other
+
+
+def accepted_by_all(
+    type_: TypeEngine[Any], accepts: Acceptance | None, others: Iterable[TypeEngine[Any]]
+) -> Acceptance | None:
+    """Return ``accepts`` with the limits that other definitions of the same column have.
+
+    One ``MetaData`` may say that it holds 50 characters, and another one, reflected perhaps, 20.
+
+    Args:
+        type_: the type of the column where the table was declared.
+        accepts: the check for that type.
+        others: the column's type in every definition of the table.
+    """
+    # Neither a decorator nor a Uuid sends the id itself, whose length another text could limit.
+    family = next((each for each in (String, Integer) if isinstance(type_, each)), None)
+    if family is None:
+        return accepts
+    limits = (acceptance_of(each) for each in others if isinstance(each, family))
+    return _all_accept([accepts, *limits])
 
 
 def _variants(type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:

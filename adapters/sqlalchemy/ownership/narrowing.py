@@ -7,8 +7,10 @@ too long if it is not strict. The key that it makes of the value may be another 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import CHAR, NCHAR
@@ -28,7 +30,7 @@ from sqlalchemy.types import (
 
 from .limits import number_range, sent, stored_type, text_check, undecorated
 
-__all__ = ["Fits", "fits_of", "is_kept", "plain_number"]
+__all__ = ["Fits", "all_fit", "fits_of", "is_kept", "plain_number"]
 
 Fits: TypeAlias = Callable[[Any], bool]
 """Returns whether a foreign key holds a value as it is."""
@@ -67,10 +69,13 @@ def fits_of(type_: TypeEngine[Any], parent: TypeEngine[Any]) -> Fits | None:
         type_: the type of the foreign key's column.
         parent: the type of the column that it refers to.
     """
-    checks = [check for pair in _pairs(type_, parent) if (check := _check(*pair)) is not None]
-    if not checks:
-        return None
-    return lambda value: all(check(value) for check in checks)
+    return all_fit(_check(*pair) for pair in _pairs(type_, parent))
+
+
+def all_fit(checks: Iterable[Fits | None]) -> Fits | None:
+    """Return one check for several; ``None`` if none of them refuses a value."""
+    some = [each for each in checks if each is not None]
+    return (lambda value: all(check(value) for check in some)) if some else None
 
 
 def _pairs(
@@ -104,8 +109,7 @@ def _check_of_stored(own: TypeEngine[Any], other: TypeEngine[Any]) -> Fits | Non
         least, greatest = number_range(other)
         return _check_of_number(*number_range(own), least, greatest)
     if isinstance(own, Integer) and isinstance(other, Numeric):
-        low, high = number_range(own)
-        return lambda value: isinstance(value, int) and low <= value <= high
+        return _check_of_range(*number_range(own))
     # In SQLAlchemy 2.0, a Float is a Numeric.
     if isinstance(own, Numeric) and not isinstance(own, Float) and isinstance(other, Integer):
         if own.precision is None:
@@ -120,7 +124,24 @@ def _check_of_number(low: int, high: int, least: int, greatest: int) -> Fits | N
     """Return the check of the numbers that fit, where keys are those from least to greatest."""
     if low <= least and greatest <= high:
         return None
-    return lambda value: not isinstance(value, int) or low <= value <= high
+    return _check_of_range(low, high)
+
+
+def _check_of_range(low: int, high: int) -> Fits:
+    def check(value: Any) -> bool:
+        number = _whole_number(value)
+        return number is not None and low <= number <= high
+
+    return check
+
+
+def _whole_number(value: Any) -> int | None:
+    """Return the whole number that a value is to every database; ``None`` if it is none."""
+    if isinstance(value, str):
+        return plain_number(value)
+    if isinstance(value, float | Decimal):
+        return int(value) if math.isfinite(value) and value == int(value) else None
+    return value if isinstance(value, int) else None
 
 
 def _are_alike(own: TypeEngine[Any], other: TypeEngine[Any]) -> bool:
@@ -169,9 +190,7 @@ def _check_of_text(own: String, other: String) -> Fits | None:
     holds = text_check(own, length)
 
     def check(value: Any) -> bool:
-        if not isinstance(value, str):
-            return True
-        if is_padded and value.endswith(" "):
+        if not isinstance(value, str) or (is_padded and value.endswith(" ")):
             return False
         return holds is None or holds(value)
 

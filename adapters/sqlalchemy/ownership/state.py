@@ -13,6 +13,7 @@ from sqlalchemy.sql.expression import TableClause
 from ..databases import ExactText
 from ..errors import ConfigurationError, UnguardedStatementError
 from .declaration import Declaration, Shared, Through, refuse_shared_and_tied
+from .definitions import all_of, fits_in_all, limited_by_all
 from .derivation import (
     derive_all,
     derive_through_parents,
@@ -35,7 +36,6 @@ from .model import (
     without_tenant,
 )
 from .namesakes import find_namesakes, may_be_found_by, way_of
-from .narrowing import Fits, fits_of
 from .schema_effects import refused_tables
 
 __all__ = ["State", "tables_in"]
@@ -130,7 +130,7 @@ class State:
         for key, tables in self.definitions.items():
             match self.declared.get(key):
                 case ColumnOwnership() as ownership:
-                    own[key] = ownership
+                    own[key] = limited_by_all(ownership, tables)
                 case Through(parent=parent):  # by the foreign keys of each
                     others += ((table, parent) for table in tables)
                 case None:
@@ -231,6 +231,10 @@ class State:
     def all_definitions(self) -> list[Table]:
         """Return every object for each of the known tables."""
         return [table for tables in self.definitions.values() for table in tables]
+
+    def definitions_of(self, table: Table) -> list[Table]:
+        """Return every object for the table that ``table`` is one for."""
+        return self.definitions.get(table_key(table), [table])
 
     def is_apart(self, table: TableClause) -> bool:
         """Return whether ``table`` was declared to be another one than its name says."""
@@ -338,12 +342,8 @@ class State:
             if known is None and not isinstance(table, Table):
                 return ()
             tables = [cast("Table", table)] if known is None else self.definitions[key]
-            found = {
-                (each.columns, table_key(each.parent), each.parent_columns): each
-                for definition in reversed(tables)
-                for each in self._find_references(definition)
-            }
-            references = tuple(each for each in found.values() if each.matters_on(exact_text))
+            found = all_of(each for table in tables for each in self._find_references(table))
+            references = tuple(each for each in found if each.matters_on(exact_text))
             if known is not None:
                 self._references[key, exact_text] = references
         return references
@@ -384,16 +384,5 @@ class State:
                     frozenset(each.name for each in columns if is_made_by_database(each)),
                     any(each.computed is not None for each in columns),
                     folded,
-                    _fits(table, names, key.parent, parent_names),
+                    fits_in_all(table, names, self.definitions_of(key.parent), parent_names),
                 )
-
-
-def _fits(
-    table: Table, names: tuple[str, ...], parent: Table, parent_names: tuple[str, ...]
-) -> tuple[Fits | None, ...]:
-    ours = {each.name: each.type for each in table.columns}
-    theirs = {each.name: each.type for each in parent.columns}
-    return tuple(
-        fits_of(ours[name], theirs[referred])
-        for name, referred in zip(names, parent_names, strict=True)
-    )
