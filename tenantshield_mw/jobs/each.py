@@ -89,7 +89,7 @@ def for_each_tenant(
 
     Raises:
         ConfigurationError: ``parallel`` is invalid, ``journal`` has something else in it, or
-            ``function`` is async or a generator.
+            ``function`` or ``on_progress`` is async or a generator.
         TenantResolutionError: one of ``tenants`` cannot name a tenant; nothing was called.
         ExceptionGroup: calls failed; each exception has a note that names its tenant.
     """
@@ -143,7 +143,8 @@ async def afor_each_tenant(
         What ``function`` returned for each tenant that was not left out.
 
     Raises:
-        ConfigurationError: ``parallel`` is invalid, or ``journal`` has something else in it.
+        ConfigurationError: ``parallel`` is invalid, ``journal`` has something else in it, or
+            ``on_progress`` is async or a generator.
         TenantResolutionError: one of ``tenants`` cannot name a tenant; nothing was called.
         ExceptionGroup: calls failed; each exception has a note that names its tenant. A call that
             awaits what somebody else has cancelled has failed.
@@ -231,6 +232,8 @@ class _Each(Generic[R]):
         if type(parallel) is not int or parallel < 1:
             raise ConfigurationError("parallel must be an int of at least 1")
         self._journal = None if journal is None else Journal(journal)
+        if any(is_such(on_progress) for is_such in _RETURN_UNDONE):
+            raise ConfigurationError("on_progress would do nothing: give a function without async")
         self._on_progress = on_progress
         self._lock = Lock()
         self.tenants = list(

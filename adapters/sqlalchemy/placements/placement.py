@@ -80,7 +80,7 @@ def _check_schema(name: object) -> None:
     if _RESERVED.fullmatch(name):
         raise PlacementError(
             "the name of a tenant's schema is reserved: choose one that does not begin with 'pg_' "
-            "and is neither 'information_schema' nor 'tenantshield'"
+            "and is none of 'information_schema', 'tenantshield' and 'tenantshield_moves'"
         )
 
 

@@ -358,3 +358,19 @@ async def test_what_was_interrupted_is_taken_up_again_in_tasks(tmp_path: Path) -
     await run()
     assert called == [1, 2, 3, 2]
     assert shown[-1] == Progress(2, 3, 0, 0, 3)
+
+
+async def test_progress_that_would_have_to_be_awaited_is_refused() -> None:
+    called: list[TenantId] = []
+
+    async def show(progress: Progress) -> None:
+        raise AssertionError(progress)
+
+    async def call() -> None:
+        called.append(current_tenant().tenant_id)
+
+    with pytest.raises(ConfigurationError, match="on_progress"):
+        for_each_tenant([1], called.clear, directory=None, parallel=1, on_progress=show)
+    with pytest.raises(ConfigurationError, match="on_progress"):
+        await afor_each_tenant([1], call, directory=None, parallel=1, on_progress=show)
+    assert called == []
