@@ -168,8 +168,8 @@ DATABASES: Final = {
     "mysql": _MARIADB,
     "mariadb": _MARIADB,
 }
-"""By the name of SQLAlchemy's dialect. Others are refused, since an access path could be open there:
-every one is tested on SQLite, PostgreSQL and MariaDB. MySQL has the row of MariaDB."""
+"""By the name of SQLAlchemy's dialect. Others are refused, since an access path could be open on
+them: every one is tested on SQLite, PostgreSQL and MariaDB. MySQL has the row of MariaDB."""
 
 
 def database_for(dialect: Dialect) -> Database:

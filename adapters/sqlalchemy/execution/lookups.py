@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, Enum, Integer, String, Uuid, func, select
@@ -53,7 +53,7 @@ def check_references(
     where = {"schema_translate_map": moved} if moved else {}
     for written, (names, keys) in rows.items():
         reference = written.reference
-        wanted = _values(names, parameters)
+        wanted = _distinct(reference, _values(names, parameters))
         nowhere = [each for each in wanted if None in each]
         if nowhere:
             if reference.owns:
@@ -100,6 +100,18 @@ def _check_fits(reference: Reference, values: Iterable[tuple[Any, ...]]) -> None
                 )
 
 
+def _distinct(reference: Reference, values: Iterable[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
+    try:
+        return set(values)
+    except TypeError:
+        raise CrossTenantAccessError(
+            f"a foreign key of {reference.label} ({', '.join(reference.columns)}) is a list, or "
+            "another value without a hash, and cannot be looked up in "
+            f"{table_label(reference.parent)}: give a tuple, and both columns a type with tuples, "
+            "such as ARRAY(..., as_tuple=True)"
+        ) from None
+
+
 def _but_not_shared(reference: Reference) -> str:
     if not reference.to_own_rows:
         return ""
@@ -129,15 +141,12 @@ def _values_of_own_rows(
 
 def _values(
     names: list[tuple[str, ...]], parameters: list[Mapping[str, Any]]
-) -> set[tuple[Any, ...]]:
-    """Return the distinct values."""
-    values: set[tuple[Any, ...]] = set()
+) -> Iterator[tuple[Any, ...]]:
     for row in names:
         if len(parameters) == 1:
-            values.add(tuple(map(parameters[0].__getitem__, row)))
-            continue
-        values.update(zip(*([each[name] for each in parameters] for name in row), strict=True))
-    return values
+            yield tuple(map(parameters[0].__getitem__, row))
+        else:
+            yield from zip(*([each[name] for each in parameters] for name in row), strict=True)
 
 
 def _check_null(connection: Connection, written: TypedReference) -> None:
@@ -249,10 +258,11 @@ def _found(
     if reference.to_own_rows:
         found = found.where(OwnRows(columns[0]))
     try:
-        return set(map(tuple, connection.execute(found, execution_options=options)))
+        rows = connection.execute(found, execution_options=options).all()
     except ResourceClosedError:
         raise ConfigurationError(
             f"a foreign key of {reference.label} cannot be looked up, since the driver has no "
             "answer of the database, as in psycopg's pipeline mode: execute the statement outside "
             "of it"
         ) from None
+    return _distinct(reference, map(tuple, rows))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    ARRAY,
     Column,
     Connection,
     Engine,
@@ -158,4 +159,33 @@ def test_a_key_is_looked_up_in_the_schema_of_the_statement(name: Any) -> None:
                 connection.execute(theirs.execution_options(**moved))
             connection.execute(ours, execution_options=moved)
             connection.rollback()
+        engine.dispose()
+
+
+@pytest.mark.parametrize("as_tuple", [False, True])
+def test_a_key_that_is_an_array_is_looked_up_if_it_is_a_tuple(*, as_tuple: bool) -> None:
+    require("postgresql")
+    found = MetaData()
+    type_ = ARRAY(Integer, as_tuple=as_tuple)
+    parent = Table(
+        "array_parent",
+        found,
+        Column("code", type_, primary_key=True),
+        Column("tenant_id", String(20), nullable=False),
+    )
+    child = Table("array_child", found, Column("code", type_, ForeignKey(parent.c.code)))
+    tenant_aware(parent)
+    with database("postgresql") as here:
+        engine = here.engine()
+        found.create_all(engine)
+        here.run("INSERT INTO array_parent VALUES ('{1,2}', 'acme'), ('{3,4}', 'globex')")
+        with tenant_scope("acme"), engine.connect() as connection:
+            for key in ([1, 2], [3, 4], (3, 4)):
+                refused(connection, insert(child).values(code=key))
+            if as_tuple:
+                connection.execute(insert(child).values(code=(1, 2)))
+            else:
+                refused(connection, insert(child).values(code=(1, 2)))
+            connection.commit()
+        assert here.read("SELECT * FROM array_child") == ([([1, 2],)] if as_tuple else [])
         engine.dispose()
