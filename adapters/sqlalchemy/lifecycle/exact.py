@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.types import ARRAY, Float
+from sqlalchemy.types import ARRAY, Float, Uuid
 
 from ..ownership.limits import stored_type
 from ..ownership.model import table_label
@@ -126,10 +126,9 @@ def reading_of(values: ColumnValues, stored: ColumnElement[Any], dialect: Dialec
     plain: Any = stored_type(values.type_.dialect_impl(dialect))
     texts = {**_OF_TEXT, "json": _same} if dialect in _KEEPING else _OF_TEXT
     made = makers.get(dialect.name, _of_mysql)(values, plain, texts)
-    # PostgreSQL tells one text of a UUID from another one, too.
-    is_text = values.kind == "uuid" and not getattr(plain, "native_uuid", True)
     bound: tuple[str, ...] = _AS_BOUND if dialect.name == "sqlite" else ()
-    if dialect.name == "postgresql" and is_text:
+    if isinstance(plain, Uuid) and plain.compile(dialect=dialect) != "UUID":
+        # A text, which may be a UUID in another spelling.
         bound = ("uuid",)
     if made is None and values.kind in bound:
         made = Reading(values, type_coerce(values.column, Text), None, _as_bound(values, dialect))

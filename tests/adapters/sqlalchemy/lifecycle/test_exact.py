@@ -106,6 +106,7 @@ KEPT: dict[str, list[tuple[Any, str]]] = {
         (mysql.TIME(fsp=3), "'01:30:00.5'"),
         (mysql.DATETIME(fsp=6), "'2024-01-01 10:00:00.123456'"),
         (Date(), "'2024-02-03'"),
+        (Uuid(as_uuid=False, native_uuid=False), f"'{'0a' * 16}'"),
     ],
 }
 REFUSED: dict[str, list[tuple[Any, str]]] = {
@@ -140,6 +141,8 @@ REFUSED: dict[str, list[tuple[Any, str]]] = {
         (JSON(), "'12345678901234567890.123456789'"),
         (JSON(), """'{"a": 1, "a": 2}'"""),
         (Boolean(), "2"),
+        (Uuid(native_uuid=False), f"'{'0A' * 16}'"),
+        (Uuid(as_uuid=False, native_uuid=False), f"'{'0A' * 16}'"),
     ],
 }
 TEXTS = {
