@@ -61,7 +61,9 @@ def serving(*arguments: str, environ: Mapping[str, str]) -> Generator[str]:
         try:
             yield found[0]
         finally:
+            has_ended = server.poll()
             server.terminate()
             server.wait()
             reading.join()
             print("".join(said))
+        assert has_ended is None, f"the server ended with {has_ended}: {''.join(said)}"
