@@ -17,6 +17,7 @@ from .internals import HOOKS
 from .orm.hooks import hook_sessions
 from .orm.objects import listen
 from .ownership.declare import mapper_constructed
+from .ownership.derivation import is_finished
 from .ownership.foreign_key import add_wanted_unique_constraints
 from .ownership.registry import registry
 
@@ -43,7 +44,7 @@ def install() -> None:
 
 def after_parent_attach(table: Table, parent: MetaData) -> None:
     """Tell the registry of a table that was defined after the declarations."""
-    registry.table_added(parent)
+    registry.table_added(table)
     add_wanted_unique_constraints(table)
 
 
@@ -53,4 +54,5 @@ def part_attached(part: Column[Any] | ForeignKeyConstraint, table: Table) -> Non
     It may be added, or replace another, long after the ownership was derived from the
     earlier ones. A table under construction is reported by ``after_parent_attach`` as well.
     """
-    registry.table_added(table.metadata)
+    if is_finished(table):
+        registry.table_added(table)

@@ -6,56 +6,68 @@ differ in what its columns hold. The database has one of them, so the narrowest 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Column, Table
 
+from .derivation import is_made_by_database
 from .limits import accepted_by_all
 from .model import ColumnOwnership, Reference, table_key
-from .narrowing import Fits, all_fit, fits_of
+from .narrowing import all_fit, fits_of
 
-__all__ = ["all_of", "fits_in_all", "limited_by_all"]
+__all__ = ["all_of", "facts_in_all", "limited_by_all"]
 
 
 def limited_by_all(ownership: ColumnOwnership, tables: Iterable[Table]) -> ColumnOwnership:
     """Return ``ownership`` with the limits that all its table's objects set a tenant id."""
-    types = [
-        each.type
-        for table in tables
-        for each in table.columns
-        if each.name == ownership.column and each.type is not ownership.type_
-    ]
+    columns = _named(ownership.column, tables)
+    types = [each.type for each in columns if each.type is not ownership.type_]
     if not types:
         return ownership
     accepts = accepted_by_all(ownership.type_, ownership.accepts, types)
     return replace(ownership, accepts=accepts)
 
 
-def fits_in_all(
-    table: Table, columns: Iterable[str], parents: list[Table], parent_columns: Iterable[str]
-) -> tuple[Fits | None, ...]:
-    """Return for each column of a foreign key the check of ``fits_of()``.
+def facts_in_all(
+    tables: Collection[Table],
+    columns: Collection[str],
+    parents: Collection[Table],
+    parent_columns: Iterable[str],
+) -> dict[str, Any]:
+    """Return what the columns of a foreign key are, as attributes of :class:`Reference`.
 
     Args:
-        table: the table that has the foreign key.
+        tables: every object for the table that has the foreign key, some of them without it.
         columns: the names of its columns.
         parents: every object for the table that it refers to.
         parent_columns: the names of the columns that it refers to.
     """
-    own = {each.name: each.type for each in table.columns}
-    # Another MetaData may have other types for both, such as a CHAR where this one has a Uuid.
-    near = [each for each in parents if each.metadata is table.metadata] or parents
-    return tuple(
-        all_fit(
-            fits_of(own[name], each.type)
-            for parent in near
-            for each in parent.columns
-            if each.name == referred
-        )
-        for name, referred in zip(columns, parent_columns, strict=True)
-    )
+    found = [each for name in columns for each in _named(name, tables)]
+    return {
+        "made_by_database": frozenset(each.name for each in found if is_made_by_database(each)),
+        "is_computed": any(each.computed is not None for each in found),
+        "fits": tuple(
+            all_fit(
+                fits_of(own.type, other.type)
+                for table in tables
+                for own in _named(name, [table])
+                # Another MetaData may have other types for both, such as a CHAR and not a Uuid.
+                for other in _named(referred, [each for each in parents if _are_near(each, table)])
+                or _named(referred, parents)
+            )
+            for name, referred in zip(columns, parent_columns, strict=True)
+        ),
+    }
+
+
+def _named(name: str, tables: Iterable[Table]) -> list[Column[Any]]:
+    return [each for table in tables for each in table.columns if each.name == name]
+
+
+def _are_near(one: Table, other: Table) -> bool:
+    return one.metadata is other.metadata
 
 
 def all_of(references: Iterable[Reference]) -> list[Reference]:

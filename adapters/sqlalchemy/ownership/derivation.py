@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
     Column,
+    ForeignKey,
     ForeignKeyConstraint,
     MetaData,
     PrimaryKeyConstraint,
@@ -14,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     event,
 )
-from sqlalchemy.exc import NoReferencedTableError
+from sqlalchemy.exc import NoReferencedColumnError, NoReferencedTableError
 
 from ..errors import ConfigurationError
 from .model import (
@@ -38,6 +39,7 @@ __all__ = [
     "is_made_by_database",
     "is_unique",
     "refuse_composite_keys",
+    "tables_in",
 ]
 
 FindTable: TypeAlias = Callable[[TableKey], Table | None]
@@ -64,6 +66,11 @@ event.listen(Table, "after_parent_attach", _finish)
 def is_finished(table: Table) -> bool:
     """Return whether the constructor of ``table`` has finished, in any thread."""
     return _UNFINISHED not in table.__dict__
+
+
+def tables_in(metadata: MetaData) -> list[Table]:
+    """Return the tables of ``metadata``, to which other threads may be adding."""
+    return [each for each in list(metadata.tables.values()) if is_finished(each)]
 
 
 def derive_all(
@@ -248,25 +255,30 @@ def foreign_keys(table: Table, find: FindTable) -> Iterator[tuple[ForeignKeyCons
         table.foreign_key_constraints, key=lambda each: [c.name for c in each.columns]
     ):
         columns = tuple(element.parent.name for element in constraint.elements)
-        target = constraint.elements[0].target_fullname.rpartition(".")[0]
+        target, _ = _target(constraint.elements[0])
         try:
             if _is_being_defined(target, table.metadata):
                 # SQLAlchemy would fail on a table that is only half there.
                 raise NoReferencedTableError("being defined", target)
             parent = constraint.referred_table
             referred = tuple(element.column.name for element in constraint.elements)
-        except NoReferencedTableError:
-            # Only this table was reflected, for example. Its parent is found by name
-            # among the known tables; if it is not there it is not tenant-aware.
+        except (NoReferencedTableError, NoReferencedColumnError):
+            # Only this table was reflected, for example, or its parent only in part. The parent
+            # is found by name among the known tables; if it is not there it is not tenant-aware.
             schema, _, name = target.rpartition(".")
             known = find((schema or None, name))
             if known is None:
                 continue
             parent = known
-            referred = tuple(
-                element.target_fullname.rpartition(".")[2] for element in constraint.elements
-            )
+            referred = tuple(_target(element)[1] for element in constraint.elements)
         yield constraint, ParentKey(columns, parent, referred)
+
+
+def _target(element: ForeignKey) -> tuple[str, str]:
+    """Return the table and the column that a foreign key names."""
+    table, _, column = element.target_fullname.rpartition(".")
+    # Without a column, it is the one of the same name.
+    return (table, column) if table else (column, element.parent.key)
 
 
 def is_made_by_database(column: Column[Any]) -> bool:
@@ -306,7 +318,7 @@ def has_foreign_key_to(table: Table, parent: str) -> bool:
     """Return whether a foreign key of ``table`` refers to a table called ``parent``."""
     for constraint in table.foreign_key_constraints:
         # Compare the target's text, since the parent's class may not be defined yet.
-        target = constraint.elements[0].target_fullname.rpartition(".")[0]
+        target, _ = _target(constraint.elements[0])
         if parent in (target, target.rpartition(".")[2]):
             return True
     return False

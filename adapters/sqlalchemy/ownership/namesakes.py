@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from .model import ColumnOwnership, Ownership, ParentOwnership, TableKey
 
-__all__ = ["find_namesakes", "may_be_found_by", "way_of"]
+__all__ = ["find_namesakes", "folded_key", "may_be_found_by", "way_of"]
 
 Way: TypeAlias = tuple[object, ...] | None
 """How the rows of a table belong to tenants; equal for tables that one predicate confines."""
@@ -59,3 +59,14 @@ def may_be_found_by(table: TableKey, name: TableKey, search_path: frozenset[str]
         search_path: all schemas, in lower case, in which an unqualified table is looked for.
     """
     return name[0] is None and table[0] is not None and table[0].casefold() in search_path
+
+
+def folded_key(key: TableKey, default_schemas: frozenset[str]) -> TableKey:
+    """Return ``key`` in a form that is equal for all names a database may take for one.
+
+    Case is folded on every database, even where quoted names are case-sensitive: mistaking
+    two tables for one ends in a refusal, mistaking one for two in a leak.
+    """
+    schema, name = key
+    schema = None if schema is None else schema.casefold()
+    return (None if schema in default_schemas else schema, name.casefold())

@@ -21,7 +21,7 @@ from tenantshield_mw.tenant import TenantId
 from ..databases import ExactText
 from ..errors import ConfigurationError
 from .declaration import Declaration, Shared, Through, agree, said_by
-from .derivation import has_foreign_key_to
+from .derivation import has_foreign_key_to, tables_in
 from .model import (
     ColumnOwnership,
     Ownership,
@@ -34,7 +34,7 @@ from .model import (
     table_key,
     table_label,
 )
-from .state import State, tables_in
+from .state import State, may_reach_tenants
 
 __all__ = ["Registry", "registry"]
 
@@ -140,11 +140,24 @@ class Registry:
         with self._lock:
             self._renew(observed=keys)
 
-    def table_added(self, metadata: MetaData) -> None:
-        """Renew what is derived, if ``metadata`` is known."""
+    def table_added(self, table: Table) -> None:
+        """Renew what is derived, if it may depend on ``table``."""
+        counts = may_reach_tenants(table)
         with self._lock:
-            if self._state.knows(metadata):
+            state = self._state
+            if table.metadata in state.known:
                 self._renew()
+            elif counts:
+                self._renew(others=state.others_with(table.metadata))
+
+    def _notice(self, table: TableClause) -> None:
+        """Learn of a table in a statement that was defined before this package was imported."""
+        state = self._state
+        if not isinstance(table, Table) or table.metadata in state.known:
+            return
+        if may_reach_tenants(table):
+            with self._lock:
+                self._renew(others=self._state.others_with(table.metadata))
 
     def _renew(self, **changes: Any) -> None:
         self._state = state = replace(self._state, **changes)
@@ -216,6 +229,7 @@ class Registry:
             ConfigurationError: the table's definition makes the database reach rows of other
                 tenants.
         """
+        self._notice(table)
         self._state.check_definition(table, default_schemas, search_path)
         return self.ownership_of(table, default_schemas)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
-from weakref import ReferenceType, ref
+from weakref import ReferenceType, WeakSet, ref
 
 from sqlalchemy import MetaData, Table, util
 from sqlalchemy.sql.expression import TableClause
@@ -13,14 +13,13 @@ from sqlalchemy.sql.expression import TableClause
 from ..databases import ExactText
 from ..errors import ConfigurationError, UnguardedStatementError
 from .declaration import Declaration, Shared, Through, refuse_shared_and_tied
-from .definitions import all_of, fits_in_all, limited_by_all
+from .definitions import all_of, facts_in_all, limited_by_all
 from .derivation import (
     derive_all,
     derive_through_parents,
     foreign_keys,
-    is_finished,
-    is_made_by_database,
     refuse_composite_keys,
+    tables_in,
 )
 from .model import (
     ColumnOwnership,
@@ -35,10 +34,10 @@ from .model import (
     table_label,
     without_tenant,
 )
-from .namesakes import find_namesakes, may_be_found_by, way_of
+from .namesakes import find_namesakes, folded_key, may_be_found_by, way_of
 from .schema_effects import refused_tables
 
-__all__ = ["State", "tables_in"]
+__all__ = ["State", "may_reach_tenants"]
 
 MOST_INDEXES: Final = 16
 """How many sets of default schemas have an index of the tables at a time.
@@ -48,20 +47,13 @@ application with a schema for each customer would fill the memory.
 """
 
 
-def tables_in(metadata: MetaData) -> list[Table]:
-    """Return the tables of ``metadata``, to which other threads may be adding."""
-    return [each for each in list(metadata.tables.values()) if is_finished(each)]
-
-
-def _folded(key: TableKey, default_schemas: frozenset[str]) -> TableKey:
-    """Return ``key`` in a form that is equal for all names a database may take for one.
-
-    Case is folded on every database, even where quoted names are case-sensitive: mistaking
-    two tables for one ends in a refusal, mistaking one for two in a leak.
+def may_reach_tenants(table: Table) -> bool:
+    """Return whether ``table`` counts, though nothing was declared in its ``MetaData``: whether it
+    has a foreign key or inherits from another table.
     """
-    schema, name = key
-    schema = None if schema is None else schema.casefold()
-    return (None if schema in default_schemas else schema, name.casefold())
+    # Without a look at the options of a dialect, which imports it, for each table that is made.
+    inherits = any(option.endswith("_inherits") for option in table.dialect_kwargs)
+    return bool(inherits or table.foreign_key_constraints)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +73,8 @@ class State:
     """Shared tables of another database, with the names of tenant-aware ones."""
     implied: frozenset[TableKey] = frozenset()
     """The tables whose declaration comes from a mixin or a base, so that another may replace it."""
+    others: tuple[ReferenceType[MetaData], ...] = ()
+    """Those in which nothing was declared, where a table may reach tenants' rows all the same."""
     observed: frozenset[TableKey] | None = frozenset()
     """The tables that are observed instead of protected; ``None`` for all."""
     _by_folded: dict[frozenset[str], dict[TableKey, TableKey]] = field(
@@ -100,10 +94,20 @@ class State:
             return self.metadatas
         return (*(each for each in self.metadatas if each() is not None), ref(metadata))
 
+    def others_with(self, metadata: MetaData) -> tuple[ReferenceType[MetaData], ...]:
+        """Return the others that are still alive, and ``metadata``."""
+        return (*(each for each in self.others if each() not in (None, metadata)), ref(metadata))
+
+    @util.ro_memoized_property
+    def known(self) -> WeakSet[MetaData]:
+        """Every ``MetaData`` whose tables count."""
+        found = (each() for each in (*self.metadatas, *self.others))
+        return WeakSet(each for each in found if each is not None)
+
     # Not functools.cached_property, which holds a lock meanwhile in Python 3.11.
     @util.ro_memoized_property
     def tables(self) -> dict[TableKey, Table]:
-        """The declared tables, and the others of every ``MetaData`` that has one."""
+        """The declared tables, and those of every ``MetaData`` that may have to do with them."""
         return {key: each[0] for key, each in self.definitions.items()}
 
     @util.ro_memoized_property
@@ -114,7 +118,7 @@ class State:
         foreign keys.
         """
         found = {key: [each.table] for key, each in self.declared.items()}
-        for each in self.metadatas:
+        for each in (*self.metadatas, *self.others):
             metadata = each()
             for table in () if metadata is None else tables_in(metadata):
                 known = found.setdefault(table_key(table), [])
@@ -140,6 +144,9 @@ class State:
         ownerships = derive_all(own, others, self.find, self.apart)
 
         def tie_of(table: Table) -> ParentOwnership | None:
+            if not self.knows(table.metadata):
+                # A copy, perhaps, of which nothing was said.
+                return None
             return derive_through_parents(table, None, ownerships, self.find, self.apart)
 
         refuse_shared_and_tied(self.declared, self.definitions, tie_of)
@@ -203,7 +210,7 @@ class State:
             way_of(self.ownerships.get(each))
             for each in self.namesakes.get(keys[0][1].casefold(), ())
             for key in keys
-            if _folded(each, default_schemas) == _folded(key, default_schemas)
+            if folded_key(each, default_schemas) == folded_key(key, default_schemas)
             or may_be_found_by(each, key, search_path)
             or may_be_found_by(key, each, search_path)
         }
@@ -232,10 +239,6 @@ class State:
         """Return every object for each of the known tables."""
         return [table for tables in self.definitions.values() for table in tables]
 
-    def definitions_of(self, table: Table) -> list[Table]:
-        """Return every object for the table that ``table`` is one for."""
-        return self.definitions.get(table_key(table), [table])
-
     def is_apart(self, table: TableClause) -> bool:
         """Return whether ``table`` was declared to be another one than its name says."""
         return any(each is table for each in self.apart)
@@ -244,8 +247,8 @@ class State:
         self, table: TableClause, default_schemas: frozenset[str], used: dict[TableKey, bool]
     ) -> None:
         """Refuse a table next to the one of another database; see ``Registry.check_engine()``."""
-        key = _folded(table_key(table), default_schemas)
-        if all(_folded(table_key(each), default_schemas) != key for each in self.apart):
+        key = folded_key(table_key(table), default_schemas)
+        if all(folded_key(table_key(each), default_schemas) != key for each in self.apart):
             return
         is_apart = self.is_apart(table)
         if used.setdefault(key, is_apart) is not is_apart:
@@ -274,7 +277,7 @@ class State:
         key = table_key(table)
         if key in self.declared or (isinstance(table, Table) and self.ownership_of(key, table)):
             return key
-        same = self._index(default_schemas).get(_folded(key, default_schemas))
+        same = self._index(default_schemas).get(folded_key(key, default_schemas))
         if same is not None:
             return same
         if key[1].casefold() in self.names and self.find(key) is None:
@@ -289,7 +292,9 @@ class State:
         index = self._by_folded.get(default_schemas)
         if index is None:
             index = {
-                _folded(key, default_schemas): key for key in self.tables if key in self.ownerships
+                folded_key(key, default_schemas): key
+                for key in self.tables
+                if key in self.ownerships
             }
             if len(self._by_folded) >= MOST_INDEXES:
                 self._by_folded.clear()
@@ -301,10 +306,13 @@ class State:
         if self.apart and self.is_apart(given):
             return None
         ownership = self.ownerships.get(key)
-        if ownership is not None or not isinstance(given, Table) or self.find(key) is not None:
+        if ownership is not None or not isinstance(given, Table) or self._is_among(key, given):
             return ownership
-        # A table of a MetaData that nothing was declared in, a reflected one perhaps.
+        # One that was removed from its MetaData, for example, or is of an unknown one.
         return derive_through_parents(given, None, self.ownerships, self.find, self.apart)
+
+    def _is_among(self, key: TableKey, table: Table) -> bool:
+        return any(each is table for each in self.definitions.get(key, ()))
 
     def _ownership_of_known(self, table: TableClause) -> Ownership | None:
         return self.ownership_of(table_key(table), table)
@@ -321,9 +329,9 @@ class State:
             self.check_namesakes(table_key(table), default_schemas, search_path)
         if not self.refused or self.is_apart(table):
             return
-        given = _folded(table_key(table), default_schemas)
+        given = folded_key(table_key(table), default_schemas)
         for key, reason in self.refused.items():
-            if _folded(key, default_schemas) == given:
+            if folded_key(key, default_schemas) == given:
                 raise ConfigurationError(reason)
 
     def references_of(
@@ -336,17 +344,19 @@ class State:
         if self.is_apart(table):
             return ()
         key = self.resolve(table, default_schemas)
+        if isinstance(table, Table) and not self._is_among(key, table):
+            return self._references_in([*self.definitions.get(key, ()), table], exact_text)
         references = self._references.get((key, exact_text))
         if references is None:
-            known = self.find(key)
-            if known is None and not isinstance(table, Table):
-                return ()
-            tables = [cast("Table", table)] if known is None else self.definitions[key]
-            found = all_of(each for table in tables for each in self._find_references(table))
-            references = tuple(each for each in found if each.matters_on(exact_text))
-            if known is not None:
-                self._references[key, exact_text] = references
+            references = self._references_in(self.definitions.get(key, ()), exact_text)
+            self._references[key, exact_text] = references
         return references
+
+    def _references_in(
+        self, tables: Collection[Table], exact_text: ExactText
+    ) -> tuple[Reference, ...]:
+        found = all_of(each for table in tables for each in self._find_references(table, tables))
+        return tuple(each for each in found if each.matters_on(exact_text))
 
     def owned_parents(self, table: Table) -> Iterator[tuple[ParentKey, Ownership]]:
         """Yield the foreign keys of ``table`` to owned tables, with their ownership."""
@@ -355,7 +365,7 @@ class State:
             if parent is not None:
                 yield key, parent
 
-    def _find_references(self, table: Table) -> Iterator[Reference]:
+    def _find_references(self, table: Table, tables: Collection[Table]) -> Iterator[Reference]:
         ownership = self.ownership_of(table_key(table), table)
         owning = (
             {each.columns for each in ownership.parent_keys}
@@ -373,7 +383,7 @@ class State:
                     continue
             owns = key.columns in owning
             if owns or table_key(table) not in self.unchecked:
-                columns = [each for each in table.columns if each.name in names]
+                parents = self.definitions.get(table_key(key.parent), [key.parent])
                 yield Reference(
                     table_label(table),
                     names,
@@ -381,8 +391,6 @@ class State:
                     parent_names,
                     owns,
                     owns and to_own,
-                    frozenset(each.name for each in columns if is_made_by_database(each)),
-                    any(each.computed is not None for each in columns),
-                    folded,
-                    fits_in_all(table, names, self.definitions_of(key.parent), parent_names),
+                    folded=folded,
+                    **facts_in_all(tables, names, parents, parent_names),
                 )

@@ -31,8 +31,8 @@ MUTANTS: Final = (
     Mutant(
         "definitions-parent",
         "A parent that only another MetaData defines is compared with nothing.",
-        "if each.metadata is table.metadata] or parents",
-        "if each.metadata is table.metadata]",
+        "                or _named(referred, parents)\n",
+        "",
         (f"{_DEFINITIONS}::test_a_parent_that_only_another_metadata_defines_is_compared_with",),
     ),
     Mutant(

@@ -48,8 +48,8 @@ MUTANTS: Final = (
     Mutant(
         "generation-table",
         "A table that is defined later changes nothing.",
-        "            if self._state.knows(metadata):\n                self._renew()",
-        "            pass",
+        "            if table.metadata in state.known:\n                self._renew()",
+        "            if table.metadata in state.known:\n                pass",
         (f"{_REGISTRY}::test_a_table_defined_after_its_parent_was_marked_is_tied",),
     ),
     Mutant(
