@@ -63,7 +63,9 @@ def facts_in_all(
 
 
 def _named(name: str, tables: Iterable[Table]) -> list[Column[Any]]:
-    return [each for table in tables for each in table.columns if each.name == name]
+    # Some databases do not tell cases apart.
+    same = name.casefold()
+    return [each for table in tables for each in table.columns if each.name.casefold() == same]
 
 
 def _are_near(one: Table, other: Table) -> bool:

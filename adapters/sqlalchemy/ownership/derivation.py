@@ -38,6 +38,7 @@ __all__ = [
     "is_finished",
     "is_made_by_database",
     "is_unique",
+    "may_reach_tenants",
     "refuse_composite_keys",
     "tables_in",
 ]
@@ -71,6 +72,15 @@ def is_finished(table: Table) -> bool:
 def tables_in(metadata: MetaData) -> list[Table]:
     """Return the tables of ``metadata``, to which other threads may be adding."""
     return [each for each in list(metadata.tables.values()) if is_finished(each)]
+
+
+def may_reach_tenants(table: Table) -> bool:
+    """Return whether ``table`` counts, though nothing was declared in its ``MetaData``: whether it
+    has a foreign key or inherits from another table.
+    """
+    # Without a look at the options of a dialect, which imports it, for each table that is made.
+    inherits = any(option.endswith("_inherits") for option in table.dialect_kwargs)
+    return bool(inherits or table.foreign_key_constraints)
 
 
 def derive_all(

@@ -10,9 +10,28 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
-from .model import ColumnOwnership, Ownership, ParentOwnership, TableKey
+from sqlalchemy import Table
+from sqlalchemy.sql.expression import TableClause
 
-__all__ = ["find_namesakes", "folded_key", "may_be_found_by", "way_of"]
+from ..errors import ConfigurationError
+from .model import (
+    ColumnOwnership,
+    Ownership,
+    ParentOwnership,
+    TableKey,
+    table_key,
+    table_label,
+)
+
+__all__ = [
+    "by_name",
+    "check_engine",
+    "find_namesakes",
+    "folded_key",
+    "may_be_found_by",
+    "same_tables",
+    "way_of",
+]
 
 Way: TypeAlias = tuple[object, ...] | None
 """How the rows of a table belong to tenants; equal for tables that one predicate confines."""
@@ -31,6 +50,29 @@ def way_of(ownership: Ownership | None) -> Way:
             return None
 
 
+def by_name(tables: Iterable[TableKey]) -> Mapping[str, list[TableKey]]:
+    """Return the tables by their name, case folded."""
+    found: dict[str, list[TableKey]] = {}
+    for key in tables:
+        found.setdefault(key[1].casefold(), []).append(key)
+    return found
+
+
+def same_tables(
+    key: TableKey, named: Mapping[str, list[TableKey]], default_schemas: frozenset[str]
+) -> list[TableKey]:
+    """Return ``key``, and the others that a database may take for it.
+
+    Args:
+        key: a table.
+        named: the known tables, of :func:`by_name`.
+        default_schemas: the database's names, in lower case, for its default schema.
+    """
+    same = folded_key(key, default_schemas)
+    alike = (each for each in named.get(same[1], ()) if folded_key(each, default_schemas) == same)
+    return [key, *(each for each in alike if each != key)]
+
+
 def find_namesakes(
     tables: Iterable[TableKey], ownerships: Mapping[TableKey, Ownership]
 ) -> Mapping[str, Collection[TableKey]]:
@@ -40,12 +82,9 @@ def find_namesakes(
         tables: the known tables.
         ownerships: those that belong to tenants.
     """
-    found: dict[str, list[TableKey]] = {}
-    for key in tables:
-        found.setdefault(key[1].casefold(), []).append(key)
     return {
         name: keys
-        for name, keys in found.items()
+        for name, keys in by_name(tables).items()
         if len(keys) > 1 and len({way_of(ownerships.get(key)) for key in keys}) > 1
     }
 
@@ -70,3 +109,23 @@ def folded_key(key: TableKey, default_schemas: frozenset[str]) -> TableKey:
     schema, name = key
     schema = None if schema is None else schema.casefold()
     return (None if schema in default_schemas else schema, name.casefold())
+
+
+def check_engine(
+    table: TableClause,
+    apart: tuple[Table, ...],
+    default_schemas: frozenset[str],
+    used: dict[TableKey, bool],
+) -> None:
+    """Refuse a table next to the one of another database; see ``Registry.check_engine()``."""
+    key = folded_key(table_key(table), default_schemas)
+    if all(folded_key(table_key(each), default_schemas) != key for each in apart):
+        return
+    is_apart = any(each is table for each in apart)
+    if used.setdefault(key, is_apart) is not is_apart:
+        raise ConfigurationError(
+            f"{table_label(table)} is tenant-aware and is also declared with "
+            "shared_across_tenants(in_another_database=True), and both are used on one engine, "
+            "which has only one table of this name: remove that declaration, or use the other "
+            "database's engine"
+        )

@@ -21,7 +21,7 @@ from tenantshield_mw.tenant import TenantId
 from ..databases import ExactText
 from ..errors import ConfigurationError
 from .declaration import Declaration, Shared, Through, agree, said_by
-from .derivation import has_foreign_key_to, tables_in
+from .derivation import has_foreign_key_to, may_reach_tenants, tables_in
 from .model import (
     ColumnOwnership,
     Ownership,
@@ -34,7 +34,8 @@ from .model import (
     table_key,
     table_label,
 )
-from .state import State, may_reach_tenants
+from .namesakes import check_engine
+from .state import State
 
 __all__ = ["Registry", "registry"]
 
@@ -267,7 +268,7 @@ class Registry:
             ConfigurationError: the other one was used on the same engine.
         """
         if self._state.apart:
-            self._state.check_engine(table, default_schemas, used)
+            check_engine(table, self._state.apart, default_schemas, used)
 
     @property
     def has_namesakes(self) -> bool:

@@ -34,10 +34,17 @@ from .model import (
     table_label,
     without_tenant,
 )
-from .namesakes import find_namesakes, folded_key, may_be_found_by, way_of
+from .namesakes import (
+    by_name,
+    find_namesakes,
+    folded_key,
+    may_be_found_by,
+    same_tables,
+    way_of,
+)
 from .schema_effects import refused_tables
 
-__all__ = ["State", "may_reach_tenants"]
+__all__ = ["State"]
 
 MOST_INDEXES: Final = 16
 """How many sets of default schemas have an index of the tables at a time.
@@ -45,15 +52,6 @@ MOST_INDEXES: Final = 16
 There is one for each database with its own default schema, and they share few: an
 application with a schema for each customer would fill the memory.
 """
-
-
-def may_reach_tenants(table: Table) -> bool:
-    """Return whether ``table`` counts, though nothing was declared in its ``MetaData``: whether it
-    has a foreign key or inherits from another table.
-    """
-    # Without a look at the options of a dialect, which imports it, for each table that is made.
-    inherits = any(option.endswith("_inherits") for option in table.dialect_kwargs)
-    return bool(inherits or table.foreign_key_constraints)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +78,7 @@ class State:
     _by_folded: dict[frozenset[str], dict[TableKey, TableKey]] = field(
         default_factory=dict, init=False
     )
-    _references: dict[tuple[TableKey, ExactText], tuple[Reference, ...]] = field(
+    _references: dict[tuple[TableKey, frozenset[str], ExactText], tuple[Reference, ...]] = field(
         default_factory=dict, init=False
     )
 
@@ -243,22 +241,6 @@ class State:
         """Return whether ``table`` was declared to be another one than its name says."""
         return any(each is table for each in self.apart)
 
-    def check_engine(
-        self, table: TableClause, default_schemas: frozenset[str], used: dict[TableKey, bool]
-    ) -> None:
-        """Refuse a table next to the one of another database; see ``Registry.check_engine()``."""
-        key = folded_key(table_key(table), default_schemas)
-        if all(folded_key(table_key(each), default_schemas) != key for each in self.apart):
-            return
-        is_apart = self.is_apart(table)
-        if used.setdefault(key, is_apart) is not is_apart:
-            raise ConfigurationError(
-                f"{table_label(table)} is tenant-aware and is also declared with "
-                "shared_across_tenants(in_another_database=True), and both are used on one engine, "
-                "which has only one table of this name: remove that declaration, or use the other "
-                "database's engine"
-            )
-
     def find(self, key: TableKey) -> Table | None:
         """Return the known table of that name, unless it was removed from its ``MetaData``."""
         table = self.tables.get(key)
@@ -345,12 +327,23 @@ class State:
             return ()
         key = self.resolve(table, default_schemas)
         if isinstance(table, Table) and not self._is_among(key, table):
-            return self._references_in([*self.definitions.get(key, ()), table], exact_text)
-        references = self._references.get((key, exact_text))
+            return self._references_in([*self._objects_of(key, default_schemas), table], exact_text)
+        # Only with a namesake does it depend on the database.
+        has_namesake = len(self._by_name.get(key[1].casefold(), ())) > 1
+        known = (key, default_schemas if has_namesake else frozenset(), exact_text)
+        references = self._references.get(known)
         if references is None:
-            references = self._references_in(self.definitions.get(key, ()), exact_text)
-            self._references[key, exact_text] = references
+            references = self._references_in(self._objects_of(key, default_schemas), exact_text)
+            self._references[known] = references
         return references
+
+    @util.ro_memoized_property
+    def _by_name(self) -> Mapping[str, list[TableKey]]:
+        return by_name(self.definitions)
+
+    def _objects_of(self, key: TableKey, default_schemas: frozenset[str]) -> list[Table]:
+        keys = same_tables(key, self._by_name, default_schemas)
+        return [table for each in keys for table in self.definitions.get(each, ())]
 
     def _references_in(
         self, tables: Collection[Table], exact_text: ExactText

@@ -138,3 +138,42 @@ def test_a_tenant_fits_every_definition_of_its_column(order: int) -> None:
                 connection.execute(insert(parent).values(id=1))
         assert here.read("SELECT * FROM item") == []
         engine.dispose()
+
+
+@pytest.mark.parametrize("other", ["main.line", "Line"])
+@pytest.mark.parametrize("used", [0, 1])
+def test_a_foreign_key_counts_under_every_name_of_its_table(other: str, used: int) -> None:
+    parent, child = shop(Integer(), Integer())
+    schema, _, name = other.rpartition(".")
+    metadata = MetaData()
+    columns = [Column("id", Integer, primary_key=True), Column("item_id", Integer)]
+    again = Table(name, metadata, *columns, Column("x", Integer), schema=schema or None)
+    tenant_aware(
+        Table(
+            "thing", metadata, Column("id", Integer, primary_key=True), Column("tenant_id", String)
+        )
+    )
+    with database("sqlite") as here:
+        engine = here.engine()
+        parent.create(engine)
+        here.run("CREATE TABLE line (id integer, item_id integer, x integer)")
+        here.run("INSERT INTO item VALUES (7, 'b')")
+        with tenant_scope("a"), pytest.raises(CrossTenantAccessError), engine.begin() as connection:
+            connection.execute(insert((child, again)[used]).values(id=1, item_id=7))
+        assert here.read("SELECT * FROM line") == []
+        engine.dispose()
+
+
+def test_a_column_in_another_case_limits_a_tenant_too() -> None:
+    parent, _ = shop(Integer(), Integer())
+    metadata = MetaData()
+    Table("item", metadata, Column("ID", Integer, primary_key=True), Column("TENANT_ID", String(4)))
+    tenant_aware(
+        Table(
+            "thing", metadata, Column("id", Integer, primary_key=True), Column("tenant_id", String)
+        )
+    )
+    engine = memory_engine()
+    refused = pytest.raises(TenantShieldError, match="cannot hold")
+    with tenant_scope("acme-north"), refused, engine.begin() as connection:
+        connection.execute(insert(parent).values(id=1))
