@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Any, Final, TypeAlias
 
@@ -28,7 +28,14 @@ from tenantshield_mw.tenant import TenantId
 
 from ..databases import ExactText
 from ..errors import ConfigurationError
-from .limits import Acceptance, acceptance_of, are_sent_alike, other_than, refuse_converted
+from .limits import (
+    Acceptance,
+    acceptance_of,
+    are_sent_alike,
+    is_set,
+    other_than,
+    refuse_converted,
+)
 from .narrowing import Fits
 
 __all__ = [
@@ -165,6 +172,12 @@ class Reference:
     def is_narrower(self) -> bool:
         """Whether the database might write another key than the one that it is given."""
         return any(self.fits)
+
+    def on(self, exact_text: ExactText) -> Reference:
+        """Return it with the checks that count on a database that compares texts in this way."""
+        if not self.is_narrower:
+            return self
+        return replace(self, fits=tuple(each and each.on(exact_text) for each in self.fits))
 
     def matters_on(self, exact_text: ExactText) -> bool:
         """Return whether it must be looked up on a database that compares texts in this way."""
@@ -307,7 +320,13 @@ def column_ownership(
     if shared is not None and shared.value is not None:
         accepts = other_than(found.type, shared.value, accepts)
     return ColumnOwnership(
-        table, found.name, found.key, found.type, python_type, accepts, shared_rows=shared
+        table,
+        found.name,
+        found.key,
+        found.type,
+        python_type,
+        accepts,
+        shared_rows=shared,
     )
 
 
@@ -358,7 +377,8 @@ def tenant_id_type(type_: TypeEngine[Any], label: str) -> type:
         return uuid.UUID if kind.as_uuid else str
     if isinstance(kind, Integer):
         return int
-    if isinstance(kind, String) and kind.python_type is str:
+    # A text could be several members of a SET, or the number of one.
+    if isinstance(kind, String) and kind.python_type is str and not is_set(kind):
         return str
     raise ConfigurationError(
         f"{label} is a {kind!r}: a tenant column is a String, an Integer or a Uuid"

@@ -343,7 +343,7 @@ class State:
                 return ()
             tables = [cast("Table", table)] if known is None else self.definitions[key]
             found = all_of(each for table in tables for each in self._find_references(table))
-            references = tuple(each for each in found if each.matters_on(exact_text))
+            references = tuple(each.on(exact_text) for each in found if each.matters_on(exact_text))
             if known is not None:
                 self._references[key, exact_text] = references
         return references
