@@ -61,6 +61,8 @@ def filled(rule: ColumnOwnership, operation: str) -> BindParameter[Any]:
 
 def checked(bind: BindParameter[Any], rule: ColumnOwnership, operation: str) -> BindParameter[Any]:
     """Mark ``bind`` to refuse any value except the tenant in scope, and return it."""
+    # As the parameters that hold the tenant for the other statements convert it.
+    bind.type = rule.type_
     # The parameter that is compiled may be a clone of this one; SQLAlchemy copies __dict__.
     bind.__dict__[_ATTRIBUTE] = TenantParameter("check", rule, operation)
     return bind
