@@ -49,6 +49,7 @@ __all__ = [
     "acceptance_of",
     "accepted_by_all",
     "are_sent_alike",
+    "collations_of",
     "converts_in_database",
     "is_canonical_uuid",
     "is_set",
@@ -260,6 +261,11 @@ def undecorated(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     while isinstance(type_, TypeDecorator):
         type_ = type_.impl_instance
     return type_
+
+
+def collations_of(type_: TypeEngine[Any]) -> frozenset[str | None]:
+    """Return the collations that a type has on the databases; ``None`` where it names none."""
+    return frozenset(getattr(each.stored, "collation", None) for each in forms_of(type_))
 
 
 def stored_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:

@@ -32,6 +32,7 @@ from .limits import (
     Acceptance,
     acceptance_of,
     are_sent_alike,
+    collations_of,
     is_set,
     other_than,
     refuse_converted,
@@ -85,6 +86,8 @@ class ColumnOwnership:
     """Returns whether the column can hold an id of that type; ``None`` if it holds all."""
     shared_rows: SharedRows | None = None
     """Its rows that every tenant reads and refers to; ``None`` if there are none."""
+    collations: frozenset[str | None] = field(default=frozenset({None}), compare=False)
+    """The column's collations, by all its definitions; ``None`` where one names none."""
 
     def is_same_tenant(self, value: object, tenant_id: TenantId) -> bool:
         """Return whether an attribute's ``value`` stands for ``tenant_id`` in this column."""
@@ -255,7 +258,7 @@ def without_tenant(
         for pair in zip(key.columns, key.parent_columns, strict=True)
         if pair != (child.column, parent.column)
     ]
-    collations = {getattr(each.type_, "collation", None) for each in (child, parent)}
+    collations = child.collations | parent.collations
     folded: Folded | None = None
     if child.python_type is str and not all(map(_is_binary, collations)):
         folded = Folded.BY_DEFAULT if collations == {None} else Folded.DECLARED
@@ -327,6 +330,7 @@ def column_ownership(
         python_type,
         accepts,
         shared_rows=shared,
+        collations=collations_of(found.type),
     )
 
 

@@ -45,10 +45,13 @@ def refused_tables(
     """
     tables = list(tables)
     found = dict(_inheritance(tables, ownerships, shared))
+    same: dict[TableKey, list[Table]] = {}
+    for table in tables:
+        same.setdefault(table_key(table), []).append(table)
     for table in tables:
         ownership = ownerships.get(table_key(table))
         if ownership is not None:
-            found.update(_conflicts(table, ownership, ownerships))
+            found.update(_conflicts(table, ownership, ownerships, same[table_key(table)]))
         if isinstance(ownership, ParentOwnership):
             found.update(_collations(table, ownership))
     found.update(_replaced_parents(tables, ownerships))
@@ -109,11 +112,16 @@ def _keys(ownership: Ownership) -> frozenset[tuple[tuple[str, ...], TableKey]] |
 
 
 def _conflicts(
-    table: Table, ownership: Ownership, ownerships: Mapping[TableKey, Ownership]
+    table: Table,
+    ownership: Ownership,
+    ownerships: Mapping[TableKey, Ownership],
+    same: list[Table],
 ) -> Refusals:
     label = table_label(table)
     for clause, names in conflict_clauses(table):
-        if clause in _RESOLVING and not _includes_tenant(frozenset(names), ownership, ownerships):
+        if clause in _RESOLVING and not _includes_tenant(
+            frozenset(names), ownership, ownerships, same
+        ):
             does = "deletes" if clause == "REPLACE" else "silently loses"
             reason = (
                 f"{label} has ON CONFLICT {clause} on {', '.join(sorted(names))}, which does "
@@ -137,19 +145,30 @@ def _is_tenant(column: Column[Any], ownership: Ownership) -> bool:
 
 
 def _includes_tenant(
-    columns: frozenset[str], ownership: Ownership, ownerships: Mapping[TableKey, Ownership]
+    columns: frozenset[str],
+    ownership: Ownership,
+    ownerships: Mapping[TableKey, Ownership],
+    same: list[Table],
 ) -> bool:
-    """Return whether only rows of one tenant can be equal in ``columns``."""
+    """Return whether only rows of one tenant can be equal in ``columns``.
+
+    Args:
+        columns: the names of the columns of a key.
+        ownership: how rows are assigned to a tenant.
+        ownerships: the same for every table that belongs to tenants.
+        same: every object for the table, one of which may say that a column has a collation.
+    """
+    folding = {name for name in columns if any(collations(each, name) for each in same)}
     if isinstance(ownership, ParentOwnership):
         return any(
             columns.issuperset(each.columns)
-            and not any(collations(ownership.table, name) for name in each.columns)
+            and folding.isdisjoint(each.columns)
             # Rows of two tenants may have the same shared parent.
             and not may_be_shared(each.parent, lambda table: ownerships.get(table_key(table)))
             for each in ownership.parent_keys
         )
     # Under a collation the ids of two tenants may be equal.
-    return ownership.column in columns and not collations(ownership.table, ownership.column)
+    return ownership.column in columns - folding
 
 
 def _replaced_parents(tables: list[Table], ownerships: Mapping[TableKey, Ownership]) -> Refusals:

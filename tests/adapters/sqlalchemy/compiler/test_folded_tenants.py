@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import (
@@ -13,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TypeDecorator,
     UniqueConstraint,
     delete,
     func,
@@ -21,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
 
 from tenantshield_mw import CrossTenantAccessError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
@@ -31,7 +34,9 @@ from ..watching import sent
 metadata = MetaData()
 
 
-def tables(name: str, tenant: String) -> tuple[Table, Table]:
+def tables(
+    name: str, tenant: TypeEngine[Any], metadata: MetaData = metadata
+) -> tuple[Table, Table]:
     """Return a table of customers, and orders that refer to them and are deleted with them."""
     customer = Table(
         f"{name}_customer",
@@ -99,6 +104,39 @@ def test_another_tenants_row_is_not_referred_to(
     with tenant_scope("acme"), engine.begin() as connection:
         connection.execute(delete(customer))
     assert here.read(f"SELECT id, customer_id FROM {order.name}") == [(11, 2)]
+
+
+FOLDING = String(20, "NOCASE")
+
+
+class Plain(TypeDecorator[str]):
+    impl = String(20).with_variant(FOLDING, "sqlite")
+    cache_ok = True
+
+
+DECLARED: dict[str, list[TypeEngine[Any]]] = {
+    "first": [FOLDING, String(20)],
+    "last": [String(20), FOLDING],
+    "varied": [String(20).with_variant(FOLDING, "sqlite")],
+    "decorated": [Plain()],
+}
+
+
+@pytest.mark.parametrize("kind", DECLARED)
+def test_a_collation_of_any_definition_on_any_database_counts(kind: str) -> None:
+    for each in DECLARED[kind]:
+        customer, order = tables(f"fold_{kind}", each, apart := MetaData())
+    with database("sqlite") as here:
+        engine = here.engine()
+        # As the one that has the collation.
+        made_by, _ = tables(f"fold_{kind}", DECLARED[kind][0], MetaData())
+        for known in (made_by.metadata, apart):
+            known.create_all(engine)
+        here.run(f"INSERT INTO {customer.name} VALUES (1, 'acme')")
+        refused = pytest.raises(CrossTenantAccessError, match="does not have")
+        with tenant_scope("Acme"), refused, engine.begin() as connection:
+            connection.execute(insert(order).values(id=1, customer_id=1))
+        engine.dispose()
 
 
 @pytest.mark.parametrize("name", [each for each in NAMES if each != "mariadb"])

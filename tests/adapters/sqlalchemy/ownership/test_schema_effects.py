@@ -123,6 +123,25 @@ def test_a_tenant_column_that_folds_case_does_not_keep_tenants_apart() -> None:
     refuse(insert(given).values(code=1), "does not include the tenant")
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_collation_that_only_one_definition_has_counts(order: int) -> None:
+    name = new_name()
+    both = [
+        tenant_aware(
+            Table(
+                name,
+                MetaData(),
+                Column("tenant_id", String(50, collation=collation)),
+                Column("code", Integer),
+                UniqueConstraint("tenant_id", "code", sqlite_on_conflict="REPLACE"),
+            )
+        )
+        for collation in ("NOCASE", None)[::order]
+    ]
+    for each in both:
+        refuse(insert(each).values(code=1), "does not include the tenant")
+
+
 def test_a_default_that_replaces_null_in_a_foreign_key_is_refused() -> None:
     metadata, name = MetaData(), new_name()
     tenant_aware(tenant_table(name, metadata))
