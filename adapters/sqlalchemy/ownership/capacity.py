@@ -74,8 +74,9 @@ def range_check(low: int, high: int, step: int = 1) -> Callable[[Any], bool]:
     """
 
     def check(value: Any) -> bool:
-        number = _whole_number(value)
-        return number is not None and low <= number <= high and number % step == 0
+        # Every guarded statement of a tenant that is a number comes through here.
+        number = value if type(value) is int else _whole_number(value)
+        return number is not None and low <= number <= high and (step == 1 or number % step == 0)
 
     return check
 

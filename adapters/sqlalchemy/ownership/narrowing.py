@@ -25,6 +25,7 @@ from sqlalchemy.types import (
     NullType,
     Numeric,
     String,
+    TypeDecorator,
     TypeEngine,
     Uuid,
 )
@@ -96,6 +97,8 @@ def fits_of(type_: TypeEngine[Any], parent: TypeEngine[Any]) -> Fits | None:
         type_: the type of the foreign key's column.
         parent: the type of the column that it refers to.
     """
+    if not _varies(type_) and not _varies(parent) and _are_alike(type_, parent):
+        return None
     pairs: dict[tuple[Any, ...], _Pair] = {}
     for own, other in zip(forms_of(type_), forms_of(parent), strict=True):
         kind = database_for(own.dialect).exact_text
@@ -104,6 +107,12 @@ def fits_of(type_: TypeEngine[Any], parent: TypeEngine[Any]) -> Fits | None:
     checks = ((each.kind, _check(each)) for each in pairs.values())
     found = tuple((kind, check) for kind, check in checks if check is not None)
     return Fits(found) if found else None
+
+
+def _varies(type_: TypeEngine[Any]) -> bool:
+    """Return whether a type may be another one on some databases."""
+    # private: the types that replace this one on some databases.
+    return isinstance(type_, TypeDecorator) or bool(type_._variant_mapping)
 
 
 @dataclass(frozen=True, slots=True)
