@@ -84,7 +84,7 @@ class GuardedCompiler(_Base):
             role = role_of(bind)
             if role is not None:
                 inner = bind.type._cached_bind_processor(self.dialect)
-                kept = kept_on(role.rule.type_, self.dialect)
+                kept = kept_on(role.rule.type_, role.rule.others, self.dialect)
                 processors[name] = processor_for(role, inner, kept)
         for name, escape in self._guard.patterns_in(self.bind_names):
             processors[name] = partial(_checked_pattern, escape, processors.get(name))

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from .limits import accepted_by_all, collations_of
+from .limits import accepted_by_all
 from .model import ColumnOwnership, Reference, table_key
 from .narrowing import Fits, all_fit, fits_of
 
@@ -30,8 +30,7 @@ def limited_by_all(ownership: ColumnOwnership, tables: Iterable[Table]) -> Colum
     if not types:
         return ownership
     accepts = accepted_by_all(ownership.type_, ownership.accepts, types)
-    folding = ownership.collations.union(*map(collations_of, types))
-    return replace(ownership, accepts=accepts, collations=folding)
+    return replace(ownership, accepts=accepts, others=tuple(types))
 
 
 def fits_in_all(

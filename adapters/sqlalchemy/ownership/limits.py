@@ -81,7 +81,13 @@ def acceptance_of(type_: TypeEngine[Any]) -> Acceptance | None:
 
 
 def _distinct(forms: Iterable[Form]) -> Iterable[TypeEngine[Any]]:
-    return {id(each.stored): each.stored for each in forms}.values()
+    # SQLite has one kind of whole numbers, so that one for it alone is no limit.
+    limiting = [each for each in forms if not _is_number_of_sqlite(each)]
+    return {id(each.stored): each.stored for each in limiting}.values()
+
+
+def _is_number_of_sqlite(form: Form) -> bool:
+    return form.dialect.name == "sqlite" and isinstance(form.stored, Integer)
 
 
 def _all_accept(checks: Iterable[Acceptance | None]) -> Acceptance | None:
@@ -130,7 +136,8 @@ def accepted_by_all(
 
 
 def _of_what_is_sent(form: Form, stored: TypeEngine[Any]) -> Acceptance | None:
-    if isinstance(form.stored, Uuid) and isinstance(stored, Uuid):
+    # As a number, SQLite reflects a type that it does not know, see kept_on().
+    if isinstance(form.stored, Uuid) and isinstance(stored, Uuid | Numeric):
         return None
     holds = _holds(stored)
     if holds is None or not form.layers:
@@ -284,16 +291,26 @@ def sent(type_: TypeEngine[Any], value: Any) -> Any:
     return value
 
 
-def kept_on(type_: TypeEngine[Any], dialect: Dialect) -> Acceptance | None:
+def kept_on(
+    type_: TypeEngine[Any], others: Iterable[TypeEngine[Any]], dialect: Dialect
+) -> Acceptance | None:
     """Return the check of whether a database keeps an id as a text; ``None`` if it does.
 
     SQLite makes a number of a text that looks like one, in a column whose type it does not know as
     a text: two UUIDs are the same to it if they differ in their last digits.
+
+    Args:
+        type_: the type of the column, which converts what is sent.
+        others: the column's type in further definitions of the table.
+        dialect: the dialect of the database.
     """
     if dialect.name != "sqlite":
         return None
     form = form_on(type_, dialect)
-    if isinstance(form.stored, Integer | Numeric) or not affinity_is_number(form.stored, dialect):
+    stored = [form.stored, *(form_on(each, dialect).stored for each in others)]
+    if isinstance(form.stored, Integer | Numeric) or not any(
+        affinity_is_number(each, dialect) for each in stored
+    ):
         return None
     hyphen = "-" if isinstance(form.stored, Uuid) else ""
 

@@ -86,8 +86,13 @@ class ColumnOwnership:
     """Returns whether the column can hold an id of that type; ``None`` if it holds all."""
     shared_rows: SharedRows | None = None
     """Its rows that every tenant reads and refers to; ``None`` if there are none."""
-    collations: frozenset[str | None] = field(default=frozenset({None}), compare=False)
-    """The column's collations, by all its definitions; ``None`` where one names none."""
+    others: tuple[TypeEngine[Any], ...] = field(default=(), compare=False)
+    """What further definitions say that the column's type is."""
+
+    @property
+    def collations(self) -> frozenset[str | None]:
+        """The column's collations in all its definitions; ``None`` where one names none."""
+        return frozenset[str | None]().union(*map(collations_of, (self.type_, *self.others)))
 
     def is_same_tenant(self, value: object, tenant_id: TenantId) -> bool:
         """Return whether an attribute's ``value`` stands for ``tenant_id`` in this column."""
@@ -330,7 +335,6 @@ def column_ownership(
         python_type,
         accepts,
         shared_rows=shared,
-        collations=collations_of(found.type),
     )
 
 

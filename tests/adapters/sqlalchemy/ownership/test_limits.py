@@ -189,6 +189,8 @@ LIMITS = [
     (SmallInteger(), -(2**15), -(2**15) - 1),
     (Integer(), 2**31 - 1, 2**31),
     (BigInteger(), 2**63 - 1, 2**63),
+    (BigInteger().with_variant(Integer(), "sqlite"), 2**40, 2**63),
+    (Integer().with_variant(SmallInteger(), "mysql"), 2**15 - 1, 2**15),
     (TINYINT(), 127, 128),
     (MYSQL_INTEGER(unsigned=True), 2**32 - 1, -1),
     (Uuid(as_uuid=False), str(uuid.UUID(int=5)), uuid.UUID(int=5).hex),
@@ -310,6 +312,25 @@ def test_a_tenant_that_sqlite_takes_for_another_number_is_refused(type_: Any) ->
             refused = pytest.raises(ConfigurationError, match="is a number to this database")
             with tenant_scope(other), refused, engine.begin() as connection:
                 connection.execute(statement)
+
+
+@pytest.mark.usefixtures("declared_for_a_test")
+@pytest.mark.parametrize("kind", ["declared", "reflected"])
+def test_so_it_is_if_another_definition_has_that_type(kind: str) -> None:
+    ours = Table("limit_twin", MetaData(), Column("id", Integer), Column("tenant_id", Uuid()))
+    theirs = Table("limit_twin", MetaData(), Column("id", Integer), Column("tenant_id", UUID()))
+    engine = memory_engine()
+    theirs.create(engine)
+    if kind == "declared":
+        tenant_aware(theirs)
+    else:
+        Table("limit_twin", of_type(String(9)).metadata, autoload_with=engine)
+    tenant_aware(ours)
+    refused = pytest.raises(ConfigurationError, match="is a number to this database")
+    with tenant_scope(uuid.UUID(UNLIKE_OTHERS + "1")), refused, engine.begin() as connection:
+        connection.execute(insert(ours).values(id=1))
+    with tenant_scope(uuid.UUID(UNLIKE_OTHERS + "a")), engine.begin() as connection:
+        connection.execute(insert(ours).values(id=1))
 
 
 def test_other_databases_keep_such_a_tenant(engines: dict[DatabaseName, Engine]) -> None:
