@@ -17,7 +17,7 @@ from sqlalchemy import String, util
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import UnguardedStatementError
-from ..ownership.limits import undecorated
+from ..ownership.limits import kept_on, undecorated
 from ..ownership.model import TypedReference
 from ..raw_sql.marks import without_marks
 from .conversions import ends_pattern
@@ -84,7 +84,8 @@ class GuardedCompiler(_Base):
             role = role_of(bind)
             if role is not None:
                 inner = bind.type._cached_bind_processor(self.dialect)
-                processors[name] = processor_for(role, inner)
+                kept = kept_on(role.rule.type_, role.rule.others, self.dialect)
+                processors[name] = processor_for(role, inner, kept)
         for name, escape in self._guard.patterns_in(self.bind_names):
             processors[name] = partial(_checked_pattern, escape, processors.get(name))
         if self._guard.database.converts_texts and self._reads_and_writes():

@@ -18,6 +18,7 @@ from tenantshield_mw.messages import missing_tenant
 from tenantshield_mw.tenant import TenantContext, TenantId
 
 from ..errors import ConfigurationError, CrossTenantAccessError, MissingTenantContextError
+from ..ownership.limits import Acceptance
 from ..ownership.model import ColumnOwnership
 
 __all__ = [
@@ -60,6 +61,8 @@ def filled(rule: ColumnOwnership, operation: str) -> BindParameter[Any]:
 
 def checked(bind: BindParameter[Any], rule: ColumnOwnership, operation: str) -> BindParameter[Any]:
     """Mark ``bind`` to refuse any value except the tenant in scope, and return it."""
+    # As the parameters that hold the tenant for the other statements convert it.
+    bind.type = rule.type_
     # The parameter that is compiled may be a clone of this one; SQLAlchemy copies __dict__.
     bind.__dict__[_ATTRIBUTE] = TenantParameter("check", rule, operation)
     return bind
@@ -92,15 +95,20 @@ def tell_tenant(
             values[name] = tenant_id
 
 
-def processor_for(role: TenantParameter, inner: Processor | None) -> Processor:
+def processor_for(
+    role: TenantParameter, inner: Processor | None, kept: Acceptance | None = None
+) -> Processor:
     """Return a function that converts the parameter's value for the driver.
 
     Args:
         role: the parameter's role.
         inner: the processor of the column's type; ``None`` if it has none.
+        kept: the check of whether the database keeps an id as it is; ``None`` if it does.
     """
     rule, operation = role.rule, role.operation
     python_type, accepts = rule.python_type, rule.accepts
+    if kept is not None:
+        inner = _kept(rule, operation, kept, inner)
 
     def fill(value: object) -> Any:
         # Every guarded statement comes through here: the usual case first, without a call.
@@ -143,6 +151,21 @@ def processor_for(role: TenantParameter, inner: Processor | None) -> Processor:
         return value if inner is None else inner(value)
 
     return fill if role.kind == "fill" else check
+
+
+def _kept(
+    rule: ColumnOwnership, operation: str, kept: Acceptance, inner: Processor | None
+) -> Processor:
+    def process(tenant_id: Any) -> Any:
+        if not kept(tenant_id):
+            raise ConfigurationError(
+                f"{operation} on {rule.label}: {rule.key}, a {rule.type_!r}, is a number to this "
+                "database, which would take the tenant in scope for another one: use Uuid() of "
+                "SQLAlchemy, or another type that is a CHAR here, and make the column anew"
+            )
+        return tenant_id if inner is None else inner(tenant_id)
+
+    return process
 
 
 def _refuse_other(rule: ColumnOwnership, operation: str, value: object) -> NoReturn:

@@ -10,6 +10,7 @@ from weakref import ReferenceType, ref
 from sqlalchemy import MetaData, Table
 
 from ..errors import ConfigurationError
+from .forms import are_sent_in_one_way
 from .model import ColumnOwnership, ParentOwnership, TableKey, table_label
 
 __all__ = ["Declaration", "Shared", "Through", "agree", "refuse_shared_and_tied", "said_by"]
@@ -54,6 +55,8 @@ def agree(earlier: Declaration, later: Declaration) -> bool:
                 earlier.column == later.column
                 and earlier.python_type is later.python_type
                 and earlier.shared_rows == later.shared_rows
+                # Otherwise the rows that one of them writes are another tenant's to the other.
+                and are_sent_in_one_way(earlier.type_, later.type_)
             )
         case Through(), Through():
             return earlier.parent == later.parent
@@ -66,8 +69,8 @@ def agree(earlier: Declaration, later: Declaration) -> bool:
 def said_by(declaration: Declaration) -> str:
     """Return what a declaration says, for an error's message."""
     match declaration:
-        case ColumnOwnership(table, column):
-            return f"{_columns(table)} as tenant-aware by {column}"
+        case ColumnOwnership(table, column, type_=type_):
+            return f"{_columns(table)} as tenant-aware by {column}, a {type_!r}"
         case Through(table, parent):
             return f"{_columns(table)} as tenant-aware through {parent}"
         case Shared(table):

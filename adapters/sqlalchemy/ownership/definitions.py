@@ -27,7 +27,7 @@ def limited_by_all(ownership: ColumnOwnership, tables: Iterable[Table]) -> Colum
     if not types:
         return ownership
     accepts = accepted_by_all(ownership.type_, ownership.accepts, types)
-    return replace(ownership, accepts=accepts)
+    return replace(ownership, accepts=accepts, others=tuple(types))
 
 
 def facts_in_all(

@@ -7,17 +7,21 @@ with the shorter name. So an id that a column cannot hold is refused before it i
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import NCHAR, NVARCHAR
+from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.types import (
-    BigInteger,
+    BINARY,
+    VARBINARY,
+    Enum,
+    Float,
     Integer,
     Interval,
-    SmallInteger,
+    LargeBinary,
+    Numeric,
     String,
     TypeDecorator,
     TypeEngine,
@@ -27,20 +31,33 @@ from sqlalchemy.types import (
 from tenantshield_mw.tenant import TenantId
 
 from ..errors import ConfigurationError
+from .capacity import (
+    bytes_check,
+    decimal_check,
+    looks_like_number,
+    member_check,
+    number_range,
+    range_check,
+    text_check,
+    text_length,
+    text_of,
+)
+from .forms import NOT_TAKEN, Form, affinity_is_number, form_on, forms_of
 
 __all__ = [
     "Acceptance",
     "acceptance_of",
     "accepted_by_all",
     "are_sent_alike",
+    "collations_of",
     "converts_in_database",
     "is_canonical_uuid",
-    "number_range",
+    "is_set",
+    "kept_on",
     "other_than",
     "refuse_converted",
     "sent",
     "stored_type",
-    "text_check",
     "undecorated",
 ]
 
@@ -49,13 +66,28 @@ Acceptance: TypeAlias = Callable[[TenantId], bool]
 
 _DIALECT: Final = DefaultDialect()
 
-_BITS: Final = {"TINYINT": 8, "MEDIUMINT": 24}
-"""Integers that only some databases have, by the name under which SQLAlchemy renders them."""
-
 
 def acceptance_of(type_: TypeEngine[Any]) -> Acceptance | None:
     """Return the check of whether a column of ``type_`` can hold an id; ``None`` for all ids."""
-    return _all_accept(map(_acceptance, _variants(type_)))
+    forms = forms_of(type_)
+    if not any(each.layers for each in forms):
+        return _all_accept(_holds_id(each) for each in _distinct(forms))
+    inner = [(form, _holds(form.stored)) for form in forms]
+
+    def accepts(tenant_id: TenantId) -> bool:
+        return all(_is_kept(form, holds, tenant_id) for form, holds in inner)
+
+    return lru_cache(1024)(accepts)
+
+
+def _distinct(forms: Iterable[Form]) -> Iterable[TypeEngine[Any]]:
+    # SQLite has one kind of whole numbers, so that one for it alone is no limit.
+    limiting = [each for each in forms if not _is_number_of_sqlite(each)]
+    return {id(each.stored): each.stored for each in limiting}.values()
+
+
+def _is_number_of_sqlite(form: Form) -> bool:
+    return form.dialect.name == "sqlite" and isinstance(form.stored, Integer)
 
 
 def _all_accept(checks: Iterable[Acceptance | None]) -> Acceptance | None:
@@ -89,150 +121,103 @@ def accepted_by_all(
     One ``MetaData`` may say that it holds 50 characters, and another one, reflected perhaps, 20.
 
     Args:
-        type_: the type of the column where the table was declared.
+        type_: the type of the column where the table was declared, which converts what is sent.
         accepts: the check for that type.
         others: the column's type in every definition of the table.
     """
-    # Neither a decorator nor a Uuid sends the id itself, whose length another text could limit.
-    family = next((each for each in (String, Integer) if isinstance(type_, each)), None)
-    if family is None:
-        return accepts
-    limits = (acceptance_of(each) for each in others if isinstance(each, family))
+    forms = forms_of(type_)
+    pairs = {
+        (*map(id, form.layers), id(theirs.stored)): (form, theirs)
+        for other in others
+        for form, theirs in zip(forms, forms_of(other), strict=True)
+    }
+    limits = (_of_what_is_sent(form, theirs.stored) for form, theirs in pairs.values())
     return _all_accept([accepts, *limits])
 
 
-def _variants(type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:
-    yield type_
-    # private: the types that replace this one on some databases.
-    yield from type_._variant_mapping.values()
+def _of_what_is_sent(form: Form, stored: TypeEngine[Any]) -> Acceptance | None:
+    # As a number, SQLite reflects a type that it does not know, see kept_on().
+    if isinstance(form.stored, Uuid) and isinstance(stored, Uuid | Numeric):
+        return None
+    holds = _holds(stored)
+    if holds is None or not form.layers:
+        return holds
+    inner = holds
 
-
-def _acceptance(type_: TypeEngine[Any]) -> Acceptance | None:
-    if isinstance(type_, TypeDecorator):
-        stored = undecorated(type_)
-        # Uuid has no limit of its own: a decorator may send it what is no canonical UUID.
-        inner = None if isinstance(stored, Uuid) else _acceptance(stored)
-
-        def accepts(tenant_id: TenantId) -> bool:
-            value = sent(type_, tenant_id)
-            return (inner is None or inner(value)) and _comes_back(type_, value, tenant_id)
-
-        return lru_cache(1024)(accepts)
-    if isinstance(type_, Uuid):
-        return None if type_.as_uuid else is_canonical_uuid
-    if isinstance(type_, Integer):
-        low, high = number_range(type_)
-        return lambda tenant_id: not isinstance(tenant_id, int) or low <= tenant_id <= high
-    if isinstance(type_, String):
-        holds = text_check(type_, type_.length)
-        if holds is None:
-            return None
-        return lambda tenant_id: not isinstance(tenant_id, str) or holds(tenant_id)
-    return None
-
-
-_ENCODINGS: Final[Mapping[str, str]] = {
-    "ascii": "ascii",
-    "big5": "big5",
-    **{name: name for name in ("cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852", "cp866")},
-    "gb18030": "gb18030",
-    "gbk": "gbk",
-    "greek": "iso8859_7",
-    "hebrew": "iso8859_8",
-    "koi8r": "koi8_r",
-    "koi8u": "koi8_u",
-    # What it calls latin1 is Windows' superset of it:
-    # https://mariadb.com/kb/en/supported-character-sets-and-collations/
-    "latin1": "cp1252",
-    "latin2": "iso8859_2",
-    "latin5": "iso8859_9",
-    "latin7": "iso8859_13",
-    "ucs2": "utf-16-be",
-    "utf16": "utf-16-be",
-    "utf16le": "utf-16-le",
-    "utf32": "utf-32-be",
-    "utf8": "utf-8",
-    "utf8mb3": "utf-8",
-    "utf8mb4": "utf-8",
-}
-"""Python's names of character sets of MySQL and MariaDB."""
-
-_BASIC_ONLY: Final = frozenset({"ucs2", "utf8", "utf8mb3"})
-"""Those that cannot hold characters beyond U+FFFF."""
-
-_TINY: Final = 255
-"""How many bytes a ``TINYTEXT`` holds."""
-
-
-def text_check(type_: String, length: int | None = None) -> Callable[[str], bool] | None:
-    """Return the check of whether a text column can hold a text.
-
-    A MySQL or MariaDB that is not strict writes ``?`` for a character that the column's character
-    set lacks, and cuts what is too long.
-
-    Args:
-        type_: the type of the column.
-        length: how many characters it holds; ``None`` if any that are asked for.
-
-    Returns:
-        The check; ``None`` if it holds all.
-    """
-    charset = _charset(type_)
-    is_tiny = type_.__visit_name__ == "TINYTEXT"
-    if not is_tiny and charset in {None, "utf8mb4"}:
-        return None if length is None else lambda text: len(text) <= length
-    # Of a character set that is not known here, only what is the same in all of them.
-    encoding = _ENCODINGS.get(charset or "utf8mb4", "ascii")
-
-    def holds(text: str) -> bool:
-        if length is not None and len(text) > length:
-            return False
+    def accepts(tenant_id: TenantId) -> bool:
         try:
-            stored = text.encode(encoding)
-            is_same = stored.decode(encoding) == text
-        except UnicodeError:
+            return inner(form.sent(tenant_id))
+        except NOT_TAKEN:
             return False
-        if charset in _BASIC_ONLY and max(text, default="") > "\uffff":
-            return False
-        return is_same and (not is_tiny or len(stored) <= _TINY)
 
-    return holds
+    return lru_cache(1024)(accepts)
 
 
-def _charset(type_: String) -> str | None:
-    """Return the character set that a type names, itself or by its collation."""
-    if getattr(type_, "ascii", False):
-        return "ascii"
-    if getattr(type_, "unicode", False):
-        return "ucs2"
-    if getattr(type_, "national", False) or isinstance(type_, NCHAR | NVARCHAR):
-        return "utf8mb3"
-    named: str | None = getattr(type_, "charset", None)
-    if named is not None:
-        return named.lower()
-    # Other databases have collations of other names, which limit nothing.
-    prefix = (type_.collation or "").partition("_")[0].lower()
-    return prefix if prefix in _ENCODINGS else None
+def _holds_id(stored: TypeEngine[Any]) -> Acceptance | None:
+    """Return the check of whether a column holds an id that is sent to it as it is."""
+    if isinstance(stored, Uuid):
+        return None if stored.as_uuid else is_canonical_uuid
+    return _holds(stored)
 
 
-def _comes_back(type_: TypeDecorator[Any], stored: Any, tenant_id: TenantId) -> bool:
-    """Return whether the decorators of a type make ``tenant_id`` of what is stored for it.
+def _holds(stored: TypeEngine[Any]) -> Callable[[Any], bool] | None:
+    """Return the check of whether a column keeps a value; ``None`` if all, or if not known."""
+    if isinstance(stored, Enum):
+        return member_check(stored)
+    if is_set(stored):
+        return lambda value: False
+    if isinstance(stored, String):
+        return _holds_text(stored)
+    if isinstance(stored, Integer):
+        return range_check(*number_range(stored))
+    # In SQLAlchemy 2.0, a Float is a Numeric. One of 24 bits rounds what it cannot hold.
+    if isinstance(stored, Float):
+        return range_check(-(2**24), 2**24)
+    if isinstance(stored, Numeric):
+        return decimal_check(stored)
+    if isinstance(stored, Uuid):
+        return lambda value: isinstance(value, uuid.UUID) or is_canonical_uuid(value)
+    if isinstance(stored, LargeBinary | BINARY | VARBINARY):
+        return bytes_check(stored)
+    # A DOMAIN of PostgreSQL.
+    inner = getattr(stored, "data_type", None)
+    return _holds(inner) if isinstance(inner, TypeEngine) else None
 
-    Otherwise they could store the same for another tenant.
+
+def is_set(type_: TypeEngine[Any]) -> bool:
+    """Return whether a type is a ``SET`` of MySQL and MariaDB."""
+    return bool(type_.__visit_name__ == "SET")
+
+
+def _holds_text(stored: String) -> Callable[[Any], bool] | None:
+    holds = text_check(stored, text_length(stored))
+    if holds is None:
+        return None
+    check = holds
+    return lambda value: check(value if type(value) is str else text_of(value))
+
+
+def _is_kept(form: Form, holds: Acceptance | None, tenant_id: TenantId) -> bool:
+    """Return whether a database holds what is sent for an id, and gives back that id.
+
+    Otherwise the same could be stored for another tenant.
     """
-    value = stored
     try:
-        for each in reversed(list(_layers(type_))):
-            if isinstance(each, TypeDecorator) and _converts_results(each):
-                value = each.process_result_value(value, _DIALECT)
-    except (TypeError, ValueError, AttributeError):
+        stored = form.sent(tenant_id)
+        if isinstance(form.stored, Uuid):
+            # Whatever its spelling, it is read in one.
+            found = stored if isinstance(stored, uuid.UUID) else uuid.UUID(str(stored))
+            stored = found if form.stored.as_uuid else str(found)
+        elif stored is None or (holds is not None and not holds(stored)):
+            return False
+        value = form.read(stored)
+    except NotImplementedError:
+        # A decorator that does not know this database.
+        return True
+    except NOT_TAKEN:
         return False
     # A UUID may be given as text, in the one form that its text has.
     return bool(value == tenant_id) or str(value) == str(tenant_id)
-
-
-def _converts_results(type_: TypeDecorator[Any]) -> bool:
-    return type(type_).process_result_value is not TypeDecorator.process_result_value
 
 
 def is_canonical_uuid(tenant_id: TenantId) -> bool:
@@ -244,18 +229,6 @@ def is_canonical_uuid(tenant_id: TenantId) -> bool:
         return str(uuid.UUID(str(tenant_id))) == tenant_id
     except ValueError:
         return False
-
-
-def number_range(type_: Integer) -> tuple[int, int]:
-    """Return the least and the greatest number that fits."""
-    bits = _BITS.get(type_.__visit_name__.upper(), 32)
-    if isinstance(type_, SmallInteger):
-        bits = 16
-    elif isinstance(type_, BigInteger):
-        bits = 64
-    if getattr(type_, "unsigned", False):
-        return 0, 2**bits - 1
-    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
 
 def refuse_converted(type_: TypeEngine[Any], label: str) -> None:
@@ -276,19 +249,18 @@ def refuse_converted(type_: TypeEngine[Any], label: str) -> None:
 
 
 def converts_in_database(type_: TypeEngine[Any]) -> bool:
-    """Return whether ``type_``, or a variant of it, has a ``bind_expression()`` of its own."""
+    """Return whether ``type_`` has a ``bind_expression()`` of its own, on any database."""
+    # private: the types that replace this one on some databases.
+    variants = (type_, *type_._variant_mapping.values())
+    if not any(isinstance(each, TypeDecorator) for each in variants):
+        return any(map(_has_expression, variants))
     return any(
-        not type(each).bind_expression.__module__.startswith("sqlalchemy.")
-        for variant in _variants(type_)
-        for each in _layers(variant)
+        _has_expression(each) for form in forms_of(type_) for each in (*form.layers, form.stored)
     )
 
 
-def _layers(type_: TypeEngine[Any]) -> Iterator[TypeEngine[Any]]:
-    yield type_
-    while isinstance(type_, TypeDecorator):
-        type_ = type_.impl_instance
-        yield type_
+def _has_expression(type_: TypeEngine[Any]) -> bool:
+    return not type(type_).bind_expression.__module__.startswith("sqlalchemy.")
 
 
 def undecorated(type_: TypeEngine[Any]) -> TypeEngine[Any]:
@@ -296,6 +268,11 @@ def undecorated(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     while isinstance(type_, TypeDecorator):
         type_ = type_.impl_instance
     return type_
+
+
+def collations_of(type_: TypeEngine[Any]) -> frozenset[str | None]:
+    """Return the collations that a type has on the databases; ``None`` where it names none."""
+    return frozenset(getattr(each.stored, "collation", None) for each in forms_of(type_))
 
 
 def stored_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
@@ -314,6 +291,37 @@ def sent(type_: TypeEngine[Any], value: Any) -> Any:
     return value
 
 
+def kept_on(
+    type_: TypeEngine[Any], others: Iterable[TypeEngine[Any]], dialect: Dialect
+) -> Acceptance | None:
+    """Return the check of whether a database keeps an id as a text; ``None`` if it does.
+
+    SQLite makes a number of a text that looks like one, in a column whose type it does not know as
+    a text: two UUIDs are the same to it if they differ in their last digits.
+
+    Args:
+        type_: the type of the column, which converts what is sent.
+        others: the column's type in further definitions of the table.
+        dialect: the dialect of the database.
+    """
+    if dialect.name != "sqlite":
+        return None
+    form = form_on(type_, dialect)
+    stored = [form.stored, *(form_on(each, dialect).stored for each in others)]
+    if isinstance(form.stored, Integer | Numeric) or not any(
+        affinity_is_number(each, dialect) for each in stored
+    ):
+        return None
+    hyphen = "-" if isinstance(form.stored, Uuid) else ""
+
+    def kept(tenant_id: TenantId) -> bool:
+        text = text_of(form.sent(tenant_id))
+        # A Uuid is sent without them.
+        return not looks_like_number(text.replace(hyphen, "") if hyphen else text)
+
+    return kept
+
+
 def are_sent_alike(type_: TypeEngine[Any], left: Any, right: Any) -> bool:
     """Return whether two values are the same to a column of ``type_``.
 
@@ -325,7 +333,7 @@ def are_sent_alike(type_: TypeEngine[Any], left: Any, right: Any) -> bool:
         return False
     try:
         left, right = sent(type_, left), sent(type_, right)
-    except (TypeError, ValueError, AttributeError):
+    except NOT_TAKEN:
         # It does not take one of them at all.
         return False
     return type(left) is type(right) and bool(left == right)

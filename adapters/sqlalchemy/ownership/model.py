@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Any, Final, TypeAlias
 
@@ -28,7 +28,15 @@ from tenantshield_mw.tenant import TenantId
 
 from ..databases import ExactText
 from ..errors import ConfigurationError
-from .limits import Acceptance, acceptance_of, are_sent_alike, other_than, refuse_converted
+from .limits import (
+    Acceptance,
+    acceptance_of,
+    are_sent_alike,
+    collations_of,
+    is_set,
+    other_than,
+    refuse_converted,
+)
 from .narrowing import Fits
 
 __all__ = [
@@ -78,6 +86,13 @@ class ColumnOwnership:
     """Returns whether the column can hold an id of that type; ``None`` if it holds all."""
     shared_rows: SharedRows | None = None
     """Its rows that every tenant reads and refers to; ``None`` if there are none."""
+    others: tuple[TypeEngine[Any], ...] = field(default=(), compare=False)
+    """What further definitions say that the column's type is."""
+
+    @property
+    def collations(self) -> frozenset[str | None]:
+        """The column's collations in all its definitions; ``None`` where one names none."""
+        return frozenset[str | None]().union(*map(collations_of, (self.type_, *self.others)))
 
     def is_same_tenant(self, value: object, tenant_id: TenantId) -> bool:
         """Return whether an attribute's ``value`` stands for ``tenant_id`` in this column."""
@@ -166,6 +181,12 @@ class Reference:
         """Whether the database might write another key than the one that it is given."""
         return any(self.fits)
 
+    def on(self, exact_text: ExactText) -> Reference:
+        """Return it with the checks that count on a database that compares texts in this way."""
+        if not self.is_narrower:
+            return self
+        return replace(self, fits=tuple(each and each.on(exact_text) for each in self.fits))
+
     def matters_on(self, exact_text: ExactText) -> bool:
         """Return whether it must be looked up on a database that compares texts in this way."""
         if self.folded is None or exact_text is ExactText.BINARY_CAST:
@@ -242,7 +263,7 @@ def without_tenant(
         for pair in zip(key.columns, key.parent_columns, strict=True)
         if pair != (child.column, parent.column)
     ]
-    collations = {getattr(each.type_, "collation", None) for each in (child, parent)}
+    collations = child.collations | parent.collations
     folded: Folded | None = None
     if child.python_type is str and not all(map(_is_binary, collations)):
         folded = Folded.BY_DEFAULT if collations == {None} else Folded.DECLARED
@@ -307,7 +328,13 @@ def column_ownership(
     if shared is not None and shared.value is not None:
         accepts = other_than(found.type, shared.value, accepts)
     return ColumnOwnership(
-        table, found.name, found.key, found.type, python_type, accepts, shared_rows=shared
+        table,
+        found.name,
+        found.key,
+        found.type,
+        python_type,
+        accepts,
+        shared_rows=shared,
     )
 
 
@@ -358,7 +385,8 @@ def tenant_id_type(type_: TypeEngine[Any], label: str) -> type:
         return uuid.UUID if kind.as_uuid else str
     if isinstance(kind, Integer):
         return int
-    if isinstance(kind, String) and kind.python_type is str:
+    # A text could be several members of a SET, or the number of one.
+    if isinstance(kind, String) and kind.python_type is str and not is_set(kind):
         return str
     raise ConfigurationError(
         f"{label} is a {kind!r}: a tenant column is a String, an Integer or a Uuid"

@@ -10,7 +10,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Column, Table
+from sqlalchemy.types import (
+    BINARY,
+    VARBINARY,
+    Boolean,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    Interval,
+    LargeBinary,
+    Numeric,
+    String,
+    Time,
+    TypeEngine,
+    Uuid,
+)
 
+from .forms import forms_of
 from .model import (
     ColumnOwnership,
     Ownership,
@@ -45,12 +62,16 @@ def refused_tables(
     """
     tables = list(tables)
     found = dict(_inheritance(tables, ownerships, shared))
+    same: dict[TableKey, list[Table]] = {}
+    for table in tables:
+        same.setdefault(table_key(table), []).append(table)
     for table in tables:
         ownership = ownerships.get(table_key(table))
         if ownership is not None:
-            found.update(_conflicts(table, ownership, ownerships))
+            found.update(_conflicts(table, ownership, ownerships, same[table_key(table)]))
         if isinstance(ownership, ParentOwnership):
             found.update(_collations(table, ownership))
+            found.update(_kinds(table, ownership))
     found.update(_replaced_parents(tables, ownerships))
     return found
 
@@ -109,11 +130,16 @@ def _keys(ownership: Ownership) -> frozenset[tuple[tuple[str, ...], TableKey]] |
 
 
 def _conflicts(
-    table: Table, ownership: Ownership, ownerships: Mapping[TableKey, Ownership]
+    table: Table,
+    ownership: Ownership,
+    ownerships: Mapping[TableKey, Ownership],
+    same: list[Table],
 ) -> Refusals:
     label = table_label(table)
     for clause, names in conflict_clauses(table):
-        if clause in _RESOLVING and not _includes_tenant(frozenset(names), ownership, ownerships):
+        if clause in _RESOLVING and not _includes_tenant(
+            frozenset(names), ownership, ownerships, same
+        ):
             does = "deletes" if clause == "REPLACE" else "silently loses"
             reason = (
                 f"{label} has ON CONFLICT {clause} on {', '.join(sorted(names))}, which does "
@@ -137,19 +163,30 @@ def _is_tenant(column: Column[Any], ownership: Ownership) -> bool:
 
 
 def _includes_tenant(
-    columns: frozenset[str], ownership: Ownership, ownerships: Mapping[TableKey, Ownership]
+    columns: frozenset[str],
+    ownership: Ownership,
+    ownerships: Mapping[TableKey, Ownership],
+    same: list[Table],
 ) -> bool:
-    """Return whether only rows of one tenant can be equal in ``columns``."""
+    """Return whether only rows of one tenant can be equal in ``columns``.
+
+    Args:
+        columns: the names of the columns of a key.
+        ownership: how rows are assigned to a tenant.
+        ownerships: the same for every table that belongs to tenants.
+        same: every object for the table, one of which may say that a column has a collation.
+    """
+    folding = {name for name in columns if any(collations(each, name) for each in same)}
     if isinstance(ownership, ParentOwnership):
         return any(
             columns.issuperset(each.columns)
-            and not any(collations(ownership.table, name) for name in each.columns)
+            and folding.isdisjoint(each.columns)
             # Rows of two tenants may have the same shared parent.
             and not may_be_shared(each.parent, lambda table: ownerships.get(table_key(table)))
             for each in ownership.parent_keys
         )
     # Under a collation the ids of two tenants may be equal.
-    return ownership.column in columns and not collations(ownership.table, ownership.column)
+    return ownership.column in columns - folding
 
 
 def _replaced_parents(tables: list[Table], ownerships: Mapping[TableKey, Ownership]) -> Refusals:
@@ -193,3 +230,50 @@ def _collations(table: Table, ownership: ParentOwnership) -> Refusals:
                     "Give both the same collation"
                 )
                 yield table_key(table), reason
+
+
+# -- kinds of types ----------------------------------------------------------------
+
+_CONVERTED: Final[tuple[tuple[str, tuple[type[Any], ...]], ...]] = (
+    ("rounded number", (Float,)),
+    ("number", (Integer, Numeric, Boolean)),
+    ("time", (Date, DateTime, Time, Interval)),
+)
+"""Kinds of types, each with its classes, to which a database converts what it compares with them.
+"""
+_OTHERS: Final = (String, Uuid, LargeBinary, BINARY, VARBINARY)
+
+
+def _kinds(table: Table, ownership: ParentOwnership) -> Refusals:
+    """Yield ``table`` if it has a number for a parent's text, for example.
+
+    The number 42 is equal to the texts ``42`` and ``042`` on some databases, and so a row with it
+    would belong to both parents' tenants.
+    """
+    own = {each.name: each.type for each in table.columns}
+    for key in ownership.parent_keys:
+        of_parent = {each.name: each.type for each in key.parent.columns}
+        for ours, theirs in zip(key.columns, key.parent_columns, strict=True):
+            if ours in own and theirs in of_parent and _differ(own[ours], of_parent[theirs]):
+                reason = (
+                    f"{table_label(table)}.{ours} and {table_label(key.parent)}.{theirs}, which it "
+                    f"refers to, are a {own[ours]!r} and a {of_parent[theirs]!r}, one of which is "
+                    "converted when they are compared: a row could belong to two tenants. Give "
+                    "both the same type"
+                )
+                yield table_key(table), reason
+
+
+def _differ(left: TypeEngine[Any], right: TypeEngine[Any]) -> bool:
+    """Return whether two types are of different kinds on some database."""
+    if left is right:
+        return False
+    pairs = zip(forms_of(left), forms_of(right), strict=True)
+    kinds = ((_kind_of(one.stored), _kind_of(other.stored)) for one, other in pairs)
+    # Of a type that is not known, nothing is said.
+    return any(one and other and one != other for one, other in kinds)
+
+
+def _kind_of(type_: TypeEngine[Any]) -> str | None:
+    of_others = "other" if isinstance(type_, _OTHERS) else None
+    return next((kind for kind, classes in _CONVERTED if isinstance(type_, classes)), of_others)

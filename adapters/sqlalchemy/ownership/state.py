@@ -349,7 +349,7 @@ class State:
         self, tables: Collection[Table], exact_text: ExactText
     ) -> tuple[Reference, ...]:
         found = all_of(each for table in tables for each in self._find_references(table, tables))
-        return tuple(each for each in found if each.matters_on(exact_text))
+        return tuple(each.on(exact_text) for each in found if each.matters_on(exact_text))
 
     def owned_parents(self, table: Table) -> Iterator[tuple[ParentKey, Ownership]]:
         """Yield the foreign keys of ``table`` to owned tables, with their ownership."""

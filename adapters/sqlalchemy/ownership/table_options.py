@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.types import String, TypeEngine
 
+from .forms import forms_of
 from .limits import undecorated
 
 __all__ = ["collations", "conflict_clauses", "inherited_tables", "upper"]
@@ -53,10 +54,9 @@ def collations(table: Table, name: str) -> tuple[tuple[str, str], ...]:
     column = next((each for each in table.columns if each.name == name), None)
     if column is None:
         return ()
-    # private: the types that replace this one on some databases.
-    types = {"": column.type, **column.type._variant_mapping}
-    found = {dialect: _collation_of(type_) for dialect, type_ in types.items()}
-    default = found[""]
+    default = _collation_of(undecorated(column.type))
+    found = {each.dialect.name: _collation_of(each.stored) for each in forms_of(column.type)}
+    found[""] = default
     return tuple(
         sorted(
             (dialect, each)
@@ -67,6 +67,5 @@ def collations(table: Table, name: str) -> tuple[tuple[str, str], ...]:
 
 
 def _collation_of(type_: TypeEngine[Any]) -> str:
-    type_ = undecorated(type_)
     collation = (type_.collation or "") if isinstance(type_, String) else ""
     return "" if collation.casefold() == "binary" else collation.casefold()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import (
@@ -13,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TypeDecorator,
     UniqueConstraint,
     delete,
     func,
@@ -21,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
 
 from tenantshield_mw import CrossTenantAccessError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
@@ -31,7 +34,9 @@ from ..watching import sent
 metadata = MetaData()
 
 
-def tables(name: str, tenant: String) -> tuple[Table, Table]:
+def tables(
+    name: str, tenant: TypeEngine[Any], metadata: MetaData = metadata
+) -> tuple[Table, Table]:
     """Return a table of customers, and orders that refer to them and are deleted with them."""
     customer = Table(
         f"{name}_customer",
@@ -99,6 +104,40 @@ def test_another_tenants_row_is_not_referred_to(
     with tenant_scope("acme"), engine.begin() as connection:
         connection.execute(delete(customer))
     assert here.read(f"SELECT id, customer_id FROM {order.name}") == [(11, 2)]
+
+
+FOLDING = String(20, "NOCASE")
+
+
+class Plain(TypeDecorator[str]):
+    impl = String(20).with_variant(FOLDING, "sqlite")
+    cache_ok = True
+
+
+DECLARED: dict[str, list[TypeEngine[Any]]] = {
+    "first": [FOLDING, String(20)],
+    "last": [String(20), FOLDING],
+    "varied": [String(20).with_variant(FOLDING, "sqlite")],
+    "decorated": [Plain()],
+}
+
+
+@pytest.mark.parametrize("kind", DECLARED)
+def test_a_collation_of_any_definition_on_any_database_counts(kind: str) -> None:
+    made = [tables(f"fold_{kind}", each, MetaData()) for each in DECLARED[kind]]
+    folding = "id int, tenant_id varchar(20) COLLATE NOCASE"
+    with database("sqlite") as here:
+        engine = here.engine()
+        here.run(
+            f"CREATE TABLE fold_{kind}_customer ({folding})",
+            f"CREATE TABLE fold_{kind}_order ({folding}, customer_id int)",
+            f"INSERT INTO fold_{kind}_customer VALUES (1, 'acme')",
+        )
+        for _, order in made:
+            refused = pytest.raises(CrossTenantAccessError, match="does not have")
+            with tenant_scope("Acme"), refused, engine.begin() as connection:
+                connection.execute(insert(order).values(id=1, customer_id=1))
+        engine.dispose()
 
 
 @pytest.mark.parametrize("name", [each for each in NAMES if each != "mariadb"])

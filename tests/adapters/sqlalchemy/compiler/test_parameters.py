@@ -19,6 +19,7 @@ from sqlalchemy import (
     Uuid,
     bindparam,
     insert,
+    literal,
     select,
     update,
 )
@@ -326,3 +327,19 @@ def test_the_tenant_is_that_of_the_moment_of_execution(engine: Engine) -> None:
 def test_the_tenants_attributes_play_no_part(engine: Engine) -> None:
     with tenant_scope(TenantContext("acme", {"plan": "gold"})), engine.connect() as connection:
         assert connection.execute(select(NOTE.c.name)).scalars().all() == ["ours"]
+
+
+@pytest.mark.parametrize("where", NAMES)
+def test_a_type_of_the_statement_stores_no_other_tenant(where: DatabaseName) -> None:
+    table = marked("bind_type_given", String(50))
+    given = literal("acme", Prefixed())
+    with database(where) as here:
+        engine = here.engine()
+        table.metadata.create_all(engine)
+        with tenant_scope("acme"), engine.begin() as connection:
+            connection.execute(insert(table).values(id=1, tenant_id=given))
+            connection.execute(insert(table).values([{"id": 2, "tenant_id": given}]))
+            by_name = insert(table).values(id=3, tenant_id=bindparam("x", type_=Prefixed()))
+            connection.execute(by_name, {"x": "acme"})
+        assert set(here.read(f"SELECT tenant_id FROM {table.name}")) == {("acme",)}
+        engine.dispose()

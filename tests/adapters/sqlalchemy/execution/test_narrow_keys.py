@@ -88,6 +88,8 @@ NARROW: dict[str, tuple[Table, Table, Any]] = {
     "small": (*tables("small", BigInteger, SmallInteger), 40000),
     "time": (*tables("time", PRECISE, COARSE), NOON),
 }
+# SQLite has one kind of whole numbers, and the types of this one are for the other databases.
+KEPT_BY_SQLITE = ("small", "time")
 WIDE: dict[str, tuple[Table, Table, Any]] = {
     "same": (*tables("same", String(10), String(10)), "abc "),
     "wider": (*tables("wider", String(3), String(10)), "abc"),
@@ -123,6 +125,8 @@ def ways(parent: Table, child: Table, value: Any) -> list[Any]:
 
 @pytest.mark.parametrize("name", NARROW)
 def test_a_narrower_column_takes_no_other_key(engine: Engine, name: str) -> None:
+    if engine.dialect.name == "sqlite" and name in KEPT_BY_SQLITE:
+        pytest.skip("SQLite writes it as it is")
     parent, child, value = NARROW[name]
     for statement in ways(parent, child, value):
         with engine.connect() as connection, tenant_scope("acme"):
@@ -138,6 +142,20 @@ def test_a_narrower_column_takes_what_fits(engine: Engine) -> None:
             connection.execute(insert(parent).values(code=value))
             connection.execute(insert(child).values(id=1, code=value))
             assert str(connection.scalar(select(child.c.code))).rstrip() == str(value)
+
+
+@pytest.mark.parametrize("name", KEPT_BY_SQLITE)
+def test_what_is_narrower_elsewhere_is_written_to_sqlite(name: str) -> None:
+    parent, child, value = NARROW[name]
+    with database("sqlite") as here:
+        engine = here.engine()
+        metadata.create_all(engine, tables=[parent, child])
+        for statement in ways(parent, child, value)[:2]:
+            with engine.connect() as connection, tenant_scope("acme"):
+                connection.execute(insert(parent).values(code=value))
+                connection.execute(statement)
+                assert connection.scalar(select(child.c.code)) == value
+        engine.dispose()
 
 
 @pytest.mark.parametrize("name", WIDE)

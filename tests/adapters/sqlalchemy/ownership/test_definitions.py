@@ -99,7 +99,7 @@ def test_a_parent_that_only_another_metadata_defines_is_compared_with() -> None:
         Column("item_id", SmallInteger, ForeignKey("item.id")),
     )
     assert other.metadata is alone
-    with database("sqlite") as here:
+    with database("mariadb") as here:
         engine = here.engine()
         refused = pytest.raises(CrossTenantAccessError, match="cannot hold")
         with tenant_scope("a"), refused, engine.begin() as connection:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import (
+    CHAR,
+    BigInteger,
     Column,
+    Date,
+    DateTime,
     Engine,
+    Enum,
     ForeignKey,
     Integer,
     Interval,
+    LargeBinary,
     MetaData,
+    Numeric,
+    SmallInteger,
     String,
     Table,
     Text,
+    TypeDecorator,
+    Uuid,
     insert,
     literal,
     select,
@@ -28,7 +39,9 @@ from sqlalchemy.types import UserDefinedType
 
 from tenantshield_mw import CrossTenantAccessError, TenantShieldError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
-from tests.databases import Database, database
+from tests.databases import NAMES, Database, DatabaseName, database
+
+pytestmark = pytest.mark.usefixtures("declared_for_a_test")
 
 
 class Amount(UserDefinedType[Any]):
@@ -39,6 +52,16 @@ class Amount(UserDefinedType[Any]):
 
     def get_col_spec(self, **_: Any) -> str:
         return f"numeric(10, {self.digits})"
+
+
+class Small(TypeDecorator[int]):
+    """A number that every database has as a smaller one."""
+
+    impl = Integer
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Any) -> Any:
+        return dialect.type_descriptor(SmallInteger())
 
 
 def tables(theirs: Any, ours: Any) -> tuple[Table, Table]:
@@ -143,11 +166,20 @@ def test_a_tenant_that_would_be_spelt_like_another_is_refused(type_: Any, mine: 
 
 @pytest.mark.parametrize(
     ("theirs", "ours", "own", "other"),
-    [(Integer(), mysql.DECIMAL(2), 12345, 99), (mysql.DECIMAL(10), mysql.SMALLINT(), 40000, 32767)],
-    ids=["decimal", "smallint"],
+    [
+        (Integer(), mysql.DECIMAL(2), 12345, 99),
+        (mysql.DECIMAL(10), mysql.SMALLINT(), 40000, 32767),
+        (Integer(), Small(), 40000, 32767),
+        (BigInteger(), Numeric(), 10**11, 10**10 - 1),
+        (Integer(), mysql.DECIMAL(12, unsigned=True), -5, 0),
+        (String(9), CHAR(), "k2", "k"),
+        (String(9), Enum("a", "b"), "2", "b"),
+        (mysql.ENUM("2", "b"), mysql.ENUM("a", "b"), "2", "b"),
+    ],
+    ids=["decimal", "smallint", "loaded", "default", "unsigned", "char", "enum", "enums"],
 )
 def test_a_number_that_would_be_clipped_to_another_tenants_is_refused(
-    theirs: Any, ours: Any, own: int, other: int
+    theirs: Any, ours: Any, own: Any, other: Any
 ) -> None:
     parent, child = tables(theirs, ours)
     with database("mariadb") as here:
@@ -160,5 +192,54 @@ def test_a_number_that_would_be_clipped_to_another_tenants_is_refused(
         refused = pytest.raises(CrossTenantAccessError)
         with tenant_scope("a"), refused, engine.begin() as connection:
             connection.execute(insert(child).values(id=1, code=own))
+        selected = insert(child).from_select(["id", "code"], select(literal(1), parent.c.code))
+        with tenant_scope("a"), pytest.raises(TenantShieldError), engine.begin() as connection:
+            connection.execute(selected)
         assert here.read("SELECT * FROM rounded_child") == []
+        engine.dispose()
+
+
+# -- tables that were reflected next to the models ----------------------------------------
+
+
+@pytest.mark.parametrize("where", NAMES)
+@pytest.mark.parametrize(
+    ("type_", "key"),
+    [
+        (Uuid(), uuid.UUID(int=5)),
+        (DateTime(), datetime(2026, 1, 1)),  # noqa: DTZ001  # naive, like the column.
+        (Date(), date(2026, 1, 1)),
+        (Numeric(10), Decimal(4)),
+        (Numeric(10, 2), Decimal("4.25")),
+        (BigInteger(), 2**40),
+        (String(9), "key"),
+        (LargeBinary(16), b"key"),
+        (Enum("x", "y", name="known"), "x"),
+    ],
+    ids=str,
+)
+def test_a_reflected_foreign_key_has_the_type_of_the_model(
+    where: DatabaseName, type_: Any, key: Any
+) -> None:
+    if (where, type(type_)) == ("mariadb", LargeBinary):
+        pytest.skip("there is no such key on it")
+    parent, child = tables(type_, type_)
+    with database(where) as here:
+        engine = here.engine()
+        parent.metadata.create_all(engine)
+        parent.metadata.remove(child)
+        found = Table("rounded_child", parent.metadata, autoload_with=engine)
+        if isinstance(type_, Uuid) and isinstance(found.c.code.type, String):
+            # It is reflected as a text, which takes no UUID.
+            key = key.hex
+            with tenant_scope("a"), engine.begin() as connection:
+                connection.execute(insert(parent).values(code=uuid.UUID(key)))
+                connection.execute(insert(found).values(id=1, code=key))
+            return
+        with tenant_scope("a"), engine.begin() as connection:
+            connection.execute(insert(parent).values(code=key))
+            connection.execute(insert(found).values(id=1, code=key))
+            selected = insert(found).from_select(["id", "code"], select(literal(2), parent.c.code))
+            connection.execute(selected)
+            assert connection.scalars(select(found.c.code)).all() == [key, key]
         engine.dispose()

@@ -6,13 +6,21 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    CHAR,
+    BigInteger,
     Column,
+    Date,
+    DateTime,
+    Enum,
+    Float,
     ForeignKey,
     Integer,
     MetaData,
+    Numeric,
     String,
     Table,
     UniqueConstraint,
+    Uuid,
     delete,
     insert,
     select,
@@ -20,6 +28,8 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import OperationalError
 
 from tenantshield_mw import ConfigurationError, UnguardedStatementError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import (
@@ -121,6 +131,25 @@ def test_a_tenant_column_that_folds_case_does_not_keep_tenants_apart() -> None:
         )
     )
     refuse(insert(given).values(code=1), "does not include the tenant")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_collation_that_only_one_definition_has_counts(order: int) -> None:
+    name = new_name()
+    both = [
+        tenant_aware(
+            Table(
+                name,
+                MetaData(),
+                Column("tenant_id", String(50, collation=collation)),
+                Column("code", Integer),
+                UniqueConstraint("tenant_id", "code", sqlite_on_conflict="REPLACE"),
+            )
+        )
+        for collation in ("NOCASE", None)[::order]
+    ]
+    for each in both:
+        refuse(insert(each).values(code=1), "does not include the tenant")
 
 
 def test_a_default_that_replaces_null_in_a_foreign_key_is_refused() -> None:
@@ -289,3 +318,77 @@ def test_the_indexes_by_default_schema_do_not_grow_without_end() -> None:
         found = registry.ownership_of(spelled, frozenset({f"customer_{number}"}))
         assert found is not None
     assert len(registry._state._by_folded) <= 16
+
+
+# -- kinds of types --------------------------------------------------------------
+
+
+def tied(theirs: Any, ours: Any) -> tuple[Table, Table]:
+    metadata, name = MetaData(), new_name()
+    parent = Table(
+        name,
+        metadata,
+        Column("id", theirs, primary_key=True, autoincrement=False),
+        Column("tenant_id", String(20), nullable=False),
+    )
+    child = Table(
+        f"{name}_child",
+        metadata,
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("parent_id", ours, ForeignKey(parent.c.id), nullable=False),
+    )
+    return tenant_aware(parent), child
+
+
+@pytest.mark.parametrize("where", ["sqlite", "mariadb"])
+def test_a_row_that_two_parents_are_equal_to_belongs_to_none(where: Any) -> None:
+    parent, child = tied(String(9), Integer())
+    with database(where) as here:
+        engine = here.engine()
+        parent.create(engine)
+        here.run(
+            f"CREATE TABLE {child.name} (id int, parent_id int)",
+            f"INSERT INTO {parent.name} VALUES ('042', 'acme'), ('42', 'globex')",
+            f"INSERT INTO {child.name} VALUES (1, 42)",
+        )
+        for tenant in ("acme", "globex"):
+            for statement in (select(child), delete(child)):
+                refused = pytest.raises(ConfigurationError, match="is converted when")
+                with tenant_scope(tenant), refused, engine.begin() as connection:
+                    connection.execute(statement)
+        assert here.read(f"SELECT * FROM {child.name}") == [(1, 42)]
+        engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (BigInteger(), Float()),
+        (String(9), Numeric(9)),
+        (String(20), DateTime()),
+        (Uuid(), Integer()),
+        (Integer(), String(9)),
+        (Integer(), Integer().with_variant(String(9), "sqlite")),
+    ],
+)
+def test_a_tie_of_another_kind_than_the_key_is_refused(theirs: Any, ours: Any) -> None:
+    refuse(select(tied(theirs, ours)[1]), "is converted when")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (BigInteger(), Integer()),
+        (Integer(), Numeric(9)),
+        (Uuid(), CHAR(32)),
+        (String(9), Enum("a", "b")),
+        (DateTime(), Date()),
+        (postgresql.INET(), String(20)),
+    ],
+)
+def test_a_tie_of_the_same_kind_is_not(theirs: Any, ours: Any) -> None:
+    _, child = tied(theirs, ours)
+    engine = memory_engine()
+    refused = pytest.raises(OperationalError, match="no such table")
+    with tenant_scope("acme"), refused, engine.connect() as connection:
+        connection.execute(select(child))
