@@ -135,6 +135,8 @@ def _checked_value(value: Any, rule: ColumnOwnership, operation: str) -> Any:
         clone: BindParameter[Any] = value._clone(maintain_key=True)
         # It is checked among the parameters of the execution.
         clone.literal_execute = False
+        # Another type might store another tenant than the one that is checked.
+        clone.type = rule.type_
         return checked(clone, rule, operation)
     if value is None or isinstance(value, Null):
         if operation == "UPDATE":

@@ -166,6 +166,13 @@ MUTANTS: Final = (
         (f"{_DEFAULTS}::test_a_default_of_the_databases_is_refused_where_it_would_be_used",),
     ),
     Mutant(
+        "tenant-parameter-type",
+        "A parameter of another type stores another tenant than the one that was checked.",
+        "        clone.type = rule.type_\n",
+        "",
+        (f"{_WRITES}::test_a_tenant_is_stored_by_the_columns_own_type",),
+    ),
+    Mutant(
         "from-select-tenant",
         "INSERT ... SELECT takes whatever tenant the SELECT yields.",
         (
