@@ -115,6 +115,7 @@ class StatementGuard:
             self.raw.add(name)
         if self._targets and _SKIPS_ROWS.search(text):
             self.skips_rows = self._notes.skips_rows = True
+        self._notes.check_text(text)
         covers = any(plan.covered for plan in self._plans.values())
         is_own = not isinstance(compiler.statement, SelectBase | UpdateBase | TextClause)
         self.raw.check(text, covers=covers, writes=self._writes, is_own=is_own)
@@ -366,6 +367,7 @@ class StatementGuard:
             row_ids=self.database.row_ids,
             cut=self.database.cut,
             is_plain=is_plain,
+            database=self.database,
         )
 
     def refuse_cascade(self, table: TableClause | None, changed: Collection[str] | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -12,12 +13,15 @@ from sqlalchemy.types import TypeEngine
 
 from ..ownership.model import Reference, TypedReference
 from .key_types import check_conversion
+from .nulls import refuse_maybe_null
 from .proofs import refuse_expression
 
 __all__ = ["Notes", "ReferenceParameter", "ReferenceRows", "noted_copy", "with_note"]
 
 _ATTRIBUTE: Final = "_tenantshield_references"
 _KEY: Final = "_tenantshield_keys"
+
+_IGNORES_ERRORS: Final = re.compile(r"\bIGNORE\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,14 @@ class Notes:
         within: the notes on those within an expression.
         skips_rows: whether the statement may insert fewer rows than it is given, so that a row
             that it names proves nothing.
+        fails_on_null: the foreign keys that an expression is written to which makes the statement
+            fail where it is ``NULL``.
     """
 
     defaults: list[tuple[ReferenceParameter, str]] = field(default_factory=list)
     within: list[tuple[ReferenceParameter, BindParameter[Any]]] = field(default_factory=list)
     skips_rows: bool = False
+    fails_on_null: list[Reference] = field(default_factory=list)
 
     def add_within(self, parameters: Iterable[BindParameter[Any]], reference: Reference) -> None:
         """Note parameters of an expression, each of which may become the foreign key."""
@@ -116,6 +123,18 @@ class Notes:
         )
         for note in (*notes, *further):
             check_conversion(note.given or bind.type, dialect, note.reference)
+
+    def check_text(self, text: str) -> None:
+        """Refuse ``IGNORE`` where the statement is to fail.
+
+        Args:
+            text: the rendered statement.
+
+        Raises:
+            UnguardedStatementError: the database would write a value in the place of ``NULL``.
+        """
+        if self.fails_on_null and _IGNORES_ERRORS.search(text):
+            refuse_maybe_null(self.fails_on_null[0])
 
     def rows(
         self, bind_names: Mapping[BindParameter[Any], str]

@@ -13,8 +13,9 @@ from sqlalchemy.types import TypeEngine
 from ..compiler.foreign_keys import not_of_tenant, refuse_orphan
 from ..compiler.key_types import converted, is_sqlalchemys_own
 from ..compiler.notes import ReferenceRows
+from ..compiler.nulls import filled, refuse_null
 from ..compiler.predicates import OwnRows, keys_of
-from ..databases import database_for
+from ..databases import Database, database_for
 from ..errors import ConfigurationError, CrossTenantAccessError
 from ..orm.flush import flush_on
 from ..ownership.limits import converts_in_database
@@ -58,6 +59,7 @@ def check_references(
         if nowhere:
             if reference.owns:
                 refuse_orphan(reference)
+            _refuse_filled(reference, nowhere, database_for(connection.dialect))
             _check_null(connection, written)
             wanted.difference_update(nowhere)
         if reference.is_narrower:
@@ -147,6 +149,15 @@ def _values(
             yield tuple(map(parameters[0].__getitem__, row))
         else:
             yield from zip(*([each[name] for each in parameters] for name in row), strict=True)
+
+
+def _refuse_filled(
+    reference: Reference, nowhere: Iterable[tuple[Any, ...]], database: Database
+) -> None:
+    """Refuse ``None`` where the database writes a value instead."""
+    columns = filled(reference, database)
+    if any(each[reference.columns.index(name)] is None for name in columns for each in nowhere):
+        refuse_null(reference)
 
 
 def _check_null(connection: Connection, written: TypedReference) -> None:

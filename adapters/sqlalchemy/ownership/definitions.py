@@ -77,4 +77,5 @@ def _both(one: Reference, other: Reference) -> Reference:
         # None: it is looked up on every database.
         folded=one.folded if one.folded is other.folded else None,
         fits=tuple(map(all_fit, zip(one.fits, other.fits, strict=True))),
+        not_null=one.not_null | other.not_null,
     )

@@ -20,6 +20,7 @@ from .derivation import (
     foreign_keys,
     is_finished,
     is_made_by_database,
+    is_not_null,
     refuse_composite_keys,
 )
 from .model import (
@@ -385,4 +386,5 @@ class State:
                     any(each.computed is not None for each in columns),
                     folded,
                     fits_in_all(table, names, self.definitions_of(key.parent), parent_names),
+                    frozenset(each.name for each in columns if is_not_null(each)),
                 )

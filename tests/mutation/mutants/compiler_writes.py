@@ -11,6 +11,7 @@ __all__ = ["MUTANTS"]
 _DEFAULTS: Final = f"{TESTS}/compiler/test_defaults.py"
 _FOREIGN_KEYS: Final = f"{TESTS}/compiler/test_foreign_keys.py"
 _NOTES: Final = f"{TESTS}/compiler/test_notes.py"
+_NULLS: Final = f"{TESTS}/compiler/test_nulls.py"
 _PARAMETERS: Final = f"{TESTS}/compiler/test_parameters.py"
 _PROOFS: Final = f"{TESTS}/compiler/test_proofs.py"
 _UPSERTS: Final = f"{TESTS}/compiler/test_upserts.py"
@@ -98,8 +99,8 @@ MUTANTS: Final = (
     Mutant(
         "reference-orphan",
         "A tied row may be inserted without its parent.",
-        "            if reference.owns and not self._updates:",
-        "            if reference.owns and self._updates:",
+        "        if reference.owns and missing:",
+        "        if False:",
         (f"{_FOREIGN_KEYS}::test_a_row_that_would_belong_to_no_tenant_is_refused",),
     ),
     Mutant(
@@ -161,9 +162,44 @@ MUTANTS: Final = (
     Mutant(
         "database-default",
         "A foreign key that is left out is what the database's default says.",
-        "            if not reference.made_by_database.isdisjoint(missing):",
-        "            if False:",
+        "if reference.is_computed or not reference.made_by_database.isdisjoint(missing):",
+        "if reference.is_computed:",
         (f"{_DEFAULTS}::test_a_default_of_the_databases_is_refused_where_it_would_be_used",),
+    ),
+    Mutant(
+        "null-made-a-key",
+        "A database may write a number instead of NULL into a foreign key.",
+        "            if column.name in filled(note.reference, self._target.database):",
+        "            if False:",
+        (f"{_NULLS}::test_the_database_does_not_number_a_foreign_key",),
+    ),
+    Mutant(
+        "null-passed",
+        "A database may write a number instead of a parameter that is None.",
+        "    columns = filled(reference, database)\n",
+        "    columns = ()\n",
+        (f"{_NULLS}::test_the_database_does_not_number_a_foreign_key",),
+    ),
+    Mutant(
+        "null-expression",
+        "An expression that may be NULL makes a row that belongs to no tenant.",
+        "        if not matters(reference, name, self.database) or is_never():",
+        "        if True:",
+        (f"{_NULLS}::test_an_update_takes_no_parent_away",),
+    ),
+    Mutant(
+        "null-ignored",
+        "IGNORE makes a key of NULL where the statement is to fail.",
+        "        if self.fails_on_null and _IGNORES_ERRORS.search(text):",
+        "        if False:",
+        (f"{_NULLS}::test_null_does_not_become_0",),
+    ),
+    Mutant(
+        "null-outer-join",
+        "A column that is NOT NULL is never NULL behind an outer join.",
+        "    return any(map(_is_outer, source.get_final_froms()))",
+        "    return False",
+        (f"{_NULLS}::test_an_insert_from_select_makes_no_row_without_a_parent",),
     ),
     Mutant(
         "tenant-parameter-type",
@@ -176,14 +212,10 @@ MUTANTS: Final = (
         "from-select-tenant",
         "INSERT ... SELECT takes whatever tenant the SELECT yields.",
         (
-            "        _check_selected_tenant(source, names.index(key), rule)\n"
-            "    columns = _constants_outside(source, list(inner.c))\n"
-            "    selected = [\n"
-            '        filled(rule, "INSERT") if name == key else column\n'
-            "        for name, column in zip(names, columns, strict=True)\n"
-            "    ]\n"
+            "            _check_selected_tenant(source, names.index(key), rule)\n"
+            '            selected[names.index(key)] = filled(rule, "INSERT")\n'
         ),
-        "        pass\n    selected = list(inner.c)\n",
+        "            pass\n",
         (leak("insert: from a SELECT of a literal tenant"),),
     ),
     Mutant(
