@@ -23,7 +23,7 @@ from ..raw_sql.marks import without_marks
 from .conversions import ends_pattern
 from .guard import StatementGuard
 from .literals import renders_safely
-from .notes import ReferenceRows
+from .notes import ReferenceRows, refuse_shared_names
 from .parameters import TenantParameter, processor_for, role_of, tell_tenant
 from .rewriting import PreparedState
 from .upserts import confined_on_conflict, confined_on_duplicate_key
@@ -64,7 +64,10 @@ class GuardedCompiler(_Base):
     @util.memoized_property
     def tenantshield_references(self) -> dict[TypedReference, ReferenceRows]:
         """The names of the parameters that hold foreign keys to be checked."""
-        return self._guard.references(self.bind_names)
+        found = self._guard.references(self.bind_names)
+        if found:
+            refuse_shared_names(found, self.bind_names, self.dialect)
+        return found
 
     @util.memoized_property
     def tenantshield_skips_rows(self) -> bool:

@@ -209,6 +209,13 @@ MUTANTS: Final = (
         (f"{_WRITES}::test_a_tenant_is_stored_by_the_columns_own_type",),
     ),
     Mutant(
+        "shared-name",
+        "A foreign key is converted by the type of another parameter of its name.",
+        "                if name in names and _converts_apart(bind, type_, dialect):",
+        "                if False:",
+        (f"{_NOTES}::test_a_parameter_with_the_name_of_another_one_is_converted_by_its_own_type",),
+    ),
+    Mutant(
         "from-select-tenant",
         "INSERT ... SELECT takes whatever tenant the SELECT yields.",
         (
