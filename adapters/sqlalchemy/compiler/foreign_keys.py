@@ -26,7 +26,7 @@ from ..ownership.model import ColumnOwnership, Ownership, Reference, table_label
 from .joins import base_table
 from .key_types import is_sqlalchemys_own
 from .notes import Notes, ReferenceParameter, noted_copy, with_note
-from .nulls import NeverNull, failing_on_null, filled, matters, refuse_maybe_null, refuse_null
+from .nulls import NeverNull, filled, kept_from_null, refuse_maybe_null, refuse_null
 from .proofs import Proof, ReferencesOf, refuse_expression
 
 __all__ = [
@@ -141,24 +141,11 @@ class Target:
     def never_null(
         self, value: Any, name: str, reference: Reference, is_never: Callable[[], bool]
     ) -> Any:
-        """Return an expression of a foreign key such that it is not ``NULL`` where that matters.
-
-        Args:
-            value: the expression.
-            name: the name of the column that it is written to.
-            reference: the foreign key.
-            is_never: returns whether it is never ``NULL`` anyway.
-
-        Raises:
-            UnguardedStatementError: it could be ``NULL``.
-        """
-        if not matters(reference, name, self.database) or is_never():
-            return value
-        database = self.database
-        if database is None or not database.converts_null or name not in reference.not_null:
-            refuse_maybe_null(reference)
-        self.notes.fails_on_null.append(reference)
-        return failing_on_null(value)
+        """Return what to write for an expression, see :func:`kept_from_null`."""
+        kept = kept_from_null(value, name, reference, self.database, is_never)
+        if kept is not value:
+            self.notes.fails_on_null.append(reference)
+        return kept
 
     def matters(self) -> bool:
         """Return whether a value could be a tenant, a foreign key or a key that cascades."""

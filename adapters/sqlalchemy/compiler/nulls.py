@@ -7,13 +7,13 @@ without one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from sqlalchemy import (
     CTE,
     BindParameter,
     Case,
-    ColumnElement,
     Join,
     Select,
     Subquery,
@@ -35,7 +35,15 @@ from .conversions import name_of
 from .joins import base_table, leaves
 from .proofs import ReferencesOf, is_new_row
 
-__all__ = ["NeverNull", "failing_on_null", "filled", "matters", "refuse_maybe_null", "refuse_null"]
+__all__ = [
+    "NeverNull",
+    "filled",
+    "kept_from_null",
+    "makes_number_of_0",
+    "refuse_maybe_null",
+    "refuse_null",
+    "refuse_zero",
+]
 
 
 def filled(reference: Reference, database: Database | None) -> frozenset[str]:
@@ -47,21 +55,41 @@ def filled(reference: Reference, database: Database | None) -> frozenset[str]:
     return reference.not_null & reference.made_by_database
 
 
-def matters(reference: Reference, name: str, database: Database | None) -> bool:
-    """Return whether the column ``name`` of a foreign key must not get an expression that may be
-    ``NULL``.
+def makes_number_of_0(reference: Reference, name: str, database: Database | None) -> bool:
+    """Return whether the database writes the next number instead of a 0 in the column ``name``."""
+    return database is not None and database.numbers_zero and name in reference.numbered
 
-    Otherwise the row may be without a parent, or the database itself refuses it.
+
+def kept_from_null(
+    value: Any,
+    name: str,
+    reference: Reference,
+    database: Database | None,
+    is_never: Callable[[], bool],
+) -> Any:
+    """Return an expression of a foreign key such that it is not ``NULL`` where that matters.
+
+    It matters where the database would write a value instead, or where the row would be without
+    the parent that it belongs to and the database takes it.
+
+    Args:
+        value: the expression.
+        name: the name of the column that it is written to.
+        reference: the foreign key.
+        database: the database that the statement is for.
+        is_never: returns whether it is never ``NULL`` anyway.
+
+    Raises:
+        UnguardedStatementError: it could be ``NULL``.
     """
-    owns = reference.owns and name not in reference.not_null
-    return owns or name in filled(reference, database)
-
-
-def failing_on_null(value: Any) -> ColumnElement[Any]:
-    """Return ``value`` such that the statement fails where it is ``NULL``.
-
-    Only for databases that refuse a subquery with several rows, when they need its value.
-    """
+    becomes = name in filled(reference, database)
+    if makes_number_of_0(reference, name, database):
+        value = func.nullif(value, 0)
+    elif not (becomes or (reference.owns and name not in reference.not_null)) or is_never():
+        return value
+    if not becomes or database is None or not database.converts_null:
+        refuse_maybe_null(reference)
+    # Such a database refuses a subquery with several rows, but only when it needs its value.
     several = select(null()).union_all(select(null())).scalar_subquery()
     return func.coalesce(value, several)
 
@@ -72,6 +100,15 @@ def refuse_null(reference: Reference) -> NoReturn:
         f"{', '.join(reference.columns)} of {reference.label} is NULL, which the column cannot be: "
         "the database could write a number or a default instead, and so refer to another tenant's "
         f"{table_label(reference.parent)}; give it a value"
+    )
+
+
+def refuse_zero(reference: Reference) -> NoReturn:
+    """Raise for a foreign key that is 0 where the database writes the next number instead."""
+    raise CrossTenantAccessError(
+        f"{', '.join(reference.columns)} of {reference.label} is 0, or not known as a number, and "
+        "is declared with autoincrement: the database would write the next number, and so refer to "
+        f"another tenant's {table_label(reference.parent)}; declare it with autoincrement=False"
     )
 
 

@@ -78,4 +78,5 @@ def _both(one: Reference, other: Reference) -> Reference:
         folded=one.folded if one.folded is other.folded else None,
         fits=tuple(map(all_fit, zip(one.fits, other.fits, strict=True))),
         not_null=one.not_null | other.not_null,
+        numbered=one.numbered | other.numbered,
     )

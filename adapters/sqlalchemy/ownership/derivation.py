@@ -41,6 +41,7 @@ __all__ = [
     "is_finished",
     "is_made_by_database",
     "is_not_null",
+    "is_numbered",
     "is_unique",
     "refuse_composite_keys",
 ]
@@ -285,12 +286,17 @@ def is_made_by_database(column: Column[Any]) -> bool:
 
 
 def _may_be_numbered(column: Column[Any]) -> bool:
-    if column.autoincrement in (True, "ignore_fk"):
+    if is_numbered(column):
         return True
     # SQLite numbers an INTEGER PRIMARY KEY, whatever SQLAlchemy has for autoincrement.
     if not column.primary_key or len(column.table.primary_key) > 1:
         return False
     return not isinstance(undecorated(column.type), String | Uuid | LargeBinary)
+
+
+def is_numbered(column: Column[Any]) -> bool:
+    """Return whether a foreign key is declared as one that the database numbers."""
+    return column.autoincrement in (True, "ignore_fk")
 
 
 def is_not_null(column: Column[Any]) -> bool:

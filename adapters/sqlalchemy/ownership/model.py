@@ -162,6 +162,8 @@ class Reference:
     key of the parent."""
     not_null: frozenset[str] = frozenset()
     """The names of the columns that cannot be ``NULL``."""
+    numbered: frozenset[str] = frozenset()
+    """The names of the columns that are declared as numbered by the database."""
 
     @property
     def is_narrower(self) -> bool:

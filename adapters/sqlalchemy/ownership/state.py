@@ -21,6 +21,7 @@ from .derivation import (
     is_finished,
     is_made_by_database,
     is_not_null,
+    is_numbered,
     refuse_composite_keys,
 )
 from .model import (
@@ -387,4 +388,5 @@ class State:
                     folded,
                     fits_in_all(table, names, self.definitions_of(key.parent), parent_names),
                     frozenset(each.name for each in columns if is_not_null(each)),
+                    frozenset(each.name for each in columns if is_numbered(each)),
                 )

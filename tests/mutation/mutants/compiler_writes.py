@@ -12,6 +12,7 @@ _DEFAULTS: Final = f"{TESTS}/compiler/test_defaults.py"
 _FOREIGN_KEYS: Final = f"{TESTS}/compiler/test_foreign_keys.py"
 _NOTES: Final = f"{TESTS}/compiler/test_notes.py"
 _NULLS: Final = f"{TESTS}/compiler/test_nulls.py"
+_NUMBERED: Final = f"{TESTS}/compiler/test_numbered_keys.py"
 _PARAMETERS: Final = f"{TESTS}/compiler/test_parameters.py"
 _PROOFS: Final = f"{TESTS}/compiler/test_proofs.py"
 _UPSERTS: Final = f"{TESTS}/compiler/test_upserts.py"
@@ -171,20 +172,34 @@ MUTANTS: Final = (
         "A database may write a number instead of NULL into a foreign key.",
         "            if column.name in filled(note.reference, self._target.database):",
         "            if False:",
-        (f"{_NULLS}::test_the_database_does_not_number_a_foreign_key",),
+        (f"{_NUMBERED}::test_the_database_does_not_number_a_foreign_key",),
     ),
     Mutant(
         "null-passed",
         "A database may write a number instead of a parameter that is None.",
-        "    columns = filled(reference, database)\n",
+        "    columns = filled(reference, database_for(connection.dialect))\n",
         "    columns = ()\n",
-        (f"{_NULLS}::test_the_database_does_not_number_a_foreign_key",),
+        (f"{_NUMBERED}::test_the_database_does_not_number_a_foreign_key",),
+    ),
+    Mutant(
+        "zero-numbered",
+        "The database writes the next number instead of a 0 into a foreign key.",
+        "        if reference.numbered:\n",
+        "        if False:\n",
+        (f"{_NUMBERED}::test_the_database_makes_no_number_of_a_0",),
+    ),
+    Mutant(
+        "zero-expression",
+        "The database writes the next number instead of a selected 0 into a foreign key.",
+        "    if makes_number_of_0(reference, name, database):\n        value",
+        "    if False:\n        value",
+        (f"{_NUMBERED}::test_the_database_makes_no_number_of_a_0",),
     ),
     Mutant(
         "null-expression",
         "An expression that may be NULL makes a row that belongs to no tenant.",
-        "        if not matters(reference, name, self.database) or is_never():",
-        "        if True:",
+        "not in reference.not_null)) or is_never():",
+        "not in reference.not_null)) or True:",
         (f"{_NULLS}::test_an_update_takes_no_parent_away",),
     ),
     Mutant(
