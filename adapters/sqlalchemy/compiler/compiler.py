@@ -18,7 +18,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import UnguardedStatementError
 from ..ownership.limits import undecorated
-from ..ownership.model import TypedReference
+from ..ownership.model import Reference, TypedReference
 from ..raw_sql.marks import without_marks
 from .conversions import ends_pattern
 from .guard import StatementGuard
@@ -73,6 +73,11 @@ class GuardedCompiler(_Base):
     def tenantshield_skips_rows(self) -> bool:
         """Whether the statement may insert fewer rows than it is given."""
         return self._guard.skips_rows
+
+    @property
+    def tenantshield_fails_on_null(self) -> list[Reference]:
+        """The foreign keys for which the statement fails where they are ``NULL``."""
+        return self._guard.fails_on_null
 
     @util.memoized_property
     def tenantshield_is_checked(self) -> bool:

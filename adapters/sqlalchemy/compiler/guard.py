@@ -88,6 +88,7 @@ class StatementGuard:
         self._plans: dict[Any, Plan] = {}
         self._binds: dict[tuple[int, str], BindParameter[Any]] = {}
         self._notes = Notes()
+        self.fails_on_null = self._notes.fails_on_null
         self._changed: TableClause | None = None
         self._targets: dict[int, list[Target]] = {}
         self._writes = False

@@ -40,6 +40,7 @@ __all__ = [
     "filled",
     "kept_from_null",
     "makes_number_of_0",
+    "null_error",
     "refuse_maybe_null",
     "refuse_null",
     "refuse_zero",
@@ -96,7 +97,12 @@ def kept_from_null(
 
 def refuse_null(reference: Reference) -> NoReturn:
     """Raise for a foreign key that is ``NULL`` where the database writes a value instead."""
-    raise CrossTenantAccessError(
+    raise null_error(reference)
+
+
+def null_error(reference: Reference) -> CrossTenantAccessError:
+    """Return the error for a foreign key that is ``NULL`` where it would become a value."""
+    return CrossTenantAccessError(
         f"{', '.join(reference.columns)} of {reference.label} is NULL, which the column cannot be: "
         "the database could write a number or a default instead, and so refer to another tenant's "
         f"{table_label(reference.parent)}; give it a value"

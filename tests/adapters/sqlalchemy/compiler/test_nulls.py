@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from sqlalchemy import (
@@ -19,7 +19,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from tenantshield_mw import TenantShieldError, tenant_scope
@@ -39,8 +38,6 @@ from .parents import (
     run,
     strays,
 )
-
-REFUSED: Final = (TenantShieldError, DBAPIError)
 
 # -- a row that would belong to nobody -------------------------------------------
 
@@ -207,7 +204,7 @@ def test_null_does_not_become_0(
     statement, parameters = NOTHING[form](table)
     if ignores:
         statement = statement.prefix_with("IGNORE")
-    with pytest.raises(TenantShieldError if ignores else REFUSED):
+    with pytest.raises(TenantShieldError):
         run(engine, statement, parameters)
     assert here.read(f"SELECT id, parent_id FROM {table.name}") == [(1, 7)]
 
