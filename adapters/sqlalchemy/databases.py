@@ -84,6 +84,11 @@ class Database:
         converts_texts: whether a text that is compared with a number is converted, and the message
             of a failure quotes it.
         numbers_zero: whether a 0 in an auto-increment key becomes the next number.
+        fills_null: whether ``NULL`` in a ``NOT NULL`` column may become its default or the next
+            number.
+        converts_null: whether ``NULL`` in any ``NOT NULL`` column, or no value, may become 0 or an
+            empty text: where ``sql_mode`` is not strict, in tables without transactions, or by
+            ``IGNORE``.
         owned_reached_by: the risk of a condition outside of a subquery that could be evaluated
             before the subquery compares the tenant column.
     """
@@ -107,6 +112,8 @@ class Database:
     moves_past_limit_of_union: bool = False
     sorts_first: bool = False
     numbers_zero: bool = False
+    fills_null: bool = False
+    converts_null: bool = False
     converts_texts: bool = False
     owned_reached_by: Risk = Risk.NONE
 
@@ -132,6 +139,7 @@ _SQLITE: Final = Database(
     exact_text=ExactText.BINARY_COLLATION,
     loose_quotes=True,
     fence="LIMIT -1",
+    fills_null=True,
 )
 _POSTGRESQL: Final = Database(
     search_path="SELECT pg_catalog.unnest(pg_catalog.current_schemas(false))",
@@ -158,6 +166,8 @@ _MARIADB: Final = Database(
     moves_past_limit_of_union=True,
     sorts_first=True,
     numbers_zero=True,
+    fills_null=True,
+    converts_null=True,
     converts_texts=True,
     owned_reached_by=Risk.LATE,
 )

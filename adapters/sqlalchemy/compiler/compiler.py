@@ -18,12 +18,12 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import UnguardedStatementError
 from ..ownership.limits import kept_on, undecorated
-from ..ownership.model import TypedReference
+from ..ownership.model import Reference, TypedReference
 from ..raw_sql.marks import without_marks
 from .conversions import ends_pattern
 from .guard import StatementGuard
 from .literals import renders_safely
-from .notes import ReferenceRows
+from .notes import ReferenceRows, refuse_shared_names
 from .parameters import TenantParameter, processor_for, role_of, tell_tenant
 from .rewriting import PreparedState
 from .upserts import confined_on_conflict, confined_on_duplicate_key
@@ -64,12 +64,20 @@ class GuardedCompiler(_Base):
     @util.memoized_property
     def tenantshield_references(self) -> dict[TypedReference, ReferenceRows]:
         """The names of the parameters that hold foreign keys to be checked."""
-        return self._guard.references(self.bind_names)
+        found = self._guard.references(self.bind_names)
+        if found:
+            refuse_shared_names(found, self.bind_names, self.dialect)
+        return found
 
     @util.memoized_property
     def tenantshield_skips_rows(self) -> bool:
         """Whether the statement may insert fewer rows than it is given."""
         return self._guard.skips_rows
+
+    @property
+    def tenantshield_fails_on_null(self) -> list[Reference]:
+        """The foreign keys for which the statement fails where they are ``NULL``."""
+        return self._guard.fails_on_null
 
     @util.memoized_property
     def tenantshield_is_checked(self) -> bool:

@@ -9,8 +9,9 @@ foreign key that includes the tenant needs neither: it cannot refer to another t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn
 
 from sqlalchemy import BindParameter, Column
@@ -18,12 +19,14 @@ from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.elements import Null
 from sqlalchemy.sql.expression import FromClause
 
+from ..databases import Database
 from ..errors import CrossTenantAccessError, UnguardedStatementError
 from ..ownership.cascades import is_cascading_parent
 from ..ownership.model import ColumnOwnership, Ownership, Reference, table_label
 from .joins import base_table
 from .key_types import is_sqlalchemys_own
 from .notes import Notes, ReferenceParameter, noted_copy, with_note
+from .nulls import NeverNull, filled, kept_from_null, refuse_maybe_null, refuse_null
 from .proofs import Proof, ReferencesOf, refuse_expression
 
 __all__ = [
@@ -102,6 +105,8 @@ class Target:
     """Returns a name as the database cuts it."""
     is_plain: bool = False
     """Whether the statement is an ``INSERT`` that fails on a conflict with an existing row."""
+    database: Database | None = None
+    """The database that the statement is for, as far as it writes values instead of NULL."""
     checked: set[str] = field(default_factory=set)
     """Collects the case-folded names of the columns whose values were checked."""
     sensitive: frozenset[str] = field(init=False)
@@ -112,6 +117,35 @@ class Target:
         if isinstance(self.rule, ColumnOwnership):
             names.add(self.rule.column.casefold())
         object.__setattr__(self, "sensitive", frozenset(names))
+
+    def check_given(self, reference: Reference, given: Collection[str]) -> None:
+        """Refuse a row for which the database would write a column of a foreign key itself.
+
+        Args:
+            reference: the foreign key.
+            given: the columns of it that the statement gives a value.
+
+        Raises:
+            CrossTenantAccessError: the row would belong to no tenant.
+            UnguardedStatementError: the database computes a column, or has a value for one that
+                is not given.
+        """
+        missing = frozenset(reference.columns).difference(given)
+        if reference.is_computed or not reference.made_by_database.isdisjoint(missing):
+            refuse_made_by_database(reference)
+        if reference.owns and missing:
+            refuse_orphan(reference)
+        if not filled(reference, self.database).isdisjoint(missing):
+            refuse_made_by_database(reference)
+
+    def never_null(
+        self, value: Any, name: str, reference: Reference, is_never: Callable[[], bool]
+    ) -> Any:
+        """Return what to write for an expression, see :func:`kept_from_null`."""
+        kept = kept_from_null(value, name, reference, self.database, is_never)
+        if kept is not value:
+            self.notes.fails_on_null.append(reference)
+        return kept
 
     def matters(self) -> bool:
         """Return whether a value could be a tenant, a foreign key or a key that cascades."""
@@ -206,28 +240,23 @@ class _Noting:
     def take(self, reference: Reference) -> None:
         columns = [self._columns.get(name.casefold()) for name in reference.columns]
         written = [column is not None and self._is_written(column) for column in columns]
-        if reference.is_computed:
-            refuse_made_by_database(reference)
         if not self._updates:
-            missing = (n for n, given in zip(reference.columns, written, strict=True) if not given)
-            if not reference.made_by_database.isdisjoint(missing):
-                refuse_made_by_database(reference)
+            names = zip(reference.columns, written, strict=True)
+            self._target.check_given(reference, [name for name, given in names if given])
+        elif reference.is_computed:
+            refuse_made_by_database(reference)
         if not any(written):
-            if reference.owns and not self._updates:
-                refuse_orphan(reference)
-        elif self._updates and not all(written):
+            return
+        if self._updates and not all(written):
             raise UnguardedStatementError(
                 f"an UPDATE on {reference.label} sets only a part of a foreign key to "
                 f"{table_label(reference.parent)}: set all of {', '.join(reference.columns)}"
             )
-        else:
-            for position, column in enumerate(columns):
-                if column is not None:
-                    self._note(
-                        column, ReferenceParameter(reference, self._row, position, column.type)
-                    )
-            if self._target.is_plain and reference.parent is self._declared():
-                self._note_keys(reference)
+        for position, column in enumerate(columns):
+            if column is not None:
+                self._note(column, ReferenceParameter(reference, self._row, position, column.type))
+        if self._target.is_plain and reference.parent is self._declared():
+            self._note_keys(reference)
 
     def _declared(self) -> Any:
         return None if self._target.rule is None else self._target.rule.table
@@ -284,32 +313,39 @@ class _Noting:
         if value is None or isinstance(value, Null):
             if note.reference.owns:
                 refuse_orphan(note.reference)
+            if column.name in filled(note.reference, self._target.database):
+                refuse_null(note.reference)
             if isinstance(value, Null) or is_sqlalchemys_own(column.type):
                 return value
         if isinstance(value, BindParameter):
             return with_note(noted_copy(value), note)
         if hasattr(value, "__clause_element__") or hasattr(value, "_compiler_dispatch"):
-            self._prove(value, note.reference)
-            return value
+            return self._prove(value, column, note.reference)
         return with_note(BindParameter(None, value, type_=column.type, unique=True), note)
 
     def _note_default(self, default: Any, column: Any, note: ReferenceParameter) -> None:
         if default is None:
             return
         if default.is_clause_element:
-            self._prove(default.arg, note.reference)
+            if self._prove(default.arg, column, note.reference) is not default.arg:
+                refuse_maybe_null(note.reference)
         elif not self._is_one_of_several and (default.is_scalar or default.is_callable):
             # private: SQLAlchemy names the parameter of a default after the column's key.
             self._target.notes.defaults.append((note, column.key))
         else:
             refuse_expression(note.reference)
 
-    def _prove(self, value: Any, reference: Reference) -> None:
-        upserted = None if self._has_defaults else base_table(self._target.table)
-        proof = Proof(reference, self._target.references_of, upserted)
+    def _prove(self, value: Any, column: Any, reference: Reference) -> Any:
+        """Return ``value``, which is proven, or what fails where it is NULL and may not be."""
+        target = self._target
+        upserted = None if self._has_defaults else base_table(target.table)
+        proof = Proof(reference, target.references_of, upserted)
         if not proof.of(value):
             refuse_expression(reference)
-        self._target.notes.add_within(proof.parameters, reference)
+        target.notes.add_within(proof.parameters, reference)
+        updated = target.table if self._updates else None
+        never = NeverNull(target.references_of, reference, updated=updated, upserted=upserted)
+        return target.never_null(value, column.name, reference, partial(never.of, value))
 
 
 def refuse_made_by_database(reference: Reference) -> NoReturn:
@@ -321,8 +357,9 @@ def refuse_made_by_database(reference: Reference) -> NoReturn:
             f"tenant's {parent}: use tenant_foreign_key()"
         )
     raise UnguardedStatementError(
-        f"{names} of {reference.label} is left out, and the database's default could refer to "
-        f"another tenant's {parent}: give it a value, or NULL if it refers to no row"
+        f"{names} of {reference.label} is left out, and what the database writes then, a default "
+        f"or a number, could refer to another tenant's {parent}: give it a value, or NULL if it "
+        "may be NULL and refers to no row"
     )
 
 

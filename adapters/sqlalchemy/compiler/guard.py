@@ -88,6 +88,7 @@ class StatementGuard:
         self._plans: dict[Any, Plan] = {}
         self._binds: dict[tuple[int, str], BindParameter[Any]] = {}
         self._notes = Notes()
+        self.fails_on_null = self._notes.fails_on_null
         self._changed: TableClause | None = None
         self._targets: dict[int, list[Target]] = {}
         self._writes = False
@@ -115,6 +116,7 @@ class StatementGuard:
             self.raw.add(name)
         if self._targets and _SKIPS_ROWS.search(text):
             self.skips_rows = self._notes.skips_rows = True
+        self._notes.check_text(text)
         covers = any(plan.covered for plan in self._plans.values())
         is_own = not isinstance(compiler.statement, SelectBase | UpdateBase | TextClause)
         self.raw.check(text, covers=covers, writes=self._writes, is_own=is_own)
@@ -366,6 +368,7 @@ class StatementGuard:
             row_ids=self.database.row_ids,
             cut=self.database.cut,
             is_plain=is_plain,
+            database=self.database,
         )
 
     def refuse_cascade(self, table: TableClause | None, changed: Collection[str] | None) -> None:

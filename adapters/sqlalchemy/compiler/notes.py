@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -10,14 +11,26 @@ from sqlalchemy import BindParameter
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
+from ..errors import UnguardedStatementError
 from ..ownership.model import Reference, TypedReference
-from .key_types import check_conversion
+from .key_types import check_conversion, is_sqlalchemys_own
+from .nulls import refuse_maybe_null
+from .parameters import role_of
 from .proofs import refuse_expression
 
-__all__ = ["Notes", "ReferenceParameter", "ReferenceRows", "noted_copy", "with_note"]
+__all__ = [
+    "Notes",
+    "ReferenceParameter",
+    "ReferenceRows",
+    "noted_copy",
+    "refuse_shared_names",
+    "with_note",
+]
 
 _ATTRIBUTE: Final = "_tenantshield_references"
 _KEY: Final = "_tenantshield_keys"
+
+_IGNORES_ERRORS: Final = re.compile(r"\bIGNORE\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +100,14 @@ class Notes:
         within: the notes on those within an expression.
         skips_rows: whether the statement may insert fewer rows than it is given, so that a row
             that it names proves nothing.
+        fails_on_null: the foreign keys that an expression is written to which makes the statement
+            fail where it is ``NULL``.
     """
 
     defaults: list[tuple[ReferenceParameter, str]] = field(default_factory=list)
     within: list[tuple[ReferenceParameter, BindParameter[Any]]] = field(default_factory=list)
     skips_rows: bool = False
+    fails_on_null: list[Reference] = field(default_factory=list)
 
     def add_within(self, parameters: Iterable[BindParameter[Any]], reference: Reference) -> None:
         """Note parameters of an expression, each of which may become the foreign key."""
@@ -116,6 +132,18 @@ class Notes:
         )
         for note in (*notes, *further):
             check_conversion(note.given or bind.type, dialect, note.reference)
+
+    def check_text(self, text: str) -> None:
+        """Refuse ``IGNORE`` where the statement is to fail.
+
+        Args:
+            text: the rendered statement.
+
+        Raises:
+            UnguardedStatementError: the database would write a value in the place of ``NULL``.
+        """
+        if self.fails_on_null and _IGNORES_ERRORS.search(text):
+            refuse_maybe_null(self.fails_on_null[0])
 
     def rows(
         self, bind_names: Mapping[BindParameter[Any], str]
@@ -176,3 +204,42 @@ def _rows(
         if len(places) == len(reference.columns):
             names, types = zip(*(places[i] for i in sorted(places)), strict=True)
             yield reference, names, types
+
+
+def refuse_shared_names(
+    found: Mapping[TypedReference, ReferenceRows],
+    bind_names: Mapping[BindParameter[Any], str],
+    dialect: Dialect,
+) -> None:
+    """Refuse a foreign key whose value is converted by the type of another parameter.
+
+    Args:
+        found: the names of the parameters that hold foreign keys.
+        bind_names: the names of all parameters of the rendered statement.
+        dialect: the dialect of the database.
+
+    Raises:
+        UnguardedStatementError: two parameters have one name, and the type of the other one would
+            make another key of the value than the one that is looked up.
+    """
+    if len(set(bind_names.values())) == len(bind_names):
+        return
+    for written, (rows, _) in found.items():
+        for type_, names in zip(written.types, map(set, zip(*rows, strict=True)), strict=True):
+            for bind, name in bind_names.items():
+                if name in names and _converts_apart(bind, type_, dialect):
+                    raise UnguardedStatementError(
+                        f"{', '.join(written.reference.columns)} of {written.reference.label} is "
+                        "given by a parameter whose name another one has, of another type, which "
+                        "could make another key of the value: give each parameter a name of its own"
+                    )
+
+
+def _converts_apart(bind: BindParameter[Any], type_: TypeEngine[Any], dialect: Dialect) -> bool:
+    """Return whether ``bind`` may replace the conversion by ``type_`` of one of its name."""
+    # Two types of the application may look alike and convert differently.
+    looks_alike = type(bind.type) is type(type_) and repr(bind.type) == repr(type_)
+    if bind.type is type_ or (looks_alike and is_sqlalchemys_own(type_)):
+        return False
+    # private: SQLAlchemy keeps one of these for each name.
+    return bind.type._cached_bind_processor(dialect) is not None or role_of(bind) is not None

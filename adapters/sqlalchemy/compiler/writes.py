@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
+from operator import is_
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import BindParameter, Select, literal_column, select
@@ -21,11 +23,10 @@ from .foreign_keys import (
     Target,
     key_of,
     names_of,
-    refuse_made_by_database,
-    refuse_orphan,
     written_name,
 )
 from .joins import base_table
+from .nulls import NeverNull
 from .parameters import checked, filled
 from .proofs import check_selected, is_new_row
 from .rendered import refuse_set
@@ -135,6 +136,8 @@ def _checked_value(value: Any, rule: ColumnOwnership, operation: str) -> Any:
         clone: BindParameter[Any] = value._clone(maintain_key=True)
         # It is checked among the parameters of the execution.
         clone.literal_execute = False
+        # Another type might store another tenant than the one that is checked.
+        clone.type = rule.type_
         return checked(clone, rule, operation)
     if value is None or isinstance(value, Null):
         if operation == "UPDATE":
@@ -173,22 +176,20 @@ def _complete_from_select(state: Any, target: Target) -> None:
             f"distinct columns for {len(names)} names: give each column its own label, and write "
             "raw SQL among them as literal_column()"
         )
-    _check_selected_references(source, names, target)
-    rule = target.rule
-    if not isinstance(rule, ColumnOwnership):
-        return
-    key = _tenant_key(target.table, rule)
-    target.checked.add(rule.column.casefold())
-    if key in names:
-        _check_selected_tenant(source, names.index(key), rule)
     columns = _constants_outside(source, list(inner.c))
-    selected = [
-        filled(rule, "INSERT") if name == key else column
-        for name, column in zip(names, columns, strict=True)
-    ]
-    if key not in names:
-        names.append(key)
-        selected.append(filled(rule, "INSERT"))
+    selected = _checked_references(source, names, columns, target)
+    rule = target.rule
+    if isinstance(rule, ColumnOwnership):
+        key = _tenant_key(target.table, rule)
+        target.checked.add(rule.column.casefold())
+        if key in names:
+            _check_selected_tenant(source, names.index(key), rule)
+            selected[names.index(key)] = filled(rule, "INSERT")
+        else:
+            names.append(key)
+            selected.append(filled(rule, "INSERT"))
+    elif all(map(is_, selected, columns)):
+        return
     # The rows come from a subquery, so that adding the tenant does not change the meaning of
     # DISTINCT, LIMIT or UNION.
     rows = select(*selected).select_from(inner)
@@ -224,21 +225,24 @@ def _is_constant(value: Any) -> bool:
     return isinstance(value, Null | BindParameter)
 
 
-def _check_selected_references(source: Any, names: list[str], target: Target) -> None:
+def _checked_references(
+    source: Any, names: list[str], columns: list[Any], target: Target
+) -> list[Any]:
+    """Return ``columns``, the selected ones, after the foreign keys among them are checked."""
+    columns = list(columns)
     keys = {column.name.casefold(): column.key for column in target.table.c}
     for reference in target.references:
-        folded = [name.casefold() for name in reference.columns]
-        given = [name for name in folded if keys.get(name) in names]
+        given = [name for name in reference.columns if keys.get(name.casefold()) in names]
         for name in given:
-            position = names.index(keys[name])
+            position = names.index(keys[name.casefold()])
             found = check_selected(source, position, reference, target.references_of)
             target.notes.add_within(found, reference)
-        if reference.owns and not given:
-            refuse_orphan(reference)
-        defaulted = {name.casefold() for name in reference.made_by_database}
-        if reference.is_computed or not defaulted <= set(given):
-            refuse_made_by_database(reference)
-        target.checked.update(given)
+            never = NeverNull(target.references_of, reference)
+            is_never = partial(never.selected, source, position)
+            columns[position] = target.never_null(columns[position], name, reference, is_never)
+        target.check_given(reference, given)
+        target.checked.update(name.casefold() for name in given)
+    return columns
 
 
 def _check_selected_tenant(source: Any, position: int, rule: ColumnOwnership) -> None:

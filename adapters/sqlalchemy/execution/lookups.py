@@ -13,6 +13,7 @@ from sqlalchemy.types import TypeEngine
 from ..compiler.foreign_keys import not_of_tenant, refuse_orphan
 from ..compiler.key_types import converted, is_sqlalchemys_own
 from ..compiler.notes import ReferenceRows
+from ..compiler.nulls import filled, makes_number_of_0, refuse_null, refuse_zero
 from ..compiler.predicates import OwnRows, keys_of
 from ..databases import database_for
 from ..errors import ConfigurationError, CrossTenantAccessError
@@ -56,10 +57,10 @@ def check_references(
         wanted = _distinct(reference, _values(names, parameters))
         nowhere = [each for each in wanted if None in each]
         if nowhere:
-            if reference.owns:
-                refuse_orphan(reference)
-            _check_null(connection, written)
+            _check_nowhere(connection, written, nowhere)
             wanted.difference_update(nowhere)
+        if reference.numbered:
+            _refuse_zero(connection, written, wanted)
         if reference.is_narrower:
             _check_fits(reference, wanted)
         is_plain = _check_types(written, wanted, names, parameters)
@@ -147,6 +148,35 @@ def _values(
             yield tuple(map(parameters[0].__getitem__, row))
         else:
             yield from zip(*([each[name] for each in parameters] for name in row), strict=True)
+
+
+def _check_nowhere(
+    connection: Connection, written: TypedReference, nowhere: Iterable[tuple[Any, ...]]
+) -> None:
+    """Refuse a foreign key to no row, if there must be one or ``None`` becomes a key."""
+    reference = written.reference
+    if reference.owns:
+        refuse_orphan(reference)
+    columns = filled(reference, database_for(connection.dialect))
+    if any(each[reference.columns.index(name)] is None for name in columns for each in nowhere):
+        refuse_null(reference)
+    _check_null(connection, written)
+
+
+def _refuse_zero(
+    connection: Connection, written: TypedReference, values: Iterable[tuple[Any, ...]]
+) -> None:
+    """Refuse 0 where the database writes the next number instead."""
+    reference, dialect = written.reference, connection.dialect
+    for position, (name, type_) in enumerate(zip(reference.columns, written.types, strict=True)):
+        if not makes_number_of_0(reference, name, database_for(dialect)):
+            continue
+        # private: what converts a value before it is sent.
+        process = type_._cached_bind_processor(dialect)
+        for each in values:
+            sent = each[position] if process is None else process(each[position])
+            if not is_kept([sent], [type_]):
+                refuse_zero(reference)
 
 
 def _check_null(connection: Connection, written: TypedReference) -> None:

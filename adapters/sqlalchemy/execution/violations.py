@@ -21,6 +21,7 @@ from tenantshield_mw.tenant import TenantContext
 
 from ..compiler.foreign_keys import not_of_tenant
 from ..compiler.joins import base_table
+from ..compiler.nulls import null_error
 from ..compiler.predicates import keys_of
 from ..databases import sqlstate
 from ..errors import CrossTenantAccessError
@@ -42,6 +43,9 @@ _NULL: Final = re.compile(
     r"(?:NOT NULL constraint failed: [^\s.]+\.|null value in column \"|Column '|Field ')"
     r"(?P<column>[^\"'\s]+)"
 )
+
+_SEVERAL_ROWS: Final = 1242
+"""The error of MySQL and MariaDB by which ``nulls.py`` has a statement fail."""
 
 _FOREIGN_KEY_VIOLATION: Final = "23503"
 
@@ -105,6 +109,10 @@ def _as_cross_tenant(
     connection: Connection, error: BaseException, context: Any
 ) -> CrossTenantAccessError | None:
     """Return what to raise in place of ``error``; ``None`` if it is about something else."""
+    compiled = None if context is None else context.compiled
+    emptied = getattr(compiled, "tenantshield_fails_on_null", ())
+    if emptied and error.args and error.args[0] == _SEVERAL_ROWS:
+        return null_error(emptied[0])
     # private: the DBAPI's module. pg8000 has another class for all errors of the server.
     is_violation = isinstance(error, connection.dialect.loaded_dbapi.IntegrityError)
     if not is_violation and sqlstate(error) != _FOREIGN_KEY_VIOLATION:

@@ -20,7 +20,7 @@ from tenantshield_mw.context import Binding, current_binding, current_bound
 from ..databases import database_for
 from ..ownership.model import Reference, TypedReference
 from ..ownership.narrowing import is_kept
-from .loaded import note_inserted, was_loaded_here
+from .loaded import commits_each, note_inserted, was_loaded_here
 from .mappers import MapperInfo, attributes_of, mapper_of
 
 __all__ = ["begin_flush", "end_flush", "flush_of", "flush_on", "plain_values"]
@@ -156,20 +156,28 @@ class Flush:
         values = values - self._proven.setdefault(written, set())
         if not values:
             return values
+        is_alike = written.is_spelled_as_in_parent()
+        new = set(self._new(written)) if is_alike else set()
+        # Where nothing is undone, a row that refers to a new object stays, even if the object's
+        # own INSERT fails afterwards. So what refers to one is looked up when it is sent itself.
+        is_undone = self._connection is not None and not commits_each(self._connection)
         for info, places in self._places.items():
             for (other, _), gathered in zip(info.references, places, strict=True):
-                if other == written:
-                    values |= gathered
+                if other == written and (is_undone or is_alike):
+                    values |= gathered if is_undone else gathered - new
                     gathered.clear()
-        if written.is_spelled_as_in_parent():
-            self._proven[written].update(self._known(written, values))
+        if is_undone:
+            self._proven[written].update(new)
+        if is_alike:
+            self._proven[written].update(self._loaded(written, values))
         return values - self._proven[written]
 
     def prove(self, written: TypedReference, values: Iterable[Values]) -> None:
         """Note that ``values`` were looked up and are this tenant's."""
         self._proven[written].update(values)
 
-    def _known(self, typed: TypedReference, values: set[Values]) -> Iterator[Values]:
+    def _new(self, typed: TypedReference) -> Iterator[Values]:
+        """Yield the keys of the objects that are inserted."""
         reference, connection = typed.reference, self._connection
         numbers_zero = connection is not None and database_for(connection.dialect).numbers_zero
         for state in self._objects:
@@ -177,7 +185,10 @@ class Flush:
             written = None if attributes is None else plain_values(state.dict, attributes)
             if written is not None and (not numbers_zero or is_kept(written, typed.types)):
                 yield written
-        session = self._session
+
+    def _loaded(self, typed: TypedReference, values: set[Values]) -> Iterator[Values]:
+        """Yield those of ``values`` that are keys of objects which were read before."""
+        session, reference = self._session, typed.reference
         registries = {info.registry for info in self._places}
         mapper = mapper_of(reference.parent, reference.parent_columns, registries)
         if session is None or mapper is None:

@@ -15,10 +15,17 @@ from tenantshield_mw.context import current_bound
 from tenantshield_mw.tenant import TenantContext
 
 from ..compiler.joins import base_table
-from ..transactions import moment_of
+from ..transactions import drivers_own, moment_of
 from .mappers import info_of
 
-__all__ = ["distrust", "is_strange", "note_inserted", "note_load", "was_loaded_here"]
+__all__ = [
+    "commits_each",
+    "distrust",
+    "is_strange",
+    "note_inserted",
+    "note_load",
+    "was_loaded_here",
+]
 
 # private: the ORM's side of a compiled SELECT; renamed with an underscore in 2.1.
 _Selected: Final[Any] = getattr(
@@ -156,6 +163,21 @@ def _is_ordinary(cursor: Any, compiled: Any) -> bool:
     )
 
 
+def commits_each(connection: Any) -> bool:
+    """Return whether each statement over ``connection`` is a transaction of its own."""
+    # private: what SQLAlchemy was told. The driver may have been told on its own.
+    if connection._is_autocommit_isolation():
+        return True
+    own = drivers_own(connection.connection)
+    if getattr(own, "autocommit", None) is True:
+        return True
+    get_autocommit = getattr(own, "get_autocommit", None)
+    if get_autocommit is not None:
+        return bool(get_autocommit())
+    # SQLite: without a BEGIN of the driver's, somebody else may have sent one.
+    return getattr(own, "isolation_level", "") is None and not getattr(own, "in_transaction", True)
+
+
 def was_loaded_here(session: Any, connection: Any, mapper: Mapper[Any], instance: Any) -> bool:
     """Return whether ``instance`` was read, or inserted, in this transaction over ``connection``,
     and belongs to the tenant in scope.
@@ -174,8 +196,8 @@ def was_loaded_here(session: Any, connection: Any, mapper: Mapper[Any], instance
     tenant_id = state.dict.get(attribute)
     return (
         loads.transaction is _transaction(session)
-        # private: where each statement is a transaction of its own, a row may be gone by now.
-        and not connection._is_autocommit_isolation()
+        # A row may be gone by now.
+        and not commits_each(connection)
         # private: the query that made the object from a row.
         and moment_of(connection) in (loads.runs.get(state.runid), loads.inserted.get(state))
         and attribute not in state.committed_state

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Column, Table
 
-from .derivation import is_made_by_database
+from .derivation import is_made_by_database, is_not_null, is_numbered
 from .limits import accepted_by_all
 from .model import ColumnOwnership, Reference, table_key
 from .narrowing import all_fit, fits_of
@@ -48,6 +48,8 @@ def facts_in_all(
     return {
         "made_by_database": frozenset(each.name for each in found if is_made_by_database(each)),
         "is_computed": any(each.computed is not None for each in found),
+        "not_null": frozenset(each.name for each in found if is_not_null(each)),
+        "numbered": frozenset(each.name for each in found if is_numbered(each)),
         "fits": tuple(
             all_fit(
                 fits_of(own.type, other.type)
@@ -91,4 +93,6 @@ def _both(one: Reference, other: Reference) -> Reference:
         # None: it is looked up on every database.
         folded=one.folded if one.folded is other.folded else None,
         fits=tuple(map(all_fit, zip(one.fits, other.fits, strict=True))),
+        not_null=one.not_null | other.not_null,
+        numbered=one.numbered | other.numbered,
     )

@@ -9,15 +9,19 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     ForeignKeyConstraint,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
+    String,
     Table,
     UniqueConstraint,
+    Uuid,
     event,
 )
 from sqlalchemy.exc import NoReferencedColumnError, NoReferencedTableError
 
 from ..errors import ConfigurationError
+from .limits import undecorated
 from .model import (
     ColumnOwnership,
     Ownership,
@@ -37,6 +41,8 @@ __all__ = [
     "has_foreign_key_to",
     "is_finished",
     "is_made_by_database",
+    "is_not_null",
+    "is_numbered",
     "is_unique",
     "may_reach_tenants",
     "refuse_composite_keys",
@@ -295,10 +301,30 @@ def is_made_by_database(column: Column[Any]) -> bool:
     """Return whether the database writes a value if a statement leaves ``column`` out."""
     default = column.server_default
     if default is None:
-        return False
+        return _may_be_numbered(column)
     # The value of a fetched or computed default is unknown. A default of NULL does not count.
     given = getattr(default, "arg", None)
-    return str(getattr(given, "text", given)).strip().upper() != "NULL"
+    return str(getattr(given, "text", given)).strip().upper() != "NULL" or _may_be_numbered(column)
+
+
+def _may_be_numbered(column: Column[Any]) -> bool:
+    if is_numbered(column):
+        return True
+    # SQLite numbers an INTEGER PRIMARY KEY, whatever SQLAlchemy has for autoincrement.
+    if not column.primary_key or len(column.table.primary_key) > 1:
+        return False
+    return not isinstance(undecorated(column.type), String | Uuid | LargeBinary)
+
+
+def is_numbered(column: Column[Any]) -> bool:
+    """Return whether a foreign key is declared as one that the database numbers."""
+    return column.autoincrement in (True, "ignore_fk")
+
+
+def is_not_null(column: Column[Any]) -> bool:
+    """Return whether ``column`` cannot be ``NULL``."""
+    # A primary key may be declared as nullable, and is not.
+    return column.primary_key or not column.nullable
 
 
 def _is_being_defined(target: str, metadata: MetaData) -> bool:

@@ -175,6 +175,10 @@ class Reference:
     fits: tuple[Fits | None, ...] = field(default=(), compare=False)
     """For each column, the check of whether it holds a value as it is; ``None`` if it holds every
     key of the parent."""
+    not_null: frozenset[str] = frozenset()
+    """The names of the columns that cannot be ``NULL``."""
+    numbered: frozenset[str] = frozenset()
+    """The names of the columns that are declared as numbered by the database."""
 
     @property
     def is_narrower(self) -> bool:

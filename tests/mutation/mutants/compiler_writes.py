@@ -11,6 +11,8 @@ __all__ = ["MUTANTS"]
 _DEFAULTS: Final = f"{TESTS}/compiler/test_defaults.py"
 _FOREIGN_KEYS: Final = f"{TESTS}/compiler/test_foreign_keys.py"
 _NOTES: Final = f"{TESTS}/compiler/test_notes.py"
+_NULLS: Final = f"{TESTS}/compiler/test_nulls.py"
+_NUMBERED: Final = f"{TESTS}/compiler/test_numbered_keys.py"
 _PARAMETERS: Final = f"{TESTS}/compiler/test_parameters.py"
 _PROOFS: Final = f"{TESTS}/compiler/test_proofs.py"
 _UPSERTS: Final = f"{TESTS}/compiler/test_upserts.py"
@@ -98,8 +100,8 @@ MUTANTS: Final = (
     Mutant(
         "reference-orphan",
         "A tied row may be inserted without its parent.",
-        "            if reference.owns and not self._updates:",
-        "            if reference.owns and self._updates:",
+        "        if reference.owns and missing:",
+        "        if False:",
         (f"{_FOREIGN_KEYS}::test_a_row_that_would_belong_to_no_tenant_is_refused",),
     ),
     Mutant(
@@ -161,22 +163,81 @@ MUTANTS: Final = (
     Mutant(
         "database-default",
         "A foreign key that is left out is what the database's default says.",
-        "            if not reference.made_by_database.isdisjoint(missing):",
-        "            if False:",
+        "if reference.is_computed or not reference.made_by_database.isdisjoint(missing):",
+        "if reference.is_computed:",
         (f"{_DEFAULTS}::test_a_default_of_the_databases_is_refused_where_it_would_be_used",),
+    ),
+    Mutant(
+        "null-made-a-key",
+        "A database may write a number instead of NULL into a foreign key.",
+        "            if column.name in filled(note.reference, self._target.database):",
+        "            if False:",
+        (f"{_NUMBERED}::test_the_database_does_not_number_a_foreign_key",),
+    ),
+    Mutant(
+        "null-passed",
+        "A database may write a number instead of a parameter that is None.",
+        "    columns = filled(reference, database_for(connection.dialect))\n",
+        "    columns = ()\n",
+        (f"{_NUMBERED}::test_the_database_does_not_number_a_foreign_key",),
+    ),
+    Mutant(
+        "zero-numbered",
+        "The database writes the next number instead of a 0 into a foreign key.",
+        "        if reference.numbered:\n",
+        "        if False:\n",
+        (f"{_NUMBERED}::test_the_database_makes_no_number_of_a_0",),
+    ),
+    Mutant(
+        "zero-expression",
+        "The database writes the next number instead of a selected 0 into a foreign key.",
+        "    if makes_number_of_0(reference, name, database):\n        value",
+        "    if False:\n        value",
+        (f"{_NUMBERED}::test_the_database_makes_no_number_of_a_0",),
+    ),
+    Mutant(
+        "null-expression",
+        "An expression that may be NULL makes a row that belongs to no tenant.",
+        "not in reference.not_null)) or is_never():",
+        "not in reference.not_null)) or True:",
+        (f"{_NULLS}::test_an_update_takes_no_parent_away",),
+    ),
+    Mutant(
+        "null-ignored",
+        "IGNORE makes a key of NULL where the statement is to fail.",
+        "        if self.fails_on_null and _IGNORES_ERRORS.search(text):",
+        "        if False:",
+        (f"{_NULLS}::test_null_does_not_become_0",),
+    ),
+    Mutant(
+        "null-outer-join",
+        "A column that is NOT NULL is never NULL behind an outer join.",
+        "    return any(map(_is_outer, source.get_final_froms()))",
+        "    return False",
+        (f"{_NULLS}::test_an_insert_from_select_makes_no_row_without_a_parent",),
+    ),
+    Mutant(
+        "tenant-parameter-type",
+        "A parameter of another type stores another tenant than the one that was checked.",
+        "        clone.type = rule.type_\n",
+        "",
+        (f"{_WRITES}::test_a_tenant_is_stored_by_the_columns_own_type",),
+    ),
+    Mutant(
+        "shared-name",
+        "A foreign key is converted by the type of another parameter of its name.",
+        "                if name in names and _converts_apart(bind, type_, dialect):",
+        "                if False:",
+        (f"{_NOTES}::test_a_parameter_with_the_name_of_another_one_is_converted_by_its_own_type",),
     ),
     Mutant(
         "from-select-tenant",
         "INSERT ... SELECT takes whatever tenant the SELECT yields.",
         (
-            "        _check_selected_tenant(source, names.index(key), rule)\n"
-            "    columns = _constants_outside(source, list(inner.c))\n"
-            "    selected = [\n"
-            '        filled(rule, "INSERT") if name == key else column\n'
-            "        for name, column in zip(names, columns, strict=True)\n"
-            "    ]\n"
+            "            _check_selected_tenant(source, names.index(key), rule)\n"
+            '            selected[names.index(key)] = filled(rule, "INSERT")\n'
         ),
-        "        pass\n    selected = list(inner.c)\n",
+        "            pass\n",
         (leak("insert: from a SELECT of a literal tenant"),),
     ),
     Mutant(

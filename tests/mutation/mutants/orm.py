@@ -13,6 +13,7 @@ _PATTERNS: Final = f"{TESTS}/orm/moving/test_patterns.py"
 _QUERIES: Final = f"{TESTS}/orm/moving/test_queries.py"
 _STAYING: Final = f"{TESTS}/orm/moving/test_staying.py"
 _AGREEMENT: Final = f"{TESTS}/orm/test_agreement.py"
+_AUTOCOMMIT: Final = f"{TESTS}/orm/test_autocommit.py"
 _HOOKS: Final = f"{TESTS}/orm/test_hooks.py"
 _LOADED: Final = f"{TESTS}/orm/test_loaded.py"
 _PENDING: Final = f"{TESTS}/orm/test_pending.py"
@@ -44,6 +45,13 @@ MUTANTS: Final = (
         "return bool(self.session_id) and binding is not None and binding[0] == self._bound",
         "return bool(self.session_id) and binding is not None",
         (f"{_LOADED}::test_what_a_flush_has_looked_up_proves_nothing_to_another_tenant",),
+    ),
+    Mutant(
+        "new-object-autocommit",
+        "A new object proves a foreign key where its own failure undoes nothing.",
+        "        if is_undone:\n            self._proven[written].update(new)",
+        "        if True:\n            self._proven[written].update(new)",
+        (f"{_AUTOCOMMIT}::test_a_new_object_that_cannot_be_inserted_proves_nothing",),
     ),
     Mutant(
         "session-emptied",

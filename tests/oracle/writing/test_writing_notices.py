@@ -73,10 +73,11 @@ def _delete_without_parents(patch: pytest.MonkeyPatch) -> None:
 
 
 def _trust_selected_keys(patch: pytest.MonkeyPatch) -> None:
-    def trusting(source: Any, names: Any, target: Target) -> None:
+    def trusting(source: Any, names: Any, columns: list[Any], target: Target) -> list[Any]:
         target.checked.update(target.sensitive)
+        return columns
 
-    patch.setattr(writes, "_check_selected_references", trusting)
+    patch.setattr(writes, "_checked_references", trusting)
 
 
 def _take_all_writes_for_one(patch: pytest.MonkeyPatch) -> None:

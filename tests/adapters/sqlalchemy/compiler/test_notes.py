@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import (
     Engine,
     Integer,
+    TypeDecorator,
     bindparam,
     case,
     func,
@@ -19,6 +20,9 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import sqlite
+
+from tenantshield_mw import TenantShieldError
+from tests.databases import NAMES, DatabaseName, database
 
 from ..firms import DEAL, FIRM, refused, run, seed
 from ..watching import engine_in_memory, rows
@@ -39,6 +43,38 @@ WITH_PARAMETER: dict[str, Any] = {
     "the largest": lambda key: select(func.max(literal(key))).scalar_subquery(),
     "nested": lambda key: func.coalesce(case((literal(1) == 1, literal(key))), 1),
 }
+
+
+class OneLess(TypeDecorator[int]):
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Any) -> int | None:
+        return None if value is None else value - 1
+
+
+@pytest.mark.parametrize("where", NAMES)
+def test_a_parameter_with_the_name_of_another_one_is_converted_by_its_own_type(
+    where: DatabaseName,
+) -> None:
+    # 3 is the tenant's, and 2 another tenant's.
+    plain, less = bindparam("which", type_=Integer), bindparam("which", type_=OneLess)
+    with database(where) as here:
+        engine = seed(here.engine())
+        for statement in (
+            insert(DEAL).values(id=less, firm_id=plain),
+            insert(DEAL).values(firm_id=plain, id=less),
+            update(DEAL).where(DEAL.c.id != less).values(firm_id=plain),
+            update(DEAL).where(DEAL.c.id != less).values(firm_id=func.coalesce(plain, 1)),
+            insert(DEAL).from_select(["id", "firm_id"], select(less, plain)),
+        ):
+            refused(engine, statement, {"which": 3}, TenantShieldError)
+        again = bindparam("which", type_=Integer)
+        run(engine, update(DEAL).where(DEAL.c.id != again).values(firm_id=plain), {"which": 3})
+        assert rows(engine, "SELECT DISTINCT firm_id FROM refs_deal WHERE tenant_id = 'acme'") == [
+            (3,)
+        ]
+        engine.dispose()
 
 
 @pytest.mark.parametrize("kind", WITH_PARAMETER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Any, Final
 
@@ -11,10 +12,13 @@ from sqlalchemy import (
     Date,
     Engine,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
+    TypeDecorator,
     bindparam,
+    cast,
     column,
     create_engine,
     delete,
@@ -29,7 +33,7 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from tenantshield_mw import CrossTenantAccessError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
@@ -51,6 +55,64 @@ def test_an_update_and_a_delete_change_the_tenants_rows_only(any_engine: Engine)
         (14, 2000),
         (15, 4000),
     ]
+
+
+class Lower(TypeDecorator[str]):
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        return None if value is None else value.lower()
+
+
+class LowerInSql(TypeDecorator[str]):
+    impl = String
+    cache_ok = True
+
+    def bind_expression(self, bindvalue: Any) -> Any:
+        return func.lower(bindvalue)
+
+
+OTHER_TYPES: Final = (Lower(), LowerInSql(), String(2), LargeBinary())
+
+
+def of_type(type_: Any) -> Iterator[Any]:
+    """The tenant "Acme" as values of another type."""
+    yield bindparam("given", "Acme", type_=type_)
+    yield bindparam("given", "Acme", type_=type_, literal_execute=True)
+    yield bindparam(None, "Acme", type_=type_, unique=True)
+    yield literal("Acme", type_)
+
+
+@pytest.mark.parametrize("type_", OTHER_TYPES, ids=lambda each: type(each).__name__)
+def test_a_tenant_is_stored_by_the_columns_own_type(any_engine: Engine, type_: Any) -> None:
+    upsert: Any = mysql if any_engine.dialect.name == "mariadb" else sqlite
+    if any_engine.dialect.name == "postgresql":
+        upsert = postgresql
+    for number, value in enumerate(of_type(type_), 100):
+        into = upsert.insert(SHOP).values(id=number)
+        change = {"tenant_id": value, "name": "set"}
+        if upsert is mysql:
+            set_ = into.on_duplicate_key_update(change)
+        else:
+            set_ = into.on_conflict_do_update(index_elements=["id"], set_=change)
+        with tenant_scope("Acme"), any_engine.begin() as connection:
+            connection.execute(insert(SHOP).values(id=number, tenant_id=value))
+            connection.execute(update(SHOP).values(tenant_id=value))
+            connection.execute(set_)
+            connection.execute(
+                insert(SHOP).values([{"id": number + 10, "tenant_id": value}, {"id": number + 20}])
+            )
+    found = rows(any_engine, "SELECT tenant_id, name FROM comp_shop WHERE id >= 100")
+    assert {tenant for tenant, _ in found} == {"Acme"}
+    assert [name for _, name in found].count("set") == 4
+
+
+@pytest.mark.parametrize("type_", OTHER_TYPES, ids=lambda each: type(each).__name__)
+def test_a_tenant_that_is_computed_by_a_type_is_refused(engine: Engine, type_: Any) -> None:
+    for value in (type_coerce("acme", type_), cast("acme", type_)):
+        refused(engine, insert(SHOP).values(id=9, tenant_id=value), CrossTenantAccessError)
+        refused(engine, update(SHOP).values(tenant_id=value), CrossTenantAccessError)
 
 
 def test_an_executemany_update_changes_the_tenants_rows_only(any_engine: Engine) -> None:

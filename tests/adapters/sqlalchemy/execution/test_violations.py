@@ -184,7 +184,10 @@ OTHERS: dict[str, Callable[[Session], Any]] = {
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_another_violation_stays_what_it_was(engine: Engine, name: str) -> None:
-    with tenant_scope("a"), Session(engine) as session, pytest.raises(IntegrityError):
+    # Where the database might write 0 instead of NULL, it does not get it.
+    writes_0 = name == "NULL" and engine.dialect.name == "mariadb"
+    error = CrossTenantAccessError if writes_0 else IntegrityError
+    with tenant_scope("a"), Session(engine) as session, pytest.raises(error):
         OTHERS[name](session)
 
 
