@@ -43,6 +43,7 @@ __all__ = [
     "TypedReference",
     "carries_tenant",
     "column_ownership",
+    "converts_alike",
     "may_be_shared",
     "table_key",
     "table_label",
@@ -184,7 +185,7 @@ class TypedReference:
         """Return whether equal values of the foreign key and of its parent are the same key."""
         of_parent = {column.name: column.type for column in self.reference.parent.c}
         return all(
-            _converts_alike(type_, of_parent[name])
+            converts_alike(type_, of_parent[name])
             for type_, name in zip(self.types, self.reference.parent_columns, strict=True)
         )
 
@@ -194,7 +195,8 @@ _CONVERT_NOTHING: Final = frozenset(
 )
 
 
-def _converts_alike(left: TypeEngine[Any], right: TypeEngine[Any]) -> bool:
+def converts_alike(left: TypeEngine[Any], right: TypeEngine[Any]) -> bool:
+    """Return whether both types send every value as it is, or convert it in the same way."""
     return (
         type(left) is type(right)
         and type(left) in _CONVERT_NOTHING

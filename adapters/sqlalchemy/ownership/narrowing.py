@@ -23,17 +23,16 @@ from sqlalchemy.types import (
     NullType,
     Numeric,
     String,
-    TypeDecorator,
     TypeEngine,
     Uuid,
 )
 
-from .limits import number_range, sent, stored_type, text_check, undecorated
+from .limits import number_range, stored_type, text_check, undecorated
 
 __all__ = ["Fits", "all_fit", "fits_of", "is_kept", "plain_number"]
 
 Fits: TypeAlias = Callable[[Any], bool]
-"""Returns whether a foreign key holds a value as it is."""
+"""Returns whether a foreign key holds a value as it is, once decorators have converted it."""
 
 
 _PLAIN_NUMBER: Final = re.compile(r"-?[1-9][0-9]{0,17}|0")
@@ -69,7 +68,10 @@ def fits_of(type_: TypeEngine[Any], parent: TypeEngine[Any]) -> Fits | None:
         type_: the type of the foreign key's column.
         parent: the type of the column that it refers to.
     """
-    return all_fit(_check(*pair) for pair in _pairs(type_, parent))
+    return all_fit(
+        _check_of_stored(stored_type(ours), stored_type(theirs))
+        for ours, theirs in _pairs(type_, parent)
+    )
 
 
 def all_fit(checks: Iterable[Fits | None]) -> Fits | None:
@@ -86,18 +88,6 @@ def _pairs(
     yield type_, parent
     for name in {**ours, **theirs}:
         yield ours.get(name, type_), theirs.get(name, parent)
-
-
-def _check(type_: TypeEngine[Any], parent: TypeEngine[Any]) -> Fits | None:
-    check = _check_of_stored(stored_type(type_), stored_type(parent))
-    if check is None or not isinstance(type_, TypeDecorator):
-        return check
-    inner = check
-
-    def check_sent(value: Any) -> bool:
-        return inner(sent(type_, value))
-
-    return check_sent
 
 
 def _check_of_stored(own: TypeEngine[Any], other: TypeEngine[Any]) -> Fits | None:
