@@ -306,7 +306,8 @@ class _Noting:
 
     def _prove(self, value: Any, reference: Reference) -> None:
         upserted = None if self._has_defaults else base_table(self._target.table)
-        proof = Proof(reference, self._target.references_of, upserted)
+        # A column in VALUES is the new row's, with the database's default.
+        proof = Proof(reference, self._target.references_of, upserted, reads_rows=self._updates)
         if not proof.of(value):
             refuse_expression(reference)
         self._target.notes.add_within(proof.parameters, reference)
