@@ -339,7 +339,8 @@ class _Noting:
         """Return ``value``, which is proven, or what fails where it is NULL and may not be."""
         target = self._target
         upserted = None if self._has_defaults else base_table(target.table)
-        proof = Proof(reference, target.references_of, upserted)
+        # A column in VALUES is the new row's, with the database's default.
+        proof = Proof(reference, target.references_of, upserted, reads_rows=self._updates)
         if not proof.of(value):
             refuse_expression(reference)
         target.notes.add_within(proof.parameters, reference)

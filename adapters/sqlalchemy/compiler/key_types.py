@@ -14,12 +14,22 @@ from sqlalchemy.sql.elements import ColumnClause
 from sqlalchemy.sql.expression import FromClause, SelectBase
 from sqlalchemy.sql.functions import FunctionElement, next_value
 from sqlalchemy.sql.visitors import iterate
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import Float, Integer, NullType, Numeric, TypeEngine
 
 from ..errors import UnguardedStatementError
+from ..ownership.limits import undecorated
 from ..ownership.model import Reference, table_label
+from ..ownership.narrowing import fits_of
 
-__all__ = ["check_conversion", "converted", "is_sqlalchemys_own"]
+__all__ = [
+    "check_conversion",
+    "converted",
+    "database_type",
+    "is_exact_number",
+    "is_sqlalchemys_own",
+    "mixes_exactly",
+    "parent_types",
+]
 
 _MORE_THAN_THE_VALUE: Final = (
     ColumnClause,
@@ -35,6 +45,45 @@ def is_sqlalchemys_own(type_: TypeEngine[Any]) -> bool:
     return all(
         type(each).__module__.startswith("sqlalchemy.")
         for each in (type_, *type_._variant_mapping.values())
+    )
+
+
+def database_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    """Return the database's own type behind ``type_``."""
+    return undecorated(type_.dialect_impl(dialect))
+
+
+def parent_types(reference: Reference) -> list[TypeEngine[Any]]:
+    """Return the types of the columns to which a foreign key refers, as they are declared."""
+    types = {column.name: column.type for column in reference.parent.c}
+    return [types.get(name, NullType()) for name in reference.parent_columns]
+
+
+def is_exact_number(type_: TypeEngine[Any]) -> bool:
+    """Return whether a type that is not decorated stores numbers digit by digit."""
+    # In SQLAlchemy 2.0, a Float is a Numeric.
+    return isinstance(type_, Integer | Numeric) and not isinstance(type_, Float)
+
+
+def mixes_exactly(type_: TypeEngine[Any], key: TypeEngine[Any]) -> bool:
+    """Return whether a value of ``type_`` beside a key in an expression leaves the key as it is.
+
+    All that a ``coalesce()``, ``CASE`` or ``UNION`` may yield gets one type. A whole number beside
+    a ``FLOAT`` becomes one, and loses digits.
+
+    Args:
+        type_: the type of the value.
+        key: the type of the key.
+    """
+    if all(map(_is_exact_number_everywhere, (type_, key))):
+        return True
+    return not isinstance(undecorated(type_), NullType) and fits_of(type_, key) is None
+
+
+def _is_exact_number_everywhere(type_: TypeEngine[Any]) -> bool:
+    # private: the types that replace this one on some databases.
+    return all(
+        is_exact_number(undecorated(each)) for each in (type_, *type_._variant_mapping.values())
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import BindParameter
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
 from ..errors import UnguardedStatementError
-from ..ownership.model import Reference, TypedReference
+from ..ownership.model import Reference, TypedReference, converts_alike
 from .key_types import check_conversion, is_sqlalchemys_own
 from .nulls import refuse_maybe_null
 from .parameters import role_of
@@ -47,17 +47,22 @@ class ReferenceParameter:
     """The parameter's type when it is rendered, which its ``bind_expression()`` may replace."""
 
 
-class ReferenceRows(NamedTuple):
+@dataclass(slots=True)
+class ReferenceRows:
     """The names of the parameters of one foreign key in a statement, row by row.
 
     Attributes:
         rows: the parameters of the foreign key.
         keys: for a table that refers to itself, the parameters of the referred columns in the
             same rows.
+        parts: those of ``rows`` that are parts of an expression.
+        values: what judges the values, made at the first execution.
     """
 
-    rows: list[tuple[str, ...]]
-    keys: list[tuple[str, ...]]
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    keys: list[tuple[str, ...]] = field(default_factory=list)
+    parts: list[tuple[str, ...]] = field(default_factory=list)
+    values: Any = None
 
 
 _Noted: TypeAlias = tuple[ReferenceParameter, str, TypeEngine[Any]]
@@ -160,21 +165,23 @@ class Notes:
         given = any(_ATTRIBUTE in bind.__dict__ for bind in bind_names)
         if not (given or self.defaults or self.within):
             return found
-        noted = [*_noted(bind_names, _ATTRIBUTE), *self._further(bind_names)]
-        for reference, names, types in _rows(noted):
-            rows = found.setdefault(TypedReference(reference, types), ReferenceRows([], []))
+        defaults = ((note, name, note.type_) for note, name in self.defaults)
+        for reference, names, types in _rows([*_noted(bind_names, _ATTRIBUTE), *defaults]):
+            found.setdefault(TypedReference(reference, types), ReferenceRows()).rows.append(names)
+        for reference, names, types in _rows(self._parts(bind_names)):
+            rows = found.setdefault(TypedReference(reference, types), ReferenceRows())
             rows.rows.append(names)
+            rows.parts.append(names)
         keys = () if self.skips_rows else _noted(bind_names, _KEY)
-        for reference, names, _ in _rows(keys):
+        for reference, names, types in _rows(keys):
             for typed, rows in found.items():
-                # Equal values are the same key only if they are converted in the same way.
-                if typed.reference == reference and typed.is_spelled_as_in_parent():
+                # Equal values are the same key only if they are converted in the same way. The
+                # statement's table may have other types than the declared one.
+                if typed.reference == reference and all(map(converts_alike, typed.types, types)):
                     rows.keys.append(names)
         return found
 
-    def _further(self, bind_names: Mapping[BindParameter[Any], str]) -> Iterator[_Noted]:
-        for note, name in self.defaults:
-            yield note, name, note.type_
+    def _parts(self, bind_names: Mapping[BindParameter[Any], str]) -> Iterator[_Noted]:
         for note, bind in self.within:
             # SQLAlchemy may have rendered a copy.
             names = {

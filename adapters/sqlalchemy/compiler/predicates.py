@@ -25,11 +25,12 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, ColumnClause
 from sqlalchemy.sql.expression import FromClause, TableClause
-from sqlalchemy.types import String, TypeDecorator, TypeEngine
+from sqlalchemy.types import String, TypeEngine
 
 from ..databases import ExactText, database_for
 from ..ownership.limits import converts_in_database
-from ..ownership.model import ColumnOwnership, ParentKey
+from ..ownership.model import ColumnOwnership, ParentKey, converts_alike
+from .key_types import database_type
 
 __all__ = [
     "OwnRows",
@@ -40,6 +41,7 @@ __all__ = [
     "is_joined",
     "is_own",
     "keys_of",
+    "keys_per_query",
     "same",
 ]
 
@@ -82,15 +84,35 @@ def keys_of(
         keys: the values.
     """
     columns = [column_of(parent, name, type_) for name, type_ in zip(names, types, strict=True)]
-    if any(map(converts_in_database, types)):
-        # In an expanding parameter, SQLAlchemy does not convert a tuple, nor with other parameters.
+    if _needs_conditions(types):
         return columns, or_(false(), *(_all_same(columns, types, key) for key in keys))
+    # Not by the columns above, whose types may compare in their own way.
+    compared = [column_of(parent, name) for name in names]
     if len(columns) > 1:
-        return columns, tuple_(*columns).in_(keys)
+        return columns, tuple_(*compared, types=types).in_(keys)
     # With an explicit type; otherwise the type would be inferred from the value.
     values = [value for (value,) in keys]
     given = BindParameter(None, values, type_=types[0], expanding=True, unique=True)
-    return columns, columns[0].in_(given)
+    return columns, compared[0].in_(given)
+
+
+def keys_per_query(types: Sequence[TypeEngine[Any]]) -> int:
+    """Return how many keys of ``types`` to look up at once.
+
+    Databases limit the parameters of a statement, and the depth of its conditions.
+    """
+    return 200 if _needs_conditions(types) else 5_000
+
+
+def _needs_conditions(types: Sequence[TypeEngine[Any]]) -> bool:
+    """Return whether each key of ``types`` is compared in a condition of its own.
+
+    In an expanding parameter, SQLAlchemy does not convert a tuple in the database, nor with other
+    parameters. And it does not cast the values of a tuple as those that it writes.
+    """
+    if any(map(converts_in_database, types)):
+        return True
+    return len(types) > 1 and not all(converts_alike(each, each) for each in types)
 
 
 def _all_same(
@@ -168,7 +190,7 @@ def exactly(
         shared: the parameter for the value in the rows that every tenant reads, if these count.
         dialect: the dialect; some databases treat ``"Acme"`` and ``"acme"`` as equal.
     """
-    stored = _stored(rule.type_, dialect)
+    stored = database_type(rule.type_, dialect)
     if rule.python_type is not str or not isinstance(stored, String):
         return TenantEquality(column, tenant, shared=shared)
     exact_text = database_for(dialect).exact_text
@@ -189,14 +211,6 @@ def exactly(
             return and_(TenantEquality(column, tenant, shared=shared), is_same)
         return is_same
     return TenantEquality(column, tenant, shared=shared)
-
-
-def _stored(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
-    """Return the database's own type behind ``type_``."""
-    stored = type_.dialect_impl(dialect)
-    while isinstance(stored, TypeDecorator):
-        stored = stored.impl_instance
-    return stored
 
 
 class Predicates:

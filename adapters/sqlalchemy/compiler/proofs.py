@@ -15,12 +15,15 @@ from sqlalchemy.sql.elements import Cast, ColumnClause, Grouping, Label, Null
 from sqlalchemy.sql.expression import Alias, TableClause
 from sqlalchemy.sql.functions import FunctionElement, coalesce, max, min  # noqa: A004  # SQL's own.
 from sqlalchemy.sql.selectable import AliasedReturnsRows, ScalarSelect, SelectStatementGrouping
+from sqlalchemy.types import NullType, String, TypeEngine
 
 from ..errors import UnguardedStatementError
+from ..ownership.limits import undecorated
 from ..ownership.model import Reference, table_key, table_label
 from ..ownership.registry import registry
 from .conversions import name_of
 from .joins import base_table
+from .key_types import is_exact_number, mixes_exactly, parent_types
 
 __all__ = ["Proof", "ReferencesOf", "check_selected", "is_new_row", "refuse_expression"]
 
@@ -70,6 +73,8 @@ class Proof:
         reference: the foreign key that is set to the expression.
         references_of: returns the foreign keys of a table.
         upserted: the table of an upsert in whose ``SET`` the expression is.
+        reads_rows: whether a column outside of a subquery is a stored row's. In the ``VALUES`` of
+            an ``INSERT`` it is the new row's, with a value that nobody has checked.
 
     Attributes:
         parameters: those that the expression may yield: their values are still to be looked up.
@@ -80,8 +85,14 @@ class Proof:
         reference: Reference,
         references_of: ReferencesOf,
         upserted: TableClause | None = None,
+        *,
+        reads_rows: bool = True,
     ) -> None:
         self._upserted = upserted
+        self._reads_rows = reads_rows
+        self._key_type = parent_types(reference)[0]
+        self._parts = 0
+        self._is_mixed = False
         self._reference = reference
         self._references_of = references_of
         self._seen: set[tuple[int, int]] = set()
@@ -89,33 +100,49 @@ class Proof:
 
     def selected(self, source: Any, position: int) -> bool:
         """Return whether one column of a ``SELECT``, ``UNION`` or similar is proven."""
-        # In there an alias is what the SELECT reads.
-        upserted, self._upserted = self._upserted, None
-        try:
-            return self._selected(source, position)
-        finally:
-            self._upserted = upserted
+        return self._selected(source, position) and self._is_exact()
+
+    def of(self, value: Any) -> bool:
+        """Return whether an expression is proven."""
+        return self._of(value) and self._is_exact()
+
+    def _is_exact(self) -> bool:
+        # The database gives all that an expression may yield one type, in which a key may be
+        # another one.
+        return self._parts < 2 or not self._is_mixed
+
+    def _add_part(self, *, is_like_key: bool) -> None:
+        self._parts += 1
+        self._is_mixed = self._is_mixed or not is_like_key
 
     def _selected(self, source: Any, position: int) -> bool:
+        # In there an alias is what the SELECT reads.
+        before = self._upserted, self._reads_rows
+        self._upserted, self._reads_rows = None, True
+        try:
+            return self._read(source, position)
+        finally:
+            self._upserted, self._reads_rows = before
+
+    def _read(self, source: Any, position: int) -> bool:
         parts = getattr(source, "selects", None)
         if parts is not None:
-            return all(self.selected(each, position) for each in parts)
+            return all(self._selected(each, position) for each in parts)
         if isinstance(source, SelectStatementGrouping):
-            return self.selected(source.element, position)
+            return self._selected(source.element, position)
         if isinstance(source, Insert | Update | Delete):
             # A CTE that writes: what it returns are rows of this tenant.
             returned = list(source.exported_columns)
-            return position < len(returned) and self.of(returned[position])
+            return position < len(returned) and self._of(returned[position])
         if not isinstance(source, Select):
             return False
         selected = list(source.selected_columns)
         # Raw SQL among the columns is not in this list, and may yield several columns.
         if len(selected) != len(source.column_descriptions) or position >= len(selected):
             return False
-        return self.of(selected[position])
+        return self._of(selected[position])
 
-    def of(self, value: Any) -> bool:
-        """Return whether an expression is proven."""
+    def _of(self, value: Any) -> bool:
         if hasattr(value, "__clause_element__"):
             value = value.__clause_element__()
         reference = self._reference
@@ -130,27 +157,28 @@ class Proof:
             case Null():
                 return True
             case Label() | Grouping():
-                return self.of(value.element)
+                return self._of(value.element)
             case Cast():
                 # A cast to another type may truncate the value to another key, and so may one of a
                 # parameter, which has the type without having been converted to it.
                 given = len(self.parameters)
                 return (
                     repr(value.type) == repr(value.clause.type)
-                    and self.of(value.clause)
+                    and self._of(value.clause)
                     and len(self.parameters) == given
                 )
             case ScalarSelect():
-                return self.selected(value.element, 0)
+                return self._selected(value.element, 0)
             case FunctionElement():
                 return self._function(value)
             case Case():
                 results = [result for _, result in value.whens]
-                return all(self.of(each) for each in [*results, value.else_] if each is not None)
+                return all(self._of(each) for each in [*results, value.else_] if each is not None)
             case ColumnClause():
                 return self._column(value)
             case BindParameter(literal_execute=False):
                 self.parameters.append(value)
+                self._add_part(is_like_key=self._is_like_key(value.type))
                 return True
             case _:
                 # It is not known what it yields.
@@ -160,17 +188,27 @@ class Proof:
         arguments = list(function.clauses)
         name = name_of(function)
         if isinstance(function, coalesce) and name == "coalesce":
-            return all(map(self.of, arguments))
+            return all(map(self._of, arguments))
         if name == "nullif":
-            # Its first argument or NULL.
+            # Its first argument or NULL, in a type for the comparison with the second one.
+            if not all(mixes_exactly(each.type, self._key_type) for each in arguments[1:]):
+                return False
             del arguments[1:]
         elif not isinstance(function, max | min) or name not in ("max", "min"):
             return False
-        return len(arguments) == 1 and self.of(arguments[0])
+        return len(arguments) == 1 and self._of(arguments[0])
+
+    def _is_like_key(self, type_: TypeEngine[Any]) -> bool:
+        # The values of a parameter without a type are judged by themselves.
+        if isinstance(type_, NullType):
+            return is_exact_number(undecorated(self._key_type)) or isinstance(
+                undecorated(self._key_type), String
+            )
+        return mixes_exactly(type_, self._key_type)
 
     def _column(self, column: ColumnClause[Any]) -> bool:
         element = column.table
-        if element is None or column.is_literal:
+        if element is None or column.is_literal or not self._reads_rows:
             return False
         table = base_table(element)
         if is_new_row(element, self._upserted):
@@ -184,16 +222,27 @@ class Proof:
         parent = (self._reference.parent.schema, self._reference.parent.name)
         is_key = (*table_key(table), column.name) == (*parent, self._reference.parent_columns[0])
         # Not the key of what may be the new row, within a subquery of the SET.
-        return (is_key and not _has_its_name(element)) or self._is_checked_key(table, column)
+        if is_key and not _has_its_name(element):
+            self._add_part(is_like_key=True)
+            return True
+        return self._is_checked_key(table, column)
 
     def _is_checked_key(self, table: TableClause | None, column: ColumnClause[Any]) -> bool:
         """Return whether ``column`` is itself a foreign key to the parent, checked when written."""
-        return table is not None and any(
-            other.columns == (column.name,)
-            and other.parent is self._reference.parent
-            and other.parent_columns == self._reference.parent_columns
-            for other in self._references_of(table)
-        )
+        if table is None:
+            return False
+        parent = table_key(self._reference.parent)
+        for other in self._references_of(table):
+            if (
+                other.columns == (column.name,)
+                # Perhaps the same table in another MetaData.
+                and table_key(other.parent) == parent
+                and other.parent_columns == self._reference.parent_columns
+            ):
+                is_like = not other.is_narrower or mixes_exactly(column.type, self._key_type)
+                self._add_part(is_like_key=is_like)
+                return True
+        return False
 
     def _derived(self, element: Any, column: ColumnClause[Any]) -> bool:
         """Return whether a column of a subquery or CTE is proven."""
@@ -211,7 +260,7 @@ class Proof:
             # A recursive CTE: proven by induction, from its first part and from each step.
             return True
         self._seen.add(key)
-        return self.selected(element.element, position)
+        return self._selected(element.element, position)
 
 
 def refuse_expression(reference: Reference) -> NoReturn:

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import BindParameter, Enum, Integer, String, Uuid, func, select
+from sqlalchemy import BindParameter, Enum, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ResourceClosedError
-from sqlalchemy.types import TypeEngine
 
 from ..compiler.foreign_keys import not_of_tenant, refuse_orphan
 from ..compiler.key_types import converted, is_sqlalchemys_own
 from ..compiler.notes import ReferenceRows
 from ..compiler.nulls import filled, makes_number_of_0, refuse_null, refuse_zero
-from ..compiler.predicates import OwnRows, keys_of
+from ..compiler.predicates import OwnRows, keys_of, keys_per_query
 from ..databases import database_for
 from ..errors import ConfigurationError, CrossTenantAccessError
 from ..orm.flush import flush_on
-from ..ownership.limits import converts_in_database
+from ..ownership.limits import undecorated
 from ..ownership.model import Reference, TypedReference, table_label
-from ..ownership.narrowing import is_kept, plain_number
+from ..ownership.narrowing import is_kept
+from .key_values import KeyValues
 
 __all__ = ["check_references"]
-
-CHUNK: Final = 5_000
-"""The number of values in one query; databases limit the parameters of a statement."""
-
-CHUNK_CONVERTED: Final = 200
-"""The same where each value stands in a condition of its own; databases limit their depth."""
 
 
 def check_references(
@@ -52,32 +46,37 @@ def check_references(
     parameters = list(parameters)
     moved = options.get("schema_translate_map")
     where = {"schema_translate_map": moved} if moved else {}
-    for written, (names, keys) in rows.items():
+    for written, found in rows.items():
         reference = written.reference
-        wanted = _distinct(reference, _values(names, parameters))
+        values: KeyValues | None = found.values
+        if values is None:
+            values = found.values = KeyValues(written, connection.dialect)
+        given = list(_values(found.rows, parameters))
+        wanted = _distinct(reference, given)
         nowhere = [each for each in wanted if None in each]
         if nowhere:
             _check_nowhere(connection, written, nowhere)
             wanted.difference_update(nowhere)
+        is_plain = values.check(given, _values(found.parts, parameters))
+        others = [] if is_plain else values.spelled_otherwise(given)
+        others = [each for each in others if None not in each]
         if reference.numbered:
             _refuse_zero(connection, written, wanted)
         if reference.is_narrower:
-            _check_fits(reference, wanted)
-        is_plain = _check_types(written, wanted, names, parameters)
-        if keys and wanted:
-            own = _values_of_own_rows(names, keys, parameters)
-            if database_for(connection.dialect).numbers_zero:
-                own = {each for each in own if is_kept(each, written.types)}
-            wanted -= own
+            _check_fits(reference, map(values.sent, [*wanted, *others]))
+        if found.keys and wanted and is_plain:
+            wanted -= _values_of_own_rows(connection, written, found, parameters)
         if not wanted:
             continue
         # What a session knows is of the tables' own schemas.
         flush = flush_on(connection) if is_plain and not where else None
         if flush is not None:
-            wanted = flush.unproven(written, wanted)
+            before, wanted = wanted, flush.unproven(written, wanted)
+            # Those that the flush has gathered for later were not checked yet.
+            wanted = {each for each in wanted if each in before or values.accepts(each)}
             if not wanted:
                 continue
-        if not _all_there(connection, written, list(wanted), where):
+        if not _all_there(connection, written, values, list(wanted), others, where):
             raise not_of_tenant(
                 reference.label,
                 reference.columns,
@@ -120,8 +119,9 @@ def _but_not_shared(reference: Reference) -> str:
 
 
 def _values_of_own_rows(
-    names: list[tuple[str, ...]],
-    keys: list[tuple[str, ...]],
+    connection: Connection,
+    written: TypedReference,
+    found: ReferenceRows,
     parameters: list[Mapping[str, Any]],
 ) -> set[tuple[Any, ...]]:
     """Return the values that refer only to rows which the same statement inserts before them.
@@ -133,11 +133,14 @@ def _values_of_own_rows(
     own: set[tuple[Any, ...]] = set()
     others: set[tuple[Any, ...]] = set()
     for each in parameters:
-        inserted.update(tuple(map(each.__getitem__, row)) for row in keys)
-        for row in names:
+        inserted.update(tuple(map(each.__getitem__, row)) for row in found.keys)
+        for row in found.rows:
             value = tuple(map(each.__getitem__, row))
             (own if value in inserted else others).add(value)
-    return own - others
+    own -= others
+    if database_for(connection.dialect).numbers_zero:
+        own = {each for each in own if is_kept(each, written.types)}
+    return own
 
 
 def _values(
@@ -199,96 +202,56 @@ def _check_null(connection: Connection, written: TypedReference) -> None:
             )
 
 
-def _check_types(
-    written: TypedReference,
-    values: Iterable[tuple[Any, ...]],
-    names: list[tuple[str, ...]],
-    parameters: list[Mapping[str, Any]],
-) -> bool:
-    """Refuse values that the database would convert to a text, or that only Python takes for equal.
-
-    The number 42 is found as ``"042"`` on MariaDB and stored as ``"42"``, which may be another
-    tenant's key. ``1`` and ``1.0`` are one value of a set, and may be two texts.
-
-    Returns:
-        whether the types are SQLAlchemy's own, so that equal values are the same key.
-    """
-    texts = [
-        position
-        for position, type_ in enumerate(written.types)
-        if isinstance(type_, String) and not isinstance(type_, Enum)
-    ]
-    if texts and not all(isinstance(value[each], str) for value in values for each in texts):
-        reference = written.reference
-        raise CrossTenantAccessError(
-            f"a foreign key of {reference.label} ({', '.join(reference.columns)}) is no text, "
-            "unlike its column: which key the database would make of it is not known; give a "
-            "string"
-        )
-    if all(map(is_sqlalchemys_own, written.types)):
-        return True
-    seen: dict[Any, str] = {}
-    for each in parameters:
-        for row in names:
-            value = tuple(map(each.__getitem__, row))
-            if seen.setdefault(value, repr(value)) != repr(value):
-                raise CrossTenantAccessError(
-                    f"foreign keys of {written.reference.label} are equal, but not the same: give "
-                    "them all as one type"
-                )
-    return False
-
-
 def _all_there(
     connection: Connection,
     written: TypedReference,
+    values: KeyValues,
     wanted: list[tuple[Any, ...]],
+    others: list[tuple[Any, ...]],
     options: Mapping[str, Any],
 ) -> bool:
-    size = CHUNK_CONVERTED if any(map(converts_in_database, written.types)) else CHUNK
+    """Return whether this tenant has the rows ``wanted``, and ``others``, which are equal to some.
+
+    Python would find one of ``others`` where the database has only its equal.
+    """
+    size = keys_per_query(written.types) if values.are_told_apart else 1
     for start in range(0, len(wanted), size):
         chunk = wanted[start : start + size]
-        found = {_as_stored(each, written) for each in _found(connection, written, chunk, options)}
+        found = set(map(values.as_found, _found(connection, written, values, chunk, options)))
         # The database may return a key in another spelling than it was given. Counting the rows
         # would not do: one value may match several, as the number 1 matches "1" and "01" on
         # MariaDB. So a key that seems to be missing is looked up on its own.
-        missing = (each for each in chunk if _as_stored(each, written) not in found)
-        if not all(_found(connection, written, [each], options) for each in missing):
+        missing = (each for each in chunk if values.as_looked_up(each) not in found)
+        if not all(_found(connection, written, values, [each], options) for each in missing):
             return False
-    return True
-
-
-def _as_stored(key: tuple[Any, ...], written: TypedReference) -> tuple[Any, ...]:
-    """Return ``key`` as the database stores it, if that is certain, such as 1 for "1"."""
-    return tuple(map(_value_as_stored, key, written.types))
-
-
-def _value_as_stored(value: Any, type_: TypeEngine[Any]) -> Any:
-    if type(value) is not str or not is_sqlalchemys_own(type_):
-        return value
-    if isinstance(type_, Integer):
-        number = plain_number(value)
-        return value if number is None else number
-    if isinstance(type_, Uuid):
-        return value.replace("-", "")
-    return value
+    return all(_found(connection, written, values, [each], options) for each in others)
 
 
 def _found(
     connection: Connection,
     written: TypedReference,
+    values: KeyValues,
     wanted: list[tuple[Any, ...]],
     options: Mapping[str, Any],
 ) -> set[tuple[Any, ...]]:
     """Return those of the keys ``wanted`` that this tenant has, as the database spells them."""
     reference = written.reference
-    columns, criterion = keys_of(reference.parent, reference.parent_columns, written.types, wanted)
+    _, criterion = keys_of(reference.parent, reference.parent_columns, written.types, wanted)
+    columns = values.columns_of(reference.parent)
     # The guard confines this query like any other.
     found = select(*columns).where(criterion)
     if reference.to_own_rows:
         found = found.where(OwnRows(columns[0]))
     try:
         rows = connection.execute(found, execution_options=options).all()
+    except LookupError:
+        if not any(isinstance(undecorated(each), Enum) for each in written.types):
+            raise
+        raise CrossTenantAccessError(
+            f"a foreign key of {reference.label} ({', '.join(reference.columns)}) refers to a row "
+            f"of {table_label(reference.parent)} whose key is no value of the column's "
+            "enumeration: give both columns the same type"
+        ) from None
     except ResourceClosedError:
         raise ConfigurationError(
             f"a foreign key of {reference.label} cannot be looked up, since the driver has no "

@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstanceState, Mapper, Session
 
 from ..compiler.chains import chain_along
 from ..compiler.key_types import check_conversion
-from ..compiler.predicates import column_of, keys_of, same
+from ..compiler.predicates import column_of, keys_of, keys_per_query, same
 from ..errors import CrossTenantAccessError
 from ..ownership.model import (
     ColumnOwnership,
@@ -99,8 +99,9 @@ def _tenants(objects: Iterable[Written]) -> Iterator[tuple[tuple[TypedReference,
             wanted.setdefault((connection, written), set()).add(key)
     for (connection, written), keys in wanted.items():
         every = list(keys)
-        for start in range(0, len(every), CHUNK):
-            for key, tenant in _found(connection, written, every[start : start + CHUNK]):
+        size = min(CHUNK, keys_per_query(written.types))
+        for start in range(0, len(every), size):
+            for key, tenant in _found(connection, written, every[start : start + size]):
                 yield (written, key), tenant
 
 

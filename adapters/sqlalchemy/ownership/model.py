@@ -51,6 +51,7 @@ __all__ = [
     "TypedReference",
     "carries_tenant",
     "column_ownership",
+    "converts_alike",
     "may_be_shared",
     "table_key",
     "table_label",
@@ -170,11 +171,9 @@ class Reference:
     is_computed: bool = False
     """Whether the database computes one of the columns, so that a statement cannot set it."""
     folded: Folded | None = None
-    """For the further columns of a foreign key that includes the tenant: where the database takes
-    different tenants for equal, so that they must be looked up."""
+    """For a foreign key that includes the tenant: where different tenants are equal."""
     fits: tuple[Fits | None, ...] = field(default=(), compare=False)
-    """For each column, the check of whether it holds a value as it is; ``None`` if it holds every
-    key of the parent."""
+    """For each column, the checks of whether it holds a key as it is; ``None`` if it always does."""
     not_null: frozenset[str] = frozenset()
     """The names of the columns that cannot be ``NULL``."""
     numbered: frozenset[str] = frozenset()
@@ -209,7 +208,7 @@ class TypedReference:
         """Return whether equal values of the foreign key and of its parent are the same key."""
         of_parent = {column.name: column.type for column in self.reference.parent.c}
         return all(
-            _converts_alike(type_, of_parent[name])
+            converts_alike(type_, of_parent[name])
             for type_, name in zip(self.types, self.reference.parent_columns, strict=True)
         )
 
@@ -219,7 +218,8 @@ _CONVERT_NOTHING: Final = frozenset(
 )
 
 
-def _converts_alike(left: TypeEngine[Any], right: TypeEngine[Any]) -> bool:
+def converts_alike(left: TypeEngine[Any], right: TypeEngine[Any]) -> bool:
+    """Return whether both types send every value as it is, or convert it in the same way."""
     return (
         type(left) is type(right)
         and type(left) in _CONVERT_NOTHING

@@ -44,7 +44,7 @@ from .capacity import (
     text_length,
     text_of,
 )
-from .forms import NOT_TAKEN, Form, ddl_of, forms_of, state_of
+from .forms import ddl_of, forms_of, state_of
 from .limits import undecorated
 
 __all__ = ["Fits", "all_fit", "fits_of", "is_kept", "plain_number"]
@@ -55,7 +55,10 @@ Check: TypeAlias = Callable[[Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """The checks of whether a foreign key holds a value as it is, on all databases."""
+    """The checks of whether a foreign key holds a value as it is, on all databases.
+
+    They are of values that decorators have converted already.
+    """
 
     checks: tuple[tuple[ExactText, Check], ...]
     """Each with the databases that it is for, which are told apart by how they compare texts."""
@@ -102,8 +105,8 @@ def fits_of(type_: TypeEngine[Any], parent: TypeEngine[Any]) -> Fits | None:
     pairs: dict[tuple[Any, ...], _Pair] = {}
     for own, other in zip(forms_of(type_), forms_of(parent), strict=True):
         kind = database_for(own.dialect).exact_text
-        key = (kind, id(own.stored), id(other.stored), *map(id, own.converting))
-        pairs.setdefault(key, _Pair(kind, own, other)).dialects.append(own.dialect)
+        key = (kind, id(own.stored), id(other.stored))
+        pairs.setdefault(key, _Pair(kind, own.stored, other.stored)).dialects.append(own.dialect)
     checks = ((each.kind, _check(each)) for each in pairs.values())
     found = tuple((kind, check) for kind, check in checks if check is not None)
     return Fits(found) if found else None
@@ -120,17 +123,9 @@ class _Pair:
     """A foreign key's type and its parent's, and the databases where it is these."""
 
     kind: ExactText
-    form: Form
-    parent: Form
+    own: TypeEngine[Any]
+    other: TypeEngine[Any]
     dialects: list[Dialect] = field(default_factory=list)
-
-    @property
-    def own(self) -> TypeEngine[Any]:
-        return self.form.stored
-
-    @property
-    def other(self) -> TypeEngine[Any]:
-        return self.parent.stored
 
 
 def all_fit(checks: Iterable[Fits | None]) -> Fits | None:
@@ -144,18 +139,7 @@ def _check(pair: _Pair) -> Check | None:
     if isinstance(own, NullType) or _are_alike(own, other):
         return None
     unlike = [each for each in pair.dialects if not _are_written_alike(own, other, each)]
-    inner = _check_of_stored(own, other, pair.kind) if unlike else None
-    if inner is None or not pair.form.converting:
-        return inner
-    check, sent = inner, pair.form.sent
-
-    def check_sent(value: Any) -> bool:
-        try:
-            return check(sent(value))
-        except NOT_TAKEN:
-            return False
-
-    return check_sent
+    return _check_of_stored(own, other, pair.kind) if unlike else None
 
 
 def _check_of_stored(own: TypeEngine[Any], other: TypeEngine[Any], kind: ExactText) -> Check | None:

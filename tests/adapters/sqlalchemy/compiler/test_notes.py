@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    Column,
     Engine,
+    ForeignKey,
     Integer,
+    MetaData,
+    String,
+    Table,
     TypeDecorator,
     bindparam,
     case,
@@ -22,10 +27,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 
 from tenantshield_mw import TenantShieldError
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import NAMES, DatabaseName, database
 
 from ..firms import DEAL, FIRM, refused, run, seed
-from ..watching import engine_in_memory, rows
+from ..watching import engine_in_memory, fill, rows
 
 engine = engine_in_memory(seed)
 
@@ -115,3 +121,41 @@ def test_the_results_of_a_case_by_row_are_looked_up(engine: Engine) -> None:
     assert rows(engine, "SELECT firm_id FROM refs_deal WHERE id = 11") == [(3,)]
     by_id[13] = 2
     refused(engine, update(DEAL).values(firm_id=case(by_id, value=DEAL.c.id)))
+
+
+class Shifted(TypeDecorator[int]):
+    """Writes a number plus a hundred."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        return value and value + 100
+
+
+@pytest.mark.parametrize("declared_first", [False, True])
+def test_the_types_of_the_statement_tell_whether_a_row_refers_to_another_of_it(
+    engine: Engine, *, declared_first: bool
+) -> None:
+    name = f"refs_tree_{declared_first}".lower()
+
+    def tree(type_: Any) -> Table:
+        return tenant_aware(
+            Table(
+                name,
+                MetaData(),
+                Column("id", type_, primary_key=True, autoincrement=False),
+                Column("tenant_id", String(20)),
+                Column("parent_id", Integer, ForeignKey(f"{name}.id")),
+            )
+        )
+
+    both = [
+        tree(each)
+        for each in ([Shifted(), Integer()] if declared_first else [Integer(), Shifted()])
+    ]
+    shifted = both[not declared_first]
+    shifted.create(engine)
+    fill(engine, f"INSERT INTO {name} VALUES (5, 'globex', NULL)")
+    refused(engine, insert(shifted), [{"id": 5, "parent_id": None}, {"id": 6, "parent_id": 5}])
+    assert rows(engine, f"SELECT id FROM {name}") == [(5,)]

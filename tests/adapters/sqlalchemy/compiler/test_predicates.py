@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from sqlalchemy import String, delete, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
-from tenantshield_mw import tenant_scope
+from tenantshield_mw import CrossTenantAccessError, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tests.databases import NAMES, DatabaseName, database, memory_engine, require
 
 from ..watching import fill, rows, sent
@@ -111,3 +126,62 @@ def test_an_index_on_the_tenant_column_is_used() -> None:
     (statement,) = statements
     plan = rows(engine, "EXPLAIN QUERY PLAN " + statement.replace("?", "'a'"))
     assert "bind_by_tenant (tenant_id=? AND name>?)" in plan[0][-1]
+
+
+class FoldingWithOperator(TypeDecorator[str]):
+    """A string of which every comparison ignores case."""
+
+    impl = String(50)
+    cache_ok = True
+
+    class comparator_factory(TypeDecorator.Comparator[str]):  # noqa: N801 # pyright: ignore[reportIncompatibleVariableOverride]
+        """Compares in lower case."""
+
+        def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
+            return op(type_coerce(self.expr, String()).collate("NOCASE"), *other, **kwargs)
+
+
+class FoldingWithIn(TypeDecorator[str]):
+    """A string of which ``IN`` ignores case."""
+
+    impl = String(50)
+    cache_ok = True
+
+    class comparator_factory(TypeDecorator.Comparator[str]):  # noqa: N801 # pyright: ignore[reportIncompatibleVariableOverride]
+        """Compares in lower case."""
+
+        def in_(self, other: Any) -> Any:
+            return func.lower(type_coerce(self.expr, String())).in_(other)
+
+
+@pytest.mark.parametrize("type_", [FoldingWithOperator, FoldingWithIn])
+@pytest.mark.parametrize("is_pair", [False, True])
+def test_a_type_that_folds_case_when_it_compares_does_not_fold_keys(
+    type_: type[TypeDecorator[str]], *, is_pair: bool
+) -> None:
+    name = f"bind_key_{type_.__name__}_{is_pair}".lower()
+    parent = Table(
+        name,
+        MetaData(),
+        Column("code", type_(), primary_key=True),
+        Column("part", Integer, primary_key=is_pair, server_default="1"),
+        Column("tenant_id", String(50)),
+    )
+    names = ["code", "part"][: 1 + is_pair]
+    child = Table(
+        f"{name}_use",
+        parent.metadata,
+        Column("code", type_()),
+        Column("part", Integer),
+        ForeignKeyConstraint(names, [parent.c[each] for each in names]),
+    )
+    tenant_aware(parent)
+    engine = memory_engine()
+    parent.metadata.create_all(engine)
+    fill(engine, f"INSERT INTO {name} VALUES ('K', 1, 'acme'), ('k', 1, 'globex')")
+    with tenant_scope("acme"), engine.connect() as connection:
+        for key in ("k", "K"):
+            with nullcontext() if key == "K" else pytest.raises(CrossTenantAccessError):
+                connection.execute(insert(child).values(code=key, part=1))
+        connection.commit()
+    assert rows(engine, f"SELECT code FROM {name}_use") == [("K",)]

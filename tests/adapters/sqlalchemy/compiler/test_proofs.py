@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import (
     Column,
     Engine,
+    ForeignKey,
     Integer,
     MetaData,
     String,
+    Table,
     case,
     cast,
     column,
@@ -29,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 
 from tenantshield_mw import TenantShieldError, UnguardedStatementError
-from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants
+from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 from tests.databases import database, require
 
 from ..firms import DEAL, FIRM, TRUSTING, refused, run, seed
@@ -201,3 +203,23 @@ def test_the_new_rows_own_columns_are_taken(engine: Engine) -> None:
     assert rows(engine, "SELECT tenant_id, firm_id, note FROM refs_deal WHERE id = 11") == [
         ("acme", 3, "new")
     ]
+
+
+# -- the parent in several MetaData ------------------------------------------------------
+
+
+def test_a_key_to_the_same_table_of_another_metadata_is_taken(engine: Engine) -> None:
+    children = []
+    for name in ("refs_near", "refs_far"):
+        metadata = MetaData()
+        tenant_aware(tenant_table("refs_middle", metadata))
+        firm = Column("middle_id", Integer, ForeignKey("refs_middle.id"), nullable=False)
+        children.append(Table(name, metadata, Column("id", Integer, primary_key=True), firm))
+        metadata.create_all(engine)
+    fill(engine, "INSERT INTO refs_middle (id, tenant_id) VALUES (1, 'acme'), (2, 'globex')")
+    fill(engine, "INSERT INTO refs_near VALUES (1, 1), (2, 2)")
+    near, far = children
+    run(engine, insert(far).from_select(["middle_id"], select(near.c.middle_id)))
+    run(engine, insert(near).from_select(["middle_id"], select(far.c.middle_id)))
+    assert rows(engine, "SELECT middle_id FROM refs_far") == [(1,)]
+    assert rows(engine, "SELECT middle_id FROM refs_near") == [(1,), (2,), (1,)]
