@@ -231,8 +231,9 @@ def refuse_shared_names(
     """
     if len(set(bind_names.values())) == len(bind_names):
         return
-    for written, (rows, _) in found.items():
-        for type_, names in zip(written.types, map(set, zip(*rows, strict=True)), strict=True):
+    for written, noted in found.items():
+        columns = map(set, zip(*noted.rows, strict=True))
+        for type_, names in zip(written.types, columns, strict=True):
             for bind, name in bind_names.items():
                 if name in names and _converts_apart(bind, type_, dialect):
                     raise UnguardedStatementError(

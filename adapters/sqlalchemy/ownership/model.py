@@ -173,7 +173,7 @@ class Reference:
     folded: Folded | None = None
     """For a foreign key that includes the tenant: where different tenants are equal."""
     fits: tuple[Fits | None, ...] = field(default=(), compare=False)
-    """For each column, the checks of whether it holds a key as it is; ``None`` if it always does."""
+    """For each column, the checks of whether it holds a key as it is; ``None`` for all keys."""
     not_null: frozenset[str] = frozenset()
     """The names of the columns that cannot be ``NULL``."""
     numbered: frozenset[str] = frozenset()

@@ -135,15 +135,15 @@ MUTANTS: Final = (
     Mutant(
         "expression-coalesce",
         "One proven part proves a coalesce().",
-        "return all(map(self.of, arguments))",
-        "return any(map(self.of, arguments))",
+        "return all(map(self._of, arguments))",
+        "return any(map(self._of, arguments))",
         (f"{_PROOFS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
     ),
     Mutant(
         "expression-case",
         "One proven result proves a CASE.",
-        "return all(self.of(each) for each in [*results, value.else_] if",
-        "return any(self.of(each) for each in [*results, value.else_] if",
+        "return all(self._of(each) for each in [*results, value.else_] if",
+        "return any(self._of(each) for each in [*results, value.else_] if",
         (f"{_PROOFS}::test_an_expression_that_could_yield_another_tenants_row_is_refused",),
     ),
     Mutant(

@@ -22,7 +22,7 @@ MUTANTS: Final = (
     Mutant(
         "reference-lookup",
         "A foreign key is not looked up.",
-        "        if not _all_there(connection, written, list(wanted), where):",
+        "        if not _all_there(connection, written, values, list(wanted), others, where):",
         "        if not wanted:",
         (f"{_FOREIGN_KEYS}::test_another_tenants_row_is_refused_in_every_form",),
     ),
