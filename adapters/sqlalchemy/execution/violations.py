@@ -118,7 +118,7 @@ def _as_cross_tenant(
     if not is_violation and sqlstate(error) != _FOREIGN_KEY_VIOLATION:
         return None
     table = _written(context)
-    if table is None:
+    if table is None or context is None:
         return None
     if not isinstance(current_bound(), TenantContext):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -144,7 +144,7 @@ class TiedNumbered(Base):
 
 
 @contextmanager
-def filled(name: DatabaseName, **options: Any) -> Iterator[tuple[Database, Engine]]:
+def filled(name: DatabaseName, **options: Any) -> Generator[tuple[Database, Engine]]:
     require(name)
     with database(name) as here:
         engine = here.engine(**options)

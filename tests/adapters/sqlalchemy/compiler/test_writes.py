@@ -69,8 +69,8 @@ class LowerInSql(TypeDecorator[str]):
     impl = String
     cache_ok = True
 
-    def bind_expression(self, bindvalue: Any) -> Any:
-        return func.lower(bindvalue)
+    def bind_expression(self, bindparam: Any) -> Any:
+        return func.lower(bindparam)
 
 
 OTHER_TYPES: Final = (Lower(), LowerInSql(), String(2), LargeBinary())

@@ -95,7 +95,7 @@ def test_a_number_is_no_key_of_texts(type_: Any) -> None:
 
 def test_an_object_with_a_number_for_a_decorated_text_is_refused() -> None:
     parent, child = tables(Spelled(9), Spelled(9))
-    mapped = type("Mapped", (), {})
+    mapped: Any = type("Mapped", (), {})
     mapping = registry()
     mapping.map_imperatively(mapped, child)
     with database("mariadb") as here:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,7 +51,7 @@ def told_the_driver(here: Database) -> Engine:
 
 
 @contextmanager
-def filled(name: DatabaseName, make: Callable[[Database], Engine]) -> Iterator[Any]:
+def filled(name: DatabaseName, make: Callable[[Database], Engine]) -> Generator[Any]:
     require(name)
     with database(name) as here:
         engine = make(here)
