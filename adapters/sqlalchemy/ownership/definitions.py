@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Column, Table
+from sqlalchemy.types import NullType
 
 from .derivation import is_made_by_database, is_not_null, is_numbered
 from .limits import accepted_by_all
@@ -67,7 +68,9 @@ def facts_in_all(
 def _named(name: str, tables: Iterable[Table]) -> list[Column[Any]]:
     # Some databases do not tell cases apart.
     same = name.casefold()
-    return [each for table in tables for each in table.columns if each.name.casefold() == same]
+    found = [each for table in tables for each in table.columns if each.name.casefold() == same]
+    # Of a table that is there in part, as Alembic makes it, a column may have no type.
+    return [each for each in found if not isinstance(each.type, NullType)] or found
 
 
 def _are_near(one: Table, other: Table) -> bool:

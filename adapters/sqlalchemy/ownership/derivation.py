@@ -195,17 +195,19 @@ def derive_through_parents(
     if not owning and _is_association(table):
         owning = [key for _, key in keys]
     for key in owning:
-        _check_unique(table, key)
+        _check_unique(table, key, find)
     return ParentOwnership(table, tuple(owning)) if owning else None
 
 
-def _check_unique(table: Table, key: ParentKey) -> None:
+def _check_unique(table: Table, key: ParentKey, find: FindTable) -> None:
     """Check that a row of ``table`` can refer to only one row by ``key``.
 
     Raises:
         ConfigurationError: rows of two tenants may have the same key.
     """
-    if not is_unique(key.parent, key.parent_columns):
+    # The parent may be there in part, as Alembic makes it for a foreign key.
+    objects = (key.parent, find(table_key(key.parent)))
+    if not any(each is not None and is_unique(each, key.parent_columns) for each in objects):
         parent, names = table_label(key.parent), ", ".join(key.parent_columns)
         raise ConfigurationError(
             f"{table_label(table)} belongs to a tenant through {', '.join(key.columns)}, which "

@@ -76,7 +76,7 @@ MUTANTS: Final = (
     Mutant(
         "ambiguous-tie",
         "A table may be tied by what two tenants may have.",
-        "        _check_unique(table, key)\n",
+        "        _check_unique(table, key, find)\n",
         "        pass\n",
         (_OWNERSHIP,),
     ),

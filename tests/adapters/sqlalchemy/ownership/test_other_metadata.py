@@ -221,3 +221,19 @@ def test_a_parent_that_is_there_in_part_is_found_elsewhere(here: Database) -> No
     with tenant_scope("a"), engine.begin() as connection:
         assert connection.scalars(select(line.c.id)).all() == [10]
     engine.dispose()
+
+
+def test_tables_that_are_there_in_part_are_no_obstacle(here: Database) -> None:
+    parent = item(MetaData())
+    metadata = MetaData()
+    # As Alembic makes them for a foreign key.
+    Table("item", metadata, Column("id"))
+    partly = Table("line", metadata, Column("item_id", ForeignKey("item.id"), nullable=False))
+    line = tied_in(parent.metadata, "line", "item", parent.c.id)
+    engine = here.engine()
+    with tenant_scope("a"), engine.begin() as connection:
+        assert connection.scalars(select(line.c.id)).all() == [10]
+        connection.execute(insert(line).values(id=30, item_id=1))
+        with pytest.raises(CrossTenantAccessError):
+            connection.execute(insert(partly).values(item_id=2))
+    engine.dispose()
