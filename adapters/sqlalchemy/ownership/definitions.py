@@ -16,9 +16,9 @@ from sqlalchemy.types import NullType
 from .derivation import is_made_by_database, is_not_null, is_numbered
 from .limits import accepted_by_all
 from .model import ColumnOwnership, Reference, table_key
-from .narrowing import all_fit, fits_of
+from .narrowing import Fits, all_fit, fits_of
 
-__all__ = ["all_of", "facts_in_all", "limited_by_all"]
+__all__ = ["all_of", "limited_by_all", "with_facts"]
 
 
 def limited_by_all(ownership: ColumnOwnership, tables: Iterable[Table]) -> ColumnOwnership:
@@ -31,38 +31,38 @@ def limited_by_all(ownership: ColumnOwnership, tables: Iterable[Table]) -> Colum
     return replace(ownership, accepts=accepts, others=tuple(types))
 
 
-def facts_in_all(
-    tables: Collection[Table],
-    columns: Collection[str],
-    parents: Collection[Table],
-    parent_columns: Iterable[str],
-) -> dict[str, Any]:
-    """Return what the columns of a foreign key are, as attributes of :class:`Reference`.
+def with_facts(
+    reference: Reference, tables: Collection[Table], parents: Collection[Table]
+) -> Reference:
+    """Return ``reference`` with what is known of its columns.
 
     Args:
-        tables: every object for the table that has the foreign key, some of them without it.
-        columns: the names of its columns.
+        reference: a foreign key.
+        tables: every object for the table that has it, some of them without it.
         parents: every object for the table that it refers to.
-        parent_columns: the names of the columns that it refers to.
     """
-    found = [each for name in columns for each in _named(name, tables)]
-    return {
-        "made_by_database": frozenset(each.name for each in found if is_made_by_database(each)),
-        "is_computed": any(each.computed is not None for each in found),
-        "not_null": frozenset(each.name for each in found if is_not_null(each)),
-        "numbered": frozenset(each.name for each in found if is_numbered(each)),
-        "fits": tuple(
-            all_fit(
-                fits_of(own.type, other.type)
-                for table in tables
-                for own in _named(name, [table])
-                # Another MetaData may have other types for both, such as a CHAR and not a Uuid.
-                for other in _named(referred, [each for each in parents if _are_near(each, table)])
-                or _named(referred, parents)
-            )
-            for name, referred in zip(columns, parent_columns, strict=True)
-        ),
-    }
+    found = [each for name in reference.columns for each in _named(name, tables)]
+    names = zip(reference.columns, reference.parent_columns, strict=True)
+    return replace(
+        reference,
+        made_by_database=frozenset(each.name for each in found if is_made_by_database(each)),
+        is_computed=any(each.computed is not None for each in found),
+        not_null=frozenset(each.name for each in found if is_not_null(each)),
+        numbered=frozenset(each.name for each in found if is_numbered(each)),
+        fits=tuple(_fits(_named(name, tables), _named(other, parents)) for name, other in names),
+    )
+
+
+def _fits(columns: list[Column[Any]], referred: list[Column[Any]]) -> Fits | None:
+    near: dict[int, list[Column[Any]]] = {}
+    for each in referred:
+        near.setdefault(id(each.table.metadata), []).append(each)
+    return all_fit(
+        fits_of(own.type, other.type)
+        for own in columns
+        # Another MetaData may have other types for both, such as a CHAR and not a Uuid.
+        for other in near.get(id(own.table.metadata), referred)
+    )
 
 
 def _named(name: str, tables: Iterable[Table]) -> list[Column[Any]]:
@@ -71,10 +71,6 @@ def _named(name: str, tables: Iterable[Table]) -> list[Column[Any]]:
     found = [each for table in tables for each in table.columns if each.name.casefold() == same]
     # Of a table that is there in part, as Alembic makes it, a column may have no type.
     return [each for each in found if not isinstance(each.type, NullType)] or found
-
-
-def _are_near(one: Table, other: Table) -> bool:
-    return one.metadata is other.metadata
 
 
 def all_of(references: Iterable[Reference]) -> list[Reference]:
@@ -91,11 +87,6 @@ def _both(one: Reference, other: Reference) -> Reference:
         one,
         owns=one.owns or other.owns,
         to_own_rows=one.to_own_rows or other.to_own_rows,
-        made_by_database=one.made_by_database | other.made_by_database,
-        is_computed=one.is_computed or other.is_computed,
         # None: it is looked up on every database.
         folded=one.folded if one.folded is other.folded else None,
-        fits=tuple(map(all_fit, zip(one.fits, other.fits, strict=True))),
-        not_null=one.not_null | other.not_null,
-        numbered=one.numbered | other.numbered,
     )

@@ -13,7 +13,7 @@ from sqlalchemy.sql.expression import TableClause
 from ..databases import ExactText
 from ..errors import ConfigurationError, UnguardedStatementError
 from .declaration import Declaration, Shared, Through, refuse_shared_and_tied
-from .definitions import all_of, facts_in_all, limited_by_all
+from .definitions import all_of, limited_by_all, with_facts
 from .derivation import (
     derive_all,
     derive_through_parents,
@@ -348,8 +348,14 @@ class State:
     def _references_in(
         self, tables: Collection[Table], exact_text: ExactText
     ) -> tuple[Reference, ...]:
-        found = all_of(each for table in tables for each in self._find_references(table, tables))
-        return tuple(each.on(exact_text) for each in found if each.matters_on(exact_text))
+        found = all_of(each for table in tables for each in self._find_references(table))
+        return tuple(
+            with_facts(
+                each, tables, self.definitions.get(table_key(each.parent), [each.parent])
+            ).on(exact_text)
+            for each in found
+            if each.matters_on(exact_text)
+        )
 
     def owned_parents(self, table: Table) -> Iterator[tuple[ParentKey, Ownership]]:
         """Yield the foreign keys of ``table`` to owned tables, with their ownership."""
@@ -358,7 +364,7 @@ class State:
             if parent is not None:
                 yield key, parent
 
-    def _find_references(self, table: Table, tables: Collection[Table]) -> Iterator[Reference]:
+    def _find_references(self, table: Table) -> Iterator[Reference]:
         ownership = self.ownership_of(table_key(table), table)
         owning = (
             {each.columns for each in ownership.parent_keys}
@@ -376,7 +382,6 @@ class State:
                     continue
             owns = key.columns in owning
             if owns or table_key(table) not in self.unchecked:
-                parents = self.definitions.get(table_key(key.parent), [key.parent])
                 yield Reference(
                     table_label(table),
                     names,
@@ -385,5 +390,4 @@ class State:
                     owns,
                     owns and to_own,
                     folded=folded,
-                    **facts_in_all(tables, names, parents, parent_names),
                 )

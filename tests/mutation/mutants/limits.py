@@ -17,22 +17,22 @@ MUTANTS: Final = (
     Mutant(
         "definitions-fits",
         "Another MetaData's narrower foreign key counts for nothing.",
-        "        fits=tuple(map(all_fit, zip(one.fits, other.fits, strict=True))),\n",
-        "",
+        "        for own in columns\n",
+        "        for own in columns[:1]\n",
         (f"{_DEFINITIONS}::test_a_foreign_key_holds_what_it_holds_in_every_definition",),
     ),
     Mutant(
         "definitions-computed",
         "A foreign key that another MetaData says is computed is not looked up.",
-        "        is_computed=one.is_computed or other.is_computed,\n",
-        "",
+        "is_computed=any(each.computed is not None for each in found)",
+        "is_computed=found[0].computed is not None",
         (f"{_DEFINITIONS}::test_a_foreign_key_that_one_definition_computes_is_refused",),
     ),
     Mutant(
         "definitions-parent",
         "A parent that only another MetaData defines is compared with nothing.",
-        "                or _named(referred, parents)\n",
-        "",
+        "near.get(id(own.table.metadata), referred)",
+        "near.get(id(own.table.metadata), ())",
         (f"{_DEFINITIONS}::test_a_parent_that_only_another_metadata_defines_is_compared_with",),
     ),
     Mutant(
