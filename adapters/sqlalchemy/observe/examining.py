@@ -372,7 +372,7 @@ def _references_refused(
     references = compiled.tenantshield_references
     if not references:
         return
-    names = {name for rows, _ in references.values() for row in rows for name in row}
+    names = {name for noted in references.values() for row in noted.rows for name in row}
     complete = [row for row in values if names <= row.keys()]
     if not complete:
         return
