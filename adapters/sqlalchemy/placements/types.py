@@ -45,14 +45,19 @@ def columns_by_type(tables: Iterable[Table], dialect: Dialect) -> dict[str, str]
             declared = _stored(column.type, dialect)
             if isinstance(declared, ARRAY):
                 declared = _stored(declared.item_type, dialect)
-            if isinstance(declared, ENUM | DOMAIN) and declared.schema is None:
+            # Another database's ENUM has no name.
+            if isinstance(declared, ENUM | DOMAIN) and declared.name and declared.schema is None:
                 found.setdefault(str(declared.name), f"{table.name}.{column.name}")
     return found
 
 
 def _stored(declared: TypeEngine[Any], dialect: Dialect) -> Any:
     """Return the type that the database has, behind those of the application's own."""
-    declared = declared.dialect_impl(dialect)
+    try:
+        declared = declared.dialect_impl(dialect)
+    except AttributeError:
+        # SQLAlchemy 2.0 cannot say what another database's ENUM is: none of PostgreSQL's.
+        return declared
     while isinstance(declared, TypeDecorator):
         declared = declared.impl_instance.dialect_impl(dialect)
     return declared

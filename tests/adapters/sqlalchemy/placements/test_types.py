@@ -20,12 +20,14 @@ from sqlalchemy import (
     insert,
     select,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tenantshield_mw import ConfigurationError, TenantContext, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.placements import Placements, Schemas
+from tenantshield_mw.adapters.sqlalchemy.placements.types import columns_by_type
 from tests.databases import Database, database
 from tests.drivers import with_driver
 
@@ -170,3 +172,8 @@ def test_types_that_work_in_each_schema_are_accepted(
     engine.dispose()
     for schema in ("public", "globex"):
         assert here.read(f"SELECT count(*) FROM {schema}.placed_coloured") == [(8,)]
+
+
+def test_a_type_of_another_database_is_none_of_them(engine: Engine) -> None:
+    table = Table("placed_elsewhere", MetaData(), Column("kind", mysql.ENUM("a", "b")))
+    assert columns_by_type([table], engine.dialect) == {}
