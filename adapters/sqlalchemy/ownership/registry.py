@@ -44,9 +44,9 @@ class Registry:
     """The declarations, and the ownership that follows from them.
 
     ``generation`` changes with every declaration and with every table that is added to a
-    known ``MetaData``; what was compiled under an older one is not used again. Threads may
-    declare and query at the same time. To cache something derived from the answers, read
-    the generation first and query afterwards.
+    ``MetaData`` which counts: one with declarations, or with a foreign key. What was compiled
+    under an older one is not used again. Threads may declare and query at the same time. To cache
+    something derived from the answers, read the generation first and query afterwards.
     """
 
     def __init__(self) -> None:
@@ -328,7 +328,7 @@ class Registry:
         return names or found.parent_columns
 
     def tables(self) -> list[Table]:
-        """Return all tables of every ``MetaData`` in which something was declared."""
+        """Return all tables of every ``MetaData`` that may have to do with tenants' rows."""
         return list(self._state.tables.values())
 
     def definitions(self) -> list[Table]:
@@ -336,7 +336,7 @@ class Registry:
         return self._state.all_definitions()
 
     def is_known(self, table: Table) -> bool:
-        """Return whether this very ``table`` is in a ``MetaData`` with declarations."""
+        """Return whether this very ``table`` is among :meth:`tables`."""
         return self._state.tables.get(table_key(table)) is table
 
     def is_apart(self, table: TableClause) -> bool:
