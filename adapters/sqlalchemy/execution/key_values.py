@@ -30,8 +30,9 @@ from ..compiler.key_types import (
 )
 from ..compiler.predicates import column_of
 from ..errors import CrossTenantAccessError
+from ..ownership.capacity import plain_number
+from ..ownership.forms import form_on
 from ..ownership.model import Reference, TypedReference
-from ..ownership.narrowing import plain_number
 
 __all__ = ["KeyValues"]
 
@@ -177,9 +178,8 @@ class _Column:
     """Judges the values for one column of a foreign key."""
 
     __slots__ = (
-        "_dialect",
         "_digits",
-        "_given",
+        "_is_decorated",
         "_is_whole",
         "_scale",
         "_stored",
@@ -187,20 +187,22 @@ class _Column:
         "kind",
         "plain",
         "read_type",
+        "sent",
     )
 
     def __init__(self, given: TypeEngine[Any], parent: TypeEngine[Any], dialect: Dialect) -> None:
-        self._given = given.dialect_impl(dialect)
-        self._dialect = dialect
-        self._stored = _stored_type(given, dialect)
+        form = form_on(given, dialect)
+        self._stored, self._is_decorated = form.stored, bool(form.layers)
+        self.sent = form.sent
+        """Returns what the decorators of the type make of a value."""
         self.read_type, self.is_told_apart = given, True
         if not is_sqlalchemys_own(given):
-            self.read_type = layer = self._given
+            self.read_type = layer = given.dialect_impl(dialect)
             while isinstance(layer, TypeDecorator) and not is_sqlalchemys_own(layer):
                 self.is_told_apart = self.is_told_apart and not _converts(layer, "bind_expression")
                 self.read_type = layer = layer.impl_instance
             self.is_told_apart = self.is_told_apart and not _converts(layer, *_CONVERSIONS)
-        key = _stored_type(parent, dialect)
+        key = form_on(parent, dialect).stored
         self.kind = _kind(key)
         if self.kind is _Kind.OTHER:
             self.kind = _kind(self._stored)
@@ -215,22 +217,13 @@ class _Column:
     def _plain(self) -> frozenset[type] | None:
         if self.kind is _Kind.OTHER:
             return None
-        if isinstance(self._given, TypeDecorator):
+        if self._is_decorated:
             return frozenset()
         if self.kind is _Kind.TEXT and isinstance(self._stored, String | NullType):
             return frozenset({type(None), str})
         if self.kind is _Kind.NUMBER and not isinstance(self._stored, Float):
             return frozenset({type(None), str, int})
         return frozenset()
-
-    def sent(self, value: Any) -> Any:
-        """Return what the decorators of the type make of ``value``."""
-        layer = self._given
-        while isinstance(layer, TypeDecorator):
-            if type(layer).process_bind_param is not TypeDecorator.process_bind_param:
-                value = layer.process_bind_param(value, self._dialect)
-            layer = layer.impl_instance
-        return value
 
     def as_stored(self, value: Any) -> Any:
         """Return ``value`` as the database stores it, if that is certain."""
@@ -310,16 +303,6 @@ def _digits_and_scale(type_: TypeEngine[Any]) -> tuple[float, float]:
     if type_.precision is None:
         return math.inf, math.inf
     return type_.precision, type_.scale or 0
-
-
-def _stored_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
-    """Return the type behind ``type_`` as it was given; a dialect may make a NUMERIC of a Float."""
-    while True:
-        # private: the types that replace this one on some databases.
-        type_ = type_._variant_mapping.get(dialect.name, type_)
-        if not isinstance(type_, TypeDecorator):
-            return type_
-        type_ = type_.load_dialect_impl(dialect)
 
 
 def _kind(type_: TypeEngine[Any]) -> _Kind:

@@ -301,12 +301,14 @@ def _target(element: ForeignKey) -> tuple[str, str]:
 
 def is_made_by_database(column: Column[Any]) -> bool:
     """Return whether the database writes a value if a statement leaves ``column`` out."""
+    if _may_be_numbered(column):
+        return True
     default = column.server_default
     if default is None:
-        return _may_be_numbered(column)
+        return False
     # The value of a fetched or computed default is unknown. A default of NULL does not count.
     given = getattr(default, "arg", None)
-    return str(getattr(given, "text", given)).strip().upper() != "NULL" or _may_be_numbered(column)
+    return str(getattr(given, "text", given)).strip().upper() != "NULL"
 
 
 def _may_be_numbered(column: Column[Any]) -> bool:

@@ -332,13 +332,7 @@ def column_ownership(
     if shared is not None and shared.value is not None:
         accepts = other_than(found.type, shared.value, accepts)
     return ColumnOwnership(
-        table,
-        found.name,
-        found.key,
-        found.type,
-        python_type,
-        accepts,
-        shared_rows=shared,
+        table, found.name, found.key, found.type, python_type, accepts, shared_rows=shared
     )
 
 

@@ -47,7 +47,7 @@ from .capacity import (
 from .forms import ddl_of, forms_of, state_of
 from .limits import undecorated
 
-__all__ = ["Fits", "all_fit", "fits_of", "is_kept", "plain_number"]
+__all__ = ["Fits", "all_fit", "fits_of", "is_kept"]
 
 Check: TypeAlias = Callable[[Any], bool]
 """Returns whether a foreign key holds a value as it is, on some databases."""

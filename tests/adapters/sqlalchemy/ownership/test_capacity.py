@@ -80,5 +80,20 @@ def test_sqlite_takes_some_texts_for_numbers(text: str, number: bool) -> None:
     assert looks_like_number(text) is number
 
 
-def test_only_the_usual_spelling_is_a_number_everywhere() -> None:
-    assert [plain_number(each) for each in ("42", "042", "4.0")] == [42, None, None]
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("42", 42),
+        ("042", None),
+        ("4.0", None),
+        ("7", 7),
+        ("-7", -7),
+        ("0", 0),
+        ("01", None),
+        ("1.0", None),
+        (" 1", None),
+        ("-0", None),
+    ],
+)
+def test_only_a_plain_number_is_one(text: str, number: int | None) -> None:
+    assert plain_number(text) == number

@@ -33,7 +33,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.types import UserDefinedType
 
 from tenantshield_mw.adapters.sqlalchemy.databases import DATABASES
-from tenantshield_mw.adapters.sqlalchemy.ownership.narrowing import fits_of, is_kept, plain_number
+from tenantshield_mw.adapters.sqlalchemy.ownership.narrowing import fits_of, is_kept
 
 
 class Amount(UserDefinedType[Any]):
@@ -240,14 +240,6 @@ def test_a_type_for_one_database_counts_as_well() -> None:
     fits = fits_of(own, String(20))
     assert fits is not None
     assert (fits("12345"), fits("123456")) == (True, False)
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [("7", 7), ("-7", -7), ("0", 0), ("01", None), ("1.0", None), (" 1", None), ("-0", None)],
-)
-def test_only_a_plain_number_is_one(text: str, number: int | None) -> None:
-    assert plain_number(text) == number
 
 
 @pytest.mark.parametrize(
