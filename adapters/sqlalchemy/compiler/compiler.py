@@ -9,6 +9,7 @@ start-up.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -55,11 +56,20 @@ class GuardedCompiler(_Base):
         if not self._guard.is_rendering:
             # private: Compiled.__init__() renders the statement by calling this once.
             if self._guard.has_rendered:
-                self._guard = self.guard_class(self, scans=self.scans_raw_sql)
+                return self._render_another(render)
             return self._guard.render(render)
         text = render()
         self._guard.raw.add_rendered(obj, text, self._guard.enclosing())
         return text
+
+    def _render_another(self, render: Callable[[], Any]) -> Any:
+        # The statement keeps its own guard, which has noted what is checked at each execution.
+        guard = self._guard
+        self._guard = self.guard_class(self, scans=self.scans_raw_sql)
+        try:
+            return self._guard.render(render)
+        finally:
+            self._guard = guard
 
     @util.memoized_property
     def tenantshield_references(self) -> dict[TypedReference, ReferenceRows]:
@@ -85,8 +95,17 @@ class GuardedCompiler(_Base):
         return bool(self.tenantshield_references) or self.tenantshield_skips_rows
 
     # private: the processors by parameter name, called for each value of each execution.
-    @util.memoized_property
+    #
+    # Threads share a compiled statement as soon as it is in SQLAlchemy's cache. SQLAlchemy's own
+    # processors, which neither fill nor check the tenant, come to stand in __dict__ under this
+    # name before the guard's are made. A property takes precedence over __dict__, so that no
+    # thread finds them.
+    @property
     def _bind_processors(self) -> Any:
+        return self._tenantshield_processors
+
+    @util.memoized_property
+    def _tenantshield_processors(self) -> dict[str, Any]:
         processors: dict[str, Any] = dict(super()._bind_processors)
         for bind, name in self.bind_names.items():
             role = role_of(bind)

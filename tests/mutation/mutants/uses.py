@@ -1,4 +1,4 @@
-"""Mutants of connections that several tasks or threads share."""
+"""Mutants of connections and statements that several tasks or threads share."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ MUTANTS: Final = (
         "        if not is_same_scope(other.bound, use.bound):",
         "        if False:",
         (f"{_USES}::test_two_threads_do_not_use_a_connection_in_two_scopes",),
+    ),
+    Mutant(
+        "uses-compiled",
+        "A thread executes a statement while another one is about to add the tenant's checks.",
+        "    @property\n    def _bind_processors",
+        "    @util.memoized_property\n    def _bind_processors",
+        ("tests/adapters/sqlalchemy/compiler/test_compiler_in_threads.py",),
     ),
     Mutant(
         "uses-begin",
