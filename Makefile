@@ -10,8 +10,9 @@
 
 PYTHON ?= python3
 N ?= 2000
-# The number of processes for the suite; 0 for a single process, to use a debugger.
-WORKERS ?= auto
+# The number of processes for the suite, one more than processors, since the tests often wait for a
+# server; 0 for a single process, to use a debugger.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin

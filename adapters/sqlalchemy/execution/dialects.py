@@ -89,6 +89,9 @@ def guarded_dialect(dialect: Dialect, *, reviewed: bool = False) -> Dialect:
     if cached is None or cached[0] != generation:
         registry.check_required()
         cached = (generation, _new_guarded(dialect, scans=True), _new_guarded(dialect, scans=False))
+        # They have the same methods, and this one does not refuse what the database would pass on
+        # to other rows.
+        _prove(cached[2])
         dialect.__dict__[GUARDED_DIALECTS] = cached
     return cast("Dialect", cached[2 if reviewed else 1])
 
@@ -112,7 +115,6 @@ def _new_guarded(dialect: Dialect, *, scans: bool) -> Dialect:
     kind = _class_for(type(dialect), scans=scans)
     guarded = kind.__new__(kind)
     guarded.__dict__ = dialect.__dict__
-    _prove(guarded)
     return guarded
 
 

@@ -3,7 +3,7 @@
 The guard does not confine a ``DELETE`` on a shared or undeclared table. If tenant-aware
 tables refer to it with ``ON DELETE CASCADE`` or a similar action, the database then deletes or
 changes rows of every tenant without a further statement. These foreign keys are found in the
-models.
+models, and so are those by which it would take a row from its tenant, with ``ON DELETE SET NULL``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, cast
 
-from sqlalchemy import Table
+from sqlalchemy import Column, Table
 from sqlalchemy import table as bare_table
 from sqlalchemy.sql.expression import TableClause
 
 from ..errors import UnguardedStatementError
-from .derivation import foreign_keys, is_made_by_database, is_unique
-from .model import ParentKey, TableKey, carries_tenant, table_key, table_label
+from .derivation import foreign_keys, is_made_by_database, is_not_null, is_unique
+from .model import ColumnOwnership, ParentKey, TableKey, carries_tenant, table_key, table_label
 from .registry import registry
 
 __all__ = [
@@ -126,6 +126,12 @@ def is_cascading_parent(table: TableClause) -> bool:
 
 def effect_of(found: Cascade) -> str:
     """Return the effect of a foreign key's action, for an error's message."""
+    if _unties(found):
+        return (
+            f"makes the database write NULL into {', '.join(found.columns)} of rows of "
+            f"{table_label(found.table)}, which then belong to no tenant (use another action, "
+            'ondelete="CASCADE" for example, or nullable=False)'
+        )
     if is_tenant_aware(found.parent) and defaults(found):
         return (
             f"makes the database write the default of {', '.join(found.columns)} into rows of "
@@ -222,7 +228,9 @@ def reached(
             if not action:
                 continue
             child_is_tenants = is_tenant_aware(edge.table)
-            if child_is_tenants and (not parent_is_tenants or crosses(edge) or defaults(edge)):
+            if child_is_tenants and (
+                not parent_is_tenants or crosses(edge) or defaults(edge) or _unties(edge)
+            ):
                 yield edge
             goes = changed is None and action == "CASCADE"
             following = None if goes else frozenset(each.casefold() for each in edge.columns)
@@ -255,8 +263,47 @@ def defaults(edge: Cascade) -> bool:
         return False
     if carries_tenant(ParentKey(edge.columns, edge.parent, edge.parent_columns), child, parent):
         return False
-    columns = [each for each in edge.table.columns if each.name in edge.columns]
-    return any(map(is_made_by_database, columns))
+    return any(map(is_made_by_database, _columns_of(edge)))
+
+
+def _columns_of(edge: Cascade) -> Iterator[Column[Any]]:
+    """Yield the columns of a foreign key, in every object for the table that has it.
+
+    One of them may lack a default that another one tells of.
+    """
+    for table in (edge.table, *registry.definitions_of(edge.table)):
+        yield from (each for each in table.columns if each.name in edge.columns)
+
+
+def _unties(edge: Cascade) -> bool:
+    """Return whether an action takes a tenant's row from its tenant."""
+    child = registry.ownership_of(edge.table) if is_tenant_aware(edge.table) else None
+    if child is None:
+        return False
+    if isinstance(child, ColumnOwnership):
+        owning = {child.column.casefold()}
+    else:
+        owning = {name.casefold() for key in child.parent_keys for name in key.columns}
+    actions = (edge.on_delete, edge.on_update)
+    # Where it is NOT NULL, the database refuses.
+    return any(
+        column.name.casefold() in owning
+        and not is_not_null(column)
+        and any(_writes_null(each, column) for each in actions)
+        for column in _columns_of(edge)
+    )
+
+
+def _writes_null(action: str, column: Column[Any]) -> bool:
+    if action == "SET DEFAULT":
+        return not is_made_by_database(column)
+    if not action.startswith("SET NULL"):
+        return False
+    # PostgreSQL takes the names of the columns, all others mean all of them.
+    named = {
+        each.strip(' "').casefold() for each in action[len("SET NULL") :].strip(" ()").split(",")
+    }
+    return named == {""} or column.name.casefold() in named
 
 
 def is_same_table(one: TableClause, other: TableClause) -> bool:

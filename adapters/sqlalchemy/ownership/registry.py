@@ -312,20 +312,12 @@ class Registry:
         if state.is_apart(table):
             return ()
         key = state.resolve(table, default_schemas)
-        found = next(
-            (
-                parent_key
-                for ownership in state.ownerships.values()
-                if isinstance(ownership, ParentOwnership)
-                for parent_key in ownership.parent_keys
-                if table_key(parent_key.parent) == key
-            ),
-            None,
-        )
-        if found is None:
-            return ()
-        names = tuple(each.name for each in found.parent.primary_key)
-        return names or found.parent_columns
+        for ownership in state.ownerships.values():
+            for each in ownership.parent_keys if isinstance(ownership, ParentOwnership) else ():
+                if table_key(each.parent) == key:
+                    names = tuple(column.name for column in each.parent.primary_key)
+                    return names or each.parent_columns
+        return ()
 
     def tables(self) -> list[Table]:
         """Return all tables of every ``MetaData`` that may have to do with tenants' rows."""
@@ -334,6 +326,10 @@ class Registry:
     def definitions(self) -> list[Table]:
         """Return every object for each of these tables, as each may define a part of it."""
         return self._state.all_definitions()
+
+    def definitions_of(self, table: TableClause) -> list[Table]:
+        """Return every object for ``table``."""
+        return self._state.definitions.get(table_key(table), [])
 
     def is_known(self, table: Table) -> bool:
         """Return whether this very ``table`` is among :meth:`tables`."""

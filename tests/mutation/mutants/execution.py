@@ -131,7 +131,7 @@ MUTANTS: Final = (
     Mutant(
         "prove",
         "Nobody sees whether the guard has an effect.",
-        "    _prove(guarded)\n",
+        "        _prove(cached[2])\n",
         "",
         (
             f"{_DIALECTS}::test_a_guard_without_effect_is_noticed_before_anything_is_sent",

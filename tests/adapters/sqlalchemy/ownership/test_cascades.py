@@ -123,6 +123,15 @@ def test_a_default_of_the_databases_may_be_another_tenants_row() -> None:
     refuse_cascade(harmless)
 
 
+def test_a_default_counts_that_another_metadata_tells_of() -> None:
+    parent = owned("casc_twins")
+    owned("casc_twin", Column("of", ForeignKey("casc_twins.id", ondelete="SET DEFAULT")))
+    refuse_cascade(parent)
+    tenant_aware(tenant_table("casc_twin", MetaData(), Column("of", Integer, server_default="2")))
+    with pytest.raises(UnguardedStatementError, match="default of of "):
+        refuse_cascade(parent)
+
+
 def test_a_foreign_key_that_comes_later_counts() -> None:
     shared = unowned("casc_later")
     refuse_cascade(shared)
