@@ -9,6 +9,7 @@ from ..mutant import TESTS, Mutant, leak
 __all__ = ["MUTANTS"]
 
 _OWNERSHIP: Final = f"{TESTS}/ownership"
+_NULLS: Final = f"{TESTS}/ownership/test_rows_without_a_tenant.py"
 _CASCADES: Final = f"{TESTS}/ownership/test_cascades.py"
 _REGISTRY: Final = f"{TESTS}/ownership/test_registry.py"
 _STATEMENTS: Final = f"{TESTS}/shared_rows/test_statements.py"
@@ -20,6 +21,20 @@ MUTANTS: Final = (
         "    if found is not None:\n        verb",
         "    if found is None and False:\n        verb",
         (f"{_CASCADES}::test_a_delete_that_reaches_tenants_rows_is_refused",),
+    ),
+    Mutant(
+        "cascade-null",
+        "The database takes rows from their tenant.",
+        " or defaults(edge) or _unties(edge)",
+        " or defaults(edge)",
+        (f"{_NULLS}::test_a_row_is_not_deleted_with_which_others_would_lose_their_tenant",),
+    ),
+    Mutant(
+        "cascade-null-named",
+        "A column that SET NULL names is overlooked.",
+        '    return named == {""} or column.name.casefold() in named',
+        '    return named == {""}',
+        (f"{_NULLS}::test_every_action_that_writes_null_counts",),
     ),
     Mutant(
         "cascade-generation",
