@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 import sqlalchemy
-from sqlalchemy import Engine, delete, insert, select, text, update
+from sqlalchemy import Engine, delete, insert, literal, select, text, update
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ObjectNotExecutableError
 
 from tenantshield_mw import MissingTenantContextError, system_scope, tenant_scope
+from tenantshield_mw.adapters.sqlalchemy.execution.dialects import guarded_dialect
+from tests.databases import memory_engine
 
 from ..watching import rows
+from .parents import OWN
 from .shop import SHOP, refused
 
 # -- stored, compiled and new forms ----------------------------------------------
@@ -49,6 +53,14 @@ def test_a_statement_compiled_with_literals_is_confined_when_it_is_executed(
 ) -> None:
     literal_sql = str(select(SHOP.c.id).compile(engine, compile_kwargs={"literal_binds": True}))
     refused(engine, text(literal_sql), match="comp_shop")
+
+
+def test_what_a_compiled_statement_renders_later_leaves_its_checks() -> None:
+    dialect = guarded_dialect(memory_engine().dialect)
+    statement = sqlite.insert(OWN).values(id=1, parent_id=2).on_conflict_do_nothing()
+    compiled: Any = statement.compile(dialect=dialect)
+    compiled.process(literal(1))
+    assert compiled.tenantshield_skips_rows
 
 
 def test_literal_binds_at_execution_cannot_fix_a_tenant(engine: Engine) -> None:
