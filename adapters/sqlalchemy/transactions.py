@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from sqlalchemy import Engine
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine import Connection, Dialect, ExecutionContext
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.expression import ReleaseSavepointClause, RollbackToSavepointClause
 
 from tenantshield_mw.context import Bound, current_bound, is_same_scope
+
+from .uses import getcurrent
 
 __all__ = [
     "HELD",
@@ -38,7 +41,7 @@ __all__ = [
 
 HELD: Final = "_tenantshield_held"
 """The attribute of a dialect with its :class:`Transactions`, and the key in a connection's
-``info`` for a tuple with the binding that was sent."""
+``info`` for a tuple: the binding that was sent, and what sent it."""
 
 PLACED: Final = "_tenantshield_placed"
 """The attribute of a dialect with the :class:`Router` of its engine."""
@@ -47,7 +50,12 @@ _SETTING: Final = "_tenantshield_setting"
 """The key in a connection's ``info`` for a :class:`Setting` that is to be sent next."""
 
 _ENDING: Final = "_tenantshield_ending"
-"""The key in a connection's ``info`` while a transaction in two phases ends."""
+"""The key in a connection's ``info`` for the task or thread that ends a transaction in two phases.
+"""
+
+_UNTOLD: Final = (ReleaseSavepointClause, RollbackToSavepointClause)
+"""Statements that reach no rows, and may be sent in another scope than the one before. If the
+transaction has failed, the database takes nothing else."""
 
 IS_IDLE: Final[Mapping[str, Callable[[Any], bool]]] = {
     "psycopg": lambda own: not own.pgconn.transaction_status,
@@ -144,7 +152,9 @@ class Transactions:
 
     They wrap the dialect's methods that begin one, which are public, and which SQLAlchemy calls
     once per transaction. Its "begin" event would serve too, but with any listener on an engine,
-    SQLAlchemy checks all connection events for each statement.
+    SQLAlchemy checks all connection events for each statement. Those that execute a statement are
+    wrapped as well, since a default of a column, or a listener, may have executed another one in
+    another scope in its midst.
 
     Attributes:
         tenant: what tells the database the tenant, if policies are enforced.
@@ -157,6 +167,7 @@ class Transactions:
         self._dialect: Any = dialect
         self._is_idle = IS_IDLE.get(dialect.driver)
         self._hook_beginnings()
+        self._hook_executions()
         self._hook_savepoints()
         self._hook_ends_of_two_phases()
         setattr(dialect, HELD, self)
@@ -175,40 +186,59 @@ class Transactions:
 
         dialect.do_begin, dialect.do_begin_twophase = do_begin, do_begin_twophase
 
+    def _hook_executions(self) -> None:
+        dialect = self._dialect
+        for name in ("do_execute", "do_executemany"):
+            setattr(dialect, name, self._held(getattr(dialect, name)))
+        without_parameters = dialect.do_execute_no_params
+
+        def do_execute_no_params(cursor: Any, statement: str, context: Any = None) -> None:
+            self._hold_for(context, statement)
+            without_parameters(cursor, statement, context)
+
+        dialect.do_execute_no_params = do_execute_no_params
+
+    def _held(self, execute: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(execute)
+        def held(cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
+            self._hold_for(context, statement)
+            execute(cursor, statement, parameters, context)
+
+        return held
+
+    def _hold_for(self, context: ExecutionContext | None, text: str) -> None:
+        # Without it, the application calls the method itself, with a cursor of its own.
+        if context is not None:
+            compiled = context.compiled
+            hold(context.root_connection, self, text if compiled is None else compiled.statement)
+
     def _hook_savepoints(self) -> None:
         dialect = self._dialect
-        roll_back, release = dialect.do_rollback_to_savepoint, dialect.do_release_savepoint
+        roll_back = dialect.do_rollback_to_savepoint
 
         def do_rollback_to_savepoint(connection: Connection, name: str) -> None:
-            # The transaction may have failed, and then takes nothing else, so the scope is not told
-            # before.
-            connection.info[HELD] = (current_bound(),)
+            # This undoes the settings since the savepoint: before it, for what other threads send
+            # meanwhile, and after it, for what listeners have sent.
+            connection.info.pop(HELD, None)
             try:
                 roll_back(connection, name)
             finally:
-                # This has undone the settings since the savepoint.
                 connection.info.pop(HELD, None)
 
-        def do_release_savepoint(connection: Connection, name: str) -> None:
-            # Reaches no rows, so it may end in another scope than it began in.
-            held = connection.info.get(HELD)
-            connection.info[HELD] = (current_bound(),)
-            try:
-                release(connection, name)
-            finally:
-                connection.info[HELD] = held
-
         dialect.do_rollback_to_savepoint = do_rollback_to_savepoint
-        dialect.do_release_savepoint = do_release_savepoint
 
     def _hook_ends_of_two_phases(self) -> None:
         for name in ("do_prepare_twophase", "do_commit_twophase", "do_rollback_twophase"):
             setattr(self._dialect, name, _untold(getattr(self._dialect, name)))
 
-    def is_told(self, held: Bound, bound: Bound) -> bool:
+    def is_told(self, held: tuple[Bound, Tenant | None, Place | None], bound: Bound) -> bool:
         """Return whether a database that was told ``held`` need not be told ``bound``."""
-        return is_same_scope(held, bound) and (
-            self.place is None or self.place.router.is_same(held, bound)
+        told, tenant, place = held
+        if tenant is not self.tenant or place is not self.place:
+            # It began before there was one.
+            return False
+        return told is bound or (
+            is_same_scope(told, bound) and (place is None or place.router.is_same(told, bound))
         )
 
     def has_ended(self, connection: Connection) -> bool:
@@ -225,8 +255,6 @@ class Transactions:
 
     def tell_again(self, connection: Connection) -> None:
         """Tell the database the current scope, in a transaction that began in another."""
-        if _ENDING in connection.info:
-            return
         dbapi_connection = connection.connection
         errors: type[Exception] = self._dialect.loaded_dbapi.Error
         try:
@@ -242,25 +270,26 @@ class Transactions:
         info, bound = dbapi_connection.info, current_bound()
         # Until the database knows the scope, the connection has none.
         info.pop(HELD, None)
-        place = self.place
+        # Another thread may be setting one of them.
+        tenant, place = self.tenant, self.place
         setting = None if place is None else place.setting(dbapi_connection, bound)
-        if self.tenant is None:
+        if tenant is None:
             if place is not None and setting is not None:
                 place.send(dbapi_connection, setting)
         else:
             info[_SETTING] = setting
             try:
-                self.tenant.tell(dbapi_connection, bound)
+                tenant.tell(dbapi_connection, bound)
             finally:
                 info.pop(_SETTING, None)
-        info[HELD] = (bound,)
+        info[HELD] = (bound, tenant, place)
 
 
 def _untold(end: Callable[..., None]) -> Callable[..., None]:
     # It may send several statements, some of them outside of any transaction.
     @functools.wraps(end)
     def ending(connection: Connection, *args: Any, **kw: Any) -> None:
-        connection.info[_ENDING] = True
+        connection.info[_ENDING] = getcurrent()
         try:
             end(connection, *args, **kw)
         finally:
@@ -300,22 +329,26 @@ def with_setting(send: Send) -> Send:
     return sending
 
 
-def hold(connection: Connection, transactions: Transactions) -> None:
+def hold(connection: Connection, transactions: Transactions, statement: object = None) -> None:
     """Make the open transaction, if any, that of the current scope.
 
     Args:
         connection: the connection that is about to execute a statement.
         transactions: what tells its database.
+        statement: the statement, if it is known; a string if it is driver SQL.
     """
-    if not connection.in_transaction():
+    if isinstance(statement, _UNTOLD) or not connection.in_transaction():
         return
     held = connection.info.get(HELD)
-    bound = current_bound()
     if held is not None and transactions.has_ended(connection):
         forget(connection)
         held = None
-    if held is None or (held[0] is not bound and not transactions.is_told(held[0], bound)):
-        transactions.tell_again(connection)
+    if held is not None and transactions.is_told(held, current_bound()):
+        return
+    # SQLAlchemy ends a transaction in two phases with driver SQL.
+    if isinstance(statement, str) and connection.info.get(_ENDING) == getcurrent():
+        return
+    transactions.tell_again(connection)
 
 
 def distrust(connection: Connection) -> None:

@@ -26,7 +26,7 @@ try:
 except ImportError:  # pragma: no cover  # SQLAlchemy 2.1 has it for asyncio alone.
     from threading import get_ident as getcurrent
 
-__all__ = ["Use", "begin_use", "end_use", "use_dialect"]
+__all__ = ["Use", "begin_use", "end_use", "getcurrent", "use_dialect"]
 
 _USES: Final = "_tenantshield_uses"
 """The attribute of a connection with the :class:`Use` of each task or thread that uses it."""
@@ -107,25 +107,32 @@ def end_use(connection: Connection, use: Use) -> None:
     with _ENTERING:
         if outer is None:
             del uses[use.by]
-            if uses:
-                # It is the others' now.
-                return
         else:
             uses[use.by] = outer
-        connection.dialect = use.before
+        if len(uses) == (outer is not None):
+            connection.dialect = use.before
+        # Otherwise it is the others' now, each of which renders by the same dialect.
 
 
 def _check_others(use: Use) -> None:
-    for other in list(use.uses.values()):
-        if not is_same_scope(other.bound, use.bound):
-            raise ScopeMismatchError(
-                f"another task or thread is using this connection in {describe(other.bound)} while "
-                f"it is used in {describe(use.bound, other.bound)}: give each a connection or "
-                "session of its own"
-            )
-        if None not in (other.dialect, use.dialect) and other.dialect is not use.dialect:
-            raise ScopeMismatchError(
-                "another task or thread is using this connection for a statement that is guarded "
-                "in another way, such as a reviewed one or DDL: give each a connection or session "
-                "of its own"
-            )
+    for innermost in list(use.uses.values()):
+        # Those of this task or thread follow each other, those of another one go on beside it.
+        other: Use | None = innermost if innermost.by != use.by else None
+        while other is not None:
+            _check_beside(use, other)
+            other = other.outer
+
+
+def _check_beside(use: Use, other: Use) -> None:
+    if not is_same_scope(other.bound, use.bound):
+        raise ScopeMismatchError(
+            f"another task or thread is using this connection in {describe(other.bound)} while "
+            f"it is used in {describe(use.bound, other.bound)}: give each a connection or "
+            "session of its own"
+        )
+    if None not in (other.dialect, use.dialect) and other.dialect is not use.dialect:
+        raise ScopeMismatchError(
+            "another task or thread is using this connection for a statement that is guarded "
+            "in another way, such as a reviewed one or DDL: give each a connection or session "
+            "of its own"
+        )

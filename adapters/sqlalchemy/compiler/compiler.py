@@ -9,7 +9,7 @@ start-up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from copy import copy
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -52,24 +52,25 @@ class GuardedCompiler(_Base):
     # -- the whole statement -----------------------------------------------------
 
     def process(self, obj: Any, **kwargs: Any) -> Any:
+        # private: Compiled.__init__() renders the statement by calling this once.
+        if self._guard.has_rendered and not self._guard.is_rendering:
+            return self._another().process(obj, **kwargs)
         render = partial(super().process, obj, **kwargs)
         if not self._guard.is_rendering:
-            # private: Compiled.__init__() renders the statement by calling this once.
-            if self._guard.has_rendered:
-                return self._render_another(render)
             return self._guard.render(render)
         text = render()
         self._guard.raw.add_rendered(obj, text, self._guard.enclosing())
         return text
 
-    def _render_another(self, render: Callable[[], Any]) -> Any:
-        # The statement keeps its own guard, which has noted what is checked at each execution.
-        guard = self._guard
-        self._guard = self.guard_class(self, scans=self.scans_raw_sql)
-        try:
-            return self._guard.render(render)
-        finally:
-            self._guard = guard
+    def _another(self) -> GuardedCompiler:
+        """Return a compiler that renders something else as this one does.
+
+        This one keeps its guard, which has noted what is checked at each execution, and which
+        other threads may be using.
+        """
+        another = copy(self)
+        util.memoized_property.reset(another, "_guard")
+        return another
 
     @util.memoized_property
     def tenantshield_references(self) -> dict[TypedReference, ReferenceRows]:

@@ -153,13 +153,16 @@ def _has_effect(statement: Any, guarded: Dialect) -> bool:
     return isinstance(compiled, SQLCompiler) and any(map(role_of, compiled.bind_names))
 
 
-def dialect_for(connection: Connection, options: Any, own_options: Any = None) -> Dialect:
+def dialect_for(
+    connection: Connection, options: Any, own_options: Any = None, statement: object = None
+) -> Dialect:
     """Return the guarded dialect, or the plain one in a system scope.
 
     Args:
         connection: the connection that is about to execute a statement.
         options: the execution options of the call.
         own_options: the execution options of the statement.
+        statement: the statement, if it is known; a string if it is driver SQL.
 
     Raises:
         MissingTenantContextError: the statement is marked as reviewed, but no tenant is in
@@ -183,7 +186,7 @@ def dialect_for(connection: Connection, options: Any, own_options: Any = None) -
     ):
         return cast("Dialect", cached[1])
     if HELD in attributes:
-        hold(connection, attributes[HELD])
+        hold(connection, attributes[HELD], statement)
     if registry.is_empty or (binding is not None and type(binding[0]) is SystemContext):
         return plain
     if registry.has_namesakes:

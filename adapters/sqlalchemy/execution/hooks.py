@@ -69,7 +69,8 @@ def _hook_statements() -> None:
     ) -> Any:
         use = begin_use(self)
         try:
-            use_dialect(self, use, dialect_for(self, execution_options, elem._execution_options))
+            own = elem._execution_options
+            use_dialect(self, use, dialect_for(self, execution_options, own, elem))
             return execute(self, elem, distilled_parameters, execution_options)
         finally:
             end_use(self, use)
@@ -145,7 +146,7 @@ def _hook_driver_sql() -> None:
     ) -> Any:
         use = begin_use(self)
         try:
-            use_dialect(self, use, dialect_for(self, execution_options or {}))
+            use_dialect(self, use, dialect_for(self, execution_options or {}, None, statement))
             return execute(self, statement, parameters, execution_options)
         finally:
             end_use(self, use)

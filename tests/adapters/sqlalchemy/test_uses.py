@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, event, select, text, update
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
@@ -173,6 +174,40 @@ def test_whoever_ends_last_gives_a_connection_its_own_dialect_back(sync_engine: 
         uses.end_use(connection, ours)
         assert connection.dialect is guarded
         uses.end_use(connection, theirs)
+        assert connection.dialect is own
+
+
+def begin_in_acme(connection: Connection, guarded: Dialect) -> uses.Use:
+    with tenant_scope("acme"):
+        use = uses.begin_use(connection)
+        uses.use_dialect(connection, use, guarded)
+        return use
+
+
+def test_a_thread_does_not_begin_within_what_is_around_a_statement(sync_engine: Engine) -> None:
+    own = sync_engine.dialect
+    with sync_engine.connect() as connection, system_scope("to see all"):
+        around = uses.begin_use(connection)
+        uses.use_dialect(connection, around, own)
+        ours = begin_in_acme(connection, guarded_dialect(own))
+        with pytest.raises(ScopeMismatchError, match="in a system scope"):
+            in_thread(partial(begin_in_acme, connection, guarded_dialect(own)))
+        uses.end_use(connection, ours)
+        assert connection.dialect is own
+        uses.end_use(connection, around)
+
+
+def test_a_statement_within_something_leaves_a_thread_its_guard(sync_engine: Engine) -> None:
+    own, guarded = sync_engine.dialect, guarded_dialect(sync_engine.dialect)
+    with sync_engine.connect() as connection, tenant_scope("acme"):
+        # Such as a transaction that begins, which renders nothing itself.
+        around = uses.begin_use(connection)
+        ours = begin_in_acme(connection, guarded)
+        theirs = in_thread(partial(begin_in_acme, connection, guarded))
+        uses.end_use(connection, ours)
+        assert connection.dialect is guarded
+        uses.end_use(connection, theirs)
+        uses.end_use(connection, around)
         assert connection.dialect is own
 
 

@@ -11,7 +11,34 @@ __all__ = ["MUTANTS"]
 _USES: Final = f"{TESTS}/test_uses.py"
 _INSTALL: Final = f"{TESTS}/test_install.py"
 
+_PLACED: Final = f"{TESTS}/placements/test_nested_scopes.py"
+_TOLD: Final = f"{TESTS}/rls/test_nested_scopes.py"
+
 MUTANTS: Final = (
+    Mutant(
+        "nested-held",
+        "A statement is sent in the scope of another one that was executed in its midst.",
+        "            self._hold_for(context, statement)\n            execute(",
+        "            execute(",
+        (
+            f"{_PLACED}::test_a_listener_that_writes_in_another_scope",
+            f"{_TOLD}::test_a_listener_that_reads_in_another_scope",
+        ),
+    ),
+    Mutant(
+        "nested-savepoint",
+        "What is told in the midst of a savepoint's end is taken for told after it.",
+        "                connection.info.pop(HELD, None)\n\n        dialect.do_rollback",
+        "                pass\n\n        dialect.do_rollback",
+        (f"{_PLACED}::test_a_listener_that_writes_while_a_savepoint_ends",),
+    ),
+    Mutant(
+        "nested-before",
+        "A transaction that began before there were placements is taken for told.",
+        "        if tenant is not self.tenant or place is not self.place:",
+        "        if False:",
+        (f"{_PLACED}::test_a_transaction_that_begins_before_there_are_placements",),
+    ),
     Mutant(
         "uses-scope",
         "A connection serves two scopes at a time.",
@@ -71,12 +98,15 @@ MUTANTS: Final = (
     Mutant(
         "uses-others",
         "The first one that ends takes the guard from the others.",
-        (
-            "            if uses:\n"
-            "                # It is the others' now.\n"
-            "                return\n"
-        ),
-        "",
+        "        if len(uses) == (outer is not None):",
+        "        if True:",
+        (_USES,),
+    ),
+    Mutant(
+        "uses-around",
+        "A thread begins within what is around another one's statement.",
+        "            other = other.outer",
+        "            other = None",
         (_USES,),
     ),
     Mutant(
