@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from sqlalchemy import ForeignKey, ForeignKeyConstraint, MetaData, String, event, func, select
@@ -42,10 +42,10 @@ class Model:
             __tablename__ = "late_shop"
             id: Mapped[int] = mapped_column(primary_key=True)
             kind: Mapped[str | None] = mapped_column(String(9))
-            __mapper_args__: ClassVar = {"polymorphic_on": "kind", "polymorphic_identity": "shop"}
+            __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "shop"}  # noqa: RUF012
 
         class Stall(Shop):
-            __mapper_args__: ClassVar = {"polymorphic_identity": "stall"}
+            __mapper_args__ = {"polymorphic_identity": "stall"}  # noqa: RUF012
 
         @tenant_aware
         class Owner(Base):

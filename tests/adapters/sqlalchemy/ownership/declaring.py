@@ -66,7 +66,7 @@ class LetsIn(UniqueConstraint):
     meanwhile: Callable[[], object] | None = None
 
     @property
-    def columns(self) -> Any:
+    def columns(self) -> Any:  # type: ignore[override]
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             in_thread(meanwhile)
