@@ -27,6 +27,7 @@ from .rls.policies import ALL
 from .rls.specification import spec_of_table
 from .rls.sql import POSTGRESQL, literal, quoted, table_name
 from .rls.transactions import SET_LOCAL
+from .snapshots import foreign_keys_of
 
 __all__ = ["POLICY", "citus_policy_statements", "citus_statements"]
 
@@ -223,7 +224,7 @@ def _problems(table: Table) -> Iterator[str]:
     label = table_label(table)
     rule = registry.ownership_of(table)
     if registry.is_shared(table):
-        for key in table.foreign_key_constraints:
+        for key in foreign_keys_of(table):
             if not registry.is_shared(key.referred_table):
                 yield (
                     f"{label} is shared and refers to {table_label(key.referred_table)}, which "
@@ -253,7 +254,7 @@ def _problems(table: Table) -> Iterator[str]:
 
 def _problems_of_keys(table: Table, rule: ColumnOwnership) -> Iterator[str]:
     label = table_label(table)
-    for constraint in table.constraints:
+    for constraint in list(table.constraints):
         if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint):
             names = [each.name for each in constraint.columns]
             if names and rule.column not in names:
@@ -272,7 +273,7 @@ def _problems_of_keys(table: Table, rule: ColumnOwnership) -> Iterator[str]:
 
 def _problems_of_references(table: Table, rule: ColumnOwnership) -> Iterator[str]:
     label = table_label(table)
-    for key in table.foreign_key_constraints:
+    for key in foreign_keys_of(table):
         tie = ParentKey(
             tuple(each.parent.name for each in key.elements),
             key.referred_table,

@@ -208,9 +208,15 @@ def default_schemas(dialect: Dialect) -> frozenset[str]:
 _PATH: Final = "_tenantshield_search_path"
 
 
-def search_path(dialect: Dialect) -> frozenset[str]:
-    """Return the schemas that :func:`learn_search_path` has found, in lower case."""
-    found: frozenset[str] = dialect.__dict__.get(_PATH, frozenset())
+def search_path(dialect: Dialect) -> frozenset[str] | None:
+    """Return the schemas that :func:`learn_search_path` has found, in lower case.
+
+    Returns:
+        ``None`` until it has asked the database, which may look in any schema.
+    """
+    found: frozenset[str] | None = dialect.__dict__.get(_PATH)
+    if found is None and database_for(dialect).search_path is None:
+        return frozenset()
     return found
 
 

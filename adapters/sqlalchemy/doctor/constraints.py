@@ -47,7 +47,7 @@ class Unique:
 
 def uniques_of(table: Table) -> Iterator[Unique]:
     """Yield the unique constraints and indexes of ``table``, without its primary key."""
-    for constraint in table.constraints:
+    for constraint in list(table.constraints):
         if isinstance(constraint, UniqueConstraint):
             name = None if constraint.name is None else str(constraint.name)
             yield Unique(name, tuple(constraint.columns), is_plain=True, is_index=False)
@@ -201,7 +201,7 @@ def _check_foreign_keys(
 
 
 def _check_cascades(table: Table, metadata: MetaData) -> Iterator[Finding]:
-    for each in cascades(metadata.tables.values()):
+    for each in cascades(list(metadata.tables.values())):
         actions = [
             f"ON {event} {action}"
             for event, action in (("DELETE", each.on_delete), ("UPDATE", each.on_update))

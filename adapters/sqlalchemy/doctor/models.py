@@ -135,10 +135,10 @@ def _check_tenant_column(table: Table, rule: ColumnOwnership) -> Iterator[Findin
 
 def begins_with(table: Table, name: str) -> Iterator[bool]:
     """Yield, for each key, unique constraint and full index, whether it begins with ``name``."""
-    for constraint in table.constraints:
+    for constraint in list(table.constraints):
         if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint) and constraint.columns:
             yield next(iter(constraint.columns)).name == name
-    for index in table.indexes:
+    for index in list(table.indexes):
         # A partial index does not contain all rows.
         if not any(options.get("where") is not None for options in index.dialect_options.values()):
             yield getattr(index.expressions[0], "name", None) == name

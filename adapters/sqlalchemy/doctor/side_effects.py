@@ -33,7 +33,7 @@ def check_side_effects(table: Table, rule: Ownership, metadata: MetaData) -> Ite
 
 
 def _check_exclusions(table: Table, rule: Ownership) -> Iterator[Finding]:
-    for each in table.constraints:
+    for each in list(table.constraints):
         if not isinstance(each, ExcludeConstraint):
             continue
         # Only a comparison by = keeps the constraint within one tenant.
@@ -82,7 +82,7 @@ def _check_replacing(table: Table, rule: Ownership) -> Iterator[Finding]:
 
 
 def _check_partial_references(table: Table, metadata: MetaData) -> Iterator[Finding]:
-    for each in cascades(metadata.tables.values()):
+    for each in cascades(list(metadata.tables.values())):
         if each.table is not table or not (each.on_delete or each.on_update):
             continue
         rule = rule_of(each.parent)

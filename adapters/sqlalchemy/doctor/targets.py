@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapper, registry
 from sqlalchemy.pool import NullPool
 
 from ..errors import ConfigurationError
+from ..snapshots import mappers_of
 
 __all__ = [
     "label_of",
@@ -62,7 +63,7 @@ def mappers_at(target: str) -> set[Mapper[Any]]:
     base = getattr(found, "Model", found)
     # A base that Flask-SQLAlchemy copies has no subclasses.
     own = getattr(base, "registry", None)
-    mappers: set[Mapper[Any]] = {*own.mappers} if isinstance(own, registry) else set()
+    mappers: set[Mapper[Any]] = {*mappers_of(own)} if isinstance(own, registry) else set()
     for model in _subclasses(base) if isinstance(base, type) else ():
         mapper = _mapper_of(model)
         if mapper is not None:

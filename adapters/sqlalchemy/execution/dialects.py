@@ -14,7 +14,7 @@ from tenantshield_mw.tenant import TenantContext
 
 from ..compiler.compiler import GuardedCompiler
 from ..compiler.parameters import role_of
-from ..databases import database_for, learn_search_path
+from ..databases import database_for, learn_search_path, search_path
 from ..errors import ConfigurationError, MissingTenantContextError, UnguardedStatementError
 from ..ownership.registry import registry
 from ..raw_sql.checks import REVIEWED
@@ -27,6 +27,7 @@ __all__ = [
     "dialect_for",
     "dialect_for_ddl",
     "guarded_dialect",
+    "guarded_dialect_of",
     "is_guarded",
     "reads_raw_sql",
 ]
@@ -92,8 +93,24 @@ def guarded_dialect(dialect: Dialect, *, reviewed: bool = False) -> Dialect:
         # They have the same methods, and this one does not refuse what the database would pass on
         # to other rows.
         _prove(cached[2])
-        dialect.__dict__[GUARDED_DIALECTS] = cached
+        # Asked after the generation was read, for a declaration in between. What is kept is used
+        # without asking again, and so without ever learning the search path.
+        if not registry.has_namesakes or search_path(dialect) is not None:
+            dialect.__dict__[GUARDED_DIALECTS] = cached
     return cast("Dialect", cached[2 if reviewed else 1])
+
+
+def guarded_dialect_of(connection: Connection, *, reviewed: bool = False) -> Dialect:
+    """Return the guarded dialect for a connection, which knows what names stand for there.
+
+    Args:
+        connection: the connection.
+        reviewed: as for :func:`guarded_dialect`, which raises the same.
+    """
+    plain = connection.engine.dialect
+    if registry.has_namesakes:
+        learn_search_path(plain, connection.connection)
+    return guarded_dialect(plain, reviewed=reviewed)
 
 
 def reads_raw_sql(dialect: Dialect) -> bool:
@@ -189,8 +206,6 @@ def dialect_for(
         hold(connection, attributes[HELD], statement)
     if registry.is_empty or (binding is not None and type(binding[0]) is SystemContext):
         return plain
-    if registry.has_namesakes:
-        learn_search_path(plain, connection.connection)
     if REVIEWED in options or (own_options and REVIEWED in own_options):
         reviewed = options.get(REVIEWED) or (own_options and own_options.get(REVIEWED))
         if reviewed and (binding is None or binding[0] is None):
@@ -198,8 +213,8 @@ def dialect_for(
                 f"a statement is marked {REVIEWED}, but no tenant is in scope; wrap the code in "
                 'tenant_scope(...) or system_scope("why")'
             )
-        return guarded_dialect(plain, reviewed=bool(reviewed))
-    return guarded_dialect(plain)
+        return guarded_dialect_of(connection, reviewed=bool(reviewed))
+    return guarded_dialect_of(connection)
 
 
 def dialect_for_ddl(connection: Connection, element: ExecutableDDLElement, options: Any) -> Dialect:
@@ -212,7 +227,7 @@ def dialect_for_ddl(connection: Connection, element: ExecutableDDLElement, optio
     dialect = dialect_for(connection, options, element.get_execution_options())
     given = {**connection.get_execution_options(), **element.get_execution_options(), **options}
     schemas = (given.get("schema_translate_map") or {}).values()
-    if dialect is plain or dialect is guarded_dialect(plain, reviewed=True):
+    if not reads_raw_sql(dialect):
         refuse_stand_in(element, plain, schemas)
         return plain
     return ddl_dialect_for(element, plain, dialect, schemas)

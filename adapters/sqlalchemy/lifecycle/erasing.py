@@ -16,6 +16,7 @@ from tenantshield_mw.tenant import TenantId
 
 from ..errors import ConfigurationError
 from ..ownership.model import table_label
+from ..snapshots import foreign_keys_of
 from .opening import transaction
 from .plan import Plan
 from .progress import Progress
@@ -52,7 +53,7 @@ def survey(engine: Engine, plan: Plan, tenant_id: TenantId) -> Survey:
 def _referring(connection: Connection, table: Table, plan: Plan) -> int:
     """Return how many rows of a shared table refer to the tenant's own."""
     conditions = []
-    for key in table.foreign_key_constraints:
+    for key in foreign_keys_of(table):
         if key.referred_table in plan.tables:
             parent = key.referred_table.alias()
             pairs = [parent.c[each.column.key] == each.parent for each in key.elements]

@@ -280,5 +280,5 @@ def _holds_tenant(column: Column[Any], plan: Plan) -> bool:
         key.column.table is not column.table
         and key.column.table in plan.tables
         and _holds_tenant(key.column, plan)
-        for key in column.foreign_keys
+        for key in list(column.foreign_keys)
     )

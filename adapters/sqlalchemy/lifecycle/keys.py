@@ -191,7 +191,8 @@ def _followed(column: Column[Any], plan: Plan) -> set[Column[Any]]:
         if each in seen:
             continue
         seen.add(each)
-        further = [key.column for key in each.foreign_keys if key.column.table in plan.tables]
+        referred = [key.column for key in list(each.foreign_keys)]
+        further = [column for column in referred if column.table in plan.tables]
         ahead += further
         if not further:
             ends.add(each)

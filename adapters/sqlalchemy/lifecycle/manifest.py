@@ -18,6 +18,7 @@ from tenantshield_mw.tenant import TenantId
 from ..doctor.declarations import rule_of
 from ..errors import ConfigurationError
 from ..ownership.model import ColumnOwnership, table_label
+from ..snapshots import foreign_keys_of
 from .rows import TableRows, Written, line_of
 
 __all__ = [
@@ -126,7 +127,7 @@ def _described(rows: TableRows) -> dict[str, Any]:
                 table_label(key.referred_table),
                 [element.column.name for element in key.elements],
             ]
-            for key in rows.table.foreign_key_constraints
+            for key in foreign_keys_of(rows.table)
         ),
         "tenant": rule.column if isinstance(rule, ColumnOwnership) else None,
     }

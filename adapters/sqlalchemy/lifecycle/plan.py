@@ -12,6 +12,7 @@ from ..doctor.declarations import rule_of
 from ..errors import ConfigurationError
 from ..ownership.model import ColumnOwnership, ParentOwnership, table_label
 from ..ownership.registry import registry
+from ..snapshots import foreign_keys_of
 
 __all__ = ["Later", "Plan", "plan_of"]
 
@@ -110,7 +111,7 @@ def plan_of(metadata: MetaData) -> Plan:
 
 
 def _keys_of(table: Table) -> list[ForeignKeyConstraint]:
-    return sorted(table.foreign_key_constraints, key=lambda each: [*each.column_keys])
+    return sorted(foreign_keys_of(table), key=lambda each: [*each.column_keys])
 
 
 def _ordered(

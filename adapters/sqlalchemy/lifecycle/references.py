@@ -23,6 +23,7 @@ from ..doctor.declarations import rule_of
 from ..errors import ConfigurationError
 from ..ownership.model import ColumnOwnership, may_be_shared, table_label
 from ..ownership.registry import registry
+from ..snapshots import foreign_keys_of
 from .plan import Plan
 from .rows import TableRows, Written, among, in_batches, is_everybodys, is_own, line_of
 
@@ -40,7 +41,7 @@ class References:
     def __init__(self, plan: Plan, dialect: Dialect) -> None:
         found: dict[Table, list[ForeignKeyConstraint]] = {}
         for table in plan.tables:
-            for key in sorted(table.foreign_key_constraints, key=lambda each: [*each.column_keys]):
+            for key in sorted(foreign_keys_of(table), key=lambda each: [*each.column_keys]):
                 if _is_to_shared(key):
                     found.setdefault(key.referred_table, []).append(key)
         self._keys = found

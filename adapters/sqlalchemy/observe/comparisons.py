@@ -13,6 +13,7 @@ from sqlalchemy.sql.expression import FromClause
 
 from ..compiler.joins import base_table, conjuncts
 from ..ownership.model import ColumnOwnership, Ownership
+from ..snapshots import foreign_keys_of
 
 __all__ = ["Comparisons"]
 
@@ -104,5 +105,5 @@ class Comparisons:
                 (child, key.parent.name, parent, key.column.name) in self._pairs
                 for key in each.elements
             )
-            for each in table.foreign_key_constraints
+            for each in foreign_keys_of(table)
         )

@@ -26,7 +26,7 @@ from ..compiler.guard import StatementGuard
 from ..compiler.joins import base_table
 from ..compiler.parameters import processor_for, role_of
 from ..compiler.placement import Plan
-from ..execution.dialects import guarded_dialect
+from ..execution.dialects import guarded_dialect_of
 from ..execution.lookups import check_references
 from ..ownership.model import ColumnOwnership, Ownership, table_label
 from ..ownership.registry import registry
@@ -180,7 +180,7 @@ def examine(
     """
     own_options = statement.get_execution_options()
     reviewed = bool(options.get(REVIEWED) or own_options.get(REVIEWED))
-    dialect = _examining(guarded_dialect(connection.engine.dialect, reviewed=reviewed))
+    dialect = _examining(guarded_dialect_of(connection, reviewed=reviewed))
     moved = {**connection.get_execution_options(), **own_options, **options}
     guards: list[ExaminingGuard] = []
     entered = _GUARDS.set(guards)

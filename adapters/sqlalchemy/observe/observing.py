@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapper, loading
 from tenantshield_mw.context import SystemContext, current_bound
 
 from ..errors import ConfigurationError
-from ..execution.dialects import dialect_for_ddl, guarded_dialect
+from ..execution.dialects import dialect_for_ddl, guarded_dialect_of
 from ..ownership.model import table_label
 from ..ownership.registry import registry
 from ..raw_sql.checks import REVIEWED, RawText, Source, check
@@ -156,7 +156,7 @@ class Observation:
             parameters: Any = None,
             execution_options: Any = None,
         ) -> Any:
-            dialect = guarded_dialect(connection.engine.dialect)
+            dialect = guarded_dialect_of(connection)
             try:
                 if not (execution_options or {}).get(REVIEWED):
                     check(RawText(statement, Source.DRIVER_SQL, dialect))

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeGuard
 
 from sqlalchemy import Column, Table, orm
-from sqlalchemy.orm import Mapper, RelationshipProperty
+from sqlalchemy.orm import ColumnProperty, Mapper, RelationshipProperty
+from sqlalchemy.orm.exc import UnmappedColumnError
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import TypeEngine
 
 from ..ownership.model import ColumnOwnership, ParentOwnership, TypedReference
 from ..ownership.registry import registry
+from ..snapshots import mappers_of
 
 __all__ = ["MapperInfo", "attributes_of", "info_of", "is_protected", "mapper_of"]
 
@@ -23,6 +25,7 @@ class MapperInfo:
         "_mapper",
         "_tied_to",
         "_to_owned",
+        "attributes",
         "computed",
         "further",
         "generation",
@@ -35,8 +38,11 @@ class MapperInfo:
     )
 
     def __init__(self, mapper: Mapper[Any]) -> None:
-        tables = [table for table in mapper.tables if is_protected(table)]
+        # Both before anything that is derived: what changes meanwhile makes it be derived again.
         self.generation = registry.generation
+        self.attributes = mapper.column_attrs
+        """SQLAlchemy has another one as soon as an attribute of any kind is added to the mapper."""
+        tables = [table for table in mapper.tables if is_protected(table)]
         self.registry = mapper.registry
         owned = list(_own_columns(mapper, tables))
         self.own = owned[0] if owned else None
@@ -49,8 +55,10 @@ class MapperInfo:
         """Whether its objects belong to tenants."""
         self.computed = [
             each.key
-            for each in mapper.column_attrs
-            if not all(isinstance(column, Column) for column in each.columns)
+            # Not those of column_attrs: another thread may have stored what it found earlier.
+            for each in mapper.attrs
+            if isinstance(each, ColumnProperty)
+            and not all(isinstance(column, Column) for column in each.columns)
         ]
         """The attributes that a query computes, maybe from tenants' rows."""
         self._mapper = mapper
@@ -133,7 +141,11 @@ setattr(Mapper, _INFO, None)
 def info_of(mapper: Any) -> MapperInfo:
     """Return what the registry, as it is now, knows of ``mapper``'s tables."""
     info: MapperInfo | None = mapper._tenantshield_info
-    if info is None or info.generation != registry.generation:
+    if (
+        info is None
+        or info.generation != registry.generation
+        or info.attributes is not mapper.column_attrs
+    ):
         info = mapper._tenantshield_info = MapperInfo(mapper)
     return info
 
@@ -154,7 +166,7 @@ def mapper_of(
     table: Table, key: tuple[str, ...], registries: Iterable[orm.registry]
 ) -> Mapper[Any] | None:
     """Return the mapper of ``table`` whose primary key consists of the columns ``key``."""
-    for mapper in (each for one in registries for each in one.mappers):
+    for mapper in (each for one in registries for each in mappers_of(one)):
         if mapper.local_table is table and tuple(each.name for each in mapper.primary_key) == key:
             return mapper
     return None
@@ -169,7 +181,11 @@ def attributes_of(
         column = next((each for each in table.c if each.name == name), None)
         if column is None or column not in mapper.columns.values():
             return None
-        attributes.append(mapper.get_property_by_column(column).key)
+        try:
+            attributes.append(mapper.get_property_by_column(column).key)
+        except UnmappedColumnError:
+            # Another thread is about to add it.
+            return None
     return tuple(attributes)
 
 

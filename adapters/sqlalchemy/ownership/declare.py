@@ -18,6 +18,7 @@ from sqlalchemy.sql.elements import Null
 from tenantshield_mw.tenant import TenantId
 
 from ..errors import ConfigurationError
+from ..snapshots import mappers_of
 from .registry import registry
 
 __all__ = ["mapper_constructed", "require_declared", "shared_across_tenants", "tenant_aware"]
@@ -241,7 +242,7 @@ def require_declared(target: Any) -> None:
     registry.require(metadata)
     mapped = getattr(target, "registry", None)
     # Flask-SQLAlchemy's db has SQLAlchemy's class of that name.
-    mappers = mapped.mappers if isinstance(mapped, orm_registry) else ()
+    mappers = mappers_of(mapped) if isinstance(mapped, orm_registry) else ()
     if mappers and all(mapper.configured for mapper in mappers):
         # They will not be configured again, so check now.
         registry.check_required()

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import NoReferencedColumnError, NoReferencedTableError
 
 from ..errors import ConfigurationError
+from ..snapshots import foreign_keys_of, values_of_option
 from .limits import undecorated
 from .model import (
     ColumnOwnership,
@@ -85,8 +86,7 @@ def may_reach_tenants(table: Table) -> bool:
     has a foreign key or inherits from another table.
     """
     # Without a look at the options of a dialect, which imports it, for each table that is made.
-    inherits = any(option.endswith("_inherits") for option in table.dialect_kwargs)
-    return bool(inherits or table.foreign_key_constraints)
+    return bool(values_of_option(table, "inherits") or foreign_keys_of(table))
 
 
 def derive_all(
@@ -250,19 +250,16 @@ def is_unique(table: Table, columns: Iterable[str]) -> bool:
     given = set(columns)
     keys = [
         {column.name for column in each.columns}
-        for each in table.constraints
+        for each in list(table.constraints)
         if isinstance(each, PrimaryKeyConstraint | UniqueConstraint)
     ]
     keys += [
         {column.name for column in each.columns}
-        for each in table.indexes
+        for each in list(table.indexes)
         # An index over an expression, or with a condition, is unique for some rows only.
         if each.unique
         and len(each.columns) == len(each.expressions)
-        and not any(
-            option.endswith("_where") and value is not None
-            for option, value in each.dialect_kwargs.items()
-        )
+        and not values_of_option(each, "where")
     ]
     return any(key and key <= given for key in keys)
 
@@ -270,7 +267,7 @@ def is_unique(table: Table, columns: Iterable[str]) -> bool:
 def foreign_keys(table: Table, find: FindTable) -> Iterator[tuple[ForeignKeyConstraint, ParentKey]]:
     """Return the foreign keys of ``table`` whose parent is known."""
     for constraint in sorted(
-        table.foreign_key_constraints, key=lambda each: [c.name for c in each.columns]
+        foreign_keys_of(table), key=lambda each: [c.name for c in each.columns]
     ):
         columns = tuple(element.parent.name for element in constraint.elements)
         target, _ = _target(constraint.elements[0])
@@ -351,12 +348,12 @@ def _is_nullable(constraint: ForeignKeyConstraint) -> bool:
 
 def _is_association(table: Table) -> bool:
     """Return whether ``table`` only connects others: each column is part of a foreign key."""
-    return len(table.foreign_key_constraints) > 1 and all(c.foreign_keys for c in table.columns)
+    return len(foreign_keys_of(table)) > 1 and all(c.foreign_keys for c in table.columns)
 
 
 def has_foreign_key_to(table: Table, parent: str) -> bool:
     """Return whether a foreign key of ``table`` refers to a table called ``parent``."""
-    for constraint in table.foreign_key_constraints:
+    for constraint in foreign_keys_of(table):
         # Compare the target's text, since the parent's class may not be defined yet.
         target, _ = _target(constraint.elements[0])
         if parent in (target, target.rpartition(".")[2]):

@@ -109,6 +109,6 @@ def add_wanted_unique_constraints(table: Table) -> None:
 def _has_unique(table: Table, columns: set[str]) -> bool:
     return any(
         {column.key for column in each.columns} == columns
-        for each in table.constraints
+        for each in list(table.constraints)
         if isinstance(each, PrimaryKeyConstraint | UniqueConstraint)
     )

@@ -8,7 +8,7 @@ tenants.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 from sqlalchemy import Table
 from sqlalchemy.sql.expression import TableClause
@@ -29,6 +29,7 @@ __all__ = [
     "find_namesakes",
     "folded_key",
     "may_be_found_by",
+    "refuse_namesake",
     "same_tables",
     "way_of",
 ]
@@ -89,15 +90,42 @@ def find_namesakes(
     }
 
 
-def may_be_found_by(table: TableKey, name: TableKey, search_path: frozenset[str]) -> bool:
+def may_be_found_by(table: TableKey, name: TableKey, search_path: frozenset[str] | None) -> bool:
     """Return whether a name without a schema may stand for a table of a schema.
 
     Args:
         table: the table.
         name: a name, perhaps with a schema.
-        search_path: all schemas, in lower case, in which an unqualified table is looked for.
+        search_path: all schemas, in lower case, in which an unqualified table is looked for;
+            ``None`` if that is unknown, so that it may be any.
     """
-    return name[0] is None and table[0] is not None and table[0].casefold() in search_path
+    if name[0] is not None or table[0] is None:
+        return False
+    return search_path is None or table[0].casefold() in search_path
+
+
+def refuse_namesake(name: str, search_path: frozenset[str] | None) -> NoReturn:
+    """Refuse a name that stands for several tables which belong to tenants differently.
+
+    Args:
+        name: the name.
+        search_path: all schemas in which it is looked for; ``None`` if they are unknown.
+
+    Raises:
+        ConfigurationError: always.
+    """
+    if search_path is None:
+        raise ConfigurationError(
+            f"{name} may stand for several tables, which belong to tenants in different ways. One "
+            "of them became known just now, before the connection was asked in which schemas it "
+            "looks for names without one: execute the statement again, or import "
+            "tenantshield_mw.adapters.sqlalchemy before tables are defined"
+        )
+    raise ConfigurationError(
+        f"{name} stands for several tables here, which belong to tenants in different ways, since "
+        "one of them is in a schema that is searched for names without one on this connection: "
+        "give each of them its schema, or declare them alike"
+    )
 
 
 def folded_key(key: TableKey, default_schemas: frozenset[str]) -> TableKey:

@@ -216,14 +216,15 @@ class Registry:
         self,
         table: TableClause,
         default_schemas: frozenset[str],
-        search_path: frozenset[str] = frozenset(),
+        search_path: frozenset[str] | None = frozenset(),
     ) -> Ownership | None:
         """Return the same for a table that a statement reads or writes.
 
         Args:
             table: any table construct, compared by schema and name.
             default_schemas: the database's names, in lower case, for its default schema.
-            search_path: all schemas, in lower case, in which an unqualified table is looked for.
+            search_path: all schemas, in lower case, in which an unqualified table is looked for;
+                ``None`` if they are unknown.
 
         Raises:
             UnguardedStatementError: a table of this name in another schema is tenant-aware.
@@ -239,7 +240,7 @@ class Registry:
         key: TableKey,
         schema: str | None,
         default_schemas: frozenset[str],
-        search_path: frozenset[str] = frozenset(),
+        search_path: frozenset[str] | None = frozenset(),
     ) -> None:
         """Refuse to read or write a table in another schema than its own.
 
@@ -247,7 +248,8 @@ class Registry:
             key: the table.
             schema: the schema in which it is.
             default_schemas: the database's names, in lower case, for its default schema.
-            search_path: all schemas, in lower case, in which an unqualified table is looked for.
+            search_path: all schemas, in lower case, in which an unqualified table is looked for;
+                ``None`` if they are unknown.
 
         Raises:
             ConfigurationError: the table of that name there belongs to tenants differently.

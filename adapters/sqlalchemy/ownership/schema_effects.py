@@ -27,6 +27,7 @@ from sqlalchemy.types import (
     Uuid,
 )
 
+from ..snapshots import foreign_keys_of
 from .forms import forms_of
 from .model import (
     ColumnOwnership,
@@ -200,7 +201,7 @@ def _replaced_parents(tables: list[Table], ownerships: Mapping[TableKey, Ownersh
     if not replaced:
         return
     for table in tables:
-        for constraint in table.foreign_key_constraints:
+        for constraint in foreign_keys_of(table):
             target = constraint.elements[0].target_fullname.rpartition(".")[0]
             schema, _, name = target.rpartition(".")
             key = (schema or None, name)

@@ -39,6 +39,7 @@ from .namesakes import (
     find_namesakes,
     folded_key,
     may_be_found_by,
+    refuse_namesake,
     same_tables,
     way_of,
 )
@@ -164,31 +165,28 @@ class State:
         return find_namesakes(self.tables, self.ownerships)
 
     def check_namesakes(
-        self, key: TableKey, default_schemas: frozenset[str], search_path: frozenset[str]
+        self, key: TableKey, default_schemas: frozenset[str], search_path: frozenset[str] | None
     ) -> None:
         """Refuse a name that stands for several tables which belong to tenants differently.
 
         Args:
             key: a schema and a name, as the database gets them.
             default_schemas: the database's names, in lower case, for its default schema.
-            search_path: all schemas, in lower case, in which an unqualified table is looked for.
+            search_path: all schemas, in lower case, in which an unqualified table is looked for;
+                ``None`` if they are unknown.
 
         Raises:
             ConfigurationError: it is such a name.
         """
         if self._differ((key,), default_schemas, search_path):
-            raise ConfigurationError(
-                f"{key[1]} stands for several tables here, which belong to tenants in different "
-                "ways, since one of them is in a schema that is searched for names without one on "
-                "this connection: give each of them its schema, or declare them alike"
-            )
+            refuse_namesake(key[1], search_path)
 
     def check_moved(
         self,
         key: TableKey,
         schema: str | None,
         default_schemas: frozenset[str],
-        search_path: frozenset[str],
+        search_path: frozenset[str] | None,
     ) -> None:
         """Refuse a table that is looked for in another schema; see ``Registry.check_moved()``."""
         if self._differ((key, (schema, key[1])), default_schemas, search_path):
@@ -201,7 +199,7 @@ class State:
         self,
         keys: tuple[TableKey, ...],
         default_schemas: frozenset[str],
-        search_path: frozenset[str],
+        search_path: frozenset[str] | None,
     ) -> bool:
         """Return whether what these keys may stand for belongs to tenants in different ways."""
         ways = {
@@ -300,7 +298,10 @@ class State:
         return self.ownership_of(table_key(table), table)
 
     def check_definition(
-        self, table: TableClause, default_schemas: frozenset[str], search_path: frozenset[str]
+        self,
+        table: TableClause,
+        default_schemas: frozenset[str],
+        search_path: frozenset[str] | None,
     ) -> None:
         """Refuse a table whose definition reaches rows of other tenants.
 

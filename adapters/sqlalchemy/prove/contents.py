@@ -12,6 +12,7 @@ from tenantshield_mw.context import system_scope
 
 from ..doctor.declarations import rule_of
 from ..ownership.model import ColumnOwnership, table_label
+from ..snapshots import foreign_keys_of
 from .rows import REASON, THEIRS, Row, Rows
 
 __all__ = ["Contents"]
@@ -94,7 +95,7 @@ class Contents:
         return ""
 
     def _refers_to_theirs(self, table: Table, row: Row) -> bool:
-        for constraint in table.foreign_key_constraints:
+        for constraint in foreign_keys_of(table):
             parent = constraint.referred_table
             if rule_of(parent) is None or parent not in self._rows.made:
                 continue

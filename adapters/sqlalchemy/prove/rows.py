@@ -14,6 +14,7 @@ from tenantshield_mw.tenant import TenantId
 from ..doctor.declarations import rule_of
 from ..errors import ConfigurationError
 from ..ownership.model import ColumnOwnership
+from ..snapshots import foreign_keys_of
 from .values import CannotMakeError, Values
 
 __all__ = ["MINE", "REASON", "THEIRS", "Row", "Rows", "Side"]
@@ -116,7 +117,7 @@ class Rows:
             for column in table.c
             if column.computed is None and not self._may_be_left_out(column)
         }
-        for constraint in table.foreign_key_constraints:
+        for constraint in foreign_keys_of(table):
             row |= self._reference(constraint, side, number)
         rule = rule_of(table)
         if isinstance(rule, ColumnOwnership):

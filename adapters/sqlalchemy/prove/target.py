@@ -19,6 +19,7 @@ from sqlalchemy.orm import Mapper, Session, configure_mappers, make_transient_to
 
 from ..doctor.declarations import rule_of
 from ..ownership.model import ColumnOwnership
+from ..snapshots import foreign_keys_of
 from .rows import MINE, THEIRS, Row, Rows
 
 __all__ = ["NotApplicableError", "Target"]
@@ -100,9 +101,7 @@ class Target:
         """The foreign keys to tables that hold tenants' rows."""
         return [
             each
-            for each in sorted(
-                self.table.foreign_key_constraints, key=lambda key: tuple(key.column_keys)
-            )
+            for each in sorted(foreign_keys_of(self.table), key=lambda key: tuple(key.column_keys))
             if rule_of(each.referred_table) is not None and each.referred_table in self.rows.made
         ]
 
@@ -178,7 +177,7 @@ class Target:
 
 def _unique_columns(table: Table) -> set[Column[Any]]:
     together: list[Any] = [
-        *(each for each in table.constraints if isinstance(each, UniqueConstraint)),
-        *(each for each in table.indexes if each.unique),
+        *(each for each in list(table.constraints) if isinstance(each, UniqueConstraint)),
+        *(each for each in list(table.indexes) if each.unique),
     ]
     return {column for each in together for column in each.columns}

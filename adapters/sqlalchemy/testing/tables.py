@@ -45,7 +45,7 @@ def grant(connection: Connection, metadata: MetaData, role: str) -> None:
     """Grant a role the use of all tables."""
     to = f"TO {quoted(role)}"
     schemas: set[str] = set()
-    for table in metadata.tables.values():
+    for table in list(metadata.tables.values()):
         name = table_name(table.schema, table.name)
         execute(connection, f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name} {to}")
         schemas.add(table.schema or execute(connection, "SELECT current_schema()").scalar_one())

@@ -12,6 +12,7 @@ _FOREIGN_KEYS: Final = f"{TESTS}/compiler/test_foreign_keys.py"
 _GUARD: Final = f"{TESTS}/compiler/test_guard.py"
 _DIALECTS: Final = f"{TESTS}/execution/test_dialects.py"
 _HOOKS: Final = f"{TESTS}/execution/test_hooks.py"
+_LATER_NAMESAKES: Final = f"{TESTS}/execution/test_later_namesakes.py"
 _LOOKUPS: Final = f"{TESTS}/execution/test_lookups.py"
 _REVIEWED: Final = f"{TESTS}/execution/test_reviewed.py"
 _REGISTRY: Final = f"{TESTS}/ownership/test_registry.py"
@@ -48,6 +49,26 @@ MUTANTS: Final = (
         (
             f"{_DIALECTS}::test_the_guarded_dialect_stays_the_same_until_the_registry_changes",
             f"{_REGISTRY}::test_a_table_marked_later_is_not_served_from_the_older_cache",
+        ),
+    ),
+    Mutant(
+        "search-path-kept",
+        "A guarded dialect is kept though it is not known where names are looked for.",
+        "        if not registry.has_namesakes or search_path(dialect) is not None:\n",
+        "        if True:\n",
+        (
+            f"{_LATER_NAMESAKES}::test_a_guarded_dialect_without_a_connection_does_not_keep_the_path_unknown",
+            f"{_LATER_NAMESAKES}::test_one_that_another_thread_declares_is_refused_from_the_next_statement_on",
+        ),
+    ),
+    Mutant(
+        "search-path-unknown",
+        "As long as it is not known where names are looked for, none stands for another table.",
+        "    return search_path is None or table[0].casefold() in search_path\n",
+        "    return search_path is not None and table[0].casefold() in search_path\n",
+        (
+            f"{_LATER_NAMESAKES}::test_one_that_another_thread_declares_is_refused_in_the_same_statement",
+            f"{_LATER_NAMESAKES}::test_one_that_is_noticed_in_a_statement_is_refused_there",
         ),
     ),
     Mutant(

@@ -8,6 +8,7 @@ from ..mutant import TESTS, Mutant, legitimate
 
 __all__ = ["MUTANTS"]
 
+_LATER_ATTRIBUTES: Final = f"{TESTS}/orm/test_later_attributes.py"
 _LEAVING: Final = f"{TESTS}/orm/moving/test_leaving.py"
 _PATTERNS: Final = f"{TESTS}/orm/moving/test_patterns.py"
 _QUERIES: Final = f"{TESTS}/orm/moving/test_queries.py"
@@ -22,6 +23,24 @@ _SHARED_OBJECTS: Final = f"{TESTS}/orm/test_shared_objects.py"
 _LOST_SCOPES: Final = f"{TESTS}/test_lost_scopes.py"
 
 MUTANTS: Final = (
+    Mutant(
+        "attribute-added-later",
+        "What is known of a mapper is kept when it gets another attribute.",
+        "        or info.attributes is not mapper.column_attrs\n",
+        "",
+        (
+            f"{_LATER_ATTRIBUTES}::test_what_an_attribute_added_later_computes_is_not_kept_for_another_tenant",
+            f"{_LATER_ATTRIBUTES}::test_a_column_is_checked_though_the_mapper_was_used_before_it_had_the_attribute",
+        ),
+    ),
+    Mutant(
+        "mapper-generation-late",
+        "The generation of what is known of a mapper is read after its tables.",
+        "        tables = [table for table in mapper.tables if is_protected(table)]\n",
+        "        tables = [table for table in mapper.tables if is_protected(table)]\n"
+        "        self.generation = registry.generation\n",
+        (f"{_LATER_ATTRIBUTES}::test_tables_that_are_protected_again_meanwhile_are_not_left_out",),
+    ),
     Mutant(
         "reference-proven-run",
         "An object put into the session by hand proves a foreign key.",

@@ -11,7 +11,9 @@ __all__ = ["MUTANTS"]
 _OWNERSHIP: Final = f"{TESTS}/ownership"
 _NULLS: Final = f"{TESTS}/ownership/test_rows_without_a_tenant.py"
 _CASCADES: Final = f"{TESTS}/ownership/test_cascades.py"
+_LATER_ATTRIBUTES: Final = f"{TESTS}/orm/test_later_attributes.py"
 _REGISTRY: Final = f"{TESTS}/ownership/test_registry.py"
+_SNAPSHOTS: Final = f"{TESTS}/test_snapshots.py"
 _STATEMENTS: Final = f"{TESTS}/shared_rows/test_statements.py"
 
 MUTANTS: Final = (
@@ -66,6 +68,17 @@ MUTANTS: Final = (
         "            if table.metadata in state.known:\n                self._renew()",
         "            if table.metadata in state.known:\n                pass",
         (f"{_REGISTRY}::test_a_table_defined_after_its_parent_was_marked_is_tied",),
+    ),
+    Mutant(
+        "foreign-key-told-of",
+        "A column's own foreign key is not there yet when the registry is told of it.",
+        "    found |= {each for each in list(table.constraints) if isinstance(each, "
+        "ForeignKeyConstraint)}\n",
+        "",
+        (
+            f"{_SNAPSHOTS}::test_a_columns_own_foreign_key_is_there_when_it_is_told_of",
+            f"{_LATER_ATTRIBUTES}::test_a_column_is_checked_though_the_mapper_was_used_while_it_was_attached",
+        ),
     ),
     Mutant(
         "folded-names",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from tenantshield_mw import ConfigurationError, MissingTenantContextError, tenant_scope
 from tests.databases import memory_engine
+from tests.threads import in_thread
 
 from ..watching import fill
 
@@ -56,3 +58,16 @@ def refuse(statement: Any, message: str) -> None:
         pytest.raises(ConfigurationError, match=message),
     ):
         connection.execute(statement)
+
+
+class LetsIn(UniqueConstraint):
+    """A unique constraint that calls ``meanwhile`` once, when its columns are looked at."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    @property
+    def columns(self) -> Any:  # type: ignore[override]
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            in_thread(meanwhile)
+        return super().columns

@@ -41,6 +41,7 @@ from ..schemas import (
     tenant_table,
 )
 from ..watching import fill, rows
+from .declaring import LetsIn, new_name
 
 # -- tied through foreign keys ---------------------------------------------------
 
@@ -361,3 +362,18 @@ def test_copied_columns_and_tables_that_lead_to_no_other_renew_nothing(late: Lat
     Table("of_no_tenant", MetaData(), Column("id", Integer, primary_key=True))
     late.read()
     assert registry.generation == before
+
+
+# -- what another thread adds meanwhile ------------------------------------------
+
+
+def test_another_thread_may_add_constraints_while_ownership_is_derived() -> None:
+    metadata, name = MetaData(), new_name()
+    watched = LetsIn("tenant_id")
+    parent = tenant_aware(tenant_table(name, metadata, Column("code", String(9)), watched))
+    child = child_table(
+        new_name(), metadata, Column("code", ForeignKey(f"{name}.code"), nullable=False)
+    )
+    watched.meanwhile = lambda: parent.append_constraint(UniqueConstraint("code"))
+    assert registry.ownership_of(child) is not None
+    assert watched.meanwhile is None

@@ -29,6 +29,7 @@ from tests.databases import NAMES, DatabaseName, database, memory_engine, requir
 
 from ..schemas import tenant_table
 from ..watching import fill, rows, sent
+from .declaring import LetsIn
 
 
 class Base(DeclarativeBase):
@@ -308,3 +309,21 @@ def test_relationships_over_it_are_written_and_read(engine: Engine) -> None:
         session.commit()
         assert (bill.tenant_id, bill.client_id) == ("acme", 1)
         assert session.scalars(select(Client)).one().bills == [bill]
+
+
+def test_another_thread_may_add_constraints_at_the_same_time() -> None:
+    metadata, watched = MetaData(), LetsIn("tenant_id")
+    parent = tenant_table("together", metadata, Column("code", String(9)), watched)
+
+    def declare(name: str) -> None:
+        key = tenant_foreign_key(name, f"together.{name}")
+        tenant_table(f"by_{name}", metadata, Column("code", String(9)), key)
+
+    watched.meanwhile = lambda: declare("code")
+    declare("id")
+    found = [each for each in parent.constraints if isinstance(each, UniqueConstraint)]
+    assert {frozenset(each.columns.keys()) for each in found} == {
+        frozenset({"tenant_id"}),
+        frozenset({"tenant_id", "id"}),
+        frozenset({"tenant_id", "code"}),
+    }

@@ -44,12 +44,15 @@ class Watched(Table):
     meanwhile: Callable[[], object] | None = None
 
     @property
-    def foreign_key_constraints(self) -> Any:
-        found = super().foreign_key_constraints
+    def constraints(self) -> Any:
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             in_another_thread(meanwhile)
-        return found
+        return self.__dict__["constraints"]
+
+    @constraints.setter
+    def constraints(self, given: Any) -> None:
+        self.__dict__["constraints"] = given
 
 
 def in_another_thread(work: Callable[[], object]) -> None:
