@@ -16,7 +16,7 @@ __all__ = ["held_by_a_thread", "in_child", "needs_fork"]
 
 needs_fork: Final = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
-_SECONDS: Final = 30
+_SECONDS: Final = 20
 """How long a child may take; one that waits for a thread of its parent would never end."""
 
 

@@ -25,7 +25,7 @@ def in_thread(function: Callable[[], Any]) -> Any:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    thread.join(60)
+    thread.join(30)
     if not outcome:
         raise TimeoutError("the thread does not end")
     if isinstance(outcome[0], BaseException):

@@ -61,8 +61,10 @@ def test_a_child_does_not_wait_for_what_a_thread_of_its_parent_loads() -> None:
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(remembered.get, "a", load, blocking=True)
         assert loading.wait(60)
-        own = in_child(lambda: remembered.get("a", lambda: "the child's", blocking=True))
-        go_on.set()
+        try:
+            own = in_child(lambda: remembered.get("a", lambda: "the child's", blocking=True))
+        finally:
+            go_on.set()
         assert answer.result(60) == "the parent's"
     assert own == repr("the child's")
 
@@ -85,7 +87,7 @@ async def test_the_others_get_an_answer_that_cannot_be_remembered() -> None:
         return "answer"
 
     both: list[Any] = [remembered.get("a", load, blocking=False) for _ in range(2)]
-    first, second = await asyncio.wait_for(asyncio.gather(*both, return_exceptions=True), 60)
+    first, second = await asyncio.wait_for(asyncio.gather(*both, return_exceptions=True), 20)
     assert isinstance(first, LookupError)
     assert second == "answer"
 
@@ -109,7 +111,7 @@ async def test_what_is_finished_is_not_waited_for_although_keys_could_not_be_com
         await asyncio.wait_for(remembered.get(Key(2), load, blocking=False), 60)  # type: ignore[arg-type]
     monkeypatch.setattr(Key, "fails", False)
     again: Any = remembered.get(Key(2), lambda: asyncio.sleep(0, "again"), blocking=False)
-    assert await asyncio.wait_for(again, 60) == "again"
+    assert await asyncio.wait_for(again, 20) == "again"
     pending.close()
 
 

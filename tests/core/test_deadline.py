@@ -89,11 +89,13 @@ def test_threads_of_a_parent_do_not_count_in_a_child(monkeypatch: pytest.MonkeyP
             assert go_on.wait(60)
         return argument
 
-    call = limited_in_thread(find, 60)
+    call = limited_in_thread(find, 20)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(call, "parent")
         assert inside.wait(60)
-        own = in_child(lambda: call("child"))
-        go_on.set()
+        try:
+            own = in_child(lambda: call("child"))
+        finally:
+            go_on.set()
         assert answer.result(60) == "parent"
     assert own == repr("child")

@@ -178,8 +178,12 @@ def test_of_two_threads_that_need_the_same_options_both_get_one_engine(made: Mad
 
     with made.pinned("a") as engine:
         event.listen(engine, "set_engine_execution_options", listen)
-    with made.pinned("a", like) as found:
-        assert faster == [None, found]
+
+    def use() -> None:
+        with made.pinned("a", like) as found:
+            assert faster == [None, found]
+
+    in_thread(use)
 
 
 def test_a_finalizer_may_use_a_database_while_room_is_made(
