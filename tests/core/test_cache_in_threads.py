@@ -107,8 +107,9 @@ async def test_what_is_finished_is_not_waited_for_although_keys_could_not_be_com
             raise ValueError
         return next(answers)
 
+    landing: Any = remembered.get(Key(2), load, blocking=False)
     with pytest.raises(LookupError):
-        await asyncio.wait_for(remembered.get(Key(2), load, blocking=False), 60)  # type: ignore[arg-type]
+        await asyncio.wait_for(landing, 20)
     monkeypatch.setattr(Key, "fails", False)
     again: Any = remembered.get(Key(2), lambda: asyncio.sleep(0, "again"), blocking=False)
     assert await asyncio.wait_for(again, 20) == "again"
@@ -133,14 +134,21 @@ def test_the_entries_are_used_under_the_lock_alone(method: str) -> None:
 @pytest.mark.parametrize("method", ["known", "get"])
 def test_an_entry_may_be_dropped_while_it_is_used(method: str) -> None:
     remembered, key = memory(), Watching()
-    remembered.get(key, lambda: "answer", blocking=True)
+    for each in (key, "the last one"):
+        remembered.get(each, lambda: "answer", blocking=True)
     key.calls.clear()
-    # As a finalizer could, between the two steps.
-    key.call = lambda: len(key.calls) == 1 and remembered._entries.clear()
+
+    def drop() -> None:
+        # As a finalizer could, between the two steps.
+        if len(key.calls) == 1:
+            remembered._entries.clear()
+
+    key.call = drop
     if method == "known":
         assert remembered.known(key) == "answer"
     else:
         assert remembered.get(key, lambda: "another", blocking=True) == "answer"
+    assert not remembered._entries
 
 
 def test_what_is_meant_is_asked_while_other_threads_use_the_cache() -> None:

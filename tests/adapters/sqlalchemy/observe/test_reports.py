@@ -11,7 +11,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tenantshield_mw import ConfigurationError, tenant_scope
-from tenantshield_mw.adapters.sqlalchemy.observe import reports
 from tenantshield_mw.adapters.sqlalchemy.observe.places import Place
 from tenantshield_mw.adapters.sqlalchemy.observe.reports import (
     Report,
@@ -73,11 +72,11 @@ def test_a_finalizer_may_execute_a_statement_while_a_report_is_written(
         )
 
     def dumps(value: Any) -> str:
-        monkeypatch.setattr(reports.json, "dumps", real)
+        monkeypatch.setattr(json, "dumps", real)
         add(2)
         return real(value)
 
-    monkeypatch.setattr(reports.json, "dumps", dumps)
+    monkeypatch.setattr(json, "dumps", dumps)
     in_thread(lambda: add(1))
     assert [each.line for each in written.all] == [1, 2]
     assert [each.line for each in read_reports(file)] == [1, 2]

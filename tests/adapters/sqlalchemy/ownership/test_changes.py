@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_a_declaration_in_the_midst_of_another_one_loses_neither(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     own, tables = Registry(), [a_table("outer"), a_table("inner")]
-    real, calls = registries.replace, []
+    real, calls = dataclasses.replace, []
 
     def replace(*args: Any, **changes: Any) -> Any:
         calls.append(changes)
@@ -91,7 +92,7 @@ def test_what_is_refused_after_one_in_the_midst_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     own, table = Registry(), a_table("both")
-    real, calls = registries.replace, []
+    real, calls = dataclasses.replace, []
 
     def replace(*args: Any, **changes: Any) -> Any:
         calls.append(changes)

@@ -168,7 +168,7 @@ def test_listeners_of_the_application_are_called_without_the_lock(made: Made) ->
 
 def test_of_two_threads_that_need_the_same_options_both_get_one_engine(made: Made) -> None:
     like = made.base.execution_options(stream_results=True)
-    faster = []
+    faster: list[Engine | None] = []
 
     def listen(engine: Engine, options: object) -> None:
         if not faster:

@@ -10,6 +10,7 @@ from sqlalchemy import create_engine
 
 from tenantshield_mw.adapters.sqlalchemy.raw_sql import checks, keywords
 from tenantshield_mw.adapters.sqlalchemy.raw_sql.checks import RawText, Source
+from tenantshield_mw.adapters.sqlalchemy.raw_sql.marks import without_confined_names
 from tests.threads import in_thread
 
 
@@ -44,7 +45,7 @@ def beside(pausing: Pausing, function: Any) -> Any:
 
 
 def test_texts_are_scanned_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    pausing = Pausing(checks.without_confined_names)
+    pausing = Pausing(without_confined_names)
     monkeypatch.setattr(checks, "without_confined_names", pausing)
     dialect = create_engine("sqlite://").dialect
     assert (
