@@ -9,11 +9,11 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import Future, wait
-from threading import RLock
 from typing import Any, Final, Generic, TypeAlias, TypeVar, final
 
 from .deadline import OverdueError, waits_until
 from .errors import ConfigurationError
+from .forking import forkable_lock, renewed_in_child
 from .resolution import is_awaitable
 
 __all__ = [
@@ -81,7 +81,8 @@ class SingleFlightCache(Generic[V]):
 
     Of several callers that ask for one key at the same time, tasks or threads, the first
     loads the answer and the others wait for it. An error reaches all of them and is not
-    remembered. If the first caller is cancelled, the next one loads.
+    remembered. If the first caller is cancelled, the next one loads. A forked process begins with
+    an empty cache.
 
     Args:
         maxsize: the largest number of answers to remember; at least 1.
@@ -92,7 +93,7 @@ class SingleFlightCache(Generic[V]):
         ConfigurationError: ``maxsize`` or ``clock`` is invalid.
     """
 
-    __slots__ = ("_clock", "_entries", "_flights", "_lock", "_maxsize", "_seconds")
+    __slots__ = ("__weakref__", "_clock", "_entries", "_flights", "_lock", "_maxsize", "_seconds")
 
     def __init__(self, *, maxsize: int, seconds: Callable[[V], float], clock: Clock) -> None:
         if type(maxsize) is not int or maxsize < 1:
@@ -104,23 +105,32 @@ class SingleFlightCache(Generic[V]):
         self._maxsize = maxsize
         self._seconds = seconds
         self._clock = clock
-        # Reentrant: the garbage collector may finalize an unawaited coroutine at any time.
-        self._lock = RLock()
+        # Reentrant: the garbage collector may finalize an unawaited coroutine at any time. Held for
+        # each step, since comparing keys may call Python code of the application's.
+        self._lock = forkable_lock()
+        self.renew_in_child()
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """Begin empty: nobody in a forked child finishes what the parent's threads load."""
         self._entries: OrderedDict[Hashable, tuple[float, V]] = OrderedDict()
         self._flights: dict[Hashable, Future[V]] = {}
 
     def known(self, key: Hashable) -> V | None:
         """Return the remembered answer for ``key``, or ``None``."""
-        entry = self._entries.get(key)
-        if entry is None or self._clock() >= entry[0]:
-            return None
-        # No lock: each step is atomic, and another thread can at worst drop the entry
-        # in between.
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None or self._clock() >= entry[0]:
+                return None
+            self._touch(key)
+            return entry[1]
+
+    def _touch(self, key: Hashable) -> None:
         try:  # noqa: SIM105 - suppress() costs more than everything else here
             self._entries.move_to_end(key)
         except KeyError:
+            # A finalizer has run since, and dropped it.
             pass
-        return entry[1]
 
     def get(
         self, key: Hashable, load: Callable[[], V | Awaitable[V]], *, blocking: bool
@@ -142,11 +152,12 @@ class SingleFlightCache(Generic[V]):
                 entry = self._entries.get(key)
                 if entry is not None:
                     if self._clock() < entry[0]:
-                        self._entries.move_to_end(key)
+                        self._touch(key)
                         return entry[1]
-                    del self._entries[key]
+                    self._entries.pop(key, None)
                 flight = self._flights.get(key)
-                if flight is None:
+                # A finished one stays only if comparing keys has failed.
+                if flight is None or flight.done():
                     own = self._flights[key] = Future()
                     # From now on none of the waiting callers can cancel it.
                     own.set_running_or_notify_cancel()
@@ -200,33 +211,44 @@ class SingleFlightCache(Generic[V]):
             return answer  # type: ignore[no-any-return]
 
     def _land(self, key: Hashable, flight: Future[V], answer: V) -> None:
-        with self._lock:
-            # Not if forget() was called meanwhile: the answer may predate that.
-            if self._flights.get(key) is flight:
-                del self._flights[key]
-                seconds = self._seconds(answer)
-                if seconds > 0:
-                    self._entries[key] = (self._clock() + seconds, answer)
-                    if len(self._entries) > self._maxsize:
-                        self._entries.popitem(last=False)
-        flight.set_result(answer)
+        try:
+            with self._lock:
+                # Not if forget() was called meanwhile: the answer may predate that.
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
+                    seconds = self._seconds(answer)
+                    if seconds > 0:
+                        self._entries[key] = (self._clock() + seconds, answer)
+                        if len(self._entries) > self._maxsize:
+                            self._entries.popitem(last=False)
+        finally:
+            # The others wait without a limit, and need not care what is remembered.
+            flight.set_result(answer)
 
     def _fail(self, key: Hashable, flight: Future[V], error: BaseException) -> None:
         if flight.done():
             return
-        with self._lock:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
-        # A cancellation or time limit concerns only the caller it was set for.
-        reaches_all = isinstance(error, Exception) and not isinstance(error, OverdueError)
-        flight.set_exception(error if reaches_all else _AbandonedError())
+        try:
+            with self._lock:
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
+        finally:
+            # A cancellation or time limit concerns only the caller it was set for.
+            reaches_all = isinstance(error, Exception) and not isinstance(error, OverdueError)
+            flight.set_exception(error if reaches_all else _AbandonedError())
 
     def forget(self, is_meant: Callable[[Hashable, V], bool]) -> None:
         """Forget the entries that ``is_meant`` selects, and everything that is being loaded."""
         with self._lock:
-            for key in [key for key, (_, answer) in self._entries.items() if is_meant(key, answer)]:
-                del self._entries[key]
+            # From now on, whatever is remembered was loaded after this call.
             self._flights.clear()
+            entries = list(self._entries.items())
+        for key, entry in entries:
+            # Not while the lock is held: this is the caller's code.
+            if is_meant(key, entry[1]):
+                with self._lock:
+                    if self._entries.get(key) is entry:
+                        del self._entries[key]
 
 
 def _result(flight: Future[V]) -> V:

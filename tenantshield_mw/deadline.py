@@ -14,6 +14,7 @@ from contextvars import ContextVar, copy_context
 from typing import Any, Final, Generic, TypeAlias, TypeVar, final
 
 from .errors import ConfigurationError
+from .forking import renewed_in_child
 
 __all__ = ["OverdueError", "check_timeout", "limited", "limited_in_thread", "waits_until"]
 
@@ -76,9 +77,10 @@ def limited_in_thread(function: Callable[[Any], T], timeout: float) -> Callable[
     Each call runs in a thread of its own. A call cannot be interrupted: it continues in its
     thread, and the number of these threads is bounded.
     """
-    free = threading.BoundedSemaphore(_MAX_WAITING)
+    waiting = _Waiting()
 
     def call(argument: Any) -> T:
+        free = waiting.free
         until = time.monotonic() + timeout
         if not free.acquire(timeout=timeout):
             raise TimeoutError(f"{_MAX_WAITING} threads wait for a resolver that does not answer")
@@ -98,6 +100,19 @@ def limited_in_thread(function: Callable[[Any], T], timeout: float) -> Callable[
         return outcome()
 
     return call
+
+
+@final
+class _Waiting:
+    """How many more threads may wait, in this process."""
+
+    def __init__(self) -> None:
+        self.renew_in_child()
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """Count anew in a forked child, where none of the parent's threads ends."""
+        self.free = threading.BoundedSemaphore(_MAX_WAITING)
 
 
 @final

@@ -10,7 +10,11 @@ __all__ = ["in_thread"]
 
 
 def in_thread(function: Callable[[], Any]) -> Any:
-    """Return what ``function`` returns in a new thread, or raise what it raises there."""
+    """Return what ``function`` returns in a new thread, or raise what it raises there.
+
+    Raises:
+        TimeoutError: it does not end, such as one that waits for a lock forever.
+    """
     outcome: list[Any] = []
 
     def work() -> None:
@@ -19,9 +23,11 @@ def in_thread(function: Callable[[], Any]) -> Any:
         except BaseException as error:
             outcome.append(error)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    thread.join()
+    thread.join(30)
+    if not outcome:
+        raise TimeoutError("the thread does not end")
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     return outcome[0]

@@ -10,12 +10,12 @@ This is done for every statement, and so without what would make it shorter to w
 
 from __future__ import annotations
 
-from threading import RLock
 from typing import Final
 
 from sqlalchemy.engine import Connection, Dialect
 
 from tenantshield_mw.context import Bound, current_bound, is_same_scope
+from tenantshield_mw.forking import forkable_lock
 from tenantshield_mw.messages import describe
 
 from .errors import ScopeMismatchError
@@ -31,7 +31,7 @@ __all__ = ["Use", "begin_use", "end_use", "getcurrent", "use_dialect"]
 _USES: Final = "_tenantshield_uses"
 """The attribute of a connection with the :class:`Use` of each task or thread that uses it."""
 
-_ENTERING: Final = RLock()
+_ENTERING: Final = forkable_lock()
 """Held while a use is noted, and while the last one gives the connection's dialect back: a thread
 that begins in between would render with that one. A finalizer may execute a statement within."""
 

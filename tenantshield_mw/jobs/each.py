@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from tenantshield_mw.context import tenant_scope
 from tenantshield_mw.directory import Lookup, TenantDirectory, as_directory
 from tenantshield_mw.errors import ConfigurationError, TenantNotFoundError, TenantSuspendedError
+from tenantshield_mw.forking import forkable_lock
 from tenantshield_mw.resolution import close_unawaited, is_awaitable, is_undone
 from tenantshield_mw.tenant import TenantContext, TenantId, check_tenant_id, with_plain_uuid
 
@@ -235,7 +235,7 @@ class _Each(Generic[R]):
         if any(is_such(on_progress) for is_such in _RETURN_UNDONE):
             raise ConfigurationError("on_progress would do nothing: give a function without async")
         self._on_progress = on_progress
-        self._lock = Lock()
+        self._lock = forkable_lock()
         self.tenants = list(
             dict.fromkeys(check_tenant_id(with_plain_uuid(tenant_id)) for tenant_id in tenants)
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from threading import Lock
 
 from tenantshield_mw.errors import ConfigurationError, TenantResolutionError
+from tenantshield_mw.forking import forkable_lock
 from tenantshield_mw.tenant import TenantId
 
 from .envelope import packed, unpacked
@@ -29,7 +29,7 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        self._lock = Lock()
+        self._lock = forkable_lock()
         self.done: set[tuple[type, TenantId]] = set()
         content = self._path.read_bytes() if self._path.exists() else b""
         *lines, rest = content.split(b"\n")

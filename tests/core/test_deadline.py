@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from tenantshield_mw import deadline
 from tenantshield_mw.cache import SingleFlightCache
-from tenantshield_mw.deadline import OverdueError, waits_until
+from tenantshield_mw.deadline import OverdueError, limited_in_thread, waits_until
+from tests.forks import in_child, needs_fork
 
 
 def memory() -> SingleFlightCache[Any]:
@@ -74,3 +76,26 @@ def test_after_a_caller_times_out_another_one_loads() -> None:
         assert isinstance(overdue.exception(30), OverdueError)
         go_on.set()
         assert [first.result(30), patient.result(30)] == ["answer"] * 2
+
+
+@needs_fork
+def test_threads_of_a_parent_do_not_count_in_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "_MAX_WAITING", 1)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def find(argument: str) -> str:
+        if argument == "parent":
+            inside.set()
+            assert go_on.wait(60)
+        return argument
+
+    call = limited_in_thread(find, 20)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(call, "parent")
+        assert inside.wait(60)
+        try:
+            own = in_child(lambda: call("child"))
+        finally:
+            go_on.set()
+        assert answer.result(60) == "parent"
+    assert own == repr("child")

@@ -20,8 +20,8 @@ __all__ = ["SECONDS_FOR_ALL", "Change", "Run", "checkout_copy", "file_with", "mu
 NEEDED = ("adapters", "tenantshield_mw", "tests", "examples", "benchmarks", "pyproject.toml")
 """What of a checkout the tests need."""
 
-MUTATED = ("adapters/sqlalchemy", "tenantshield_mw/jobs")
-"""The folders with the guard, and with what is done of it for jobs."""
+MUTATED = ("adapters/sqlalchemy", "tenantshield_mw")
+"""The folders with the guard, and with what it stands on."""
 
 SECONDS = 120
 """How long the tests of one mutant may take; one that takes longer counts as killed."""

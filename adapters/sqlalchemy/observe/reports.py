@@ -8,8 +8,9 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any, Final, Literal, TypeAlias
+
+from tenantshield_mw.forking import forkable_lock
 
 from ..errors import ConfigurationError
 from .places import Place
@@ -76,7 +77,7 @@ class Reports:
         self._file = None if file is None else Path(file)
         self._on_report = on_report
         self._seen: dict[tuple[object, ...], Report] = {}
-        self._lock = Lock()
+        self._lock = forkable_lock()
         if self._file is not None:
             # Fails now rather than in the middle of a request.
             self._file.touch()

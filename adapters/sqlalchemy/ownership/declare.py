@@ -222,7 +222,9 @@ def require_declared(target: Any) -> None:
     """Require every table to be declared: tenant-aware, tied to such a table, or shared.
 
     This is checked whenever mappers are configured, so that a forgotten model is an error
-    at start-up and not a leak. While there is an undeclared table, no statement is executed.
+    at start-up and not a leak. While there is an undeclared table, no statement is executed: not in
+    another thread either, while a class is defined and its decorator has not been called yet. So
+    define all models before the application serves.
 
     Args:
         target: a declarative base, a ``MetaData``, or an object with one in ``metadata``, such as

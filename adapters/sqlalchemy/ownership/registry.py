@@ -7,20 +7,21 @@ reflected ``Table`` or a bare ``table("invoice")`` is the same table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from threading import Lock
 from typing import Any, Final
 
 from sqlalchemy import MetaData, Table
 from sqlalchemy.sql.elements import Null
 from sqlalchemy.sql.expression import TableClause
 
+from tenantshield_mw.forking import forkable_lock, renewed_in_child
 from tenantshield_mw.tenant import TenantId
 
 from ..databases import ExactText
 from ..errors import ConfigurationError
-from .declaration import Declaration, Shared, Through, agree, said_by
+from .changes import Changes, adding, declaring, declaring_apart, requiring
+from .declaration import Declaration, Shared, Through
 from .derivation import has_foreign_key_to, may_reach_tenants, tables_in
 from .model import (
     ColumnOwnership,
@@ -53,8 +54,15 @@ class Registry:
         self.generation = 0
         self.is_empty = True
         self._state = State({}, (), frozenset(), ())
+        self._published = self._state
         # Held while something is declared, never while anything is derived or queried.
-        self._lock = Lock()
+        self._lock = forkable_lock()
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """Finish in a forked child what a thread of the parent was declaring."""
+        if self._published is not self._state:
+            self._publish()
 
     # -- declaring ---------------------------------------------------------------
 
@@ -92,64 +100,25 @@ class Registry:
 
     def declare_apart(self, table: Table) -> None:
         """Declare the same of a table of another database, where another one may have its name."""
-        with self._lock:
-            state = self._state
-            if state.is_apart(table):
-                return
-            declared = state.declared.get(table_key(table))
-            if declared is not None:
-                _check_apart(table, declared)
-            self._renew(apart=(*state.apart, table))
+        self._change(lambda state: declaring_apart(state, table))
 
     def leave_references_unchecked(self, table: Table) -> None:
         """Write foreign keys of ``table`` without looking up the rows that they refer to."""
-        with self._lock:
-            self._renew(unchecked=self._state.unchecked | {table_key(table)})
+        key = table_key(table)
+        self._change(lambda state: {"unchecked": state.unchecked | {key}})
 
     def _declare(self, table: Table, declaration: Declaration, *, implied: bool = False) -> None:
-        key = table_key(table)
-        with self._lock:
-            state = self._state
-            earlier = state.declared.get(key)
-            if earlier is not None and earlier.table is table:
-                if implied and key not in state.implied:
-                    return
-                if key in state.implied:
-                    earlier = None
-            if earlier is not None and not agree(earlier, declaration):
-                raise ConfigurationError(
-                    f"{table_label(table)} is declared twice and differently: {said_by(earlier)}, "
-                    f"and {said_by(declaration)}. A table is either tenant-aware (by one column, "
-                    "or through one parent, and with the same shared_rows) or shared across "
-                    "tenants, in every MetaData that has it. If the shared one is in another "
-                    "database, mark it with shared_across_tenants(in_another_database=True)"
-                )
-            for each in state.apart:
-                if table_key(each) == key:
-                    _check_apart(each, declaration)
-            if isinstance(declaration, Shared):
-                declaration = declaration.after(earlier)
-            self._renew(
-                declared={**state.declared, key: declaration},
-                implied=state.implied | {key} if implied else state.implied - {key},
-                metadatas=state.metadatas_with(table.metadata),
-            )
+        self._change(lambda state: declaring(state, table, declaration, implied=implied))
 
     def observe(self, tables: Iterable[Table] | None) -> None:
         """Observe ``tables`` from now on instead of protecting them; ``None`` for all."""
         keys = None if tables is None else frozenset(map(table_key, tables))
-        with self._lock:
-            self._renew(observed=keys)
+        self._renew(observed=keys)
 
     def table_added(self, table: Table) -> None:
         """Renew what is derived, if it may depend on ``table``."""
         counts = may_reach_tenants(table)
-        with self._lock:
-            state = self._state
-            if table.metadata in state.known:
-                self._renew()
-            elif counts:
-                self._renew(others=state.others_with(table.metadata))
+        self._change(lambda state: adding(state, table, counts=counts))
 
     def _notice(self, table: TableClause) -> None:
         """Learn of a table in a statement that was defined before this package was imported."""
@@ -157,14 +126,38 @@ class Registry:
         if not isinstance(table, Table) or table.metadata in state.known:
             return
         if may_reach_tenants(table):
-            with self._lock:
-                self._renew(others=self._state.others_with(table.metadata))
+            self._change(lambda state: {"others": state.others_with(table.metadata)})
 
     def _renew(self, **changes: Any) -> None:
-        self._state = state = replace(self._state, **changes)
+        self._change(lambda state: changes)
+
+    def _change(self, changes_to: Callable[[State], Changes]) -> None:
+        """Replace the state by one with changes to it.
+
+        Args:
+            changes_to: returns the changes to a state, or ``None`` if there is nothing to do. It
+                may be called again, and raises what is to be raised for the declaration.
+        """
+        with self._lock:
+            while True:
+                state = self._state
+                changes = changes_to(state)
+                if changes is None:
+                    return
+                changed = replace(state, **changes)
+                # The lock does not keep a finalizer out that this thread runs meanwhile, and that
+                # may execute a statement or declare. What it has changed must not be lost.
+                if self._state is state:
+                    self._state = changed
+                    break
+            self._publish()
+
+    def _publish(self) -> None:
+        state = self._state
         self.is_empty = not (state.declared or state.required)
         # Last, so that no answer from the old state is cached under the new generation.
         self.generation += 1
+        self._published = state
 
     # -- querying ----------------------------------------------------------------
 
@@ -347,12 +340,7 @@ class Registry:
 
     def require(self, metadata: MetaData) -> None:
         """Require from now on that every table of ``metadata`` is declared."""
-        with self._lock:
-            state = self._state
-            if metadata not in state.required:
-                self._renew(
-                    required=(*state.required, metadata), metadatas=state.metadatas_with(metadata)
-                )
+        self._change(lambda state: requiring(state, metadata))
 
     def check_required(self) -> None:
         """Check that every ``MetaData`` given to :meth:`require` is declared completely.
@@ -375,22 +363,6 @@ class Registry:
                 f"shared: {', '.join(map(table_label, tables))}; mark each with @tenant_aware "
                 "or @shared_across_tenants"
             )
-
-
-def _check_apart(table: Table, declared: Declaration) -> None:
-    """Check that a table of another database is not the one of its name that belongs to tenants.
-
-    Raises:
-        ConfigurationError: it has the tenant column, or is of the same ``MetaData``.
-    """
-    names = {each.name.casefold() for each in table.columns}
-    has_column = isinstance(declared, ColumnOwnership) and declared.column.casefold() in names
-    if declared.table.metadata is table.metadata or has_column:
-        raise ConfigurationError(
-            f"{table_label(table)} is declared twice and differently: {said_by(declared)}, and "
-            f"{said_by(Shared(table))} in another database. That one is in a MetaData of its own "
-            "and has no tenant column"
-        )
 
 
 registry: Final = Registry()

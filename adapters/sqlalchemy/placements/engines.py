@@ -6,11 +6,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine
+
+from tenantshield_mw.forking import forkable_lock, renewed_in_child
 
 from ..errors import PlacementUnavailableError
 from .placement import Placement
@@ -37,7 +38,8 @@ class _Opened:
 
     def is_idle(self) -> bool:
         pool: Any = self.engine.pool
-        return self.pins == 0 and pool.checkedout() == 0
+        # The pins last: a finalizer may connect with it while the pool is asked.
+        return pool.checkedout() == 0 and self.pins == 0
 
 
 class Engines:
@@ -57,12 +59,18 @@ class Engines:
         # The one that was not used for longest comes first.
         self._opened: OrderedDict[str, _Opened] = OrderedDict()
         self._closing = 0
-        self._lock = Lock()
+        self._lock = forkable_lock()
+        renewed_in_child(self)
+
+    def renew_in_child(self) -> None:
+        """Begin without engines in a forked child: their connections are the parent's."""
+        self._closing = 0
+        self.dispose(close=False)
 
     def names(self) -> tuple[str, ...]:
         """Return the databases that have an engine, the one that was used last at the end."""
         with self._lock:
-            return tuple(self._opened)
+            return (*self._opened,)
 
     @contextmanager
     def pinned(self, name: str, placement: Placement, like: Engine) -> Generator[Engine]:
@@ -123,9 +131,9 @@ class Engines:
         """Return the engine to dispose of, if there is no room for another one."""
         if len(self._opened) + self._closing < self._most:
             return None
-        for name, opened in self._opened.items():
-            if opened.is_idle():
-                del self._opened[name]
+        # A copy, since a finalizer that runs meanwhile may change them.
+        for name, opened in list(self._opened.items()):
+            if opened.is_idle() and self._opened.pop(name, None) is not None:
                 return opened
         raise PlacementUnavailableError(
             f"{self._most} databases of tenants are in use, and there is no room for another one: "
@@ -138,17 +146,25 @@ class Engines:
             return opened.engine
         with self._lock:
             found = opened.variants.get(like)
-            if found is None:
-                found = opened.variants[like] = opened.engine.execution_options(**options)
+        if found is not None:
             return found
-
-    def dispose(self) -> None:
-        """Dispose of all engines; those in use close their connections when they are returned."""
+        # This calls the application's listeners, so not while the lock is held.
+        made = opened.engine.execution_options(**options)
         with self._lock:
-            opened = list(self._opened.values())
-            self._opened.clear()
-        for each in opened:
-            each.engine.dispose()
+            # A session knows its connections by the engine, so the first one stays.
+            return opened.variants.setdefault(like, made)
+
+    def dispose(self, *, close: bool = True) -> None:
+        """Dispose of all engines; those in use close their connections when they are returned.
+
+        Args:
+            close: whether to close connections; otherwise they are left as they are, for another
+                process.
+        """
+        with self._lock:
+            opened, self._opened = self._opened, OrderedDict()
+        for each in opened.values():
+            each.engine.dispose(close=close)
 
 
 def _check_finished(opened: _Opened, placement: Placement) -> None:

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
 from typing import Final, NoReturn, TypeAlias
 
+from sqlalchemy import util
 from sqlalchemy.engine import Dialect
 
 from tenantshield_mw.context import current_bound
@@ -88,12 +88,13 @@ class RawText:
     open_ended: bool = False
     guarded_upserts: int = 0
 
-    @cached_property
+    # Not functools.cached_property, which holds a lock meanwhile in Python 3.11.
+    @util.ro_memoized_property
     def sent(self) -> str:
         """The text that is sent to the database, with other names for confined tables."""
         return without_confined_names(self.text, registry.names())
 
-    @cached_property
+    @util.ro_memoized_property
     def bare(self) -> str:
         """The same without string literals, if their boundaries are certain."""
         return without_literals(self.sent)

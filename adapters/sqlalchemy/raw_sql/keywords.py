@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Collection
-from functools import cached_property
 from typing import Final
+
+from sqlalchemy import util
 
 from ..databases import Database
 from .patterns import GAP
@@ -76,15 +77,16 @@ class Places:
     def __init__(self, folded: str) -> None:
         self.text = folded
 
-    @cached_property
+    # Not functools.cached_property, which holds a lock meanwhile in Python 3.11.
+    @util.ro_memoized_property
     def _behind_a_keyword(self) -> set[int]:
         return {each.end() for each in _TABLE_AHEAD.finditer(self.text)}
 
-    @cached_property
+    @util.ro_memoized_property
     def _behind_into(self) -> set[int]:
         return {each.end() for each in _INSERTS_INTO.finditer(self.text)}
 
-    @cached_property
+    @util.ro_memoized_property
     def _previous(self) -> dict[int, str]:
         """The token before each word, by the word's position."""
         found: dict[int, str] = {}

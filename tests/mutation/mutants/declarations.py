@@ -15,8 +15,8 @@ MUTANTS: Final = (
     Mutant(
         "declared-twice",
         "Two declarations of one table may contradict each other.",
-        "            if earlier is not None and not agree(earlier, declaration):",
-        "            if False:",
+        "    if earlier is not None and not agree(earlier, declaration):",
+        "    if False:",
         (
             f"{_DECLARATION}::test_a_twin_cannot_be_shared",
             f"{_DECLARATION}::test_a_mixin_does_not_give_way_to_a_shared_twin",

@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
 from tenantshield_mw import PlacementUnavailableError
 from tenantshield_mw.adapters.sqlalchemy.placements import UNFINISHED, Placement
 from tenantshield_mw.adapters.sqlalchemy.placements.engines import Engines
+from tests.threads import in_thread
 
 
 class Made:
@@ -144,3 +145,61 @@ def test_one_that_cannot_be_disposed_of_leaves_its_room(
     assert made.engines.names() == ("b", "c")
     made.use("d")
     assert made.engines.names() == ("c", "d")
+
+
+def test_listeners_of_the_application_are_called_without_the_lock(made: Made) -> None:
+    like = made.base.execution_options(stream_results=True)
+    made.use("a")
+    names = []
+
+    def listen(engine: Engine, options: object) -> None:
+        # Another thread needs the lock meanwhile; and this one is about to use the engine.
+        names.append(in_thread(made.engines.names))
+
+    def use() -> None:
+        with made.pinned("a") as engine:
+            event.listen(engine, "set_engine_execution_options", listen)
+        with made.pinned("a", like) as first, made.pinned("a", like) as second:
+            assert first is second
+
+    in_thread(use)
+    assert names == [("a",)]
+
+
+def test_of_two_threads_that_need_the_same_options_both_get_one_engine(made: Made) -> None:
+    like = made.base.execution_options(stream_results=True)
+    faster: list[Engine | None] = []
+
+    def listen(engine: Engine, options: object) -> None:
+        if not faster:
+            faster.append(None)
+            with made.pinned("a", like) as found:
+                faster.append(found)
+
+    with made.pinned("a") as engine:
+        event.listen(engine, "set_engine_execution_options", listen)
+
+    def use() -> None:
+        with made.pinned("a", like) as found:
+            assert faster == [None, found]
+
+    in_thread(use)
+
+
+def test_a_finalizer_may_use_a_database_while_room_is_made(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with made.pinned("a") as first, made.pinned("b"):
+        pool = first.pool
+    assert isinstance(pool, QueuePool)
+    real = pool.checkedout
+
+    def checkedout() -> int:
+        # As the garbage collector could, while the pool is asked.
+        monkeypatch.setattr(pool, "checkedout", real)
+        made.use("a")
+        return real()
+
+    monkeypatch.setattr(pool, "checkedout", checkedout)
+    in_thread(lambda: made.use("c"))
+    assert made.engines.names() == ("b", "c")
