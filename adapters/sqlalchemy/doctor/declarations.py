@@ -63,9 +63,15 @@ def declared_tables(metadata: MetaData) -> Iterator[tuple[Table, Ownership]]:
 
 
 def tenant_columns(metadata: MetaData) -> frozenset[str]:
-    """Return the names of the tenant columns."""
+    """Return the names by which other tables' tenant columns are recognized.
+
+    The primary key of the table of tenants is not one of them: any table may have an ``id``.
+    """
     return frozenset(
-        rule.column for _, rule in declared_tables(metadata) if isinstance(rule, ColumnOwnership)
+        rule.column
+        for table, rule in declared_tables(metadata)
+        if isinstance(rule, ColumnOwnership)
+        and [each.name for each in table.primary_key] != [rule.column]
     )
 
 

@@ -138,7 +138,8 @@ def _refuse_without_scope(session: Any) -> None:
         if info_of(state.mapper).is_owned:
             raise MissingTenantContextError(
                 f"an object of {state.class_.__name__} is to be written, and no tenant is in "
-                "scope; flush the session in tenant_scope(...)"
+                "scope; flush the session in tenant_scope(...); or, if there is no tenant yet, in "
+                'system_scope("why")'
             )
 
 

@@ -99,6 +99,13 @@ def test_a_fault_is_found_and_nothing_else(plant: Plant, expected: list[Planted]
     assert_found(plant, expected)
 
 
+def test_a_shared_table_may_have_an_id_beside_a_table_of_tenants() -> None:
+    shop = Shop()
+    tenant_aware(shop.table("tenants", Column("id", String(40), primary_key=True)), column="id")
+    shared_across_tenants(shop.table("odd", shop.key()))
+    assert examine(shop.metadata) == []
+
+
 def test_an_observed_table_is_found() -> None:
     shop = Shop()
     observation = observe(shop.aware("odd"))
