@@ -19,7 +19,7 @@ from sqlalchemy.sql.expression import ReleaseSavepointClause, RollbackToSavepoin
 
 from tenantshield_mw.context import Bound, current_bound, is_same_scope
 
-from .uses import getcurrent
+from .uses import running
 
 __all__ = [
     "HELD",
@@ -289,7 +289,7 @@ def _untold(end: Callable[..., None]) -> Callable[..., None]:
     # It may send several statements, some of them outside of any transaction.
     @functools.wraps(end)
     def ending(connection: Connection, *args: Any, **kw: Any) -> None:
-        connection.info[_ENDING] = getcurrent()
+        connection.info[_ENDING] = running()
         try:
             end(connection, *args, **kw)
         finally:
@@ -346,7 +346,7 @@ def hold(connection: Connection, transactions: Transactions, statement: object =
     if held is not None and transactions.is_told(held, current_bound()):
         return
     # SQLAlchemy ends a transaction in two phases with driver SQL.
-    if isinstance(statement, str) and connection.info.get(_ENDING) == getcurrent():
+    if isinstance(statement, str) and connection.info.get(_ENDING) == running():
         return
     transactions.tell_again(connection)
 

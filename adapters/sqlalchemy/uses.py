@@ -10,6 +10,7 @@ This is done for every statement, and so without what would make it shorter to w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy.engine import Connection, Dialect
@@ -26,7 +27,10 @@ try:
 except ImportError:  # pragma: no cover  # SQLAlchemy 2.1 has it for asyncio alone.
     from threading import get_ident as getcurrent
 
-__all__ = ["Use", "begin_use", "end_use", "getcurrent", "use_dialect"]
+__all__ = ["Use", "begin_use", "end_use", "running", "use_dialect"]
+
+running: Final[Callable[[], object]] = getcurrent
+"""Return the task or thread that runs."""
 
 _USES: Final = "_tenantshield_uses"
 """The attribute of a connection with the :class:`Use` of each task or thread that uses it."""
@@ -71,7 +75,7 @@ def begin_use(connection: Connection) -> Use:
     attributes = connection.__dict__
     found: dict[object, Use] | None = attributes.get(_USES)
     uses: dict[object, Use] = attributes.setdefault(_USES, {}) if found is None else found
-    by = getcurrent()
+    by = running()
     with _ENTERING:
         use = Use(current_bound(), by, uses, connection.dialect)
         # Noted before others are looked for: of two that begin at once, one at least sees the

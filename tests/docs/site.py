@@ -18,15 +18,20 @@ SITE: Final = ROOT / "build" / "site"
 
 
 @cache
+def _built() -> subprocess.CompletedProcess[str]:
+    # Kept, so that it is not built again for each test if it fails.
+    return subprocess.run(
+        [sys.executable, "-m", "tools.site"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
 def build() -> Path:
     """Build the site if something has changed, and return its folder.
 
     Raises:
         AssertionError: there was a warning.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.site"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = _built()
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return SITE
 

@@ -102,7 +102,7 @@ class GuardedCompiler(_Base):
     # name before the guard's are made. A property takes precedence over __dict__, so that no
     # thread finds them.
     @property
-    def _bind_processors(self) -> Any:
+    def _bind_processors(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._tenantshield_processors
 
     @util.memoized_property

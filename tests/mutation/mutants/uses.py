@@ -9,6 +9,7 @@ from ..mutant import TESTS, Mutant
 __all__ = ["MUTANTS"]
 
 _USES: Final = f"{TESTS}/test_uses.py"
+_THREADS: Final = f"{TESTS}/test_uses_in_threads.py"
 _INSTALL: Final = f"{TESTS}/test_install.py"
 
 _PLACED: Final = f"{TESTS}/placements/test_nested_scopes.py"
@@ -42,8 +43,8 @@ MUTANTS: Final = (
     Mutant(
         "uses-scope",
         "A connection serves two scopes at a time.",
-        "        if not is_same_scope(other.bound, use.bound):",
-        "        if False:",
+        "    if not is_same_scope(other.bound, use.bound):",
+        "    if False:",
         (f"{_USES}::test_two_threads_do_not_use_a_connection_in_two_scopes",),
     ),
     Mutant(
@@ -58,13 +59,13 @@ MUTANTS: Final = (
         "A use begins while another scope's goes on.",
         "            _check_others(use)\n        except",
         "            pass\n        except",
-        (_USES,),
+        (_USES, _THREADS),
     ),
     Mutant(
         "uses-guard",
         "A connection serves two guards at a time.",
-        "        if None not in (other.dialect, use.dialect) and",
-        "        if other.dialect is None and",
+        "    if None not in (other.dialect, use.dialect) and",
+        "    if other.dialect is None and",
         (f"{_USES}::test_ddl_does_not_open_the_connection_to_another_statement",),
     ),
     Mutant(
@@ -79,7 +80,7 @@ MUTANTS: Final = (
         "What a statement executes within does not count as guarded like it.",
         "= None if outer is None else outer.dialect",
         "= None",
-        (_USES,),
+        (_USES, _THREADS),
     ),
     Mutant(
         "uses-refused",
@@ -93,21 +94,21 @@ MUTANTS: Final = (
         "A connection goes back to what renders another one's statement.",
         "            use.before = connection.engine.dialect",
         "            pass",
-        (_USES,),
+        (_USES, _THREADS),
     ),
     Mutant(
         "uses-others",
         "The first one that ends takes the guard from the others.",
         "        if len(uses) == (outer is not None):",
         "        if True:",
-        (_USES,),
+        (_USES, _THREADS),
     ),
     Mutant(
         "uses-around",
         "A thread begins within what is around another one's statement.",
         "            other = other.outer",
         "            other = None",
-        (_USES,),
+        (_USES, _THREADS),
     ),
     Mutant(
         "uses-nested",
@@ -116,6 +117,7 @@ MUTANTS: Final = (
         "            del uses[use.by]",
         (
             _USES,
+            _THREADS,
             _INSTALL,
         ),
     ),
@@ -124,13 +126,13 @@ MUTANTS: Final = (
         "A connection keeps what rendered its last statement.",
         "        connection.dialect = use.before",
         "        pass",
-        (f"{_USES}::test_whoever_ends_last_gives_a_connection_its_own_dialect_back",),
+        (f"{_THREADS}::test_whoever_ends_last_gives_a_connection_its_own_dialect_back",),
     ),
     Mutant(
         "uses-entering",
         "A thread begins while another one gives the connection back.",
         "    with _ENTERING:\n        if outer is None:",
         "    if True:\n        if outer is None:",
-        (f"{_USES}::test_a_thread_begins_while_another_one_gives_the_connection_back",),
+        (f"{_THREADS}::test_a_thread_begins_while_another_one_gives_the_connection_back",),
     ),
 )

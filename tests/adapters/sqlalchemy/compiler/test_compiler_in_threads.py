@@ -10,6 +10,7 @@ from sqlalchemy import Engine, Executable, insert, select, update
 
 from tenantshield_mw import CrossTenantAccessError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy.compiler import compiler
+from tenantshield_mw.adapters.sqlalchemy.compiler.parameters import processor_for
 from tests.databases import database
 from tests.threads import in_thread
 
@@ -32,7 +33,6 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], 
 
     It takes what the thread does, and returns a list that comes to hold what that returned.
     """
-    processor_for = compiler.processor_for
 
     def let_in(call: Callable[[], Any]) -> list[Any]:
         found: list[Any] = []

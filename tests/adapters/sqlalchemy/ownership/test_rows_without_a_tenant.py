@@ -44,13 +44,18 @@ def owned(name: str, *columns: Any, nullable: bool = True) -> Table:
     )
 
 
-def tied(name: str, parent: str, *, nullable: bool = True, **actions: str) -> Table:
+def tied(name: str, parent: str, *, nullable: bool = True, **actions: Any) -> Table:
     key = ForeignKey(f"{parent}.id", **actions)
-    columns = Column("id", Integer, primary_key=True), Column("up", key, nullable=nullable)
-    return tenant_aware(Table(name, METADATA, *columns), through=parent)
+    table = Table(
+        name,
+        METADATA,
+        Column("id", Integer, primary_key=True),
+        Column("up", key, nullable=nullable),
+    )
+    return tenant_aware(table, through=parent)
 
 
-def referring(name: str, parent: str, *, nullable: bool = True, **actions: str) -> Table:
+def referring(name: str, parent: str, *, nullable: bool = True, **actions: Any) -> Table:
     key = ForeignKeyConstraint(
         ["tenant_id", "up"], [f"{parent}.tenant_id", f"{parent}.id"], **actions
     )
@@ -114,7 +119,7 @@ def test_code_that_sees_all_tenants_may_do_it(here: Database, engine: Engine) ->
     ids=str,
 )
 def test_every_action_that_writes_null_counts(
-    action: dict[str, str], columns: list[str] | None
+    action: dict[str, Any], columns: list[str] | None
 ) -> None:
     name = f"null_{next(NUMBERS)}"
     parent = owned(name)

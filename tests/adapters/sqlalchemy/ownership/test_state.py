@@ -51,7 +51,7 @@ class Watched(Table):
         return self.__dict__["constraints"]
 
     @constraints.setter
-    def constraints(self, given: Any) -> None:
+    def constraints(self, given: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self.__dict__["constraints"] = given
 
 

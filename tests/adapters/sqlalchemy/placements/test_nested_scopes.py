@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from tenantshield_mw import TenantContext, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.placements import Placements, Schemas, routing
+from tenantshield_mw.adapters.sqlalchemy.transactions import transactions_of
 from tests.databases import Database, database
 from tests.drivers import with_driver
 from tests.threads import in_thread
@@ -163,14 +164,13 @@ def test_a_transaction_that_begins_before_there_are_placements(
             connection.execute(select(1))
         opened.append(connection)
 
-    def transactions_of(dialect: Any) -> Any:
-        made = made_by(dialect)
+    def made_meanwhile(dialect: Any) -> Any:
+        made = transactions_of(dialect)
         if moment == "meanwhile" and not opened:
             in_thread(begin)
         return made
 
-    made_by = routing.transactions_of
-    monkeypatch.setattr(routing, "transactions_of", transactions_of)
+    monkeypatch.setattr(routing, "transactions_of", made_meanwhile)
     if moment == "before":
         begin()
     Placements(engine, schemas=Schemas())
