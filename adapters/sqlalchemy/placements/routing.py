@@ -144,23 +144,21 @@ class Placements:
         """Return the databases that have an engine, the one that was used last at the end."""
         return self._engines.names()
 
-    def dispose(self, *, close: bool = True) -> None:
+    # Neither of these has parameters: frameworks call what is to be called at the end with
+    # something of theirs if they find that it takes one.
+
+    def dispose(self) -> None:
         """Close the connections to databases of tenants, and forget their engines.
 
         They are opened again when they are needed. Those in use are closed when they are returned.
-
-        Args:
-            close: ``False`` to forget them without closing anything, as in SQLAlchemy's
-                ``engine.dispose(close=False)``: in a process that has copied the connections of
-                another one. After ``os.fork()``, that is done already.
         """
-        self._engines.dispose(close=close)
+        self._engines.dispose()
 
-    async def adispose(self, *, close: bool = True) -> None:
+    async def adispose(self) -> None:
         """Do the same for an async engine."""
         from sqlalchemy.util import greenlet_spawn
 
-        await greenlet_spawn(self._engines.dispose, close=close)
+        await greenlet_spawn(self._engines.dispose)
 
     # -- for the hooks -----------------------------------------------------------
 

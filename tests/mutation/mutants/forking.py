@@ -50,13 +50,6 @@ MUTANTS: Final = (
         (f"{_PLACES}::test_a_child_has_connections_of_its_own",),
     ),
     Mutant(
-        "dispose-close",
-        "What is to be left open for another process is closed.",
-        "            each.engine.dispose(close=close)",
-        "            each.engine.dispose()",
-        (f"{_PLACES}::test_connections_can_be_left_to_another_process",),
-    ),
-    Mutant(
         "fork-generation",
         "A child uses what was compiled before a table was declared.",
         "        if self._published is not self._state:",
