@@ -23,7 +23,13 @@ AS_GLOBEX = {"X-Tenant-ID": "globex"}
 async def under_uvicorn(app: Any) -> AsyncGenerator[str]:
     """Yield host and port of a server that runs in the test's event loop."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, log_level="error", ws="websockets-sansio")
+        config = uvicorn.Config(
+            app,
+            log_level="error",
+            ws="websockets-sansio",
+            # It would wait forever for a request that does not end, and so would the test.
+            timeout_graceful_shutdown=30,
+        )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:

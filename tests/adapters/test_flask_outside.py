@@ -131,7 +131,7 @@ class TestUnderServers:
     def test_tenants_do_not_mix_in_the_threads_of_werkzeug(self, app: Flask) -> None:
         with (
             under_werkzeug(app) as address,
-            httpx.Client(base_url=address, trust_env=False) as client,
+            httpx.Client(base_url=address, trust_env=False, timeout=60) as client,
             ThreadPoolExecutor(8) as threads,
         ):
             callers = [AS_ACME, AS_GLOBEX] * 20
@@ -147,7 +147,7 @@ class TestUnderServers:
     ) -> None:
         async with (
             under_uvicorn(as_asgi(app)) as server,
-            httpx.AsyncClient(base_url=f"http://{server}", trust_env=False) as client,
+            httpx.AsyncClient(base_url=f"http://{server}", trust_env=False, timeout=60) as client,
         ):
             callers = [AS_ACME, AS_GLOBEX] * 10
             answers = await asyncio.gather(
