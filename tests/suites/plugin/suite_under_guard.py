@@ -78,7 +78,9 @@ def make_decoys(table: Table, connection: Connection, **_: Any) -> None:
 
 def share_tables() -> None:
     """Let each table hold the rows of several tenants from now on."""
+    # Their own tables, of the databases' catalogs, are made before.
     from sqlalchemy import Column, String, Table, event
+    from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite  # noqa: F401
 
     from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 
