@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import fields
 from functools import wraps
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -78,11 +79,13 @@ def make_decoys(table: Table, connection: Connection, **_: Any) -> None:
 
 def share_tables() -> None:
     """Let each table hold the rows of several tenants from now on."""
-    # Their own tables, of the databases' catalogs, are made before.
     from sqlalchemy import Column, String, Table, event
-    from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite  # noqa: F401
 
     from tenantshield_mw.adapters.sqlalchemy import tenant_aware
+
+    for name in ("mssql", "mysql", "oracle", "postgresql", "sqlite"):
+        # Their own tables, of the databases' catalogs, are made before.
+        import_module(f"sqlalchemy.dialects.{name}")
 
     new: Any = Table._new.__func__  # type: ignore[attr-defined]
 
