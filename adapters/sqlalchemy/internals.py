@@ -315,9 +315,9 @@ INTERNALS: Final[tuple[Name, ...]] = (
     Use(".orm.attributes:_ScalarAttributeImpl", "_modified_event", "set delete", since=_2_1),
     # Tells whether an object was read again.
     Use(".orm.loading", "runid", "_instance_processor"),
-    # Recognizes an ordinary query, whose objects prove that their rows are the tenant's.
     # The classes of a base, also those that are not mapped yet.
     Use(".orm:registry", "_managers", "_add_manager"),
+    # Recognizes an ordinary query, whose objects prove that their rows are the tenant's.
     Member(".orm.context", "ORMSelectCompileState", until=_2_1),
     Member(".orm.context", "_ORMSelectCompileState", since=_2_1),
     Use(".orm.context:ORMSelectCompileState", "_entities", "_setup_for_generate", until=_2_1),

@@ -18,6 +18,7 @@ from ..ownership.model import (
     table_label,
 )
 from ..ownership.registry import registry
+from ..snapshots import values_of_option
 from .declarations import is_confined, is_generated, references_of, rule_of, tenant_references
 from .findings import Finding
 
@@ -57,8 +58,7 @@ def uniques_of(table: Table) -> Iterator[Unique]:
             plain = len(columns) == len(index.expressions) and all(
                 isinstance(each, Column) for each in index.expressions
             )
-            conditions = (each.get("where") for each in index.dialect_options.values())
-            plain = plain and all(each is None for each in conditions)
+            plain = plain and not values_of_option(index, "where")
             yield Unique(str(index.name), columns, is_plain=plain, is_index=True)
 
 

@@ -15,6 +15,7 @@ from ..ownership.model import ColumnOwnership, table_label
 from ..ownership.registry import registry
 from ..rls.policies import policies_of
 from ..rls.specification import spec_of_table
+from ..snapshots import values_of_option
 from .constraints import check_constraints
 from .declarations import declared_tables, rule_of, tables_of, tenant_columns, tenant_references
 from .findings import Finding
@@ -140,7 +141,7 @@ def begins_with(table: Table, name: str) -> Iterator[bool]:
             yield next(iter(constraint.columns)).name == name
     for index in list(table.indexes):
         # A partial index does not contain all rows.
-        if not any(options.get("where") is not None for options in index.dialect_options.values()):
+        if not values_of_option(index, "where"):
             yield getattr(index.expressions[0], "name", None) == name
 
 

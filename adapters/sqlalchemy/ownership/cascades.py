@@ -18,7 +18,15 @@ from sqlalchemy.sql.expression import TableClause
 
 from ..errors import UnguardedStatementError
 from .derivation import foreign_keys, is_made_by_database, is_not_null, is_unique
-from .model import ColumnOwnership, ParentKey, TableKey, carries_tenant, table_key, table_label
+from .model import (
+    ColumnOwnership,
+    Ownership,
+    ParentKey,
+    TableKey,
+    carries_tenant,
+    table_key,
+    table_label,
+)
 from .registry import registry
 
 __all__ = [
@@ -243,8 +251,7 @@ def crosses(edge: Cascade) -> bool:
     MySQL and MariaDB allow a foreign key to columns that are not unique. A row then refers to
     every row with these values, of all tenants.
     """
-    parent = registry.ownership_of(edge.parent) if is_tenant_aware(edge.parent) else None
-    child = registry.ownership_of(edge.table) if is_tenant_aware(edge.table) else None
+    parent, child = _ownership_of(edge.parent), _ownership_of(edge.table)
     key = ParentKey(edge.columns, edge.parent, edge.parent_columns)
     if parent is not None and carries_tenant(key, child, parent):
         return False
@@ -257,8 +264,7 @@ def defaults(edge: Cascade) -> bool:
 
     The default is the same for all tenants, so it is the key of one tenant's row only.
     """
-    child = registry.ownership_of(edge.table) if is_tenant_aware(edge.table) else None
-    parent = registry.ownership_of(edge.parent) if is_tenant_aware(edge.parent) else None
+    parent, child = _ownership_of(edge.parent), _ownership_of(edge.table)
     if "SET DEFAULT" not in (edge.on_delete, edge.on_update) or parent is None:
         return False
     if carries_tenant(ParentKey(edge.columns, edge.parent, edge.parent_columns), child, parent):
@@ -277,7 +283,7 @@ def _columns_of(edge: Cascade) -> Iterator[Column[Any]]:
 
 def _unties(edge: Cascade) -> bool:
     """Return whether an action takes a tenant's row from its tenant."""
-    child = registry.ownership_of(edge.table) if is_tenant_aware(edge.table) else None
+    child = _ownership_of(edge.table)
     if child is None:
         return False
     if isinstance(child, ColumnOwnership):
@@ -304,6 +310,10 @@ def _writes_null(action: str, column: Column[Any]) -> bool:
         each.strip(' "').casefold() for each in action[len("SET NULL") :].strip(" ()").split(",")
     }
     return named == {""} or column.name.casefold() in named
+
+
+def _ownership_of(table: Table) -> Ownership | None:
+    return registry.ownership_of(table) if is_tenant_aware(table) else None
 
 
 def is_same_table(one: TableClause, other: TableClause) -> bool:

@@ -122,11 +122,8 @@ class Registry:
 
     def _notice(self, table: TableClause) -> None:
         """Learn of a table in a statement that was defined before this package was imported."""
-        state = self._state
-        if not isinstance(table, Table) or table.metadata in state.known:
-            return
-        if may_reach_tenants(table):
-            self._change(lambda state: {"others": state.others_with(table.metadata)})
+        if isinstance(table, Table) and table.metadata not in self._state.known:
+            self.table_added(table)
 
     def _renew(self, **changes: Any) -> None:
         self._change(lambda state: changes)
