@@ -24,6 +24,7 @@ from tests.threads import in_thread
 
 from .letters import LETTER, STAMP, Letter, seed
 from .pausing import MOMENTS, beside, beside_async
+from .watching import engine_for_threads
 
 BODIES = select(LETTER.c.body)
 
@@ -45,13 +46,7 @@ async def async_engine(here: tuple[Database, AsyncEngine]) -> AsyncIterator[Asyn
     await here[1].dispose()
 
 
-@pytest.fixture
-def sync_engine(tmp_path: Any) -> Iterator[Engine]:
-    """One whose connections may be used by any thread."""
-    with database("sqlite") as made:
-        engine = made.engine(connect_args={"check_same_thread": False})
-        yield seed(engine)
-        engine.dispose()
+sync_engine = engine_for_threads(seed)
 
 
 OTHER_SCOPES: dict[str, Callable[[], AbstractContextManager[Any]]] = {

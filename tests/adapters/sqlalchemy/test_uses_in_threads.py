@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,21 +13,15 @@ from sqlalchemy import Connection, Dialect, Engine, event, select
 from tenantshield_mw import ScopeMismatchError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import uses
 from tenantshield_mw.adapters.sqlalchemy.execution.dialects import guarded_dialect
-from tests.databases import database
 from tests.threads import in_thread
 
 from .letters import LETTER, seed
+from .watching import engine_for_threads
 
 BODIES = select(LETTER.c.body)
 
 
-@pytest.fixture
-def sync_engine() -> Iterator[Engine]:
-    """One whose connections may be used by any thread."""
-    with database("sqlite") as made:
-        engine = made.engine(connect_args={"check_same_thread": False})
-        yield seed(engine)
-        engine.dispose()
+sync_engine = engine_for_threads(seed)
 
 
 def test_whoever_ends_last_gives_a_connection_its_own_dialect_back(sync_engine: Engine) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import pytest
 from sqlalchemy import Engine, MetaData, event
@@ -15,6 +15,8 @@ from tests.databases import NAMES, Database, DatabaseName, database, memory_engi
 
 __all__ = [
     "creating",
+    "database_on_each",
+    "engine_for_threads",
     "engine_in_memory",
     "engine_on_each",
     "execute",
@@ -65,6 +67,30 @@ def engine_on_each(seed: Seed, names: Iterable[DatabaseName] = NAMES) -> Any:
             made.dispose()
 
     return engine
+
+
+def engine_for_threads(seed: Seed) -> Any:
+    """Return a fixture: an engine on a SQLite file, whose connections any thread may use."""
+
+    @pytest.fixture
+    def engine() -> Iterator[Engine]:
+        with database("sqlite") as here:
+            made = seed(here.engine(connect_args={"check_same_thread": False}))
+            yield made
+            made.dispose()
+
+    return engine
+
+
+def database_on_each(scope: Literal["function", "module"] = "function") -> Any:
+    """Return a fixture: an empty database of each kind."""
+
+    @pytest.fixture(params=NAMES, scope=scope)
+    def here(request: pytest.FixtureRequest) -> Iterator[Database]:
+        with database(request.param) as made:
+            yield made
+
+    return here
 
 
 @contextmanager

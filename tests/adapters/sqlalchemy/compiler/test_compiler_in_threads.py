@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,20 +11,12 @@ from sqlalchemy import Engine, Executable, insert, select, update
 from tenantshield_mw import CrossTenantAccessError, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy.compiler import compiler
 from tenantshield_mw.adapters.sqlalchemy.compiler.parameters import processor_for
-from tests.databases import database
 from tests.threads import in_thread
 
-from ..watching import rows
+from ..watching import engine_for_threads, rows
 from .bound import NOTE, seed
 
-
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    """One whose connections do not wait for each other."""
-    with database("sqlite") as made:
-        engine = made.engine()
-        yield seed(engine)
-        engine.dispose()
+engine = engine_for_threads(seed)
 
 
 @pytest.fixture

@@ -12,10 +12,8 @@ from sqlalchemy import (
     ForeignKey,
     Integer,
     MetaData,
-    StaticPool,
     String,
     Table,
-    event,
     select,
 )
 
@@ -23,10 +21,11 @@ from tenantshield_mw import ConfigurationError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import observe, shared_across_tenants, tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.execution import dialects
 from tenantshield_mw.adapters.sqlalchemy.ownership.registry import registry
-from tests.databases import Database, database
+from tests.databases import database
 from tests.threads import in_thread
 
 from ..letters import LETTER, seed
+from ..searched import searching_deep
 
 SHARED = Table("later", MetaData(), Column("id", Integer, primary_key=True))
 OF_TENANTS = Table(
@@ -38,22 +37,7 @@ OF_TENANTS = Table(
 )
 
 
-def with_a_path(here: Database) -> Engine:
-    here.run("CREATE SCHEMA deep")
-    return here.engine(connect_args={"options": "-c search_path=public,deep"})
-
-
-def with_an_attached_file(here: Database) -> Engine:
-    engine = here.engine(poolclass=StaticPool)
-
-    @event.listens_for(engine, "connect", insert=True)
-    def attach(connection: Any, record: Any) -> None:
-        connection.execute("ATTACH ':memory:' AS deep")
-
-    return engine
-
-
-@pytest.fixture(params=[("postgresql", with_a_path), ("sqlite", with_an_attached_file)])
+@pytest.fixture(params=searching_deep("public"))
 def engine(request: pytest.FixtureRequest, declared_for_a_test: None) -> Iterator[Engine]:
     """An engine on which the shared table's name stands for the tenants' table."""
     assert not registry.has_namesakes

@@ -18,10 +18,10 @@ from tenantshield_mw.adapters.sqlalchemy import (
     tenant_aware,
     tenant_foreign_key,
 )
-from tests.databases import NAMES, Database, database
+from tests.databases import Database, database
 from tests.drivers import with_driver
 
-from ..watching import rows, with_tables
+from ..watching import database_on_each, rows, with_tables
 
 
 class Base(DeclarativeBase):
@@ -76,10 +76,7 @@ ROWS = (
 )
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def here(request: pytest.FixtureRequest) -> Iterator[Database]:
-    with database(request.param) as found:
-        yield found
+here = database_on_each("module")
 
 
 @pytest.fixture

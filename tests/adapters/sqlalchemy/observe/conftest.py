@@ -7,16 +7,12 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from tests.databases import NAMES, Database, database
+from tests.databases import Database
 
-from ..watching import with_tables
+from ..watching import database_on_each, with_tables
 from .shop import ROWS, Base
 
-
-@pytest.fixture(params=NAMES, scope="module")
-def here(request: pytest.FixtureRequest) -> Iterator[Database]:
-    with database(request.param) as found:
-        yield found
+here = database_on_each("module")
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 
 from tenantshield_mw import CrossTenantAccessError, system_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
-from tests.databases import NAMES, Database, database
+from tests.databases import Database
 
-from ..watching import rows, sent, with_tables
+from ..watching import database_on_each, rows, sent, with_tables
 
 
 class Base(DeclarativeBase):
@@ -81,10 +81,7 @@ ROWS = (
 )
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def here(request: pytest.FixtureRequest) -> Iterator[Database]:
-    with database(request.param) as found:
-        yield found
+here = database_on_each("module")
 
 
 @pytest.fixture

@@ -35,10 +35,10 @@ from tenantshield_mw.adapters.sqlalchemy import (
 )
 from tenantshield_mw.adapters.sqlalchemy.ownership.declaration import Shared
 from tenantshield_mw.adapters.sqlalchemy.ownership.registry import registry
-from tests.databases import NAMES, Database, database, memory_engine
+from tests.databases import Database, memory_engine
 
 from ..schemas import child_table, seen, tenant_table
-from ..watching import fill, rows
+from ..watching import database_on_each, fill, rows
 from .declaring import base
 
 TWICE = "twin is declared twice and differently: .*twin.* as .*, and .*twin"
@@ -46,10 +46,7 @@ TWICE = "twin is declared twice and differently: .*twin.* as .*, and .*twin"
 pytestmark = pytest.mark.usefixtures("declared_for_a_test")
 
 
-@pytest.fixture(params=NAMES)
-def here(request: pytest.FixtureRequest) -> Iterator[Database]:
-    with database(request.param) as made:
-        yield made
+here = database_on_each()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Engine,
     Integer,
     MetaData,
-    StaticPool,
     String,
     Table,
     delete,
@@ -29,7 +28,10 @@ from tenantshield_mw import (
 )
 from tenantshield_mw.adapters.sqlalchemy import shared_across_tenants, tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.ownership.namesakes import find_namesakes
-from tests.databases import NAMES, Database, database
+from tests.databases import Database, database
+
+from ..searched import searching_deep
+from ..watching import database_on_each
 
 METADATA = MetaData()
 
@@ -70,10 +72,7 @@ def declared(declared_for_a_test: None) -> None:
     shared_across_tenants(SHARED)
 
 
-@pytest.fixture(params=NAMES)
-def here(request: pytest.FixtureRequest) -> Iterator[Database]:
-    with database(request.param) as made:
-        yield made
+here = database_on_each()
 
 
 @pytest.fixture
@@ -186,22 +185,7 @@ BY_SCHEMA, MOVED = (
 )
 
 
-def with_a_path(here: Database) -> Engine:
-    here.run("CREATE SCHEMA first", "CREATE SCHEMA deep")
-    return here.engine(connect_args={"options": "-c search_path=first,deep"})
-
-
-def with_an_attached_file(here: Database) -> Engine:
-    engine = here.engine(poolclass=StaticPool)
-
-    @event.listens_for(engine, "connect", insert=True)
-    def attach(connection: Any, record: Any) -> None:
-        connection.execute("ATTACH ':memory:' AS deep")
-
-    return engine
-
-
-@pytest.fixture(params=[("postgresql", with_a_path), ("sqlite", with_an_attached_file)])
+@pytest.fixture(params=searching_deep("first"))
 def searching(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """An engine on which a name without a schema stands for the table in another schema."""
     tenant_aware(BY_NAME)
@@ -247,7 +231,7 @@ async def test_the_path_is_known_to_an_async_engine_as_well() -> None:
     tenant_aware(BY_NAME)
     shared_across_tenants(BY_SCHEMA)
     with database("postgresql") as here:
-        with_a_path(here).dispose()
+        here.run("CREATE SCHEMA first", "CREATE SCHEMA deep")
         engine = here.async_engine(connect_args={"server_settings": {"search_path": "first,deep"}})
         with tenant_scope("acme"):
             async with engine.connect() as connection:

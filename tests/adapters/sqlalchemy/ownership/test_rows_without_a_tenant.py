@@ -25,7 +25,9 @@ from sqlalchemy.exc import DBAPIError
 from tenantshield_mw import UnguardedStatementError, system_scope, tenant_scope
 from tenantshield_mw.adapters.sqlalchemy import tenant_aware
 from tenantshield_mw.adapters.sqlalchemy.ownership.cascades import refuse_cascade
-from tests.databases import NAMES, Database, database
+from tests.databases import Database, database
+
+from ..watching import database_on_each
 
 METADATA = MetaData()
 NUMBERS = count()
@@ -68,10 +70,7 @@ CLIENT = owned("null_client")
 NOTE = referring("null_note", "null_client", ondelete="SET NULL")
 
 
-@pytest.fixture(params=NAMES)
-def here(request: pytest.FixtureRequest) -> Iterator[Database]:
-    with database(request.param) as made:
-        yield made
+here = database_on_each()
 
 
 @pytest.fixture
